@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+# all (default)  both programs          check  unit tests and end-to-end cases
+# demo           the main job, shown    unit   unit tests only, under ASan and UBSan
+# install        DESTDIR, PREFIX        clean
+BUILD   ?= build
+ARCH    ?= $(shell uname -m)
+PREFIX  ?= /usr
+PYTHON  ?= /usr/bin/python3
+VERSION := 0.1
+
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# --- the agent's side: libc, libcurl, libzip, libefivar, libcrypto ---
+PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid
+AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared -Ilinux-agent $(WARN)
+AGENT_OPT    := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+PKG_CFLAGS    = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS      = $(shell pkg-config --libs $(PKGS))
+
+# --- shared/ compiles into both: freestanding C11, no libc ---
+SHARED_CFLAGS := -std=c11 -ffreestanding -Ishared $(WARN)
+
+SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c,$(wildcard shared/*.c))
+AGENT_SRC  := $(filter-out linux-agent/test_%.c linux-agent/fuzz_%.c,$(wildcard linux-agent/*.c))
+TEST_SRC   := $(wildcard shared/test_*.c linux-agent/test_*.c)
+
+AGENT_OBJ  := $(SHARED_SRC:%.c=$(BUILD)/%.o) $(AGENT_SRC:%.c=$(BUILD)/%.o)
+SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
+              $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
+TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
+
+.PHONY: all deps check unit e2e demo bench fuzz install clean
+all: $(BUILD)/slotctl loader
+
+$(BUILD)/slotctl: $(AGENT_OBJ)
+	$(CC) -pie -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/shared/%.o: shared/%.c
+	@mkdir -p $(@D)
+	$(CC) $(SHARED_CFLAGS) -O2 -g -fPIE $(CFLAGS) -MMD -c -o $@ $<
+$(BUILD)/linux-agent/%.o: linux-agent/%.c
+	@mkdir -p $(@D)
+	$(CC) $(AGENT_CFLAGS) $(AGENT_OPT) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+
+# --- unit tests: the same sources again, under ASan and UBSan ---
+$(BUILD)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(AGENT_CFLAGS) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+$(BUILD)/san/libslot.a: $(SAN_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/san/%: $(BUILD)/san/%.o $(BUILD)/san/libslot.a
+	$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+.PRECIOUS: $(BUILD)/san/%.o
+unit: $(TESTS)
+	@shared/run-tests $(TESTS)
+
+# --- the loader's side: EFI types, gnu-efi; see efi-app/efi.mk ---
+include efi-app/efi.mk
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

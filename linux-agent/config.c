@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "util.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <string.h>
+
+/* One row a key of [slotboot]: where its value goes, and for numbers the range. */
+static const struct key {
+	const char *name;
+	size_t offset;
+	unsigned min, max;	/* max 0: a string */
+} keys[] = {
+	{ "compatible", offsetof(struct config, compatible), 0, 0 },
+	{ "esp", offsetof(struct config, esp), 0, 0 },
+	{ "esp-device", offsetof(struct config, esp_device), 0, 0 },
+	{ "keyring", offsetof(struct config, keyring), 0, 0 },
+	{ "download-dir", offsetof(struct config, download_dir), 0, 0 },
+	{ "lock", offsetof(struct config, lock), 0, 0 },
+	{ "ca-file", offsetof(struct config, ca_file), 0, 0 },
+	{ "sysroot", offsetof(struct config, sysroot), 0, 0 },
+	{ "tries", offsetof(struct config, tries), 1, 255 },
+	{ "good-limit", offsetof(struct config, good_limit), 0, 255 },
+	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600 },
+};
+
+struct parser {
+	struct config *config;
+	struct err why;		/* of the first bad line */
+};
+
+static int string_set(char **field, const char *value, struct err *err)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int number_set(unsigned *field, const struct key *key, const char *value,
+		      struct err *err)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (errno || *end || end == value || *value == '-' || n < key->min || n > key->max)
+		return err_set(err, EX_CONFIG, "%s = %s: must be a number from %u to %u",
+			       key->name, value, key->min, key->max);
+	*field = (unsigned)n;
+	return 0;
+}
+
+static int main_key(struct config *config, const char *name, const char *value,
+		    struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		void *field = (char *)config + keys[i].offset;
+
+		if (strcmp(name, keys[i].name) != 0)
+			continue;
+		if (keys[i].max)
+			return number_set(field, &keys[i], value, err);
+		if (!*value && strcmp(name, "sysroot") != 0)
+			return err_set(err, EX_CONFIG, "%s: has no value", name);
+		return string_set(field, value, err);
+	}
+	return err_set(err, EX_CONFIG, "%s: unknown key in [slotboot]", name);
+}
+
+static struct config_image *image_get(struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->image_count; i++)
+		if (strcmp(config->images[i].name, name) == 0)
+			return &config->images[i];
+	if (config->image_count == CONFIG_MAX_IMAGES)
+		return NULL;
+	config->images[config->image_count].name = strdup(name);
+	if (!config->images[config->image_count].name)
+		return NULL;
+	return &config->images[config->image_count++];
+}
+
+static int image_key(struct config *config, const char *image, const char *name,
+		     const char *value, struct err *err)
+{
+	struct config_image *ci;
+
+	if (strcmp(name, "a") != 0 && strcmp(name, "b") != 0)
+		return err_set(err, EX_CONFIG, "%s: unknown key in [image %s]; expected a or b",
+			       name, image);
+	if (!*value)
+		return err_set(err, EX_CONFIG, "%s: has no value", name);
+	ci = image_get(config, image);
+	if (!ci)
+		return err_set(err, EX_CONFIG, "[image %s]: more than %d images", image,
+			       CONFIG_MAX_IMAGES);
+	return string_set(&ci->target[name[0] - 'a'], value, err);
+}
+
+static int on_key(void *user, const char *section, const char *name, const char *value)
+{
+	struct parser *p = user;
+	struct err err = { 0 };
+	int r;
+
+	if (strcmp(section, "slotboot") == 0)
+		r = main_key(p->config, name, value, &err);
+	else if (strncmp(section, "image ", 6) == 0 && section[6])
+		r = image_key(p->config, section + 6, name, value, &err);
+	else
+		r = err_set(&err, EX_CONFIG, "[%s] %s: unknown section", section, name);
+	if (r < 0 && !p->why.exit)
+		p->why = err;
+	return r == 0;
+}
+
+static int config_parse(const char *path, struct config *config, struct err *err)
+{
+	struct parser p = { .config = config };
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	int line;
+
+	if (!f)
+		return err_errno(err, EX_CONFIG, errno, "failed to open the configuration %s",
+				 path);
+	line = ini_parse_file(f, on_key, &p);
+	if (line > 0)
+		return err_set(err, EX_CONFIG, "bad configuration: %s:%d: %s", path, line,
+			       p.why.exit ? p.why.text : "not a [section] or a key = value line");
+	if (line < 0)
+		return err_set(err, EX_SOFTWARE, "failed to read the configuration %s", path);
+	for (size_t i = 0; i < config->image_count; i++)
+		for (int s = 0; s < SLOT_COUNT; s++)
+			if (!config->images[i].target[s])
+				return err_set(err, EX_CONFIG,
+					       "bad configuration: %s: [image %s] has no key %c",
+					       path, config->images[i].name, 'a' + s);
+	return 0;
+}
+
+static int defaults_set(struct config *config, struct err *err)
+{
+	config->tries = 3;
+	config->deadline_s = 3600;
+	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
+	    string_set(&config->download_dir, "/var/tmp", err) < 0 ||
+	    string_set(&config->lock, "/run/slotboot/lock", err) < 0)
+		return -1;
+	return string_set(&config->sysroot, "", err);
+}
+
+int config_load(const char *path, struct config **ret_config, struct err *err)
+{
+	_cleanup_(config_freep) struct config *config = calloc(1, sizeof *config);
+
+	if (!config)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
+	if (defaults_set(config, err) < 0)
+		return -1;
+	if ((path || access(CONFIG_DEFAULT_PATH, F_OK) == 0) &&
+	    config_parse(path ? path : CONFIG_DEFAULT_PATH, config, err) < 0)
+		return -1;
+	*ret_config = config;
+	config = NULL;
+	return 0;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!keys[i].max)
+			free(*(char **)((char *)config + keys[i].offset));
+	for (size_t i = 0; i < config->image_count; i++) {
+		free(config->images[i].name);
+		free(config->images[i].target[0]);
+		free(config->images[i].target[1]);
+	}
+	free(config);
+}
+
+void config_freep(struct config **config)
+{
+	config_free(*config);
+}
+
+const struct config_image *config_image_find(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->image_count; i++)
+		if (strcmp(config->images[i].name, name) == 0)
+			return &config->images[i];
+	return NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slotboot.conf: an INI file, /etc/slotboot/slotboot.conf by default.
+ *
+ *   [slotboot]
+ *   compatible    what bundles must name; install needs it
+ *   esp           where the ESP is mounted; default: the first of /efi,
+ *                 /boot/efi, /boot that holds EFI/slotboot
+ *   esp-device    DISK:N, the GPT partition behind esp; default: found from esp
+ *   keyring       PEM file of trusted signers; default /etc/slotboot/keyring.pem
+ *   tries         tries of a trial, 1 to 255; default 3
+ *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
+ *   download-dir  temporary files; default /var/tmp
+ *   lock          default /run/slotboot/lock
+ *   ca-file       PEM, for https; default: the system's
+ *   deadline      seconds for the whole transfer; default 3600
+ *   sysroot       put before /proc and /sys; for dry runs and tests
+ *
+ *   [image NAME]  (rootfs, usr, ...; default: partitions slotboot-a and
+ *   a, b          slotboot-b on the ESP's disk for rootfs)
+ *                 block device or regular file of each slot
+ */
+#pragma once
+
+#include "err.h"
+#include "record.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/slotboot/slotboot.conf"
+#define CONFIG_MAX_IMAGES 16
+
+struct config_image {
+	char *name;
+	char *target[SLOT_COUNT];	/* both set after config_load() */
+};
+
+struct config {
+	char *compatible;	/* or NULL */
+	char *esp;		/* or NULL: look */
+	char *esp_device;	/* or NULL: look */
+	char *keyring;
+	char *download_dir;
+	char *lock;
+	char *ca_file;		/* or NULL */
+	char *sysroot;		/* "" by default */
+	unsigned tries;
+	unsigned good_limit;
+	unsigned deadline_s;
+	struct config_image images[CONFIG_MAX_IMAGES];
+	size_t image_count;
+};
+
+/* path NULL: the default file, which may be missing. EX_CONFIG names file, line
+ * and key; EX_NOINPUT: path is missing. The caller frees. */
+int config_load(const char *path, struct config **ret_config, struct err *err);
+void config_free(struct config *config);
+void config_freep(struct config **config);
+
+/* NULL if there is none of that name. */
+const struct config_image *config_image_find(const struct config *config, const char *name);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of ours on the ESP:
+ *
+ *     EFI/slotboot/state.bin          the mirror of the slot record
+ *     EFI/slotboot/a/uki.efi          slot a's UKI, and b/ likewise
+ *     EFI/slotboot/a/manifest.json    what was installed, and its signature:
+ *     EFI/slotboot/a/manifest.p7s     the bundle's own bytes
+ *
+ * A slot's directory is written only while the slot is in writing, so its files
+ * need no atomic replacement: they are removed and written anew, which also
+ * lets a UKI be replaced on an ESP without room for a third one.
+ */
+#pragma once
+
+#include "bundle.h"
+#include "record.h"
+
+#define ESP_OURS "EFI/slotboot"
+
+/* "ESP/EFI/slotboot/a/NAME"; name NULL: the directory. The caller frees. */
+int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_path,
+		 struct err *err);
+
+/* Removes, writes, flushes the file and its directory: durable on 0. */
+int espfile_write(const char *path, const uint8_t *data, size_t len, struct err *err);
+
+/* The same from a bundle's payload; creates the slot's directory. */
+int espfile_extract(const char *path, struct bundle *bundle, const struct payload *payload,
+		    const volatile int *cancel, struct err *err);
+
+/* Whether the slot's directory can take a UKI of this size in place of the one
+ * it has, with some clusters to spare. EX_DATAERR: too large. */
+int espfile_check_room(const char *esp, unsigned slot, uint64_t size, struct err *err);

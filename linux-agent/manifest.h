@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The manifest of a bundle (manifest.json): what is in it, for which machines,
+ * and the size and SHA-256 of each payload. docs/FORMAT.md has every key.
+ *
+ *   { "format": 1, "compatible": "acme-gw", "version": "1.4.2",
+ *     "payloads": [
+ *       { "type": "uki",   "file": "uki.efi", "size": 1, "sha256": "..." },
+ *       { "type": "image", "name": "rootfs", "file": "rootfs.img",
+ *         "size": 1, "sha256": "...", "roothash": "..." } ] }
+ */
+#pragma once
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MANIFEST_MAX_BYTES (1024 * 1024)
+#define MANIFEST_MAX_PAYLOADS 32
+
+enum payload_type {
+	PAYLOAD_UKI,		/* exactly one, goes to the slot's directory on the ESP */
+	PAYLOAD_IMAGE,		/* goes to the device or file configured for its name */
+};
+
+struct payload {
+	enum payload_type type;
+	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki" */
+	char *file;		/* entry in the ZIP: [A-Za-z0-9._-]+, no directory */
+	uint64_t size;		/* bytes, unpacked; at least 1, at most INT64_MAX */
+	uint8_t sha256[32];	/* of the unpacked bytes */
+	char *root_hash;	/* dm-verity root hash, lower-case hex, or NULL */
+};
+
+struct manifest {
+	char *compatible;	/* 1 to 128 printable ASCII characters */
+	char *version;		/* UAPI.10 version: [A-Za-z0-9._~^+-]{1,64} */
+	struct payload payloads[MANIFEST_MAX_PAYLOADS];
+	size_t payload_count;	/* at least 1 */
+};
+
+/* Parses and validates; any byte string is safe. Unknown keys are ignored (a
+ * newer writer may add some), duplicate keys, names and files are refused, and
+ * so is any format but 1. EX_DATAERR with the key named. The caller frees. */
+int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manifest,
+		   struct err *err);
+
+void manifest_free(struct manifest *manifest);
+void manifest_freep(struct manifest **manifest);
+
+/* The one UKI of the bundle; never NULL after manifest_parse(). */
+const struct payload *manifest_uki(const struct manifest *manifest);
+
+/* Deterministic JSON text for the same manifest (sorted keys, newline at the
+ * end). The caller frees. */
+int manifest_format(const struct manifest *manifest, char **ret_json, struct err *err);
+
+/* Compares versions as UAPI.10 (Version Format Specification) says: < 0, 0, > 0. */
+int version_compare(const char *a, const char *b);

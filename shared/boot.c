@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "boot.h"
+
+/* Stores what the policy changed. Whether the slot of the step may start. */
+static bool step_save(const struct boot_ops *ops, struct boot_policy *policy,
+		      struct state *state, const struct boot_step *step, struct trace *trace)
+{
+	if (!step->save)
+		return true;
+	state->record = policy->record;
+	trace->save_error = state_save(&ops->storage, STATE_SAVE_LOADER, state, NULL);
+	policy->record.sequence = state->record.sequence;
+	policy_boot_saved(policy, step, trace->save_error == SB_OK);
+	return trace->save_error == SB_OK || !step->save_required;
+}
+
+static void step_start(const struct boot_ops *ops, struct boot_policy *policy,
+		       const struct boot_step *step, struct trace *trace)
+{
+	const struct slot *slot = &policy->record.slots[step->slot];
+	bool check = step->check_digest && (slot->flags & SLOT_FLAG_DIGEST);
+	struct trace with_start = *trace;
+	struct trace_step ts = {
+		.slot = (uint8_t)step->slot,
+		.what = TRACE_STARTED,
+		.last_resort = step->last_resort,
+	};
+
+	trace_add(&with_start, &ts);
+	ops->report(ops->ctx, &with_start);
+	ts.reason = ops->start(ops->ctx, step->slot, check ? slot->uki_sha256 : NULL,
+			       slot->uki_size, &ts.efi_status);
+	ts.what = TRACE_FAILED;
+	trace_add(trace, &ts);
+	policy_boot_failed(policy, step, ts.reason, ts.efi_status);
+}
+
+/* Slots that policy_boot_begin() or the table condemned, for the trace. */
+static void trace_condemned(const struct record *before, const struct record *after,
+			    struct trace *trace)
+{
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		const struct slot *s = &after->slots[slot];
+
+		if (s->status != SLOT_BAD || before->slots[slot].status == SLOT_BAD)
+			continue;
+		trace_add(trace, &(struct trace_step){ .slot = (uint8_t)slot,
+						       .what = TRACE_SKIPPED,
+						       .reason = s->reason });
+	}
+}
+
+void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
+{
+	struct trace trace = { .step_count = 0 };
+	struct boot_policy policy;
+	struct boot_step step;
+	struct record before;
+	struct state state;
+
+	state_load(&ops->storage, false, &state);
+	trace.source = state.source;
+	trace.var_error = state.var_error;
+	trace.mirror_error = state.mirror_error;
+	trace.sequence = state.record.sequence;
+	before = state.record;
+	policy_boot_begin(&policy, state.source == STATE_LOST ? NULL : &state.record);
+
+	for (;;) {
+		step = policy_boot_next(&policy);
+		trace_condemned(&before, &policy.record, &trace);
+		if (!step_save(ops, &policy, &state, &step, &trace))
+			trace_add(&trace, &(struct trace_step){ .slot = (uint8_t)step.slot,
+								.what = TRACE_SKIPPED,
+								.reason = REASON_UNSAVED });
+		else if (step.firmware)
+			break;
+		else
+			step_start(ops, &policy, &step, &trace);
+		before = policy.record;
+	}
+	ops->report(ops->ctx, &trace);
+	*ret_trace = trace;
+}

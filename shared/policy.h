@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The boot policy: what the loader does with a slot, and what each verb of the
+ * agent does to one. Two const tables in policy.c, first match wins; the same
+ * rows stand in docs/STATES.md and a test compares them. No I/O here: the
+ * caller saves what changed, when the functions say so.
+ *
+ * How the loader walks (policy_boot_next):
+ *   1. a slot in kexec-trial is marked bad: a firmware boot came first;
+ *   2. the preferred slot, then the other, each through the loader's table;
+ *   3. last resort: any slot with an image that this boot has not started yet,
+ *      trial before bad, nothing spent and nothing written;
+ *   4. back to the firmware, which goes on with BootOrder.
+ * With every copy of the record lost: a, then b, writing nothing.
+ */
+#pragma once
+
+#include "record.h"
+
+enum policy_condition {
+	IF_ALWAYS,
+	IF_TRIES_LEFT,		/* tries_left > 0 */
+	IF_LIMIT_OFF,		/* good_limit == 0 */
+	IF_LIMIT_LEFT,		/* good_boots < good_limit */
+};
+
+enum policy_action {
+	DO_SKIP,
+	DO_BOOT,		/* boot it; save first only if something else changed */
+	DO_BOOT_COUNTED,	/* spend a try; it must be durable before the start */
+	DO_BOOT_NOTED,		/* count a good boot; saved if that can be done */
+};
+
+struct policy_row {
+	enum slot_status status;
+	enum policy_condition condition;
+	enum policy_action action;
+	enum slot_status next;
+	enum slot_reason reason;	/* why, when next is bad */
+};
+
+extern const struct policy_row policy_loader_table[];
+extern const size_t policy_loader_rows;
+
+struct boot_policy {
+	struct record record;
+	bool lost;		/* every copy of the record was invalid */
+	bool dirty;		/* record differs from what is stored */
+	bool considered[SLOT_COUNT];
+	bool started[SLOT_COUNT];
+};
+
+struct boot_step {
+	bool firmware;		/* nothing left: return to the firmware */
+	unsigned slot;
+	bool save;		/* store policy.record before starting ... */
+	bool save_required;	/* ... and do not start if that failed */
+	bool check_digest;	/* compare the UKI with slot.uki_sha256 first */
+	bool last_resort;
+};
+
+/* record NULL: everything lost. */
+void policy_boot_begin(struct boot_policy *policy, const struct record *record);
+
+/* The next thing to do. Changes policy->record as the table says. */
+struct boot_step policy_boot_next(struct boot_policy *policy);
+
+/* After step.save: whether it is durable. When save_required and it is not, the
+ * slot is left to the last resort; call policy_boot_next() again. */
+void policy_boot_saved(struct boot_policy *policy, const struct boot_step *step,
+		       bool durable);
+
+/* The slot of the last step did not start, or came back. It is marked bad,
+ * the other one becomes preferred if it can be booted; nothing changes in the
+ * last resort or with the record lost. */
+void policy_boot_failed(struct boot_policy *policy, const struct boot_step *step,
+			enum slot_reason reason, uint64_t efi_status);
+
+/* --- the agent's verbs --- */
+
+enum policy_event {
+	ON_INSTALL_BEGIN,	/* the idle slot is about to be written */
+	ON_INSTALL_NONE,	/* complete, not to be booted yet */
+	ON_INSTALL_REBOOT,	/* complete, the next firmware boot tries it */
+	ON_INSTALL_KEXEC,	/* complete, jumped to by kexec */
+	ON_GOOD_FIRMWARE,	/* mark-good of a slot that the firmware booted */
+	ON_GOOD_KEXEC,		/* mark-good of a slot reached by kexec */
+	ON_MARK_BAD,
+	ON_MARK_ACTIVE,		/* prefer it from the next firmware boot on */
+	ON_ROLLBACK_FROM,	/* leave this slot for the other */
+	ON_EVENT_COUNT
+};
+
+enum policy_prefer {
+	PREFER_KEEP,
+	PREFER_THIS,		/* the slot of the event */
+	PREFER_OTHER,		/* the other one, if it can be booted */
+};
+
+struct policy_event_row {
+	enum policy_event event;
+	enum slot_status status;	/* SLOT_STATUS_COUNT: any other */
+	bool allowed;
+	enum slot_status next;
+	enum slot_reason reason;
+	enum policy_prefer prefer;
+};
+
+extern const struct policy_event_row policy_event_table[];
+extern const size_t policy_event_rows;
+
+/* Applies an event to a slot. tries (1 to 255) is granted where the slot becomes
+ * a trial. False, and nothing changed, where the table does not allow it. */
+bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
+		  uint8_t tries);
+
+/* Confirmed: good, or marked good after a kexec and since on trial for its first
+ * firmware boots. Such a running slot may have its neighbour overwritten. */
+bool policy_slot_confirmed(const struct slot *slot);
+
+/* Whether the loader would start it other than as a last resort. */
+bool policy_slot_bootable(const struct record *record, unsigned slot);
+
+const char *policy_action_text(enum policy_action action);
+const char *policy_condition_text(enum policy_condition condition);
+const char *policy_event_text(enum policy_event event);
+const char *policy_prefer_text(enum policy_prefer prefer);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "record.h"
+
+#include "bytes.h"
+#include "crc32.h"
+
+enum {
+	AT_MAGIC = 0,
+	AT_VERSION = 8,
+	AT_LENGTH = 10,
+	AT_SEQUENCE = 16,
+	AT_PREFERRED = 24,
+	AT_GOOD_LIMIT = 25,
+	AT_SLOTS = 32,
+	SLOT_BYTES = 72,
+	AT_ATTEMPTS = 176,
+	ATTEMPT_BYTES = 8,
+	AT_NONCE = 240,
+	AT_CRC = 252,
+};
+
+_Static_assert(AT_SLOTS + SLOT_COUNT * SLOT_BYTES == AT_ATTEMPTS, "slots end at the ring");
+_Static_assert(AT_ATTEMPTS + RECORD_ATTEMPTS * ATTEMPT_BYTES == AT_NONCE,
+	       "the ring ends at the nonce");
+_Static_assert(AT_CRC + 4 == RECORD_BYTES, "the CRC is last");
+
+static const uint8_t magic[8] = { 'S', 'L', 'O', 'T', 'B', 'O', 'O', 'T' };
+
+static void slot_encode(const struct slot *slot, uint8_t *p)
+{
+	p[0] = (uint8_t)slot->status;
+	p[1] = slot->tries_left;
+	p[2] = slot->tries_granted;
+	p[3] = (uint8_t)slot->reason;
+	p[4] = slot->good_boots;
+	p[5] = slot->flags;
+	le64_put(p + 8, slot->efi_status);
+	le64_put(p + 16, slot->uki_size);
+	bytes_copy(p + 24, slot->uki_sha256, sizeof slot->uki_sha256);
+	le64_put(p + 56, slot->installed);
+}
+
+static bool slot_decode(const uint8_t *p, struct slot *slot)
+{
+	if (p[0] >= SLOT_STATUS_COUNT || p[1] > p[2] || p[3] >= REASON_COUNT)
+		return false;
+	slot->status = (enum slot_status)p[0];
+	slot->tries_left = p[1];
+	slot->tries_granted = p[2];
+	slot->reason = (enum slot_reason)p[3];
+	slot->good_boots = p[4];
+	slot->flags = p[5];
+	slot->efi_status = le64_get(p + 8);
+	slot->uki_size = le64_get(p + 16);
+	bytes_copy(slot->uki_sha256, p + 24, sizeof slot->uki_sha256);
+	slot->installed = le64_get(p + 56);
+	return true;
+}
+
+static bool attempt_decode(const uint8_t *p, struct attempt *attempt)
+{
+	if (p[0] >= SLOT_COUNT || p[1] >= ATTEMPT_EVENT_COUNT || p[2] >= REASON_COUNT)
+		return false;
+	attempt->slot = p[0];
+	attempt->event = (enum attempt_event)p[1];
+	attempt->reason = (enum slot_reason)p[2];
+	attempt->sequence = le32_get(p + 4);
+	return true;
+}
+
+void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
+{
+	uint8_t *p = ret_bytes;
+
+	bytes_zero(p, RECORD_BYTES);
+	bytes_copy(p + AT_MAGIC, magic, sizeof magic);
+	le16_put(p + AT_VERSION, RECORD_VERSION);
+	le16_put(p + AT_LENGTH, RECORD_BYTES);
+	le64_put(p + AT_SEQUENCE, record->sequence);
+	p[AT_PREFERRED] = record->preferred;
+	p[AT_GOOD_LIMIT] = record->good_limit;
+	for (int i = 0; i < SLOT_COUNT; i++)
+		slot_encode(&record->slots[i], p + AT_SLOTS + i * SLOT_BYTES);
+	for (int i = 0; i < RECORD_ATTEMPTS; i++) {
+		const struct attempt *a = &record->attempts[i];
+		uint8_t *q = p + AT_ATTEMPTS + i * ATTEMPT_BYTES;
+
+		q[0] = a->slot;
+		q[1] = (uint8_t)a->event;
+		q[2] = (uint8_t)a->reason;
+		le32_put(q + 4, a->sequence);
+	}
+	le64_put(p + AT_NONCE, record->kexec_nonce);
+	le32_put(p + AT_CRC, crc32_of(p, AT_CRC));
+}
+
+static enum sb_error envelope_check(const uint8_t *bytes, size_t len)
+{
+	if (len < RECORD_BYTES)
+		return SB_SHORT;
+	if (!bytes_equal(bytes + AT_MAGIC, magic, sizeof magic))
+		return SB_MAGIC;
+	if (le16_get(bytes + AT_VERSION) != RECORD_VERSION)
+		return SB_VERSION;
+	if (len > RECORD_BYTES || le16_get(bytes + AT_LENGTH) != RECORD_BYTES)
+		return SB_LONG;
+	if (le32_get(bytes + AT_CRC) != crc32_of(bytes, AT_CRC))
+		return SB_CHECKSUM;
+	return SB_OK;
+}
+
+enum sb_error record_decode(const uint8_t *bytes, size_t len, struct record *ret_record)
+{
+	enum sb_error error = envelope_check(bytes, len);
+	struct record r;
+	bool ok = true;
+
+	if (error != SB_OK)
+		return error;
+	r.sequence = le64_get(bytes + AT_SEQUENCE);
+	r.preferred = bytes[AT_PREFERRED];
+	r.good_limit = bytes[AT_GOOD_LIMIT];
+	for (int i = 0; ok && i < SLOT_COUNT; i++)
+		ok = slot_decode(bytes + AT_SLOTS + i * SLOT_BYTES, &r.slots[i]);
+	for (int i = 0; ok && i < RECORD_ATTEMPTS; i++)
+		ok = attempt_decode(bytes + AT_ATTEMPTS + i * ATTEMPT_BYTES, &r.attempts[i]);
+	r.kexec_nonce = le64_get(bytes + AT_NONCE);
+	if (!ok || r.preferred >= SLOT_COUNT)
+		return SB_RANGE;
+	*ret_record = r;
+	return SB_OK;
+}
+
+void record_init(struct record *record)
+{
+	static const struct record empty;
+
+	*record = empty;
+}
+
+void record_note(struct record *record, unsigned slot, enum attempt_event event,
+		 enum slot_reason reason)
+{
+	for (int i = 1; i < RECORD_ATTEMPTS; i++)
+		record->attempts[i - 1] = record->attempts[i];
+	record->attempts[RECORD_ATTEMPTS - 1] = (struct attempt){
+		.slot = (uint8_t)slot,
+		.event = event,
+		.reason = reason,
+		.sequence = (uint32_t)(record->sequence + 1),
+	};
+}
+
+const char *slot_status_text(enum slot_status status)
+{
+	static const char *const text[SLOT_STATUS_COUNT] = {
+		"empty", "writing", "trial", "kexec-trial", "good", "bad",
+	};
+
+	return (unsigned)status < SLOT_STATUS_COUNT ? text[status] : "unknown";
+}
+
+static const struct {
+	const char *text;
+	const char *words;
+} reasons[REASON_COUNT] = {
+	[REASON_NONE] = { "none", "nothing is wrong with it" },
+	[REASON_LOAD] = { "load", "the firmware could not load its UKI" },
+	[REASON_DIGEST] = { "digest", "its UKI is not the one that was installed" },
+	[REASON_RETURNED] = { "returned", "its UKI gave control back to the loader" },
+	[REASON_TRIES] = { "tries", "all its tries were spent without mark-good" },
+	[REASON_KEXEC] = { "kexec",
+			   "it was started by kexec and the machine came back through "
+			   "the firmware before mark-good" },
+	[REASON_GOOD_LIMIT] = { "good-limit", "it reached good-limit boots without mark-good" },
+	[REASON_OPERATOR] = { "operator", "it was marked bad by slotctl mark-bad" },
+	[REASON_ROLLED_BACK] = { "rolled-back", "slotctl rollback left it before mark-good" },
+	[REASON_STATE_LOST] = { "state-lost", "the slot record was lost; nothing is known of it" },
+	[REASON_UNSAVED] = { "unsaved", "its try could not be stored" },
+};
+
+const char *slot_reason_text(enum slot_reason reason)
+{
+	return (unsigned)reason < REASON_COUNT ? reasons[reason].text : "unknown";
+}
+
+const char *slot_reason_words(enum slot_reason reason)
+{
+	return (unsigned)reason < REASON_COUNT ? reasons[reason].words
+					       : "for a reason this version does not know";
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+#include "policy.h"
+
+#include "unittest.h"
+
+static struct record two_slots(enum slot_status a, enum slot_status b)
+{
+	struct record r;
+
+	record_init(&r);
+	r.slots[0].status = a;
+	r.slots[1].status = b;
+	for (int i = 0; i < 2; i++)
+		if (r.slots[i].status == SLOT_TRIAL)
+			r.slots[i].tries_left = r.slots[i].tries_granted = 2;
+	return r;
+}
+
+/* The slots a boot tries when every one of them fails, "ab", with a capital
+ * letter for the last resort. */
+static void walk(const struct record *record, bool saves, char *out)
+{
+	struct boot_policy p;
+
+	policy_boot_begin(&p, record);
+	for (;;) {
+		struct boot_step step = policy_boot_next(&p);
+
+		if (step.save)
+			policy_boot_saved(&p, &step, saves);
+		if (step.firmware)
+			break;
+		if (step.save_required && !saves)
+			continue;
+		*out++ = (char)((step.last_resort ? 'A' : 'a') + (int)step.slot);
+		policy_boot_failed(&p, &step, REASON_LOAD, 1);
+	}
+	*out = 0;
+}
+
+static void slots_are_tried_in_the_order_of_the_design(void **state)
+{
+	static const struct {
+		enum slot_status a, b;
+		uint8_t preferred;
+		bool saves;
+		const char *want;
+	} rows[] = {
+		{ SLOT_GOOD, SLOT_GOOD, 0, true, "ab" },
+		{ SLOT_GOOD, SLOT_GOOD, 1, true, "ba" },
+		{ SLOT_GOOD, SLOT_TRIAL, 1, true, "ba" },
+		{ SLOT_GOOD, SLOT_TRIAL, 1, false, "aB" },
+		{ SLOT_TRIAL, SLOT_TRIAL, 0, false, "AB" },
+		{ SLOT_BAD, SLOT_TRIAL, 0, false, "BA" },
+		{ SLOT_GOOD, SLOT_EMPTY, 1, true, "a" },
+		{ SLOT_GOOD, SLOT_WRITING, 1, true, "a" },
+		{ SLOT_WRITING, SLOT_EMPTY, 0, true, "" },
+		{ SLOT_BAD, SLOT_GOOD, 0, true, "bA" },
+		{ SLOT_BAD, SLOT_BAD, 1, true, "AB" },
+		{ SLOT_GOOD, SLOT_KEXEC_TRIAL, 0, true, "aB" },
+		{ SLOT_GOOD, SLOT_KEXEC_TRIAL, 1, true, "aB" },
+		{ SLOT_KEXEC_TRIAL, SLOT_WRITING, 0, true, "A" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct record r = two_slots(rows[i].a, rows[i].b);
+		char got[8];
+
+		r.preferred = rows[i].preferred;
+		walk(&r, rows[i].saves, got);
+		assert_string_equal(got, rows[i].want);
+	}
+}
+
+static void a_lost_record_boots_a_then_b_and_writes_nothing(void **state)
+{
+	struct boot_policy p;
+	struct boot_step step;
+
+	(void)state;
+	policy_boot_begin(&p, NULL);
+	for (unsigned slot = 0; slot < 2; slot++) {
+		step = policy_boot_next(&p);
+		assert_false(step.firmware || step.save || step.check_digest);
+		assert_int_equal(step.slot, slot);
+		policy_boot_failed(&p, &step, REASON_LOAD, 1);
+	}
+	step = policy_boot_next(&p);
+	assert_true(step.firmware);
+	assert_false(step.save);
+}
+
+static void a_steady_boot_saves_nothing(void **state)
+{
+	static const enum slot_status other[] = { SLOT_EMPTY, SLOT_WRITING, SLOT_TRIAL,
+						  SLOT_GOOD, SLOT_BAD };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+		struct record r = two_slots(SLOT_GOOD, other[i]);
+		struct boot_policy p;
+		struct boot_step step;
+
+		policy_boot_begin(&p, &r);
+		step = policy_boot_next(&p);
+		assert_int_equal(step.slot, 0);
+		assert_false(step.save || step.check_digest || step.last_resort);
+	}
+}
+
+static void a_trial_spends_a_try_and_must_be_saved(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_TRIAL);
+	struct boot_policy p;
+	struct boot_step step;
+
+	(void)state;
+	r.preferred = 1;
+	policy_boot_begin(&p, &r);
+	step = policy_boot_next(&p);
+	assert_true(step.slot == 1 && step.save && step.save_required && step.check_digest);
+	assert_int_equal(p.record.slots[1].tries_left, 1);
+}
+
+static void a_trial_without_tries_is_bad_and_loses_the_preference(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_TRIAL);
+	struct boot_policy p;
+	struct boot_step step;
+
+	(void)state;
+	r.preferred = 1;
+	r.slots[1].tries_left = 0;
+	policy_boot_begin(&p, &r);
+	step = policy_boot_next(&p);
+	assert_true(step.slot == 0 && step.save && !step.save_required);
+	assert_int_equal(p.record.slots[1].status, SLOT_BAD);
+	assert_int_equal(p.record.slots[1].reason, REASON_TRIES);
+	assert_int_equal(p.record.preferred, 0);
+}
+
+static void a_kexec_trial_found_by_the_firmware_is_bad(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_KEXEC_TRIAL);
+	struct boot_policy p;
+	struct boot_step step;
+
+	(void)state;
+	policy_boot_begin(&p, &r);
+	step = policy_boot_next(&p);
+	assert_true(step.slot == 0 && step.save && !step.save_required);
+	assert_int_equal(p.record.slots[1].status, SLOT_BAD);
+	assert_int_equal(p.record.slots[1].reason, REASON_KEXEC);
+}
+
+static void good_limit_counts_and_then_moves_on(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_GOOD);
+
+	(void)state;
+	r.good_limit = 2;
+	for (int boot = 0; boot < 3; boot++) {
+		struct boot_policy p;
+		struct boot_step step;
+
+		policy_boot_begin(&p, &r);
+		step = policy_boot_next(&p);
+		assert_true(step.save);
+		assert_int_equal(step.slot, boot < 2 ? 0 : 1);
+		r = p.record;
+	}
+	assert_int_equal(r.slots[0].status, SLOT_BAD);
+	assert_int_equal(r.slots[0].reason, REASON_GOOD_LIMIT);
+	assert_int_equal(r.preferred, 1);
+}
+
+/* --- every record the bytes allow, against the rules --- */
+
+static void check_walk(const struct record *r, bool saves)
+{
+	struct boot_policy p;
+	unsigned steps = 0;
+
+	policy_boot_begin(&p, r);
+	for (;;) {
+		struct boot_step step = policy_boot_next(&p);
+		const struct slot *was = &r->slots[step.slot], *is;
+
+		is = &p.record.slots[step.slot];
+		assert_true(++steps <= 6);
+		if (step.save)
+			policy_boot_saved(&p, &step, saves);
+		if (step.firmware)
+			return;
+		assert_true(was->status != SLOT_WRITING && was->status != SLOT_EMPTY);
+		if (was->status == SLOT_TRIAL && !step.last_resort) {
+			assert_true(step.save_required && step.save);
+			assert_int_equal(is->tries_left, was->tries_left - 1);
+		}
+		assert_true(was->status != SLOT_KEXEC_TRIAL || step.last_resort);
+		assert_true(was->status != SLOT_BAD || step.last_resort);
+		if (step.save_required && !saves)
+			continue;
+		policy_boot_failed(&p, &step, REASON_RETURNED, 0);
+	}
+}
+
+static void every_record_obeys_the_rules(void **state)
+{
+	static const uint8_t limits[] = { 0, 1, 2 };
+
+	(void)state;
+	for (unsigned n = 0; n < 6 * 6 * 3 * 3 * 3 * 2 * 2; n++) {
+		unsigned k = n;
+		struct record r;
+
+		record_init(&r);
+		r.slots[0].status = (enum slot_status)(k % 6), k /= 6;
+		r.slots[1].status = (enum slot_status)(k % 6), k /= 6;
+		for (int i = 0; i < 2; i++) {
+			r.slots[i].tries_left = (uint8_t)(k % 3), k /= 3;
+			r.slots[i].tries_granted = 2;
+			r.slots[i].good_boots = r.slots[i].tries_left;
+		}
+		r.good_limit = limits[k % 3], k /= 3;
+		r.preferred = (uint8_t)(k % 2), k /= 2;
+		check_walk(&r, k % 2);
+	}
+}
+
+/* --- the agent's verbs --- */
+
+static void an_install_goes_through_writing_to_trial(void **state)
+{
+	static const struct {
+		enum policy_event end;
+		enum slot_status status;
+		uint8_t preferred;
+	} rows[] = {
+		{ ON_INSTALL_NONE, SLOT_TRIAL, 0 },
+		{ ON_INSTALL_REBOOT, SLOT_TRIAL, 1 },
+		{ ON_INSTALL_KEXEC, SLOT_KEXEC_TRIAL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct record r = two_slots(SLOT_GOOD, SLOT_BAD);
+
+		assert_false(policy_apply(&r, rows[i].end, 1, 3));
+		assert_true(policy_apply(&r, ON_INSTALL_BEGIN, 1, 3));
+		assert_int_equal(r.slots[1].status, SLOT_WRITING);
+		assert_true(policy_apply(&r, rows[i].end, 1, 3));
+		assert_int_equal(r.slots[1].status, rows[i].status);
+		assert_int_equal(r.preferred, rows[i].preferred);
+		assert_int_equal(r.slots[1].tries_left, rows[i].status == SLOT_TRIAL ? 3 : 0);
+	}
+}
+
+static void good_after_a_kexec_is_a_fresh_trial_first(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_KEXEC_TRIAL);
+
+	(void)state;
+	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 1, 3));
+	assert_int_equal(r.slots[1].status, SLOT_TRIAL);
+	assert_int_equal(r.slots[1].tries_left, 3);
+	assert_int_equal(r.preferred, 1);
+	assert_true(policy_slot_confirmed(&r.slots[1]));
+	r.slots[1].tries_left = 1;	/* a firmware boot, and a kexec again */
+	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 1, 3));
+	assert_int_equal(r.slots[1].tries_left, 1);
+	assert_true(policy_apply(&r, ON_GOOD_FIRMWARE, 1, 3));
+	assert_int_equal(r.slots[1].status, SLOT_GOOD);
+	assert_int_equal(r.slots[1].flags & SLOT_FLAG_KEXEC_GOOD, 0);
+}
+
+static void an_unconfirmed_slot_is_not_confirmed(void **state)
+{
+	struct record r = two_slots(SLOT_TRIAL, SLOT_KEXEC_TRIAL);
+
+	(void)state;
+	assert_false(policy_slot_confirmed(&r.slots[0]));
+	assert_false(policy_slot_confirmed(&r.slots[1]));
+}
+
+static void rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_TRIAL);
+
+	(void)state;
+	r.preferred = 1;
+	assert_true(policy_apply(&r, ON_ROLLBACK_FROM, 1, 3));
+	assert_int_equal(r.slots[1].status, SLOT_BAD);
+	assert_int_equal(r.slots[1].reason, REASON_ROLLED_BACK);
+	assert_int_equal(r.preferred, 0);
+	r = two_slots(SLOT_GOOD, SLOT_GOOD);
+	r.preferred = 1;
+	assert_true(policy_apply(&r, ON_ROLLBACK_FROM, 1, 3));
+	assert_int_equal(r.slots[1].status, SLOT_GOOD);
+	assert_int_equal(r.preferred, 0);
+}
+
+static void marking_the_only_slot_bad_keeps_the_preference(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_EMPTY);
+
+	(void)state;
+	assert_true(policy_apply(&r, ON_MARK_BAD, 0, 3));
+	assert_int_equal(r.preferred, 0);
+	assert_int_equal(r.slots[0].reason, REASON_OPERATOR);
+}
+
+static void what_has_no_image_cannot_be_marked(void **state)
+{
+	static const enum policy_event events[] = { ON_GOOD_FIRMWARE, ON_GOOD_KEXEC, ON_MARK_BAD,
+						    ON_MARK_ACTIVE, ON_ROLLBACK_FROM };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+		struct record r = two_slots(SLOT_EMPTY, SLOT_WRITING), before = r;
+
+		assert_false(policy_apply(&r, events[i], 0, 3));
+		assert_false(policy_apply(&r, events[i], 1, 3));
+		assert_memory_equal(&r, &before, sizeof r);
+	}
+}
+
+/* --- docs/STATES.md --- */
+
+/* Cells of "| a | b |" joined by '|' without the blanks around them. */
+static void line_squeeze(const char *line, char *out)
+{
+	const char *end = out;
+
+	for (; *line && *line != '\n'; line++) {
+		if (*line == ' ' && (end == out || out[-1] == '|' || line[1] == '|'))
+			continue;
+		*out++ = *line;
+	}
+	*out = 0;
+}
+
+/* Compares the rows below "## heading" with want(i, text), i < count. */
+static void table_compare(const char *heading, size_t count, void (*want)(size_t, char *))
+{
+	FILE *f = fopen("docs/STATES.md", "r");
+	char line[512], got[512], expected[512];
+	size_t row = 0;
+	bool inside = false;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		if (line[0] == '#')
+			inside = strstr(line, heading) != NULL;
+		if (!inside || line[0] != '|' || strstr(line, "---") || strstr(line, "| status |"))
+			continue;
+		assert_true(row < count);
+		line_squeeze(line, got);
+		want(row++, expected);
+		assert_string_equal(got, expected);
+	}
+	fclose(f);
+	assert_int_equal(row, count);
+}
+
+static void loader_row(size_t i, char *out)
+{
+	const struct policy_row *r = &policy_loader_table[i];
+
+	sprintf(out, "|%s|%s|%s|%s|%s|", slot_status_text(r->status),
+		policy_condition_text(r->condition), policy_action_text(r->action),
+		slot_status_text(r->next), slot_reason_text(r->reason));
+}
+
+static void event_row(size_t i, char *out)
+{
+	const struct policy_event_row *r = &policy_event_table[i];
+
+	sprintf(out, "|%s|%s|%s|%s|%s|", policy_event_text(r->event),
+		r->status == SLOT_STATUS_COUNT ? "any other" : slot_status_text(r->status),
+		r->allowed ? slot_status_text(r->next) : "refused", slot_reason_text(r->reason),
+		policy_prefer_text(r->prefer));
+}
+
+static void the_document_has_the_same_tables(void **state)
+{
+	(void)state;
+	table_compare("The loader", policy_loader_rows, loader_row);
+	table_compare("The agent", policy_event_rows, event_row);
+}
+
+static void print_tables(void)
+{
+	char row[512];
+
+	for (size_t i = 0; i < policy_loader_rows; i++)
+		loader_row(i, row), puts(row);
+	for (size_t i = 0; i < policy_event_rows; i++)
+		event_row(i, row), puts(row);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slots_are_tried_in_the_order_of_the_design),
+		cmocka_unit_test(a_lost_record_boots_a_then_b_and_writes_nothing),
+		cmocka_unit_test(a_steady_boot_saves_nothing),
+		cmocka_unit_test(a_trial_spends_a_try_and_must_be_saved),
+		cmocka_unit_test(a_trial_without_tries_is_bad_and_loses_the_preference),
+		cmocka_unit_test(a_kexec_trial_found_by_the_firmware_is_bad),
+		cmocka_unit_test(good_limit_counts_and_then_moves_on),
+		cmocka_unit_test(every_record_obeys_the_rules),
+		cmocka_unit_test(an_install_goes_through_writing_to_trial),
+		cmocka_unit_test(good_after_a_kexec_is_a_fresh_trial_first),
+		cmocka_unit_test(an_unconfirmed_slot_is_not_confirmed),
+		cmocka_unit_test(rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good),
+		cmocka_unit_test(marking_the_only_slot_bad_keeps_the_preference),
+		cmocka_unit_test(what_has_no_image_cannot_be_marked),
+		cmocka_unit_test(the_document_has_the_same_tables),
+	};
+
+	(void)argv;
+	if (argc > 1) {	/* for whoever changes the tables: the rows for STATES.md */
+		print_tables();
+		return 0;
+	}
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SlotTrace, the volatile variable in which the loader says what it saw and did
+ * in this boot. Written anew before each StartImage, so that the last writer
+ * is the boot that runs. 128 bytes, little-endian:
+ *
+ *     offset size  field
+ *          0    8  magic "SLOTTRCE"
+ *          8    1  version, 1
+ *          9    1  source of the record (enum state_source)
+ *         10    1  what reading the variable gave (enum sb_error)
+ *         11    1  what reading the mirror gave
+ *         12    1  what the last save gave
+ *         13    1  number of steps, at most 8
+ *         14    2  reserved
+ *         16    8  sequence of the record that was read
+ *         24   12  step 0, ... step 7
+ *        120    8  reserved
+ *
+ *     step: 0 1 slot; 1 1 what (enum trace_what); 2 1 reason; 3 1 last resort;
+ *           4 8 EFI_STATUS
+ */
+#pragma once
+
+#include "state.h"
+
+#define TRACE_BYTES 128
+#define TRACE_STEPS 8
+#define TRACE_VARIABLE "SlotTrace"
+
+enum trace_what {
+	TRACE_STARTED,		/* control was given to it */
+	TRACE_FAILED,		/* reason and EFI_STATUS say how */
+	TRACE_SKIPPED,		/* not tried; reason says why */
+	TRACE_WHAT_COUNT
+};
+
+struct trace_step {
+	uint8_t slot;
+	enum trace_what what;
+	enum slot_reason reason;
+	bool last_resort;
+	uint64_t efi_status;
+};
+
+struct trace {
+	enum state_source source;
+	enum sb_error var_error, mirror_error, save_error;
+	uint64_t sequence;
+	unsigned step_count;
+	struct trace_step steps[TRACE_STEPS];
+};
+
+/* Steps beyond the eighth are dropped; a boot has at most four. */
+void trace_add(struct trace *trace, const struct trace_step *step);
+void trace_encode(const struct trace *trace, uint8_t ret_bytes[TRACE_BYTES]);
+/* Total on any bytes. SB_SHORT, SB_LONG, SB_MAGIC, SB_VERSION, SB_RANGE. */
+enum sb_error trace_decode(const uint8_t *bytes, size_t len, struct trace *ret_trace);
