@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Leaving the running system: for the firmware, or for a staged kernel. */
+#pragma once
+
+#include "err.h"
+
+enum activate {
+	ACTIVATE_NONE,
+	ACTIVATE_REBOOT,
+	ACTIVATE_KEXEC,
+};
+
+/* "none", "reboot", "kexec"; EX_USAGE otherwise (also for NULL: it must be given). */
+int activate_parse(const char *text, enum activate *ret_activate, struct err *err);
+
+/* Asks the init system for a reboot; returns once that was asked for. */
+int activate_reboot(struct err *err);
+
+/* Jumps to the staged kernel: through systemd where it runs, else interfaces
+ * down, file systems flushed, reboot(2). Where that comes back, reboots through
+ * the firmware. Returns only on failure, or when systemd was asked. */
+int activate_kexec(struct err *err);

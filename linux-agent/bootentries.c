@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include "bootentries.h"
+
+#include "bootplan.h"
+#include "bytes.h"
+#include "loadoption.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *path;
+	const char *description;
+} roles[BOOT_ROLE_COUNT] = {
+	[BOOT_LOADER] = { BOOTENTRIES_LOADER_PATH, "slotboot" },
+	[BOOT_DIRECT_A] = { BOOTENTRIES_A_PATH, "slotboot a" },
+	[BOOT_DIRECT_B] = { BOOTENTRIES_B_PATH, "slotboot b" },
+};
+
+/* What an entry of a role is to hold. */
+struct content {
+	bool wanted;
+	uint32_t attributes;
+	const uint8_t *options;
+	size_t options_len;
+};
+
+static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data, size_t len)
+{
+	unsigned role = 0;
+
+	while (role < BOOT_ROLE_COUNT &&
+	       !loadoption_is_ours(data, len, esp->guid, roles[role].path))
+		role++;
+	return role;
+}
+
+/* The device path was compared before, as far as it matters: firmware that has
+ * put the full path for our short form is left alone. */
+static bool is_current(const struct content *content, const char *description,
+		       const uint8_t *data, size_t len)
+{
+	struct load_option option;
+
+	return loadoption_parse(data, len, &option) &&
+	       option.attributes == content->attributes &&
+	       loadoption_description_is(&option, description) &&
+	       option.options_len == content->options_len &&
+	       bytes_equal(option.options, content->options, content->options_len);
+}
+
+/* A variable that cannot be read is foreign: no other's entry blocks ours. */
+static int read_entry(const struct vars *vars, const struct esp_info *esp,
+		      const struct content contents[BOOT_ROLE_COUNT],
+		      const struct vars_name *name, struct boot_entry *ret_entry,
+		      struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	struct err ignored = { 0 };
+	uint32_t attributes = 0;
+	size_t len = 0;
+	int r = vars_get(vars, VARS_GLOBAL, name->text, &data, &len, &attributes, &ignored);
+
+	if (r < 0 && ignored.exit == EX_SOFTWARE)
+		return err_set(err, EX_SOFTWARE, "%s", ignored.text);
+	*ret_entry = (struct boot_entry){
+		.name = *name,
+		.number = (uint16_t)strtoul(name->text + 4, NULL, 16),
+		.role = r == 0 ? find_role(esp, data, len) : BOOT_FOREIGN,
+	};
+	if (ret_entry->role == BOOT_FOREIGN)
+		return 0;
+	ret_entry->fixed = attributes != VARS_NV_BS_RT;
+	ret_entry->current = !ret_entry->fixed &&
+			     is_current(&contents[ret_entry->role],
+					roles[ret_entry->role].description, data, len);
+	return 0;
+}
+
+/* Names are sorted, so that Boot00AB comes before Boot00ab: where there are both,
+ * the spelling of the specification is the number's, and the other is left alone. */
+static bool is_taken(const struct boot_entry *entries, size_t count,
+		     const struct vars_name *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcasecmp(entries[i].name.text, name->text) == 0)
+			return true;
+	return false;
+}
+
+static int read_entries(const struct vars *vars, const struct esp_info *esp,
+			const struct content contents[BOOT_ROLE_COUNT],
+			struct boot_entry **ret_entries, size_t *ret_count, struct err *err)
+{
+	_cleanup_free_ struct vars_name *names = NULL;
+	_cleanup_free_ struct boot_entry *entries = NULL;
+	size_t name_count = 0, count = 0;
+
+	if (vars_list_boot(vars, &names, &name_count, err) < 0)
+		return -1;
+	entries = calloc(name_count + 1, sizeof *entries);
+	if (!entries)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	for (size_t i = 0; i < name_count; i++) {
+		if (is_taken(entries, count, &names[i]))
+			continue;
+		if (read_entry(vars, esp, contents, &names[i], &entries[count], err) < 0)
+			return -1;
+		count++;
+	}
+	*ret_entries = entries;
+	*ret_count = count;
+	entries = NULL;
+	return 0;
+}
+
+/* No BootOrder: no numbers. Half a number at the end is dropped, and makes it damaged. */
+static int read_order(const struct vars *vars, uint16_t **ret_order, size_t *ret_count,
+		      bool *ret_damaged, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	uint16_t *order;
+	size_t len = 0;
+
+	if (vars_get(vars, VARS_GLOBAL, "BootOrder", &data, &len, NULL, err) < 0)
+		return -1;
+	order = calloc(len / 2 + 1, sizeof *order);
+	if (!order)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	for (size_t i = 0; i < len / 2; i++)
+		order[i] = le16_get(data + 2 * i);
+	*ret_order = order;
+	*ret_count = len / 2;
+	*ret_damaged = len % 2 != 0;
+	return 0;
+}
+
+static int write_entry(const struct vars *vars, const struct esp_info *esp,
+		       const struct content contents[BOOT_ROLE_COUNT],
+		       const struct boot_op *op, struct err *err)
+{
+	const struct content *content = &contents[op->role];
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len = 0;
+
+	if (loadoption_build(esp, content->attributes, roles[op->role].description,
+			     roles[op->role].path, content->options, content->options_len,
+			     &data, &len, err) < 0)
+		return -1;
+	return vars_set(vars, VARS_GLOBAL, op->name.text, data, len, VARS_NV_BS_RT, err);
+}
+
+static int write_order(const struct vars *vars, const struct boot_plan *plan,
+		       struct err *err)
+{
+	_cleanup_free_ uint8_t *data = calloc(plan->order_count, 2);
+
+	if (!data)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	for (size_t i = 0; i < plan->order_count; i++)
+		le16_put(data + 2 * i, plan->order[i]);
+	return vars_set(vars, VARS_GLOBAL, "BootOrder", data, 2 * plan->order_count,
+			VARS_NV_BS_RT, err);
+}
+
+static int apply(const struct vars *vars, const struct esp_info *esp,
+		 const struct content contents[BOOT_ROLE_COUNT],
+		 const struct boot_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->op_count; i++) {
+		const struct boot_op *op = &plan->ops[i];
+		int r = -1;
+
+		switch (op->kind) {
+		case BOOT_OP_WRITE:
+			r = write_entry(vars, esp, contents, op, err);
+			break;
+		case BOOT_OP_ORDER:
+			r = write_order(vars, plan, err);
+			break;
+		case BOOT_OP_DELETE:
+			r = vars_delete(vars, VARS_GLOBAL, op->name.text, err);
+			break;
+		}
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int bootentries_sync(const struct vars *vars, const struct esp_info *esp,
+		     const struct boot_want *want, struct err *err)
+{
+	struct content contents[BOOT_ROLE_COUNT] = {
+		[BOOT_LOADER] = { .wanted = want->loader, .attributes = LOADOPTION_ACTIVE },
+	};
+	_cleanup_(boot_plan_clear) struct boot_plan plan = { 0 };
+	_cleanup_free_ struct boot_entry *entries = NULL;
+	_cleanup_free_ uint16_t *order = NULL;
+	struct boot_state state = { .confirmed = want->confirmed };
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		contents[BOOT_DIRECT_A + slot] = (struct content){
+			.wanted = want->direct[slot].present,
+			.attributes = want->direct[slot].active ? LOADOPTION_ACTIVE : 0,
+			.options = want->direct[slot].options,
+			.options_len = want->direct[slot].options_len,
+		};
+	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++)
+		state.wanted[role] = contents[role].wanted;
+	if (read_order(vars, &order, &state.order_count, &state.order_damaged, err) < 0 ||
+	    read_entries(vars, esp, contents, &entries, &state.entry_count, err) < 0)
+		return err_prefix(err, "failed to read the boot entries");
+	state.order = order;
+	state.entries = entries;
+	if (boot_plan(&state, &plan, err) < 0)
+		return -1;
+	return apply(vars, esp, contents, &plan, err);
+}
+
+static int set_active(const struct vars *vars, const struct esp_info *esp, const char *path,
+		      const char *name, bool active, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	uint32_t attributes = 0, bits;
+	struct err ignored = { 0 };
+	size_t len = 0;
+	int r = vars_get(vars, VARS_GLOBAL, name, &data, &len, &attributes, &ignored);
+
+	if (r < 0 && ignored.exit == EX_SOFTWARE)
+		return err_set(err, EX_SOFTWARE, "%s", ignored.text);
+	if (r != 0 || !loadoption_is_ours(data, len, esp->guid, path))
+		return 0;
+	bits = le32_get(data) & ~LOADOPTION_ACTIVE;
+	le32_put(data, active ? bits | LOADOPTION_ACTIVE : bits);
+	return vars_set(vars, VARS_GLOBAL, name, data, len, attributes, err);
+}
+
+int bootentries_set_active(const struct vars *vars, const struct esp_info *esp, int slot,
+			   bool active, struct err *err)
+{
+	const char *path = roles[slot ? BOOT_DIRECT_B : BOOT_DIRECT_A].path;
+	_cleanup_free_ struct vars_name *names = NULL;
+	size_t count = 0;
+
+	if (vars_list_boot(vars, &names, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (set_active(vars, esp, path, names[i].text, active, err) < 0)
+			return -1;
+	return 0;
+}

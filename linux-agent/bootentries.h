@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The firmware's boot entries: BootOrder and Boot#### (UEFI 2.10 section 3.1).
+ *
+ *     loader, direct entry of the confirmed slot, direct entry of the other,
+ *     every foreign entry in the order found
+ *
+ * Entries are told apart by device path, never by label. What to do is decided
+ * without I/O in bootplan.h; here it is read, applied and read back: entries
+ * first, then BootOrder, deletions last, so that a power cut at any point leaves
+ * a BootOrder whose entries exist.
+ */
+#pragma once
+
+#include "err.h"
+#include "espinfo.h"
+#include "record.h"
+#include "vars.h"
+
+#include <stdbool.h>
+
+#if defined(__aarch64__)
+#define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotbootaa64.efi"
+#else
+#define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotbootx64.efi"
+#endif
+#define BOOTENTRIES_A_PATH "\\EFI\\slotboot\\a\\uki.efi"
+#define BOOTENTRIES_B_PATH "\\EFI\\slotboot\\b\\uki.efi"
+
+struct boot_want {
+	bool loader;			/* an entry for the loader, active */
+	struct {
+		bool present;		/* false: our entry for the slot is removed */
+		bool active;
+		const uint8_t *options;	/* optional data; the caller's, or NULL */
+		size_t options_len;
+	} direct[SLOT_COUNT];
+	int confirmed;	/* slot that comes first among the direct ones; -1: none, a first */
+};
+
+/* Makes BootOrder and our entries as wanted; foreign entries are neither written
+ * nor renumbered nor moved among themselves. Writes only what differs. Durable on
+ * 0. EX_IOERR, EX_NOPERM; EX_SOFTWARE: nothing at all is wanted. */
+int bootentries_sync(const struct vars *vars, const struct esp_info *esp,
+		     const struct boot_want *want, struct err *err);
+
+/* Sets or clears LOAD_OPTION_ACTIVE on the slot's direct entries, and nothing
+ * else of them. None is fine. Durable on 0. */
+int bootentries_set_active(const struct vars *vars, const struct esp_info *esp, int slot,
+			   bool active, struct err *err);

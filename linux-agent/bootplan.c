@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "bootplan.h"
+
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Where the number stands in BootOrder; order_count if it does not. */
+static size_t order_find(const struct boot_state *state, uint16_t number)
+{
+	size_t i = 0;
+
+	while (i < state->order_count && state->order[i] != number)
+		i++;
+	return i;
+}
+
+static const struct boot_entry *entry_find(const struct boot_state *state, uint16_t number)
+{
+	for (size_t i = 0; i < state->entry_count; i++)
+		if (state->entries[i].number == number)
+			return &state->entries[i];
+	return NULL;
+}
+
+static bool entry_is_better(const struct boot_state *state, const struct boot_entry *a,
+			    const struct boot_entry *b)
+{
+	size_t a_at = order_find(state, a->number), b_at = order_find(state, b->number);
+
+	if (a->current != b->current)
+		return a->current;
+	if (a_at != b_at)
+		return a_at < b_at;
+	return a->number < b->number;
+}
+
+/* The role's entry that stays; NULL: there is none. */
+static const struct boot_entry *choose(const struct boot_state *state, enum boot_role role)
+{
+	const struct boot_entry *best = NULL;
+
+	if (!state->wanted[role])
+		return NULL;
+	for (size_t i = 0; i < state->entry_count; i++) {
+		const struct boot_entry *entry = &state->entries[i];
+
+		if (entry->role != role || entry->fixed)
+			continue;
+		if (!best || entry_is_better(state, entry, best))
+			best = entry;
+	}
+	return best;
+}
+
+struct kept {
+	const struct boot_entry *entry;	/* NULL: made anew, or not wanted */
+	uint16_t number;
+};
+
+/* The lowest free number that is at least *next, which then moves past it. */
+static bool take_free_number(const struct boot_state *state, uint32_t *next,
+			     uint16_t *ret_number)
+{
+	for (; *next <= UINT16_MAX; (*next)++) {
+		uint16_t number = (uint16_t)*next;
+
+		if (entry_find(state, number) ||
+		    order_find(state, number) < state->order_count)
+			continue;
+		*ret_number = number;
+		(*next)++;
+		return true;
+	}
+	return false;
+}
+
+static void add_op(struct boot_plan *plan, enum boot_op_kind kind, enum boot_role role,
+		   const struct vars_name *name)
+{
+	struct boot_op *op = &plan->ops[plan->op_count++];
+
+	*op = (struct boot_op){ .kind = kind, .role = role };
+	if (name)
+		op->name = *name;
+}
+
+static bool plan_writes(const struct boot_state *state, struct kept kept[BOOT_ROLE_COUNT],
+			struct boot_plan *plan)
+{
+	uint32_t next = 0;
+
+	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++) {
+		struct vars_name name;
+
+		kept[role].entry = choose(state, role);
+		if (kept[role].entry) {
+			kept[role].number = kept[role].entry->number;
+			if (!kept[role].entry->current)
+				add_op(plan, BOOT_OP_WRITE, role, &kept[role].entry->name);
+		} else if (state->wanted[role]) {
+			if (!take_free_number(state, &next, &kept[role].number))
+				return false;
+			(void)snprintf(name.text, sizeof name.text, "Boot%04X",
+				       (unsigned)kept[role].number);
+			add_op(plan, BOOT_OP_WRITE, role, &name);
+		}
+	}
+	return true;
+}
+
+static void plan_order(const struct boot_state *state,
+		       const struct kept kept[BOOT_ROLE_COUNT], struct boot_plan *plan)
+{
+	bool b_first = state->confirmed == 1;
+	const enum boot_role roles[BOOT_ROLE_COUNT] = {
+		BOOT_LOADER,
+		b_first ? BOOT_DIRECT_B : BOOT_DIRECT_A,
+		b_first ? BOOT_DIRECT_A : BOOT_DIRECT_B,
+	};
+
+	for (size_t i = 0; i < BOOT_ROLE_COUNT; i++)
+		if (state->wanted[roles[i]])
+			plan->order[plan->order_count++] = kept[roles[i]].number;
+	for (size_t i = 0; i < state->order_count; i++) {
+		const struct boot_entry *entry = entry_find(state, state->order[i]);
+
+		if (!entry || entry->role == BOOT_FOREIGN)
+			plan->order[plan->order_count++] = state->order[i];
+	}
+	if (state->order_damaged || plan->order_count != state->order_count ||
+	    memcmp(plan->order, state->order, plan->order_count * sizeof *plan->order) != 0)
+		add_op(plan, BOOT_OP_ORDER, BOOT_FOREIGN, NULL);
+}
+
+static void plan_deletes(const struct boot_state *state,
+			 const struct kept kept[BOOT_ROLE_COUNT], struct boot_plan *plan)
+{
+	for (size_t i = 0; i < state->entry_count; i++) {
+		const struct boot_entry *entry = &state->entries[i];
+
+		if (entry->role != BOOT_FOREIGN && kept[entry->role].entry != entry)
+			add_op(plan, BOOT_OP_DELETE, entry->role, &entry->name);
+	}
+}
+
+static bool anything_wanted(const struct boot_state *state)
+{
+	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++)
+		if (state->wanted[role])
+			return true;
+	return false;
+}
+
+int boot_plan(const struct boot_state *state, struct boot_plan *ret_plan, struct err *err)
+{
+	_cleanup_(boot_plan_clear) struct boot_plan plan = { 0 };
+	struct kept kept[BOOT_ROLE_COUNT] = { 0 };
+
+	if (!anything_wanted(state))
+		return err_set(err, EX_SOFTWARE,
+			       "refused to remove all of our boot entries at once");
+	/* At most: a write per role, BootOrder, and every entry deleted. */
+	plan.ops = calloc(BOOT_ROLE_COUNT + 1 + state->entry_count, sizeof *plan.ops);
+	plan.order = calloc(BOOT_ROLE_COUNT + state->order_count, sizeof *plan.order);
+	if (!plan.ops || !plan.order)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	if (!plan_writes(state, kept, &plan))
+		return err_set(err, EX_SOFTWARE, "no free number for a boot entry");
+	plan_order(state, kept, &plan);
+	plan_deletes(state, kept, &plan);
+	*ret_plan = plan;
+	plan = (struct boot_plan){ 0 };
+	return 0;
+}
+
+void boot_plan_clear(struct boot_plan *plan)
+{
+	free(plan->ops);
+	free(plan->order);
+	*plan = (struct boot_plan){ 0 };
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What to do to the boot entries, decided without any I/O.
+ *
+ * Of the entries for one of our files one is kept: one that is right already,
+ * else the one earliest in BootOrder, else the lowest number. The others are
+ * duplicates. A missing entry gets the lowest number that no variable has and
+ * BootOrder does not name. Foreign entries have no operation, ever; numbers that
+ * BootOrder names and no variable has are foreign too.
+ *
+ * Operations come in an order that survives a power cut after any of them:
+ * entries are written, then BootOrder points at them, then what BootOrder no
+ * longer points at is deleted. Planning again after the cut finishes the job.
+ */
+#pragma once
+
+#include "vars.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum boot_role {
+	BOOT_LOADER,
+	BOOT_DIRECT_A,
+	BOOT_DIRECT_B,
+	BOOT_ROLE_COUNT,
+	BOOT_FOREIGN = BOOT_ROLE_COUNT
+};
+
+struct boot_entry {
+	struct vars_name name;	/* as the firmware spells it: Boot00ab is number 0xAB */
+	uint16_t number;
+	enum boot_role role;
+	bool current;		/* ours, and its content is what is wanted */
+	bool fixed;		/* ours, but cannot be rewritten: never kept */
+};
+
+struct boot_state {
+	const struct boot_entry *entries;	/* at most one per number */
+	size_t entry_count;
+	const uint16_t *order;			/* BootOrder; NULL if there is none */
+	size_t order_count;
+	bool order_damaged;			/* written anew even if it looks right */
+	bool wanted[BOOT_ROLE_COUNT];
+	int confirmed;				/* 1: B before A; else A before B */
+};
+
+struct boot_op {
+	enum boot_op_kind {
+		BOOT_OP_WRITE,	/* the role's content to the variable `name` */
+		BOOT_OP_ORDER,	/* the plan's order to BootOrder */
+		BOOT_OP_DELETE	/* the variable `name` */
+	} kind;
+	enum boot_role role;	/* of BOOT_OP_WRITE */
+	struct vars_name name;
+};
+
+struct boot_plan {
+	struct boot_op *ops;
+	size_t op_count;
+	uint16_t *order;
+	size_t order_count;
+};
+
+/* The caller clears *ret_plan. EX_SOFTWARE: nothing is wanted (an empty BootOrder
+ * is never planned), no number is free, or no memory. */
+int boot_plan(const struct boot_state *state, struct boot_plan *ret_plan, struct err *err);
+void boot_plan_clear(struct boot_plan *plan);

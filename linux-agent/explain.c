@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "explain.h"
+
+#include "cmdline.h"
+#include "policy.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct text {
+	char *at;
+	size_t left;
+};
+
+static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->at, t->left, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	if ((size_t)n >= t->left)
+		n = t->left ? (int)t->left - 1 : 0;
+	t->at += n;
+	t->left -= (size_t)n;
+}
+
+void explain_slot(const struct slot *slot, char *out, size_t cap)
+{
+	struct text t = { out, cap };
+
+	say(&t, "%s", slot_status_text(slot->status));
+	if (slot->status == SLOT_BAD)
+		say(&t, ": %s", slot_reason_words(slot->reason));
+	if (slot->status == SLOT_BAD && slot->efi_status)
+		say(&t, " (EFI status 0x%llx)", (unsigned long long)slot->efi_status);
+	if (slot->status == SLOT_TRIAL)
+		say(&t, ", %u of %u tries left", slot->tries_left, slot->tries_granted);
+	if (slot->status == SLOT_TRIAL && policy_slot_confirmed(slot))
+		say(&t, ", marked good after a kexec, not yet after a firmware boot");
+}
+
+static void why_source(struct text *t, const struct trace *trace)
+{
+	if (trace->source == STATE_MIRROR_COPY)
+		say(t, "The variable SlotState was not used (%s); the mirror on the ESP was. ",
+		    trace->var_error == SB_OK ? "older than the mirror"
+					      : sb_error_text(trace->var_error));
+	if (trace->source == STATE_LOST)
+		say(t, "The slot record was lost (variable: %s; mirror: %s), so the loader "
+		    "tried a, then b. ", sb_error_text(trace->var_error),
+		    sb_error_text(trace->mirror_error));
+	if (trace->save_error != SB_OK)
+		say(t, "The loader could not store the record (%s). ",
+		    sb_error_text(trace->save_error));
+}
+
+static void why_step(struct text *t, const struct trace_step *step, const struct running *r)
+{
+	char slot = slot_letter(step->slot);
+
+	if (step->what == TRACE_STARTED && step->slot == r->slot)
+		say(t, "Slot %c was started%s.", slot,
+		    step->last_resort ? " as the last resort" : "");
+	else if (step->what == TRACE_STARTED)
+		say(t, "The loader started slot %c, but slot %c runs.", slot,
+		    slot_letter(r->slot));
+	else if (step->efi_status)
+		say(t, "Slot %c failed in this boot: %s (EFI status 0x%llx). ", slot,
+		    slot_reason_words(step->reason), (unsigned long long)step->efi_status);
+	else
+		say(t, "Slot %c %s: %s. ", slot,
+		    step->what == TRACE_FAILED ? "failed in this boot" : "was passed over",
+		    slot_reason_words(step->reason));
+}
+
+static void why_firmware(struct text *t, const struct state *state, const struct trace *trace,
+			 const struct running *r)
+{
+	const struct slot *s = &state->record.slots[r->slot];
+	bool first = trace->step_count == 1 && trace->steps[0].what == TRACE_STARTED;
+
+	why_source(t, trace);
+	if (first && trace->source != STATE_LOST && trace->steps[0].slot == r->slot &&
+	    !trace->steps[0].last_resort) {
+		say(t, "Slot %c was started: it was the preferred slot", slot_letter(r->slot));
+		if (s->status == SLOT_TRIAL)
+			say(t, ", on trial (%u of %u tries left)", s->tries_left,
+			    s->tries_granted);
+		say(t, ".");
+		return;
+	}
+	for (unsigned i = 0; i < trace->step_count; i++)
+		why_step(t, &trace->steps[i], r);
+}
+
+void explain_why(const struct state *state, const struct trace *trace,
+		 const struct running *running, char *out, size_t cap)
+{
+	struct text t = { out, cap };
+
+	say(&t, "%s", "");
+	if (running->kexec)
+		say(&t, "Slot %c was jumped to by kexec; the firmware and the loader had no part "
+		    "in it.", slot_letter(running->slot));
+	else if (trace)
+		why_firmware(&t, state, trace, running);
+	else
+		say(&t, "Slot %c was booted by the firmware without the loader (no SlotTrace): "
+		    "check BootOrder and \\EFI\\slotboot\\ on the ESP.",
+		    slot_letter(running->slot));
+}

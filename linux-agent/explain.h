@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Why this machine runs this slot, in words: from the record, the loader's
+ * trace, and how the running kernel was started. Pure. */
+#pragma once
+
+#include "running.h"
+#include "state.h"
+
+#include <stddef.h>
+
+/* One or more sentences into out (cut at cap). trace is NULL where the loader
+ * left none. After a kexec neither it nor anything else from the firmware is
+ * looked at. */
+void explain_why(const struct state *state, const struct trace *trace,
+		 const struct running *running, char *out, size_t cap);
+
+/* "bad: all its tries were spent without mark-good", "trial, 2 of 3 tries left". */
+void explain_slot(const struct slot *slot, char *out, size_t cap);

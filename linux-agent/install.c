@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "install.h"
+
+#include "bootentries.h"
+#include "cmdline.h"
+#include "espfile.h"
+#include "fetch.h"
+#include "installcheck.h"
+#include "kexec.h"
+#include "policy.h"
+#include "readback.h"
+#include "report.h"
+#include "slotdev.h"
+#include "util.h"
+
+#include <string.h>
+#include <time.h>
+
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	report_progress(ctx, done, total);
+}
+
+static void on_retry(void *ctx, const char *why, unsigned wait_ms)
+{
+	report_warning(ctx, "%s; trying again in %.1f s", why, wait_ms / 1000.0);
+}
+
+static int open_bundle(struct machine *m, const struct install_options *o,
+		       struct bundle **ret_bundle, struct err *err)
+{
+	const struct fetch_options fetch = {
+		.deadline_s = m->config->deadline_s,
+		.ca_file = m->config->ca_file,
+		.cancel = o->cancel,
+		.progress = on_progress,
+		.retrying = on_retry,
+		.ctx = o->report,
+	};
+	const struct bundle_options options = {
+		.keyring = m->config->keyring,
+		.download_dir = m->config->download_dir,
+		.fetch = &fetch,
+	};
+
+	report_step(o->report, "fetch", "reading %s", o->where);
+	return bundle_open(o->where, &options, ret_bundle, err);
+}
+
+static int check(struct machine *m, const struct install_options *o, struct bundle *bundle,
+		 unsigned slot, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(bundle);
+
+	report_step(o->report, "check", "checking version %s, signed by %s", manifest->version,
+		    bundle_signer(bundle));
+	if (installcheck_identity(m, manifest, o->allow_downgrade, err) < 0 ||
+	    installcheck_room(m, manifest, slot, err) < 0)
+		return -1;
+	return installcheck_payloads(m, bundle, o->cancel, err);
+}
+
+static int save(struct machine *m, struct report *report, struct err *err)
+{
+	const char *warning = NULL;
+
+	if (machine_save(m, &warning, err) < 0)
+		return -1;
+	if (warning)
+		report_warning(report, "%s", warning);
+	return 0;
+}
+
+/* Step 3. A kernel staged earlier would be the image that now goes. */
+static int begin(struct machine *m, const struct install_options *o, unsigned slot,
+		 struct err *err)
+{
+	if (kexec_is_loaded(m->config) && kexec_unload(err) < 0)
+		return -1;
+	if (!policy_apply(&m->state.record, ON_INSTALL_BEGIN, slot, 0))
+		return err_set(err, EX_SOFTWARE, "slot %c cannot be written",
+			       slot_letter(slot));
+	m->state.record.kexec_nonce = 0;
+	if (save(m, o->report, err) < 0)
+		return -1;
+	return bootentries_set_active(&m->vars, &m->esp, (int)slot, false, err);
+}
+
+static int write_image(struct machine *m, const struct install_options *o,
+		       struct bundle *bundle, const struct payload *payload, unsigned slot,
+		       struct err *err)
+{
+	const struct config_image *image = config_image_find(m->config, payload->name);
+	struct slotdev dev;
+	int r;
+
+	report_step(o->report, "write", "writing %s (%llu bytes) to slot %c (%s)", payload->name,
+		    (unsigned long long)payload->size, slot_letter(slot), image->target[slot]);
+	if (slotdev_open(image->target[slot], &dev, err) < 0)
+		return -1;
+	r = bundle_extract(bundle, payload, slotdev_write, &dev, o->cancel, err);
+	if (r == 0)
+		r = slotdev_finish(&dev, err);
+	slotdev_close(&dev);
+	if (r == 0)
+		r = readback_check(image->target[slot], payload->size, payload->sha256,
+				   o->cancel, err);
+	return r;
+}
+
+static int write_beside(struct machine *m, unsigned slot, const char *name,
+			const uint8_t *data, size_t len, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (machine_slot_file(m, slot, name, &path, err) < 0)
+		return -1;
+	return espfile_write(path, data, len, err);
+}
+
+static int write_uki(struct machine *m, const struct install_options *o,
+		     struct bundle *bundle, const struct payload *payload, unsigned slot,
+		     struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	const uint8_t *json, *p7s;
+	size_t json_len, p7s_len;
+
+	report_step(o->report, "write", "writing the UKI (%llu bytes) to the ESP",
+		    (unsigned long long)payload->size);
+	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
+	    espfile_extract(path, bundle, payload, o->cancel, err) < 0 ||
+	    readback_check(path, payload->size, payload->sha256, o->cancel, err) < 0)
+		return -1;
+	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
+	if (write_beside(m, slot, "manifest.json", json, json_len, err) < 0)
+		return -1;
+	return write_beside(m, slot, "manifest.p7s", p7s, p7s_len, err);
+}
+
+/* Step 4; the UKI last, so that a whole one never stands beside half an image. */
+static int write_payloads(struct machine *m, const struct install_options *o,
+			  struct bundle *bundle, unsigned slot, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(bundle);
+
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    write_image(m, o, bundle, &manifest->payloads[i], slot, err) < 0)
+			return -1;
+	return write_uki(m, o, bundle, manifest_uki(manifest), slot, err);
+}
+
+/* Step 5. */
+static int stage(struct machine *m, unsigned slot, uint64_t *ret_nonce, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	struct ukifile uki;
+	int r;
+
+	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
+	    kexec_nonce_new(ret_nonce, err) < 0 || ukifile_open(path, &uki, err) < 0)
+		return -1;
+	r = kexec_load(m->config, &uki, slot, *ret_nonce, err);
+	ukifile_close(&uki);
+	return r;
+}
+
+/* Step 6 and 7. */
+static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
+		  unsigned slot, enum policy_event event, uint64_t nonce, struct err *err)
+{
+	const struct payload *uki = manifest_uki(bundle_manifest(bundle));
+	struct slot *s = &m->state.record.slots[slot];
+	unsigned tries = o->tries ? o->tries : m->config->tries;
+
+	s->uki_size = uki->size;
+	memcpy(s->uki_sha256, uki->sha256, sizeof s->uki_sha256);
+	s->flags = SLOT_FLAG_DIGEST;
+	s->installed = (uint64_t)time(NULL);
+	m->state.record.kexec_nonce = nonce;
+	m->state.record.good_limit = (uint8_t)m->config->good_limit;
+	if (!policy_apply(&m->state.record, event, slot, (uint8_t)tries))
+		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
+	if (save(m, o->report, err) < 0)
+		return -1;
+	return machine_sync_entries(m, err);
+}
+
+static int write_slot(struct machine *m, const struct install_options *o,
+		      struct bundle *bundle, unsigned slot, struct err *err)
+{
+	static const enum policy_event events[] = { ON_INSTALL_NONE, ON_INSTALL_REBOOT,
+						    ON_INSTALL_KEXEC };
+	enum policy_event event = events[o->activate];
+	struct err staging = { 0 };
+	uint64_t nonce = 0;
+
+	if (begin(m, o, slot, err) < 0 || write_payloads(m, o, bundle, slot, err) < 0)
+		return -1;
+	if (o->activate == ACTIVATE_KEXEC && stage(m, slot, &nonce, &staging) < 0) {
+		event = ON_INSTALL_NONE;
+		nonce = 0;
+	}
+	if (finish(m, o, bundle, slot, event, nonce, err) < 0) {
+		if (nonce)
+			(void)kexec_unload(NULL);
+		return -1;
+	}
+	if (!staging.exit)
+		return 0;
+	*err = staging;
+	return err_prefix(err, "slot %c is installed but not activated", slot_letter(slot));
+}
+
+int install_run(struct machine *machine, const struct install_options *options,
+		struct err *err)
+{
+	struct bundle *bundle = NULL;
+	unsigned slot;
+	int r;
+
+	if (installcheck_target(machine, &slot, err) < 0 ||
+	    open_bundle(machine, options, &bundle, err) < 0)
+		return -1;
+	r = check(machine, options, bundle, slot, err);
+	if (r == 0)
+		r = write_slot(machine, options, bundle, slot, err);
+	if (r == 0)
+		report_step(options->report, "done", "installed version %s in slot %c",
+			    bundle_manifest(bundle)->version, slot_letter(slot));
+	bundle_close(bundle);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps of an install, in this order:
+ *
+ *   1. the running slot is found, and must be confirmed; the other is the target
+ *   2. the bundle: signature, compatible, version, sizes, every payload's hash,
+ *      the UKI's architecture and .linux; nothing has been written until here
+ *   3. the target becomes writing, durably; its direct boot entry inactive
+ *   4. images to the slot, the UKI and the manifest to the ESP, each flushed and
+ *      read back
+ *   5. for kexec: the UKI is staged; if that fails the slot ends as for none
+ *   6. the target becomes trial or kexec-trial, durably
+ *   7. boot entries and BootOrder
+ *
+ * What fails before 3 leaves every byte as it was; what fails after it leaves
+ * the target in writing, which nothing starts, and all else as it was.
+ */
+#pragma once
+
+#include "activate.h"
+#include "machine.h"
+
+struct install_options {
+	const char *where;		/* path or URL */
+	enum activate activate;
+	unsigned tries;			/* 0: the configuration's */
+	bool allow_downgrade;
+	const volatile int *cancel;
+	struct report *report;
+};
+
+/* 0: done, and for reboot and kexec ready to go (the caller activates). */
+int install_run(struct machine *machine, const struct install_options *options,
+		struct err *err);

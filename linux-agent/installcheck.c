@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "installcheck.h"
+
+#include "cmdline.h"
+#include "espfile.h"
+#include "policy.h"
+#include "slotdev.h"
+#include "ukifile.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int installcheck_target(const struct machine *machine, unsigned *ret_slot, struct err *err)
+{
+	unsigned running = machine->running.slot;
+	const struct slot *slot = &machine->state.record.slots[running];
+	char name = slot_letter(running);
+
+	if (machine->state.source == STATE_LOST)
+		return err_set(err, EX_CONFIG,
+			       "there is no valid slot record on this machine; if the running "
+			       "slot %c works, run slotctl mark-good first", name);
+	if (!policy_slot_confirmed(slot))
+		return err_set(err, EX_CONFIG,
+			       "the running slot %c is not confirmed (%s): an install would "
+			       "overwrite the slot to fall back to; run slotctl mark-good first",
+			       name, slot_status_text(slot->status));
+	*ret_slot = 1 - running;
+	return 0;
+}
+
+char *installcheck_slot_version(const struct machine *machine, unsigned slot)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ uint8_t *json = NULL;
+	size_t len;
+
+	if (machine_slot_file(machine, slot, "manifest.json", &path, NULL) < 0 ||
+	    read_file(path, MANIFEST_MAX_BYTES, &json, &len) < 0 ||
+	    manifest_parse(json, len, &manifest, NULL) < 0)
+		return NULL;
+	return strdup(manifest->version);
+}
+
+int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
+			  bool allow_downgrade, struct err *err)
+{
+	_cleanup_free_ char *running = NULL;
+
+	if (!machine->config->compatible)
+		return err_set(err, EX_CONFIG,
+			       "failed to check the bundle: compatible= is not set in "
+			       "slotboot.conf");
+	if (strcmp(machine->config->compatible, manifest->compatible) != 0)
+		return err_set(err, EX_DATAERR,
+			       "the bundle is for %s, this machine is %s: refused",
+			       manifest->compatible, machine->config->compatible);
+	running = installcheck_slot_version(machine, machine->running.slot);
+	if (running && !allow_downgrade && version_compare(manifest->version, running) < 0)
+		return err_set(err, EX_DATAERR,
+			       "the bundle's version %s is lower than the running %s; "
+			       "--allow-downgrade installs it all the same",
+			       manifest->version, running);
+	return 0;
+}
+
+static int image_room(const struct machine *machine, const struct payload *payload,
+		      unsigned slot, struct err *err)
+{
+	const struct config_image *image = config_image_find(machine->config, payload->name);
+	struct slotdev dev;
+
+	if (!image)
+		return err_set(err, EX_CONFIG,
+			       "the bundle has an image %s, but slotboot.conf has no [image %s]",
+			       payload->name, payload->name);
+	if (slotdev_open(image->target[slot], &dev, err) < 0)
+		return -1;
+	slotdev_close(&dev);
+	if (payload->size > dev.capacity)
+		return err_set(err, EX_DATAERR,
+			       "the image %s (%llu bytes) does not fit slot %c (%s, %llu bytes)",
+			       payload->name, (unsigned long long)payload->size,
+			       slot_letter(slot), image->target[slot],
+			       (unsigned long long)dev.capacity);
+	return 0;
+}
+
+int installcheck_room(const struct machine *machine, const struct manifest *manifest,
+		      unsigned slot, struct err *err)
+{
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *payload = &manifest->payloads[i];
+		int r = payload->type == PAYLOAD_UKI
+				? espfile_check_room(machine->esp.dir, slot, payload->size, err)
+				: image_room(machine, payload, slot, err);
+
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int memfd_sink(void *ctx, const uint8_t *data, size_t len, struct err *err)
+{
+	int fd = *(int *)ctx;
+
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0)
+			return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in "
+					 "memory");
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* systemd-stub takes its command line from the UKI alone under Secure Boot, so
+ * that {slot} would reach the kernel as it is. */
+static int check_secure_boot(struct machine *machine, const struct ukifile *uki,
+			     struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	bool has_slot, secure;
+
+	if (ukifile_cmdline(uki, 0, &text, &has_slot, err) < 0 ||
+	    machine_secure_boot(machine, &secure, err) < 0)
+		return -1;
+	if (has_slot && secure)
+		return err_set(err, EX_DATAERR,
+			       "the UKI's command line has {slot}, which systemd-stub leaves "
+			       "unfilled under Secure Boot; build it with roothash= instead");
+	return 0;
+}
+
+static int check_uki(struct machine *machine, struct bundle *bundle,
+		     const struct payload *payload, const volatile int *cancel, struct err *err)
+{
+	struct ukifile uki;
+	int r, fd = memfd_create("uki", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+	if (bundle_extract(bundle, payload, memfd_sink, &fd, cancel, err) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	if (ukifile_open_fd(fd, payload->file, &uki, err) < 0)
+		return -1;
+	r = ukifile_check(&uki, err);
+	if (r == 0)
+		r = check_secure_boot(machine, &uki, err);
+	ukifile_close(&uki);
+	return r;
+}
+
+int installcheck_payloads(struct machine *machine, struct bundle *bundle,
+			  const volatile int *cancel, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(bundle);
+
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *payload = &manifest->payloads[i];
+		int r = payload->type == PAYLOAD_UKI
+				? check_uki(machine, bundle, payload, cancel, err)
+				: bundle_extract(bundle, payload, NULL, NULL, cancel, err);
+
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}

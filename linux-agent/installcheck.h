@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything an install can find wrong before it writes its first byte. */
+#pragma once
+
+#include "bundle.h"
+#include "machine.h"
+
+/* The idle slot, where the running slot is confirmed; EX_CONFIG: it is not, with
+ * what to do. */
+int installcheck_target(const struct machine *machine, unsigned *ret_slot, struct err *err);
+
+/* The version in a slot, from the manifest kept beside its UKI; NULL: unknown.
+ * The caller frees. */
+char *installcheck_slot_version(const struct machine *machine, unsigned slot);
+
+/* Compatible and version; EX_DATAERR, EX_CONFIG (no compatible configured). An
+ * unknown running version is no reason to refuse. */
+int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
+			  bool allow_downgrade, struct err *err);
+
+/* Every payload has a target, and room in it. EX_DATAERR, EX_CONFIG. */
+int installcheck_room(const struct machine *machine, const struct manifest *manifest,
+		      unsigned slot, struct err *err);
+
+/* Every payload's bytes, hashed and thrown away; and the UKI: architecture,
+ * .linux, and a {slot} that Secure Boot would leave unfilled. EX_DATAERR. */
+int installcheck_payloads(struct machine *machine, struct bundle *bundle,
+			  const volatile int *cancel, struct err *err);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "kexec.h"
+
+#include "cmdline.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kexec.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
+{
+	uint64_t nonce = 0;
+
+	while (nonce == 0)
+		if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce)
+			return err_errno(err, EX_SOFTWARE, errno, "failed to make a nonce");
+	*ret_nonce = nonce;
+	return 0;
+}
+
+/* Since Linux 5.1 kexec_file_load(2) hands ACPI's root pointer over itself; older
+ * kernels rely on the EFI runtime map, which efi=noruntime takes away. */
+bool kexec_rsdp_needed(const char *release, bool runtime_map)
+{
+	unsigned major = 0, minor = 0;
+
+	if (runtime_map || sscanf(release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major < 5 || (major == 5 && minor < 1);
+}
+
+/* ACPI's root pointer from the EFI system table, as "0x..."; false without one. */
+static bool rsdp_find(const struct config *config, char out[32])
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ uint8_t *text = NULL;
+	const char *at;
+	size_t len;
+
+	if (asprintf(&path, "%s/sys/firmware/efi/systab", config->sysroot) < 0 ||
+	    read_file(path, 64 * 1024, &text, &len) < 0)
+		return false;
+	at = strstr((char *)text, "ACPI20=");
+	return at && sscanf(at + 7, "%31s", out) == 1;
+}
+
+static void rsdp_append(const struct config *config, char *text, size_t cap)
+{
+	_cleanup_free_ char *map = NULL;
+	struct utsname uts;
+	char rsdp[32];
+	size_t len = strlen(text);
+
+	if (uname(&uts) < 0 ||
+	    asprintf(&map, "%s/sys/firmware/efi/runtime-map", config->sysroot) < 0)
+		return;
+	if (kexec_rsdp_needed(uts.release, access(map, F_OK) == 0) && rsdp_find(config, rsdp))
+		(void)snprintf(text + len, cap - len, " acpi_rsdp=%s", rsdp);
+}
+
+int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsigned slot,
+		  uint64_t nonce, char **ret_text, struct err *err)
+{
+	_cleanup_free_ char *filled = NULL;
+	size_t cap, value_len;
+	char *text;
+	int n;
+
+	if (ukifile_cmdline(uki, slot, &filled, NULL, err) < 0)
+		return -1;
+	cap = strlen(filled) + 128;
+	text = malloc(cap);
+	if (!text)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to make the command line");
+	n = snprintf(text, cap, "%s", filled);
+	if (!cmdline_get(filled, "slotboot.slot", &value_len))
+		n += snprintf(text + n, cap - (size_t)n, " slotboot.slot=%c", slot_letter(slot));
+	(void)snprintf(text + n, cap - (size_t)n, " slotboot.nonce=%016llx",
+		       (unsigned long long)nonce);
+	rsdp_append(config, text, cap);
+	*ret_text = text;
+	return 0;
+}
+
+static int copy_to(int from, const struct pe_section *section, int to)
+{
+	_cleanup_free_ uint8_t *buf = malloc(1024 * 1024);
+	uint64_t done = 0;
+
+	if (!buf)
+		return -1;
+	while (done < section->size) {
+		size_t n = section->size - done < 1024 * 1024 ? (size_t)(section->size - done)
+							      : 1024 * 1024;
+
+		if (pread_full(from, buf, n, (off_t)(section->offset + done)) < 0 ||
+		    pwrite_full(to, buf, n, (off_t)done) < 0)
+			return -1;
+		done += n;
+	}
+	return 0;
+}
+
+/* A sealed memfd with the section's bytes, or -1 in *ret_fd if there is none. */
+static int section_memfd(const struct ukifile *uki, const char *name, int *ret_fd,
+			 struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct pe_section section;
+	enum sb_error error = pe_section_find(&uki->image, name, &section);
+
+	*ret_fd = -1;
+	if (error == SB_NOT_FOUND || (error == SB_OK && section.size == 0))
+		return 0;
+	if (error != SB_OK)
+		return err_set(err, EX_IOERR, "failed to read %s", uki->name);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || copy_to(uki->fd, &section, fd) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to stage %s of %s", name,
+				 uki->name);
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static int load_error(const char *name, int error, struct err *err)
+{
+	static const struct {
+		int error, exit;
+		const char *cause;
+	} causes[] = {
+		{ EPERM, EX_NOPERM,
+		  "not permitted: it needs CAP_SYS_BOOT, and kexec_load_disabled = 0 in "
+		  "/proc/sys/kernel; kernel lockdown (Secure Boot) allows only a signed .linux" },
+		{ EACCES, EX_NOPERM, "not permitted by a security module (LoadPin, IMA, SELinux)" },
+		{ EBUSY, EX_TEMPFAIL, "another kexec load is under way; try again" },
+		{ ENOSYS, EX_UNAVAILABLE, "the running kernel has no kexec_file_load "
+					  "(CONFIG_KEXEC_FILE)" },
+		{ ENOEXEC, EX_DATAERR, "its .linux is not a kernel the running one can start" },
+		{ EINVAL, EX_DATAERR, "the running kernel refuses it: its .linux is damaged, or "
+				      "its command line is too long for it" },
+		{ ENOKEY, EX_DATAERR, "its .linux is signed by nobody in the kernel's keyrings" },
+		{ EKEYREJECTED, EX_DATAERR, "the signature of its .linux is wrong" },
+		{ EBADMSG, EX_DATAERR, "its .linux or the signature on it is damaged" },
+		{ ENODATA, EX_DATAERR, "its .linux is not signed, and the running kernel demands "
+				       "it" },
+		{ ENOMEM, EX_UNAVAILABLE, "not enough free memory" },
+		{ EADDRNOTAVAIL, EX_UNAVAILABLE, "no room for it in memory" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		if (causes[i].error == error)
+			return err_set(err, causes[i].exit, "failed to load %s for kexec: %s "
+				       "(%s)", name, causes[i].cause, strerror(error));
+	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
+}
+
+int kexec_load(const struct config *config, const struct ukifile *uki, unsigned slot,
+	       uint64_t nonce, struct err *err)
+{
+	_cleanup_close_ int kernel = -1;
+	_cleanup_close_ int initrd = -1;
+	_cleanup_free_ char *cmdline = NULL;
+	unsigned long flags;
+
+	if (ukifile_check(uki, err) < 0 ||
+	    kexec_cmdline(config, uki, slot, nonce, &cmdline, err) < 0 ||
+	    section_memfd(uki, ".linux", &kernel, err) < 0 ||
+	    section_memfd(uki, ".initrd", &initrd, err) < 0)
+		return -1;
+	flags = initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
+	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, flags) < 0)
+		return load_error(uki->name, errno, err);
+	return 0;
+}
+
+int kexec_unload(struct err *err)
+{
+	if (syscall(SYS_kexec_file_load, -1, -1, 0UL, NULL, KEXEC_FILE_UNLOAD) < 0)
+		return err_errno(err, EX_UNAVAILABLE, errno, "failed to unload the staged kernel");
+	return 0;
+}
+
+bool kexec_is_loaded(const struct config *config)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ uint8_t *text = NULL;
+	size_t len;
+
+	return asprintf(&path, "%s/sys/kernel/kexec_loaded", config->sysroot) >= 0 &&
+	       read_file(path, 16, &text, &len) == 0 && text[0] == '1';
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Skipping the firmware: a UKI's .linux, .initrd and .cmdline go to the running
+ * kernel with kexec_file_load(2), and the jump follows a clean shutdown.
+ */
+#pragma once
+
+#include "config.h"
+#include "ukifile.h"
+
+#include <stdbool.h>
+
+/* The command line the new kernel gets: .cmdline with the slot filled in, then
+ * slotboot.slot= (unless it is there) and slotboot.nonce=, and acpi_rsdp= where
+ * the running kernel would not hand ACPI's root over by itself. The caller frees. */
+int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsigned slot,
+		  uint64_t nonce, char **ret_text, struct err *err);
+
+/* Never 0. */
+int kexec_nonce_new(uint64_t *ret_nonce, struct err *err);
+
+/* Stages the UKI; it replaces what was staged before. Nothing else changes. Each
+ * errno becomes a sentence with its cause: EX_NOPERM, EX_UNAVAILABLE where the
+ * kernel will not, EX_DATAERR where the UKI is to blame. */
+int kexec_load(const struct config *config, const struct ukifile *uki, unsigned slot,
+	       uint64_t nonce, struct err *err);
+
+/* Forgets what is staged; nothing staged is success. */
+int kexec_unload(struct err *err);
+
+/* Whether a kernel is staged. */
+bool kexec_is_loaded(const struct config *config);
+
+/* Whether the running kernel needs acpi_rsdp= for the next: release as in uname,
+ * runtime_map whether /sys/firmware/efi/runtime-map is there. */
+bool kexec_rsdp_needed(const char *release, bool runtime_map);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include "espfile.h"
+#include "lock.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* [image rootfs] by partition label, where the configuration names no images and
+ * the ESP's disk has both; a machine that boots wholly from its UKI has neither. */
+static int images_by_label(struct machine *m, struct err *err)
+{
+	struct config_image *image = &m->config->images[0];
+
+	if (m->config->image_count > 0)
+		return 0;
+	if (esp_disk_find_label(&m->esp, "slotboot-a", &image->target[0], NULL) < 0 ||
+	    esp_disk_find_label(&m->esp, "slotboot-b", &image->target[1], NULL) < 0) {
+		free(image->target[0]);
+		image->target[0] = NULL;
+		return 0;
+	}
+	image->name = strdup("rootfs");
+	if (!image->name)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name the slots");
+	m->config->image_count = 1;
+	return 0;
+}
+
+static int state_open(struct machine *m, struct err *err)
+{
+	m->statefile.vars = &m->vars;
+	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
+	m->storage = statefile_ops(&m->statefile);
+	state_load(&m->storage, true, &m->state);
+	if (m->state.var_error == SB_IO) {
+		if (err)
+			*err = m->statefile.why;
+		return -1;
+	}
+	return 0;
+}
+
+static int trace_read(struct machine *m, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
+	int r = vars_get(&m->vars, VARS_SLOTBOOT, VARS_SLOT_TRACE, &data, &len, NULL, err);
+
+	if (r < 0)
+		return -1;
+	m->has_trace = r == 0 && trace_decode(data, len, &m->trace) == SB_OK;
+	return 0;
+}
+
+static int running_open(struct machine *m, enum machine_mode mode, struct err *err)
+{
+	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL, &m->running,
+				     &m->running_error) == 0;
+	if (m->is_running || mode == MACHINE_LOOK)
+		return 0;
+	*err = m->running_error;
+	return -1;
+}
+
+int machine_open(const char *config_path, enum machine_mode mode, struct machine *machine,
+		 struct err *err)
+{
+	struct machine *m = machine;
+
+	*m = (struct machine){ .lock = -1 };
+	if (config_load(config_path, &m->config, err) < 0)
+		return -1;
+	if (mode == MACHINE_CHANGE && lock_take(m->config->lock, &m->lock, err) < 0)
+		return -1;
+	if (vars_efi_open(&m->vars, err) < 0 ||
+	    esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
+			  err) < 0 ||
+	    images_by_label(m, err) < 0 || state_open(m, err) < 0 || trace_read(m, err) < 0)
+		return -1;
+	return running_open(m, mode, err);
+}
+
+void machine_close(struct machine *machine)
+{
+	running_clear(&machine->running);
+	free(machine->statefile.mirror);
+	esp_info_clear(&machine->esp);
+	config_free(machine->config);
+	cleanup_closep(&machine->lock);
+}
+
+int machine_save(struct machine *machine, const char **ret_warning, struct err *err)
+{
+	enum sb_error mirror = SB_OK, error;
+
+	machine->statefile.why = (struct err){ 0 };
+	error = state_save(&machine->storage, STATE_SAVE_AGENT, &machine->state, &mirror);
+	if (error != SB_OK && machine->statefile.why.exit) {
+		*err = machine->statefile.why;
+		return err_prefix(err, "failed to store the slot record");
+	}
+	if (error != SB_OK)
+		return err_set(err, EX_IOERR, "failed to store the slot record in the variable "
+			       "SlotState: %s", sb_error_text(error));
+	machine->state.source = STATE_VARIABLE_COPY;
+	if (ret_warning)
+		*ret_warning = mirror == SB_OK ? NULL
+					       : "the slot record is stored, but its mirror on the "
+						 "ESP could not be written";
+	return 0;
+}
+
+int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len = 0;
+	int r = vars_get(&machine->vars, VARS_GLOBAL, "SecureBoot", &data, &len, NULL, err);
+
+	if (r < 0)
+		return -1;
+	*ret_secure = r == 0 && len > 0 && data[0] == 1;
+	return 0;
+}
+
+int machine_slot_file(const struct machine *machine, unsigned slot, const char *name,
+		      char **ret_path, struct err *err)
+{
+	return espfile_path(machine->esp.dir, slot, name, ret_path, err);
+}

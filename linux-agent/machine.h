@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every verb works on: configuration, ESP, variables, the slot record and
+ * the running slot, found in that order.
+ */
+#pragma once
+
+#include "config.h"
+#include "espinfo.h"
+#include "running.h"
+#include "statefile.h"
+#include "vars.h"
+
+struct machine {
+	struct config *config;
+	int lock;			/* -1: only looking */
+	struct vars vars;
+	struct esp_info esp;
+	struct statefile statefile;
+	struct state_ops storage;
+	struct state state;
+	struct trace trace;
+	bool has_trace;
+	struct running running;
+	bool is_running;		/* running was found */
+	struct err running_error;	/* if not: why */
+};
+
+enum machine_mode {
+	MACHINE_LOOK,		/* no lock; an unknown running slot is no error */
+	MACHINE_CHANGE,		/* takes the lock; the running slot must be known */
+};
+
+/* The object must stay where it is (the storage points into it); close it in
+ * every case. EX_CONFIG, EX_TEMPFAIL, EX_NOPERM, EX_IOERR. */
+int machine_open(const char *config_path, enum machine_mode mode, struct machine *machine,
+		 struct err *err);
+void machine_close(struct machine *machine);
+
+/* Stores the record: durable on 0 and in the variable. A mirror that did not
+ * take is put into *ret_warning (may be NULL), static text or NULL. */
+int machine_save(struct machine *machine, const char **ret_warning, struct err *err);
+
+/* Brings Boot#### and BootOrder to what the record says. */
+int machine_sync_entries(struct machine *machine, struct err *err);
+
+/* Whether the firmware enforces Secure Boot now (UEFI 2.10, 3.3: SecureBoot). */
+int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err);
+
+/* Path of a file in a slot's directory on the ESP; the caller frees. */
+int machine_slot_file(const struct machine *machine, unsigned slot, const char *name,
+		      char **ret_path, struct err *err);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "util.h"
+#include "verbs.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv, struct err *err);
+	const char *summary;
+} verbs[] = {
+	{ "status", verb_status, "which slot runs, why, and what is in each" },
+	{ "install", verb_install, "install a bundle into the idle slot" },
+	{ "mark-good", verb_mark_good, "confirm the running slot" },
+	{ "mark-bad", verb_mark_bad, "do not boot a slot any more" },
+	{ "mark-active", verb_mark_active, "prefer a slot from the next firmware boot on" },
+	{ "rollback", verb_rollback, "go back to the other slot" },
+	{ "kexec", verb_kexec, "load, start or unload a slot's kernel without the firmware" },
+	{ "bundle", verb_bundle, "create, show or verify a bundle" },
+};
+
+static void help(FILE *to)
+{
+	(void)fprintf(to, "Usage: slotctl VERB [OPTION]...\n\n"
+			  "A/B updates and boot for machines that boot UKIs.\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		(void)fprintf(to, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
+	(void)fprintf(to, "\n  --help       this, or after a verb its own help\n"
+			  "  --version\n\nSee slotctl(8).\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = { 0 };
+
+	if (argc < 2) {
+		help(stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		help(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)puts("slotctl " SLOTBOOT_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(argv[1], verbs[i].name) != 0)
+			continue;
+		if (verbs[i].run(argc - 1, argv + 1, &err) == 0)
+			return 0;
+		(void)fflush(stdout);
+		(void)fprintf(stderr, "slotctl: %s\n", err.text);
+		return err.exit ? err.exit : EX_SOFTWARE;
+	}
+	(void)fprintf(stderr, "slotctl: unknown verb %s; see slotctl --help\n", argv[1]);
+	return EX_USAGE;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "mark.h"
+
+#include "cmdline.h"
+#include "kexec.h"
+#include "readback.h"
+#include "util.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static bool uki_size(const struct machine *m, unsigned slot, uint64_t *ret_size)
+{
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+
+	if (machine_slot_file(m, slot, "uki.efi", &path, NULL) < 0 || stat(path, &st) < 0)
+		return false;
+	*ret_size = (uint64_t)st.st_size;
+	return true;
+}
+
+/* A slot with an image of which nothing is known. */
+static void slot_unknown(struct slot *slot)
+{
+	*slot = (struct slot){ .status = SLOT_BAD, .reason = REASON_STATE_LOST };
+}
+
+/* No record: the running slot evidently works, the other is a last resort. */
+static void record_make(struct machine *m)
+{
+	struct record *record = &m->state.record;
+	unsigned other = 1 - m->running.slot;
+	uint64_t size;
+
+	record_init(record);
+	slot_unknown(&record->slots[m->running.slot]);
+	if (uki_size(m, other, &size))
+		slot_unknown(&record->slots[other]);
+}
+
+/* So that a last resort can tell a damaged UKI from a whole one. */
+static int digest_learn(struct machine *m, unsigned slot, struct err *err)
+{
+	struct slot *s = &m->state.record.slots[slot];
+	_cleanup_free_ char *path = NULL;
+	uint64_t size;
+
+	if ((s->flags & SLOT_FLAG_DIGEST) || !uki_size(m, slot, &size))
+		return 0;
+	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
+	    readback_sha256(path, size, NULL, s->uki_sha256, err) < 0)
+		return -1;
+	s->uki_size = size;
+	s->flags |= SLOT_FLAG_DIGEST;
+	return 0;
+}
+
+/* The ring and the sequence grow with every event; only the rest counts. */
+static bool record_differs(const struct record *a, const struct record *b)
+{
+	uint8_t x[RECORD_BYTES], y[RECORD_BYTES];
+	struct record c = *a, d = *b;
+
+	c.sequence = d.sequence = 0;
+	memset(c.attempts, 0, sizeof c.attempts);
+	memset(d.attempts, 0, sizeof d.attempts);
+	record_encode(&c, x);
+	record_encode(&d, y);
+	return memcmp(x, y, sizeof x) != 0;
+}
+
+static bool copies_agree(const struct state *state)
+{
+	return state->source == STATE_VARIABLE_COPY && state->mirror_error == SB_OK;
+}
+
+int mark_good(struct machine *machine, struct err *err)
+{
+	struct record *record = &machine->state.record;
+	enum policy_event event = machine->running.kexec ? ON_GOOD_KEXEC : ON_GOOD_FIRMWARE;
+	unsigned slot = machine->running.slot;
+	struct record before;
+
+	if (machine->state.source == STATE_LOST)
+		record_make(machine);
+	before = *record;
+	if (record->slots[slot].status == SLOT_EMPTY)
+		slot_unknown(&record->slots[slot]);	/* put there by hand */
+	if (digest_learn(machine, slot, err) < 0)
+		return -1;
+	record->good_limit = (uint8_t)machine->config->good_limit;
+	record->kexec_nonce = 0;
+	if (!policy_apply(record, event, slot, (uint8_t)machine->config->tries))
+		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: an install into it "
+			       "was begun and not completed (status %s)", slot_letter(slot),
+			       slot_status_text(record->slots[slot].status));
+	if ((record_differs(&before, record) || !copies_agree(&machine->state)) &&
+	    machine_save(machine, NULL, err) < 0)
+		return -1;
+	return machine_sync_entries(machine, err);
+}
+
+int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
+	       struct err *err)
+{
+	struct record *record = &machine->state.record;
+
+	if (machine->state.source == STATE_LOST)
+		return err_set(err, EX_CONFIG, "there is no valid slot record on this machine; "
+			       "slotctl mark-good makes one");
+	if (!policy_apply(record, event, slot, (uint8_t)machine->config->tries))
+		return err_set(err, EX_CONFIG, "%s is not possible: slot %c is %s",
+			       policy_event_text(event), slot_letter(slot),
+			       slot_status_text(record->slots[slot].status));
+	record->kexec_nonce = 0;
+	if (kexec_is_loaded(machine->config) && kexec_unload(err) < 0)
+		return -1;
+	if (machine_save(machine, NULL, err) < 0)
+		return -1;
+	return machine_sync_entries(machine, err);
+}

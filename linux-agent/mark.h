@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What mark-good, mark-bad, mark-active and rollback do to the record: apply the
+ * policy's event, store it, and bring the boot entries in line. */
+#pragma once
+
+#include "machine.h"
+#include "policy.h"
+
+/* mark-good of the running slot. Where the record was lost, a new one is made.
+ * Writes nothing if nothing changes, so that it can run at every boot. */
+int mark_good(struct machine *machine, struct err *err);
+
+/* Any other event on a slot; what is staged for kexec is unloaded. EX_CONFIG: the
+ * policy refuses it for the slot's status. */
+int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
+	       struct err *err);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_HELP };
+
+static const struct option known[] = {
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "activate", required_argument, NULL, OPT_ACTIVATE },
+	{ "tries", required_argument, NULL, OPT_TRIES },
+	{ "allow-downgrade", no_argument, NULL, OPT_DOWNGRADE },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static bool taken(int option, unsigned takes)
+{
+	switch (option) {
+	case OPT_JSON:
+		return takes & TAKES_JSON;
+	case OPT_ACTIVATE:
+		return takes & TAKES_ACTIVATE;
+	case OPT_TRIES:
+		return takes & TAKES_TRIES;
+	case OPT_DOWNGRADE:
+		return takes & TAKES_DOWNGRADE;
+	default:
+		return true;
+	}
+}
+
+static int tries_parse(const char *text, unsigned *ret_tries, struct err *err)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || n < 1 || n > 255)
+		return err_set(err, EX_USAGE, "--tries=%s: must be a number from 1 to 255", text);
+	*ret_tries = (unsigned)n;
+	return 0;
+}
+
+static int option_apply(int option, struct options *o, const char **activate,
+			struct err *err)
+{
+	switch (option) {
+	case OPT_CONFIG:
+		o->config = optarg;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_ACTIVATE:
+		*activate = optarg;
+		return 0;
+	case OPT_TRIES:
+		return tries_parse(optarg, &o->tries, err);
+	case OPT_DOWNGRADE:
+		o->allow_downgrade = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+int options_parse(int argc, char **argv, unsigned takes, const char *help,
+		  struct options *ret_options, struct err *err)
+{
+	struct options o = { 0 };
+	const char *activate = NULL;
+	int option;
+
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
+		if (option == OPT_HELP) {
+			(void)fputs(help, stdout);
+			return 1;
+		}
+		if (option == ':')
+			return err_set(err, EX_USAGE, "%s: %s needs a value", argv[0],
+				       argv[optind - 1]);
+		if (option == '?' || !taken(option, takes))
+			return err_set(err, EX_USAGE, "%s: unknown option %s; see slotctl %s "
+				       "--help", argv[0], argv[optind - 1], argv[0]);
+		if (option_apply(option, &o, &activate, err) < 0)
+			return -1;
+	}
+	if ((takes & TAKES_ACTIVATE) && activate_parse(activate, &o.activate, err) < 0)
+		return -1;
+	o.operands = argv + optind;
+	o.operand_count = argc - optind;
+	*ret_options = o;
+	return 0;
+}
+
+int options_slot(const char *text, unsigned *ret_slot, struct err *err)
+{
+	char letter = (char)(text[0] | 0x20);
+
+	if ((letter != 'a' && letter != 'b') || text[1])
+		return err_set(err, EX_USAGE, "%s is not a slot: must be a or b", text);
+	*ret_slot = (unsigned)(letter - 'a');
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of the verbs that work on this machine. One table of options
+ * serves all of them; each verb names those it takes.
+ */
+#pragma once
+
+#include "activate.h"
+#include "err.h"
+
+#include <stdbool.h>
+
+/* Which options a verb takes besides --config and --help. */
+#define TAKES_JSON 0x01u
+#define TAKES_ACTIVATE 0x02u	/* and demands it */
+#define TAKES_TRIES 0x04u
+#define TAKES_DOWNGRADE 0x08u
+
+struct options {
+	const char *config;	/* NULL: the default file */
+	bool json;
+	enum activate activate;
+	unsigned tries;		/* 0: not given */
+	bool allow_downgrade;
+	char **operands;	/* what follows the options */
+	int operand_count;
+};
+
+/* 0; 1: help was asked for and printed; -1: EX_USAGE. */
+int options_parse(int argc, char **argv, unsigned takes, const char *help,
+		  struct options *ret_options, struct err *err);
+
+/* "a" or "b" (either case); EX_USAGE otherwise. */
+int options_slot(const char *text, unsigned *ret_slot, struct err *err);

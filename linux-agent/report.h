@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What slotctl says while it works: a progress bar on a terminal, plain lines
+ * elsewhere, JSON lines with --json. To standard output; errors are main()'s.
+ */
+#pragma once
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct report {
+	bool json;
+	bool terminal;
+	char step[64];
+	uint64_t shown_ms;	/* when the bar was last drawn */
+};
+
+void report_init(struct report *report, bool json);
+
+/* One line: "write slot b: rootfs (20971520 bytes)". step is a word for JSON. */
+void report_step(struct report *report, const char *step, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Progress within the step, at most ten times a second; total 0: unknown. */
+void report_progress(struct report *report, uint64_t done, uint64_t total);
+
+/* "warning: ..." */
+void report_warning(struct report *report, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which slot is running, and how it was started.
+ *
+ * The slot comes from what is mounted: the device under / (through dm and
+ * loop), or, where / is no slot's, under any other mount; and from
+ * slotboot.slot= on the kernel command line. Systems that run wholly from their
+ * initrd have the latter only, and after a firmware boot the loader's trace.
+ * Where two of these contradict each other there is no answer, but an error.
+ *
+ * How: a kernel that was jumped to has our slotboot.nonce= on its command line,
+ * or says so itself (x86: /proc/sys/kernel/bootloader_type). Variables that the
+ * firmware and the loader wrote are of an earlier boot then, and not looked at.
+ */
+#pragma once
+
+#include "config.h"
+#include "trace.h"
+
+struct running {
+	unsigned slot;
+	bool kexec;		/* else the firmware booted it */
+	char *cmdline;		/* of the running kernel */
+	char *evidence;		/* "/dev/vda2 is mounted on /", "slotboot.slot=b" */
+};
+
+/* trace may be NULL. images are the configured ones with devices filled in.
+ * EX_CONFIG: unknown, or a contradiction, with what was looked at. */
+int running_find(const struct config *config, const struct trace *trace,
+		 struct running *ret_running, struct err *err);
+void running_clear(struct running *running);

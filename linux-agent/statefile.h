@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* The agent's side of shared/state.h: the variable through struct vars, the
+ * mirror in EFI/slotboot/state.bin, overwritten in place and flushed. */
+#pragma once
+
+#include "state.h"
+#include "vars.h"
+
+struct statefile {
+	struct vars *vars;
+	char *mirror;		/* path of state.bin */
+	struct err why;		/* of the last failure, for the message */
+};
+
+/* Uses file, which must stay where it is, as the context. */
+struct state_ops statefile_ops(struct statefile *file);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "unittest.h"
+
+#include <unistd.h>
+
+static char path[64];
+
+static int load(const char *text, struct config **config, struct err *err)
+{
+	FILE *f;
+
+	strcpy(path, "/tmp/slotboot-test-config-XXXXXX");
+	f = fdopen(mkstemp(path), "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	return config_load(path, config, err);
+}
+
+static void every_key_is_read(void **state)
+{
+	struct config *c;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
+			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\n"
+			      "download-dir = d\nlock = l\nca-file = ca\ndeadline = 60\n"
+			      "sysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
+			      "[image usr]\nb=y\na=x\n", &c, &err), 0);
+	assert_string_equal(c->compatible, "acme");
+	assert_string_equal(c->esp_device, "disk.img:1");
+	assert_int_equal(c->tries, 7);
+	assert_int_equal(c->good_limit, 5);
+	assert_int_equal(c->deadline_s, 60);
+	assert_int_equal(c->image_count, 2);
+	assert_string_equal(config_image_find(c, "usr")->target[0], "x");
+	assert_string_equal(config_image_find(c, "rootfs")->target[1], "/dev/2");
+	assert_null(config_image_find(c, "app"));
+	config_free(c);
+	unlink(path);
+}
+
+static void an_empty_file_gives_the_defaults(void **state)
+{
+	struct config *c;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(load("", &c, &err), 0);
+	assert_null(c->compatible);
+	assert_int_equal(c->tries, 3);
+	assert_int_equal(c->good_limit, 0);
+	assert_string_equal(c->keyring, "/etc/slotboot/keyring.pem");
+	config_free(c);
+	unlink(path);
+}
+
+static void a_bad_line_is_named_with_file_line_and_key(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{ "[slotboot]\ntires = 3\n", ":2: tires: unknown key in [slotboot]" },
+		{ "[slotboot]\n\ntries = 0\n", ":3: tries = 0: must be a number from 1 to 255" },
+		{ "[slotboot]\ntries = 256\n", ":2: tries = 256" },
+		{ "[slotboot]\ntries = -1\n", ":2: tries = -1" },
+		{ "[slotboot]\ntries = 3x\n", ":2: tries = 3x" },
+		{ "[slotboot]\ncompatible =\n", ":2: compatible: has no value" },
+		{ "[slotbot]\ncompatible = x\n", ":2: [slotbot] compatible: unknown section" },
+		{ "compatible = x\n", ":1: [] compatible: unknown section" },
+		{ "[slotboot]\nnonsense\n", ":2: not a [section] or a key = value line" },
+		{ "[image rootfs]\nc = x\n", ":2: c: unknown key in [image rootfs]" },
+		{ "[image rootfs]\na = x\n", "[image rootfs] has no key b" },
+		{ "[slotboot]\ntries = 0\ntires = 1\n", ":2: tries = 0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct config *c;
+		struct err err = { 0 };
+
+		assert_int_equal(load(rows[i].text, &c, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		assert_non_null(strstr(err.text, path));
+		if (!strstr(err.text, rows[i].want))
+			fail_msg("%s does not hold %s", err.text, rows[i].want);
+		unlink(path);
+	}
+}
+
+static void a_named_file_must_exist(void **state)
+{
+	struct config *c;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(config_load("/nonexistent/slotboot.conf", &c, &err), -1);
+	assert_int_equal(err.exit, EX_NOINPUT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(an_empty_file_gives_the_defaults),
+		cmocka_unit_test(a_bad_line_is_named_with_file_line_and_key),
+		cmocka_unit_test(a_named_file_must_exist),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

@@ -1,0 +1,492 @@
+# SPDX-License-Identifier: MIT
+"""slotctl against files: a machine laid out in a directory, as a careful user's dry run has it.
+
+Every refusal must name its cause, exit with the right status and leave every byte of slots, ESP and
+variables as it was. The program is the one built with ASan and UBSan, so leaks fail here too."""
+import hashlib
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import zipfile
+import zlib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "ovmf-test"))
+import pki  # noqa: E402
+import uki  # noqa: E402
+
+BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build"))
+SLOTCTL = BUILD / "san" / "slotctl"
+OURS = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
+GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+ATTRIBUTES = struct.pack("<I", 7)
+USAGE, DATAERR, NOINPUT, UNAVAILABLE, TEMPFAIL, CONFIG = 64, 65, 66, 69, 75, 78
+
+
+def load_option(description, path=b"\x7f\xff\x04\x00", attributes=1):
+    return struct.pack("<IH", attributes, len(path)) + description.encode("utf-16le") + b"\0\0" + path
+
+
+class DryMachine:
+    """ESP, two slots, variables, /proc and a configuration, all in one directory."""
+
+    def __init__(self, top, keyring, uki_file):
+        self.top = top
+        for directory in ("esp/EFI/slotboot/a", "vars", "sysroot/proc/self", "sysroot/proc/sys/kernel", "run"):
+            (top / directory).mkdir(parents=True)
+        (top / "esp/EFI/slotboot/slotbootx64.efi").write_bytes(b"MZ loader")
+        (top / "esp/EFI/slotboot/a/uki.efi").write_bytes(uki_file.read_bytes())
+        (top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(1024))
+        (top / "a.img").write_bytes(b"image of slot a")
+        (top / "b.img").write_bytes(b"image of slot b")
+        self.boot_by("firmware", "a")
+        self.set_variable("Boot0000", GLOBAL, load_option("Other OS"))
+        self.set_variable("BootOrder", GLOBAL, struct.pack("<H", 0))
+        self.keyring = keyring
+        self.make_disk()
+        self.configure()
+
+    def make_disk(self):
+        disk = self.top / "disk.img"
+        with disk.open("wb") as f:
+            f.truncate(64 << 20)
+        subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=b"label: gpt\nsize=32MiB, type=uefi, name=esp\n",
+                       check=True)
+
+    def configure(self, extra="", compatible="acme"):
+        top = self.top
+        (top / "slotboot.conf").write_text(
+            f"[slotboot]\ncompatible = {compatible}\nesp = {top}/esp\nesp-device = {top}/disk.img:1\n"
+            f"keyring = {self.keyring}\ndownload-dir = {top}/run\nlock = {top}/run/lock\n"
+            f"sysroot = {top}/sysroot\n{extra}\n[image rootfs]\na = {top}/a.img\nb = {top}/b.img\n")
+
+    def boot_by(self, how, slot):
+        """As the next boot would have it."""
+        proc = self.top / "sysroot/proc"
+        nonce = " slotboot.nonce=0123456789abcdef" if how == "kexec" else ""
+        (proc / "cmdline").write_text(f"quiet slotboot.slot={slot}{nonce}\n")
+        (proc / "self/mountinfo").write_text("")
+        (proc / "sys/kernel/bootloader_type").write_text("208\n" if how == "kexec" else "33\n")
+
+    def set_variable(self, name, guid, data):
+        (self.top / "vars" / f"{name}-{guid}").write_bytes(ATTRIBUTES + data)
+
+    def variable(self, name, guid):
+        return (self.top / "vars" / f"{name}-{guid}").read_bytes()[4:]
+
+    def start(self, *argv, config=None):
+        return subprocess.Popen([SLOTCTL, *map(str, argv), f"--config={config or self.top / 'slotboot.conf'}"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "EFIVARFS_PATH": f"{self.top}/vars/", "LC_ALL": "C"})
+
+    def run(self, *argv, config=None):
+        process = self.start(*argv, config=config)
+        out, errors = process.communicate(timeout=60)
+        assert "Sanitizer" not in errors, errors
+        return process.returncode, out, errors
+
+    def check(self, *argv):
+        status, out, errors = self.run(*argv)
+        assert status == 0, errors
+        return out
+
+    def status(self):
+        return json.loads(self.check("status", "--json"))
+
+    def bytes(self):
+        """What a refusal must leave alone."""
+        places = [self.top / "a.img", self.top / "b.img", self.top / "disk.img"]
+        places += sorted((self.top / "vars").rglob("*")) + sorted((self.top / "esp").rglob("*"))
+        return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in places if p.is_file()}
+
+
+@pytest.fixture(scope="session")
+def identities(tmp_path_factory):
+    return pki.identities(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory):
+    """A UKI with a kernel that is none, one without .linux, and one for another machine."""
+    work = tmp_path_factory.mktemp("parts")
+    (work / "linux").write_bytes(b"kernel" * 1000)
+    (work / "initrd").write_bytes(b"initrd" * 1000)
+    for name in ("good", "slotless"):
+        uki.build(work / f"{name}.efi", work, work / "linux", work / "initrd",
+                  "quiet slotboot.slot={slot}" if name == "good" else "quiet", "ID=test\n", "6.1")
+    good = (work / "good.efi").read_bytes()
+    (work / "headless.efi").write_bytes(good.replace(b".linux\0\0", b".lunix\0\0"))
+    pe = struct.unpack_from("<I", good, 0x3C)[0]
+    (work / "arm.efi").write_bytes(good[:pe + 4] + struct.pack("<H", 0xAA64) + good[pe + 6:])
+    (work / "text.efi").write_bytes(b"not a PE file")
+    (work / "cut.efi").write_bytes(good[:4096])
+    (work / "rootfs.img").write_bytes(os.urandom(3 << 20))
+    return work
+
+
+@pytest.fixture
+def machine(tmp_path, identities, parts):
+    """Confirmed: slot a runs and is good."""
+    machine = DryMachine(tmp_path, identities["signer"].cert, parts / "good.efi")
+    machine.check("mark-good")
+    return machine
+
+
+@pytest.fixture
+def create(tmp_path, identities, parts):
+    """Makes a bundle with slotctl itself."""
+    def create(version="2", compatible="acme", who="signer", image="rootfs"):
+        out = tmp_path / "bundle.zip"
+        subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--compatible={compatible}",
+                        f"--version={version}", f"--uki={parts / 'good.efi'}",
+                        f"--image={image}={parts / 'rootfs.img'}", f"--key={identities[who].key}",
+                        f"--cert={identities[who].cert}"], check=True, capture_output=True)
+        return out
+    return create
+
+
+@pytest.fixture
+def craft(tmp_path, identities, parts):
+    """Makes a bundle by hand, so that its manifest can say what slotctl would not."""
+    def craft(uki_name="good.efi", change=None, drop=(), size=None, signed=True, tamper=None):
+        files = {"uki.efi": (parts / uki_name).read_bytes(), "rootfs.img": (parts / "rootfs.img").read_bytes()}
+        payloads = [{"type": "uki", "file": "uki.efi"}, {"type": "image", "name": "rootfs", "file": "rootfs.img"}]
+        for payload in payloads:
+            content = files[payload["file"]]
+            payload |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for file, value in (size or {}).items():
+            next(p for p in payloads if p["file"] == file)["size"] = value
+        manifest = {"format": 1, "compatible": "acme", "version": "2", "payloads": payloads} | (change or {})
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        who = identities["signer"]
+        subprocess.run(["openssl", "cms", "-sign", "-binary", "-in", tmp_path / "manifest.json", "-signer", who.cert,
+                        "-inkey", who.key, "-outform", "DER", "-out", tmp_path / "manifest.p7s"], check=True)
+        text = (tmp_path / "manifest.json").read_bytes()
+        with zipfile.ZipFile(tmp_path / "crafted.zip", "w") as z:
+            z.writestr("manifest.json", tamper(text) if tamper else text)
+            if signed:
+                z.writestr("manifest.p7s", (tmp_path / "manifest.p7s").read_bytes())
+            for name, content in files.items():
+                if name not in drop:
+                    z.writestr(name, content)
+        return tmp_path / "crafted.zip"
+    return craft
+
+
+def refuse(machine, status, words, *argv, config=None):
+    """Refused with that status and those words, and every byte as before."""
+    before = machine.bytes()
+    got, _, errors = machine.run(*argv, config=config)
+    assert got == status, errors
+    for word in words:
+        assert word in errors, errors
+    assert machine.bytes() == before
+
+
+def refuse_install(machine, status, words, bundle, *options):
+    refuse(machine, status, words, "install", bundle, "--activate=none", *options)
+
+
+# --- what works ---
+
+def test_an_install_fills_the_idle_slot_and_confirms_step_by_step(machine, create, parts):
+    machine.check("install", create(), "--activate=none")
+    assert (machine.top / "b.img").read_bytes() == (parts / "rootfs.img").read_bytes()
+    assert (machine.top / "esp/EFI/slotboot/b/uki.efi").read_bytes() == (parts / "good.efi").read_bytes()
+    status = machine.status()
+    assert status["slots"]["b"]["status"] == "trial" and status["slots"]["b"]["version"] == "2"
+    assert status["preferred"] == "a"
+    machine.check("mark-active", "b")
+    assert machine.status()["preferred"] == "b"
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    assert machine.status()["slots"]["b"]["status"] == "good"
+
+
+def test_the_foreign_boot_entry_stays_where_it_was(machine, create):
+    machine.check("install", create(), "--activate=none")
+    order = struct.unpack("<4H", machine.variable("BootOrder", GLOBAL))
+    assert order[3] == 0 and len(set(order)) == 4
+    assert machine.variable("Boot0000", GLOBAL) == load_option("Other OS")
+    names = [machine.variable(f"Boot{n:04X}", GLOBAL)[6:] for n in order[:3]]
+    for name, text in zip(names, ("slotboot", "slotboot a", "slotboot b")):
+        assert name.startswith(text.encode("utf-16le") + b"\0\0")
+
+
+def test_a_second_mark_good_writes_nothing(machine):
+    machine.check("mark-good")
+    before = machine.bytes()
+    machine.check("mark-good")
+    assert machine.bytes() == before
+
+
+def test_good_after_a_kexec_is_a_trial_and_good_only_after_a_firmware_boot(machine, create):
+    machine.check("install", create(), "--activate=none")
+    machine.boot_by("kexec", "b")
+    machine.check("mark-good")
+    status = machine.status()
+    assert status["boot"] == "kexec" and status["preferred"] == "b"
+    assert status["slots"]["b"]["status"] == "trial" and status["slots"]["b"]["confirmed"]
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    assert machine.status()["slots"]["b"]["status"] == "good"
+
+
+def test_rollback_goes_back_and_leaves_the_unconfirmed_slot_bad(machine, create):
+    machine.check("install", create(), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("rollback", "--activate=none")
+    status = machine.status()
+    assert status["preferred"] == "a" and status["slots"]["b"]["reason"] == "rolled-back"
+
+
+def test_an_equal_version_and_an_allowed_downgrade_install(machine, create):
+    machine.check("install", create("2"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    machine.check("install", create("2"), "--activate=none")
+    machine.check("install", create("1"), "--activate=none", "--allow-downgrade")
+
+
+def test_json_progress_is_one_object_a_line(machine, create):
+    out = machine.check("install", create(), "--activate=none", "--json")
+    events = [json.loads(line)["event"] for line in out.splitlines()]
+    assert events[0] == "fetch" and events[-1] == "done"
+
+
+def test_the_mirror_stands_in_for_a_lost_variable(machine):
+    (machine.top / "vars" / f"SlotState-{OURS}").unlink()
+    status = machine.status()
+    assert status["state"]["source"] == "mirror" and status["slots"]["a"]["status"] == "good"
+    machine.check("mark-good")
+    assert machine.status()["state"]["source"] == "variable"
+
+
+# --- what is refused: the bundle ---
+
+def test_an_unsigned_bundle(machine, craft):
+    refuse_install(machine, DATAERR, ["manifest.p7s"], craft(signed=False))
+
+
+@pytest.mark.parametrize("who, word", [("stranger", "slotboot test stranger"), ("expired", "expired")])
+def test_a_wrong_signer_or_an_expired_certificate(machine, create, who, word):
+    refuse_install(machine, DATAERR, [word], create(who=who))
+
+
+def test_an_altered_manifest(machine, craft):
+    refuse_install(machine, DATAERR, ["signature"], craft(tamper=lambda text: text.replace(b'"2"', b'"3"')))
+
+
+@pytest.mark.parametrize("payload", ["uki.efi", "rootfs.img"])
+def test_an_altered_payload(machine, craft, tmp_path, payload):
+    bundle = craft()
+    with zipfile.ZipFile(bundle) as z:
+        files = {name: z.read(name) for name in z.namelist()}
+    files[payload] = files[payload][:5000] + b"X" + files[payload][5001:]
+    with zipfile.ZipFile(tmp_path / "altered.zip", "w") as z:
+        for name, content in files.items():
+            z.writestr(name, content)
+    refuse_install(machine, DATAERR, [payload], tmp_path / "altered.zip")
+
+
+@pytest.mark.parametrize("payload", ["uki.efi", "rootfs.img"])
+def test_a_missing_payload(machine, craft, payload):
+    refuse_install(machine, DATAERR, [payload], craft(drop=[payload]))
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_payload_of_another_size(machine, craft, by):
+    refuse_install(machine, DATAERR, ["rootfs.img"], craft(size={"rootfs.img": (3 << 20) + by}))
+
+
+def test_a_bundle_for_another_machine(machine, create):
+    refuse_install(machine, DATAERR, ["umbrella", "acme"], create(compatible="umbrella"))
+
+
+def test_a_lower_version(machine, create):
+    machine.check("install", create("2"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    refuse_install(machine, DATAERR, ["1.9", "--allow-downgrade"], create("1.9"))
+
+
+def test_an_image_that_is_not_configured(machine, create):
+    refuse_install(machine, CONFIG, ["[image usr]"], create(image="usr"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a ZIP file", bytes(100000)], ids=["empty", "text", "zeros"])
+def test_what_is_not_a_zip(machine, tmp_path, content):
+    (tmp_path / "x.zip").write_bytes(content)
+    refuse_install(machine, DATAERR, ["x.zip"], tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_a_truncated_zip(machine, create, part):
+    bundle = create()
+    content = bundle.read_bytes()
+    bundle.write_bytes(content[:int(len(content) * part)])
+    refuse_install(machine, DATAERR, ["bundle.zip"], bundle)
+
+
+@pytest.mark.parametrize("name, words", [("text.efi", ["not a UKI", "PE"]), ("cut.efi", ["not a UKI"]),
+                                         ("arm.efi", ["aarch64", "x86-64"]), ("headless.efi", [".linux"])])
+def test_a_uki_that_is_none(machine, craft, name, words):
+    refuse_install(machine, DATAERR, words, craft(name))
+
+
+def test_a_slot_token_under_secure_boot(machine, create):
+    machine.set_variable("SecureBoot", GLOBAL, b"\1")
+    refuse_install(machine, DATAERR, ["{slot}", "Secure Boot"], create())
+
+
+def test_no_such_bundle(machine, tmp_path):
+    refuse_install(machine, NOINPUT, ["nothing.zip"], tmp_path / "nothing.zip")
+    refuse_install(machine, NOINPUT, ["nothing.zip"], f"file://{tmp_path}/nothing.zip")
+
+
+def test_a_server_that_is_not_there(machine):
+    machine.configure("deadline = 1")
+    refuse_install(machine, UNAVAILABLE, ["127.0.0.1"], "http://127.0.0.1:1/x.zip")
+
+
+# --- what is refused: the machine ---
+
+def test_a_running_slot_that_is_unknown(machine, create):
+    (machine.top / "sysroot/proc/cmdline").write_text("quiet\n")
+    refuse_install(machine, CONFIG, ["running slot"], create())
+
+
+def test_a_running_slot_that_is_not_confirmed(machine, create):
+    machine.check("install", create(), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    refuse_install(machine, CONFIG, ["not confirmed", "mark-good"], create("3"))
+
+
+def test_no_record_at_all(machine, create):
+    (machine.top / "vars" / f"SlotState-{OURS}").unlink()
+    (machine.top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(1024))
+    refuse_install(machine, CONFIG, ["mark-good first"], create())
+
+
+def test_missing_efivarfs(machine, create):
+    (machine.top / "vars").rename(machine.top / "gone")
+    refuse_install(machine, CONFIG, ["EFI variables"], create())
+
+
+def test_missing_esp(machine, create):
+    (machine.top / "esp").rename(machine.top / "gone")
+    refuse_install(machine, CONFIG, ["esp"], create())
+
+
+def test_a_keyring_that_is_missing_or_empty(machine, create):
+    bundle = create()
+    machine.keyring = machine.top / "no.pem"
+    machine.configure()
+    refuse_install(machine, CONFIG, ["no.pem"], bundle)
+    machine.keyring.write_text("")
+    refuse_install(machine, CONFIG, ["no.pem"], bundle)
+
+
+def test_a_bad_configuration(machine, create, tmp_path):
+    (tmp_path / "bad.conf").write_text("[slotboot]\ncompatible = acme\ntires = 3\n")
+    refuse(machine, CONFIG, ["bad.conf:3", "tires"], "install", create(), "--activate=none",
+           config=tmp_path / "bad.conf")
+
+
+def test_an_install_while_another_runs(machine, create):
+    import fcntl
+    with (machine.top / "run/lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refuse_install(machine, TEMPFAIL, ["another slotctl"], create())
+
+
+def test_activate_must_be_given(machine, create):
+    refuse(machine, USAGE, ["--activate"], "install", create())
+    refuse(machine, USAGE, ["--activate"], "install", create(), "--activate=maybe")
+    refuse(machine, USAGE, ["--tries"], "install", create(), "--activate=none", "--tries=0")
+
+
+@pytest.mark.parametrize("argv", [["install"], ["mark-active"], ["mark-active", "c"], ["mark-bad", "a", "b"],
+                                  ["rollback"], ["kexec"], ["kexec", "fly"], ["status", "x"],
+                                  ["status", "--tries=3"], ["mark-good", "a"], ["nonsense"]])
+def test_a_wrong_command_line(machine, argv):
+    refuse(machine, USAGE, [], *argv)
+
+
+def test_marking_what_holds_nothing(machine):
+    refuse(machine, CONFIG, ["slot b is empty"], "mark-active", "b")
+    refuse(machine, CONFIG, ["nothing to roll back to"], "rollback", "--activate=none")
+
+
+@pytest.mark.parametrize("verb", ["status", "install", "mark-good", "mark-bad", "mark-active", "rollback", "kexec",
+                                  "bundle"])
+def test_every_verb_has_help(verb):
+    done = subprocess.run([SLOTCTL, verb, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith(f"Usage: slotctl {verb}"), done
+
+
+# --- half-way ---
+
+class Stall(BaseHTTPRequestHandler):
+    """Answers with the start of a bundle and then nothing more."""
+    reached = threading.Event()
+    release = threading.Event()
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        self.wfile.write(b"PK")
+        self.wfile.flush()
+        self.reached.set()
+        self.release.wait(30)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_fetching_leaves_every_byte(machine, sig):
+    Stall.reached.clear()
+    Stall.release.clear()
+    server = HTTPServer(("127.0.0.1", 0), Stall)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    before = machine.bytes()
+    process = machine.start("install", f"http://127.0.0.1:{server.server_port}/x.zip", "--activate=none")
+    assert Stall.reached.wait(20)
+    process.send_signal(sig)
+    _, errors = process.communicate(timeout=20)
+    Stall.release.set()
+    server.shutdown()
+    assert process.returncode == TEMPFAIL and "cancelled" in errors, errors
+    assert machine.bytes() == before
+
+
+def test_a_slot_that_cannot_be_written_keeps_the_boot_choice(machine, create):
+    """The disk is full: the idle slot is left in writing, and all else as it was."""
+    (machine.top / "b.img").unlink()
+    (machine.top / "b.img").symlink_to("/dev/full")
+    status, _, errors = machine.run("install", create(), "--activate=reboot")
+    assert status != 0 and "slot target" in errors
+    assert machine.status()["preferred"] == "a"
+
+
+def test_a_record_with_a_good_checksum_and_nonsense_in_it_is_lost(machine):
+    record = bytearray(machine.variable("SlotState", OURS))
+    record[24] = 7
+    struct.pack_into("<I", record, 252, zlib.crc32(bytes(record[:252])))
+    machine.set_variable("SlotState", OURS, bytes(record))
+    status = machine.status()
+    assert status["state"]["variable"] == "value out of range" and status["state"]["source"] == "mirror"

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* slotdev, readback and lock, on regular files. */
+#include "lock.h"
+#include "readback.h"
+#include "slotdev.h"
+#include "testdir.h"
+
+#include <openssl/sha.h>
+
+static void what_is_written_reads_back(void **state)
+{
+	static uint8_t data[3 * 1024 * 1024 + 17];
+	struct testdir dir;
+	struct slotdev dev;
+	struct err err = { 0 };
+	uint8_t sha256[32];
+	const char *path;
+
+	(void)state;
+	testdir_make(&dir);
+	testdir_text(&dir, "slot", "old and longer than nothing");
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (uint8_t)(i * 7);
+	SHA256(data, sizeof data, sha256);
+	path = testdir_path(&dir, "slot");
+	assert_int_equal(slotdev_open(path, &dev, &err), 0);
+	for (size_t at = 0; at < sizeof data; at += 1000000)
+		assert_int_equal(slotdev_write(&dev, data + at,
+					       sizeof data - at < 1000000 ? sizeof data - at
+									  : 1000000, &err), 0);
+	assert_int_equal(slotdev_finish(&dev, &err), 0);
+	slotdev_close(&dev);
+	assert_int_equal(readback_check(path, sizeof data, sha256, NULL, &err), 0);
+	sha256[0] ^= 1;
+	assert_int_equal(readback_check(path, sizeof data, sha256, NULL, &err), -1);
+	assert_int_equal(err.exit, EX_IOERR);
+	assert_int_equal(readback_check(path, sizeof data + 1, sha256, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "ends early"));
+	testdir_remove(&dir);
+}
+
+static void a_shorter_image_cuts_the_file(void **state)
+{
+	struct testdir dir;
+	struct slotdev dev;
+	struct stat st;
+	struct err err;
+
+	(void)state;
+	testdir_make(&dir);
+	testdir_text(&dir, "slot", "0123456789");
+	assert_int_equal(slotdev_open(testdir_path(&dir, "slot"), &dev, &err), 0);
+	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"abc", 3, &err), 0);
+	assert_int_equal(slotdev_finish(&dev, &err), 0);
+	slotdev_close(&dev);
+	assert_int_equal(stat(testdir_path(&dir, "slot"), &st), 0);
+	assert_int_equal(st.st_size, 3);
+	testdir_remove(&dir);
+}
+
+static void nothing_goes_past_the_end_of_a_device(void **state)
+{
+	struct slotdev dev = { .fd = -1, .path = "device", .capacity = 4 };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"01234", 5, &err), -1);
+	assert_int_equal(err.exit, EX_IOERR);
+}
+
+static void a_directory_or_nothing_is_no_slot(void **state)
+{
+	struct slotdev dev;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(slotdev_open("/tmp", &dev, &err), -1);
+	assert_int_equal(err.exit, EX_CONFIG);
+	assert_int_equal(slotdev_open("/nonexistent", &dev, &err), -1);
+	assert_non_null(strstr(err.text, "/nonexistent"));
+}
+
+static void a_second_lock_is_refused_and_names_the_holder(void **state)
+{
+	struct testdir dir;
+	struct err err;
+	char path[512], pid[32];
+	int fd, second;
+
+	(void)state;
+	testdir_make(&dir);
+	snprintf(path, sizeof path, "%s", testdir_path(&dir, "run/lock"));
+	assert_int_equal(lock_take(path, &fd, &err), 0);
+	assert_int_equal(lock_take(path, &second, &err), -1);
+	assert_int_equal(err.exit, EX_TEMPFAIL);
+	snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+	assert_non_null(strstr(err.text, pid));
+	close(fd);
+	assert_int_equal(lock_take(path, &second, &err), 0);
+	close(second);
+	testdir_remove(&dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_written_reads_back),
+		cmocka_unit_test(a_shorter_image_cuts_the_file),
+		cmocka_unit_test(nothing_goes_past_the_end_of_a_device),
+		cmocka_unit_test(a_directory_or_nothing_is_no_slot),
+		cmocka_unit_test(a_second_lock_is_refused_and_names_the_holder),
+	};
+
+	return cmocka_run_group_tests_name("files", tests, NULL, NULL);
+}

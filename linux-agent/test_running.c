@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc and /sys as they look on real machines, laid out in a directory. Block
+ * devices cannot be made without root, so the slots are files behind loop. */
+#include "running.h"
+
+#include "testdir.h"
+
+struct scene {
+	struct testdir dir;
+	struct config config;
+	char a[128], b[128];
+};
+
+static void scene_make(struct scene *s, const char *cmdline, const char *mountinfo)
+{
+	char line[256];
+
+	memset(s, 0, sizeof *s);
+	testdir_make(&s->dir);
+	testdir_text(&s->dir, "a.img", "a");
+	testdir_text(&s->dir, "b.img", "b");
+	snprintf(s->a, sizeof s->a, "%s/a.img", s->dir.path);
+	snprintf(s->b, sizeof s->b, "%s/b.img", s->dir.path);
+	s->config.sysroot = s->dir.path;
+	s->config.images[0] = (struct config_image){ (char *)"rootfs", { s->a, s->b } };
+	s->config.image_count = 1;
+	testdir_text(&s->dir, "proc/cmdline", cmdline);
+	testdir_text(&s->dir, "proc/self/mountinfo", mountinfo);
+	testdir_text(&s->dir, "proc/sys/kernel/bootloader_type", "33\n");
+	/* 7:0 is loop0 over a, 7:1 over b; 254:0 is dm over loop1, 254:1 dm over dm. */
+	snprintf(line, sizeof line, "%s\n", s->a);
+	testdir_text(&s->dir, "sys/dev/block/7:0/loop/backing_file", line);
+	snprintf(line, sizeof line, "%s\n", s->b);
+	testdir_text(&s->dir, "sys/dev/block/7:1/loop/backing_file", line);
+	testdir_text(&s->dir, "sys/dev/block/254:0/slaves/loop1/dev", "7:1\n");
+	testdir_text(&s->dir, "sys/dev/block/254:1/slaves/dm-0/dev", "254:0\n");
+}
+
+static int find(struct scene *s, const struct trace *trace, struct running *r, struct err *err)
+{
+	memset(err, 0, sizeof *err);
+	return running_find(&s->config, trace, r, err);
+}
+
+#define ON_ROOT(dev) "20 1 " dev " / / ro - erofs x ro\n"
+#define ELSEWHERE(dev) "21 1 " dev " / /srv ro - erofs x ro\n"
+
+static void the_slot_is_what_is_mounted(void **state)
+{
+	static const struct {
+		const char *mountinfo, *cmdline;
+		int want;	/* -1: an error */
+	} rows[] = {
+		{ ON_ROOT("7:0"), "quiet", 0 },
+		{ ON_ROOT("254:0"), "quiet", 1 },
+		{ ON_ROOT("254:1"), "quiet slotboot.slot=b", 1 },
+		{ ON_ROOT("0:21") ELSEWHERE("7:0"), "quiet", 0 },
+		{ ON_ROOT("0:21"), "quiet slotboot.slot=B", 1 },
+		{ ELSEWHERE("7:0") ON_ROOT("254:1"), "", 1 },
+		{ ON_ROOT("254:1") ELSEWHERE("7:0"), "", 1 },
+		{ ON_ROOT("254:1"), "slotboot.slot=a", -1 },
+		{ ON_ROOT("0:21"), "slotboot.slot={slot}", -1 },
+		{ ON_ROOT("0:21"), "slotboot.slot=c", -1 },
+		{ ON_ROOT("8:1"), "quiet", -1 },
+		{ "", "", -1 },
+		{ ELSEWHERE("7:0") ELSEWHERE("7:1"), "", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct running r = { 0 };
+		struct scene s;
+		struct err err;
+		int got;
+
+		scene_make(&s, rows[i].cmdline, rows[i].mountinfo);
+		got = find(&s, NULL, &r, &err);
+		assert_int_equal(got, rows[i].want < 0 ? -1 : 0);
+		if (got == 0)
+			assert_int_equal(r.slot, rows[i].want);
+		else
+			assert_int_equal(err.exit, EX_CONFIG);
+		running_clear(&r);
+		testdir_remove(&s.dir);
+	}
+}
+
+static void the_trace_counts_only_after_a_firmware_boot(void **state)
+{
+	static const struct trace trace = {
+		.step_count = 2,
+		.steps = { { .slot = 0, .what = TRACE_FAILED },
+			   { .slot = 1, .what = TRACE_STARTED } },
+	};
+	struct running r = { 0 };
+	struct scene s;
+	struct err err;
+
+	(void)state;
+	scene_make(&s, "quiet", "");
+	assert_int_equal(find(&s, &trace, &r, &err), 0);
+	assert_int_equal(r.slot, 1);
+	assert_false(r.kexec);
+	running_clear(&r);
+	testdir_text(&s.dir, "proc/cmdline", "quiet slotboot.nonce=0123456789abcdef");
+	assert_int_equal(find(&s, &trace, &r, &err), -1);
+	testdir_remove(&s.dir);
+}
+
+static void a_kexec_shows_by_our_nonce_or_by_the_kernels_own_word(void **state)
+{
+	struct running r = { 0 };
+	struct scene s;
+	struct err err;
+
+	(void)state;
+	scene_make(&s, "slotboot.slot=a slotboot.nonce=1", "");
+	assert_int_equal(find(&s, NULL, &r, &err), 0);
+	assert_true(r.kexec);
+	running_clear(&r);
+	testdir_text(&s.dir, "proc/cmdline", "slotboot.slot=a");
+	assert_int_equal(find(&s, NULL, &r, &err), 0);
+	assert_false(r.kexec);
+	running_clear(&r);
+	testdir_text(&s.dir, "proc/sys/kernel/bootloader_type", "208\n");
+	assert_int_equal(find(&s, NULL, &r, &err), 0);
+	assert_true(r.kexec);
+	running_clear(&r);
+	testdir_remove(&s.dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_slot_is_what_is_mounted),
+		cmocka_unit_test(the_trace_counts_only_after_a_firmware_boot),
+		cmocka_unit_test(a_kexec_shows_by_our_nonce_or_by_the_kernels_own_word),
+	};
+
+	return cmocka_run_group_tests_name("running", tests, NULL, NULL);
+}

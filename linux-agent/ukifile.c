@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "ukifile.h"
+
+#include "cmdline.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#if defined(__x86_64__)
+#define NATIVE_MACHINE PE_MACHINE_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_MACHINE PE_MACHINE_AARCH64
+#else
+#error "no UKIs for this architecture"
+#endif
+
+static enum sb_error file_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
+{
+	return pread_full(*(int *)ctx, buf, len, (off_t)offset) < 0 ? SB_IO : SB_OK;
+}
+
+int ukifile_open_fd(int fd, const char *name, struct ukifile *ret_uki, struct err *err)
+{
+	struct ukifile *uki = ret_uki;
+	struct pe_source source = { .ctx = &uki->fd, .read = file_read };
+	enum sb_error error;
+	struct stat st;
+
+	*uki = (struct ukifile){ .fd = fd, .name = strdup(name) };
+	if (!uki->name || fstat(fd, &st) < 0) {
+		err_errno(err, EX_IOERR, errno, "failed to read %s", name);
+		ukifile_close(uki);
+		return -1;
+	}
+	source.size = (uint64_t)st.st_size;
+	error = pe_open(&source, &uki->image);
+	if (error == SB_OK)
+		return 0;
+	ukifile_close(uki);
+	if (error == SB_IO)
+		return err_set(err, EX_IOERR, "failed to read %s", name);
+	return err_set(err, EX_DATAERR, "%s is not a UKI: %s", name,
+		       error == SB_MAGIC ? "not a PE file" : "its PE headers or sections reach "
+							     "past its end");
+}
+
+int ukifile_open(const char *path, struct ukifile *ret_uki, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to open %s", path);
+	return ukifile_open_fd(fd, path, ret_uki, err);
+}
+
+void ukifile_close(struct ukifile *uki)
+{
+	cleanup_closep(&uki->fd);
+	uki->fd = -1;
+	free(uki->name);
+	uki->name = NULL;
+}
+
+static const char *machine_name(uint16_t machine)
+{
+	switch (machine) {
+	case PE_MACHINE_X86_64:
+		return "x86-64";
+	case PE_MACHINE_AARCH64:
+		return "aarch64";
+	case 0x14c:
+		return "32-bit x86";
+	case 0x5064:
+		return "64-bit RISC-V";
+	default:
+		return "another architecture";
+	}
+}
+
+int ukifile_check(const struct ukifile *uki, struct err *err)
+{
+	struct pe_section section;
+
+	if (uki->image.machine != NATIVE_MACHINE)
+		return err_set(err, EX_DATAERR, "%s is for %s (PE machine 0x%04x); this machine "
+			       "is %s", uki->name, machine_name(uki->image.machine),
+			       uki->image.machine, machine_name(NATIVE_MACHINE));
+	if (pe_section_find(&uki->image, ".linux", &section) != SB_OK || section.size == 0)
+		return err_set(err, EX_DATAERR, "%s is not a UKI: it has no .linux section",
+			       uki->name);
+	return 0;
+}
+
+int ukifile_section(const struct ukifile *uki, const char *section, size_t max,
+		    uint8_t **ret_data, size_t *ret_len, struct err *err)
+{
+	enum sb_error error;
+	struct pe_section s;
+	uint8_t *data;
+
+	error = pe_section_find(&uki->image, section, &s);
+	if (error == SB_NOT_FOUND)
+		s.size = 0;
+	else if (error != SB_OK)
+		return err_set(err, EX_IOERR, "failed to read %s", uki->name);
+	if (s.size > max)
+		return err_set(err, EX_DATAERR, "%s: its %s section is too large (%llu bytes)",
+			       uki->name, section, (unsigned long long)s.size);
+	data = malloc(s.size + 1);
+	if (!data)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", uki->name);
+	if (s.size && pread_full(uki->fd, data, s.size, (off_t)s.offset) < 0) {
+		free(data);
+		return err_errno(err, EX_IOERR, errno, "failed to read %s", uki->name);
+	}
+	data[s.size] = 0;
+	*ret_data = data;
+	*ret_len = s.size;
+	return 0;
+}
+
+int ukifile_cmdline(const struct ukifile *uki, unsigned slot, char **ret_text,
+		    bool *ret_has_slot, struct err *err)
+{
+	_cleanup_free_ uint8_t *raw = NULL;
+	size_t raw_len, len;
+	char *text;
+
+	if (ukifile_section(uki, ".cmdline", CMDLINE_MAX, &raw, &raw_len, err) < 0)
+		return -1;
+	text = malloc(raw_len + 1);
+	if (!text)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", uki->name);
+	(void)cmdline_fill(raw, raw_len, slot, text, raw_len + 1, &len);	/* never grows */
+	if (ret_has_slot)
+		*ret_has_slot = cmdline_has_slot(raw, raw_len);
+	*ret_text = text;
+	return 0;
+}

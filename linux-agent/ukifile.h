@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* A UKI as a file: shared/pe.h over a file descriptor. */
+#pragma once
+
+#include "err.h"
+#include "pe.h"
+
+struct ukifile {
+	int fd;
+	char *name;		/* for messages */
+	struct pe_image image;
+};
+
+/* EX_NOINPUT: missing; EX_DATAERR: not a PE file, truncated. The object must not
+ * move while it is open. */
+int ukifile_open(const char *path, struct ukifile *ret_uki, struct err *err);
+/* Takes over fd, also on failure. */
+int ukifile_open_fd(int fd, const char *name, struct ukifile *ret_uki, struct err *err);
+void ukifile_close(struct ukifile *uki);
+
+/* Is it one that this machine can boot: its architecture, a .linux section?
+ * EX_DATAERR says what is missing. */
+int ukifile_check(const struct ukifile *uki, struct err *err);
+
+/* Reads a whole section; EX_DATAERR: larger than max. A missing section is an
+ * empty one. A NUL follows the data; the caller frees. */
+int ukifile_section(const struct ukifile *uki, const char *section, size_t max,
+		    uint8_t **ret_data, size_t *ret_len, struct err *err);
+
+/* .cmdline with the slot filled in; *ret_has_slot (may be NULL): whether there
+ * was anything to fill in. The caller frees. */
+int ukifile_cmdline(const struct ukifile *uki, unsigned slot, char **ret_text,
+		    bool *ret_has_slot, struct err *err);

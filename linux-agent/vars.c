@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "vars.h"
+
+#include "bytes.h"
+#include "util.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static const char *const guid_texts[VARS_GUID_COUNT] = {
+	[VARS_SLOTBOOT] = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d",
+	[VARS_GLOBAL] = "8be4df61-93ca-11d2-aa0d-00e098032b8c",
+	[VARS_LOADER] = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f",
+};
+
+const char *vars_guid_text(enum vars_guid guid)
+{
+	return guid_texts[guid];
+}
+
+int vars_get(const struct vars *vars, enum vars_guid guid, const char *name,
+	     uint8_t **ret_data, size_t *ret_len, uint32_t *ret_attributes, struct err *err)
+{
+	uint32_t attributes;
+	int r = vars->get(vars->ctx, guid, name, ret_data, ret_len, &attributes, err);
+
+	if (r == 0 && ret_attributes)
+		*ret_attributes = attributes;
+	return r;
+}
+
+/* 1: the variable holds just that; 0: it does not, or there is none; -1.
+ * *ret_attributes: those it has now, or, if there is none, the wanted ones. */
+static int holds(const struct vars *vars, enum vars_guid guid, const char *name,
+		 const uint8_t *data, size_t len, uint32_t attributes,
+		 uint32_t *ret_attributes, struct err *err)
+{
+	_cleanup_free_ uint8_t *now = NULL;
+	size_t now_len = 0;
+	uint32_t now_attributes = attributes;
+	int r = vars_get(vars, guid, name, &now, &now_len, &now_attributes, err);
+
+	if (r < 0)
+		return -1;
+	*ret_attributes = now_attributes;
+	return r == 0 && now_attributes == attributes && now_len == len &&
+	       memcmp(now, data, len) == 0;
+}
+
+int vars_set(const struct vars *vars, enum vars_guid guid, const char *name,
+	     const uint8_t *data, size_t len, uint32_t attributes, struct err *err)
+{
+	uint32_t found;
+	int r;
+
+	if (len == 0)	/* the firmware would take it for a delete */
+		return err_set(err, EX_SOFTWARE,
+			       "refused to write the EFI variable %s-%s: nothing to write",
+			       name, vars_guid_text(guid));
+	r = holds(vars, guid, name, data, len, attributes, &found, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (found != attributes)
+		return err_set(err, EX_IOERR,
+			       "failed to write the EFI variable %s-%s: it exists with "
+			       "attributes 0x%x, not 0x%x, and attributes cannot be "
+			       "changed; remove it by hand (chattr -i, rm) and try again",
+			       name, vars_guid_text(guid), found, attributes);
+	if (vars->set(vars->ctx, guid, name, data, len, attributes, err) < 0)
+		return -1;
+	r = holds(vars, guid, name, data, len, attributes, &found, err);
+	if (r < 0)
+		return -1;
+	if (r == 0)
+		return err_set(err, EX_IOERR,
+			       "failed to write the EFI variable %s-%s: the firmware "
+			       "accepted it, but did not keep it", name,
+			       vars_guid_text(guid));
+	return 0;
+}
+
+int vars_delete(const struct vars *vars, enum vars_guid guid, const char *name,
+		struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
+	int r;
+
+	r = vars->delete(vars->ctx, guid, name, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	r = vars_get(vars, guid, name, &data, &len, NULL, err);
+	if (r < 0)
+		return -1;
+	if (r == 0)
+		return err_set(err, EX_IOERR,
+			       "failed to delete the EFI variable %s-%s: the firmware "
+			       "accepted it, but kept the variable", name,
+			       vars_guid_text(guid));
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct vars_name *)a)->text,
+		      ((const struct vars_name *)b)->text);
+}
+
+int vars_list_boot(const struct vars *vars, struct vars_name **ret_names,
+		   size_t *ret_count, struct err *err)
+{
+	struct vars_name *names;
+	size_t count;
+
+	if (vars->list_boot(vars->ctx, &names, &count, err) < 0)
+		return -1;
+	qsort(names, count, sizeof *names, compare_names);
+	*ret_names = names;
+	*ret_count = count;
+	return 0;
+}
+
+static bool is_surrogate(uint32_t c, uint32_t first)
+{
+	return c >= first && c < first + 0x400;
+}
+
+/* Decodes one code point at *pos, which is even and below len; false: lone
+ * surrogate. */
+static bool utf16_next(const uint8_t *data, size_t len, size_t *pos, uint32_t *ret_char)
+{
+	uint32_t c = le16_get(data + *pos);
+
+	*pos += 2;
+	if (is_surrogate(c, 0xd800)) {
+		uint32_t low = *pos < len ? le16_get(data + *pos) : 0;
+
+		if (!is_surrogate(low, 0xdc00))
+			return false;
+		*pos += 2;
+		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+	} else if (is_surrogate(c, 0xdc00)) {
+		return false;
+	}
+	*ret_char = c;
+	return true;
+}
+
+static char *utf8_put(char *out, uint32_t c)
+{
+	if (c < 0x80) {
+		*out++ = (char)c;
+		return out;
+	}
+	if (c < 0x800) {
+		*out++ = (char)(0xc0 | c >> 6);
+	} else if (c < 0x10000) {
+		*out++ = (char)(0xe0 | c >> 12);
+		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
+	} else {
+		*out++ = (char)(0xf0 | c >> 18);
+		*out++ = (char)(0x80 | (c >> 12 & 0x3f));
+		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
+	}
+	*out++ = (char)(0x80 | (c & 0x3f));
+	return out;
+}
+
+int vars_get_utf16(const struct vars *vars, enum vars_guid guid, const char *name,
+		   char **ret_text, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	_cleanup_free_ char *text = NULL;
+	char *end;
+	size_t len, pos = 0;
+	uint32_t c;
+	int r = vars_get(vars, guid, name, &data, &len, NULL, err);
+
+	if (r != 0)
+		return r;
+	/* Two bytes become at most three, four become four. */
+	text = malloc(len / 2 * 3 + 1);
+	if (!text)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	for (end = text; pos + 1 < len; end = utf8_put(end, c)) {
+		if (!utf16_next(data, len & ~(size_t)1, &pos, &c))
+			return err_set(err, EX_IOERR,
+				       "the EFI variable %s-%s is not UTF-16", name,
+				       vars_guid_text(guid));
+		if (c == 0)
+			break;
+	}
+	*end = 0;
+	*ret_text = text;
+	text = NULL;
+	return 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The backend over libefivar. What had to be worked around in version 37:
+ *
+ * - It chooses how to reach the variables, and reads EFIVARFS_PATH, when it is
+ *   loaded; without a usable place, efi_set_variable() calls a NULL pointer.
+ * - EFIVARFS_PATH is a prefix: without a slash at the end it names files beside
+ *   the directory.
+ * - It writes without O_TRUNC. efivarfs does not mind; in a plain directory a
+ *   shorter value keeps the tail of the longer one.
+ * - Its listing stops with EINVAL at the first file that is no NAME-GUID, and
+ *   keeps its place in a global: so Boot#### are listed here.
+ * - A file without data (efivarfs shows a variable so that was created and never
+ *   written) reads as an empty variable. There is no such thing in UEFI: absent.
+ */
+#include "vars.h"
+
+#include "util.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <efivar/efivar.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+
+#define READ_ATTEMPTS 5
+
+static const char *store_path(void)
+{
+	const char *path = getenv("EFIVARFS_PATH");
+
+	return path ? path : "/sys/firmware/efi/efivars/";
+}
+
+static bool is_efivarfs(const char *path)
+{
+	struct statfs fs;
+
+	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == EFIVARFS_MAGIC;
+}
+
+static efi_guid_t efi_guid(enum vars_guid guid)
+{
+	efi_guid_t ret = { 0 };
+
+	(void)efi_str_to_guid(vars_guid_text(guid), &ret);
+	return ret;
+}
+
+/* What the kernel's errnos for a variable mean; see efi_status_to_err() there. */
+static int fail(struct err *err, int errno_value, const char *action,
+		enum vars_guid guid, const char *name)
+{
+	const char *path = store_path();
+	const char *why = NULL;
+	struct statvfs fs;
+	int exit = EX_IOERR;
+
+	efi_error_clear();
+	switch (errno_value) {
+	case EACCES:
+	case EPERM:
+		exit = EX_NOPERM;
+		why = "permission denied; run as root";
+		break;
+	case EROFS:
+		if (statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY))
+			return err_set(err, EX_IOERR,
+				       "failed to %s the EFI variable %s-%s: %s is mounted "
+				       "read-only; mount -o remount,rw %s", action, name,
+				       vars_guid_text(guid), path, path);
+		why = "the firmware has write-protected it";
+		break;
+	case ENOSPC:
+		why = "the variable store is full; remove variables that are not needed, "
+		      "such as crash dumps (dump-type*, through /sys/fs/pstore)";
+		break;
+	case EINVAL:
+		why = "the firmware refused the name, the size or the attributes";
+		break;
+	case EIO:
+		why = "the firmware reports a device error";
+		break;
+	case ENOMEM:
+		exit = EX_SOFTWARE;
+		break;
+	}
+	return err_set(err, exit, "failed to %s the EFI variable %s-%s in %s: %s", action,
+		       name, vars_guid_text(guid), path,
+		       why ? why : strerror(errno_value));
+}
+
+static int get(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_data,
+	       size_t *ret_len, uint32_t *ret_attributes, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	uint32_t attributes = 0;
+	size_t len = 0;
+	int r = -1;
+
+	(void)ctx;
+	/* EINTR: the kernel's rate limit for users other than root */
+	for (int i = 0; i < READ_ATTEMPTS && r < 0; i++) {
+		r = efi_get_variable(efi_guid(guid), name, &data, &len, &attributes);
+		if (r < 0 && errno == ENOENT) {
+			efi_error_clear();
+			return 1;
+		}
+		if (r < 0 && errno != EINTR)
+			break;
+	}
+	if (r < 0)
+		return fail(err, errno, "read", guid, name);
+	if (!data || len == 0)
+		return 1;
+	*ret_data = data;
+	*ret_len = len;
+	*ret_attributes = attributes;
+	data = NULL;
+	return 0;
+}
+
+/* In a plain directory: cuts off what a longer value left behind. */
+static int cut_tail(enum vars_guid guid, const char *name, size_t len)
+{
+	_cleanup_free_ char *file = NULL;
+
+	if (is_efivarfs(store_path()))
+		return 0;
+	if (asprintf(&file, "%s%s-%s", store_path(), name, vars_guid_text(guid)) < 0) {
+		file = NULL;
+		errno = ENOMEM;
+		return -1;
+	}
+	return truncate(file, (off_t)(sizeof(uint32_t) + len));
+}
+
+static int set(void *ctx, enum vars_guid guid, const char *name, const uint8_t *data,
+	       size_t len, uint32_t attributes, struct err *err)
+{
+	_cleanup_free_ uint8_t *copy = malloc(len);
+
+	(void)ctx;
+	if (!copy)
+		return fail(err, ENOMEM, "write", guid, name);
+	memcpy(copy, data, len);	/* libefivar's prototype is not const */
+	if (efi_set_variable(efi_guid(guid), name, copy, len, attributes, 0644) < 0 ||
+	    cut_tail(guid, name, len) < 0)
+		return fail(err, errno, "write", guid, name);
+	return 0;
+}
+
+static int delete(void *ctx, enum vars_guid guid, const char *name, struct err *err)
+{
+	(void)ctx;
+	if (efi_del_variable(efi_guid(guid), name) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return fail(err, errno, "delete", guid, name);
+	efi_error_clear();
+	return 1;
+}
+
+/* "Boot0001-8be4df61-...", either case in both parts */
+static bool is_boot_file(const char *file)
+{
+	if (strncmp(file, "Boot", 4) != 0)
+		return false;
+	for (int i = 4; i < 8; i++)
+		if (!isxdigit((unsigned char)file[i]))
+			return false;
+	return file[8] == '-' && strcasecmp(file + 9, vars_guid_text(VARS_GLOBAL)) == 0;
+}
+
+static void cleanup_closedirp(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
+}
+
+/* 0; -1 with errno */
+static int read_boot_files(DIR *dir, struct vars_name **names, size_t *count)
+{
+	struct dirent *entry;
+
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		struct vars_name *bigger;
+
+		if (!is_boot_file(entry->d_name))
+			continue;
+		bigger = realloc(*names, (*count + 2) * sizeof **names);
+		if (!bigger)
+			return -1;
+		*names = bigger;
+		memcpy(bigger[*count].text, entry->d_name, 8);
+		bigger[(*count)++].text[8] = 0;
+	}
+	return errno ? -1 : 0;
+}
+
+static int list_boot(void *ctx, struct vars_name **ret_names, size_t *ret_count,
+		     struct err *err)
+{
+	_cleanup_(cleanup_closedirp) DIR *dir = opendir(store_path());
+	_cleanup_free_ struct vars_name *names = calloc(1, sizeof *names);
+	size_t count = 0;
+
+	(void)ctx;
+	if (!names)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	if (!dir || read_boot_files(dir, &names, &count) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to list the EFI variables in %s",
+				 store_path());
+	*ret_names = names;
+	*ret_count = count;
+	names = NULL;
+	return 0;
+}
+
+int vars_efi_open(struct vars *ret_vars, struct err *err)
+{
+	const char *path = store_path();
+	bool chosen = getenv("EFIVARFS_PATH") != NULL;
+
+	if (chosen && (!path[0] || path[strlen(path) - 1] != '/'))
+		return err_set(err, EX_CONFIG,
+			       "EFIVARFS_PATH=%s does not end in a slash, which libefivar "
+			       "needs; set it to \"%s/\"", path, path);
+	if (access(path, F_OK) < 0 && errno == EACCES)
+		return err_errno(err, EX_NOPERM, errno, "failed to look into %s", path);
+	if (access(path, F_OK) < 0 || (!chosen && !is_efivarfs(path)) ||
+	    !efi_variables_supported())
+		return err_set(err, EX_CONFIG,
+			       "no EFI variables at %s: not booted by UEFI, or efivarfs is "
+			       "not mounted; mount -t efivarfs efivarfs %s", path, path);
+	*ret_vars = (struct vars){
+		.get = get, .set = set, .delete = delete, .list_boot = list_boot,
+	};
+	return 0;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "install.h"
+#include "options.h"
+#include "report.h"
+#include "verbs.h"
+
+#include <signal.h>
+
+static const char help[] =
+	"Usage: slotctl install BUNDLE --activate=none|reboot|kexec [OPTION]...\n"
+	"\n"
+	"Installs a bundle (a path, or a file, http or https URL) into the idle slot.\n"
+	"The running slot must be confirmed (slotctl mark-good).\n"
+	"\n"
+	"  --activate=none    leave it there; slotctl mark-active chooses it later\n"
+	"  --activate=reboot  try it at once, through the firmware\n"
+	"  --activate=kexec   jump into it at once; the firmware keeps the old slot\n"
+	"                     until mark-good\n"
+	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
+	"  --allow-downgrade  accept a version lower than the running one\n"
+	"  --json             progress as JSON lines\n"
+	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
+
+static volatile int cancelled;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	cancelled = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGHUP, &action, NULL);
+}
+
+static int activate(enum activate how, struct report *report, struct err *err)
+{
+	switch (how) {
+	case ACTIVATE_NONE:
+		return 0;
+	case ACTIVATE_REBOOT:
+		report_step(report, "reboot", "rebooting");
+		return activate_reboot(err);
+	case ACTIVATE_KEXEC:
+		report_step(report, "kexec", "jumping into the new kernel");
+		return activate_kexec(err);
+	}
+	return 0;
+}
+
+int verb_install(int argc, char **argv, struct err *err)
+{
+	struct install_options install = { .cancel = &cancelled };
+	struct machine machine;
+	struct options o;
+	struct report report;
+	int r = options_parse(argc, argv,
+			      TAKES_JSON | TAKES_ACTIVATE | TAKES_TRIES | TAKES_DOWNGRADE, help,
+			      &o, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count != 1)
+		return err_set(err, EX_USAGE, "install: one bundle must be named");
+	report_init(&report, o.json);
+	catch_signals();
+	install.where = o.operands[0];
+	install.activate = o.activate;
+	install.tries = o.tries;
+	install.allow_downgrade = o.allow_downgrade;
+	install.report = &report;
+	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	if (r == 0)
+		r = install_run(&machine, &install, err);
+	machine_close(&machine);
+	return r < 0 ? -1 : activate(o.activate, &report, err);
+}

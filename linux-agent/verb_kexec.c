@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmdline.h"
+#include "kexec.h"
+#include "mark.h"
+#include "options.h"
+#include "readback.h"
+#include "util.h"
+#include "verbs.h"
+
+#include <string.h>
+
+/* What stands on the ESP must be what was installed, and a slot the loader would
+ * start too, or the one that was installed for a kexec. */
+static int slot_check(const struct machine *m, unsigned slot, const char *path,
+		      struct err *err)
+{
+	const struct slot *s = &m->state.record.slots[slot];
+
+	if (m->state.source != STATE_LOST && s->status != SLOT_KEXEC_TRIAL &&
+	    !policy_slot_bootable(&m->state.record, slot))
+		return err_set(err, EX_CONFIG, "slot %c cannot be started: it is %s%s",
+			       slot_letter(slot), slot_status_text(s->status),
+			       s->status == SLOT_BAD ? "; slotctl mark-active gives it new tries"
+						     : "");
+	if (!(s->flags & SLOT_FLAG_DIGEST))
+		return 0;
+	if (readback_check(path, s->uki_size, s->uki_sha256, NULL, NULL) < 0)
+		return err_set(err, EX_DATAERR, "%s is not the UKI that was installed in slot %c: "
+			       "refused", path, slot_letter(slot));
+	return 0;
+}
+
+static int load(struct machine *m, unsigned slot, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	struct ukifile uki;
+	uint64_t nonce;
+	int r;
+
+	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
+	    slot_check(m, slot, path, err) < 0 || kexec_nonce_new(&nonce, err) < 0 ||
+	    ukifile_open(path, &uki, err) < 0)
+		return -1;
+	r = kexec_load(m->config, &uki, slot, nonce, err);
+	ukifile_close(&uki);
+	if (r == 0)
+		(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
+	return r;
+}
+
+static int load_default(struct machine *m, const struct options *o, struct err *err)
+{
+	unsigned slot = m->state.record.preferred;
+
+	if (o->operand_count > 1 && options_slot(o->operands[1], &slot, err) < 0)
+		return -1;
+	return load(m, slot, err);
+}
+
+static int kexec_run(struct machine *m, const struct options *o, struct err *err)
+{
+	const char *what = o->operands[0];
+
+	if (strcmp(what, "unload") == 0)
+		return kexec_unload(err);
+	if (strcmp(what, "exec") == 0 && o->operand_count == 1 && kexec_is_loaded(m->config))
+		return 0;
+	return load_default(m, o, err);
+}
+
+int verb_kexec(int argc, char **argv, struct err *err)
+{
+	static const char help[] =
+		"Usage: slotctl kexec load|exec [a|b] [--config=FILE]\n"
+		"       slotctl kexec unload [--config=FILE]\n"
+		"\n"
+		"load    stages a slot's kernel, initrd and command line (default: the preferred\n"
+		"        slot); the next systemctl kexec, or slotctl kexec exec, jumps into it\n"
+		"exec    jumps into what is staged, or stages a slot and jumps\n"
+		"unload  forgets what is staged\n"
+		"\n"
+		"The record does not change: what the firmware boots next stays as it is.\n";
+	struct machine machine;
+	struct options o;
+	int r = options_parse(argc, argv, 0, help, &o, err);
+	bool exec;
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count < 1 || o.operand_count > 2 ||
+	    (strcmp(o.operands[0], "load") != 0 && strcmp(o.operands[0], "exec") != 0 &&
+	     strcmp(o.operands[0], "unload") != 0))
+		return err_set(err, EX_USAGE, "kexec: load, exec or unload must be named");
+	exec = strcmp(o.operands[0], "exec") == 0;
+	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	if (r == 0)
+		r = kexec_run(&machine, &o, err);
+	machine_close(&machine);
+	return r < 0 || !exec ? r : activate_kexec(err);
+}
+
+int verb_rollback(int argc, char **argv, struct err *err)
+{
+	static const char help[] =
+		"Usage: slotctl rollback --activate=none|reboot|kexec [--config=FILE]\n"
+		"\n"
+		"Prefers the other slot. The running one stays good if it is; otherwise it is\n"
+		"marked bad.\n"
+		"\n"
+		"  --activate=none    takes effect at the next firmware boot\n"
+		"  --activate=reboot  reboots now\n"
+		"  --activate=kexec   jumps into the other slot now\n";
+	struct machine machine;
+	struct options o;
+	unsigned other = 0;
+	int r = options_parse(argc, argv, TAKES_ACTIVATE, help, &o, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count > 0)
+		return err_set(err, EX_USAGE, "rollback takes no slot: it goes to the other one");
+	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	if (r == 0) {
+		other = 1 - machine.running.slot;
+		if (!policy_slot_bootable(&machine.state.record, other))
+			r = err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is "
+				    "%s", slot_letter(other),
+				    slot_status_text(machine.state.record.slots[other].status));
+	}
+	if (r == 0)
+		r = mark_apply(&machine, ON_ROLLBACK_FROM, machine.running.slot, err);
+	if (r == 0)
+		(void)printf("slot %c is preferred now\n", slot_letter(other));
+	if (r == 0 && o.activate == ACTIVATE_KEXEC)
+		r = load(&machine, other, err);
+	machine_close(&machine);
+	if (r < 0 || o.activate == ACTIVATE_NONE)
+		return r;
+	return o.activate == ACTIVATE_REBOOT ? activate_reboot(err) : activate_kexec(err);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmdline.h"
+#include "explain.h"
+#include "mark.h"
+#include "options.h"
+#include "verbs.h"
+
+#include <stdio.h>
+
+static void slot_print(const struct machine *m, unsigned slot)
+{
+	char text[256];
+
+	explain_slot(&m->state.record.slots[slot], text, sizeof text);
+	(void)printf("slot %c: %s\n", slot_letter(slot), text);
+}
+
+int verb_mark_good(int argc, char **argv, struct err *err)
+{
+	static const char help[] =
+		"Usage: slotctl mark-good [--config=FILE]\n"
+		"\n"
+		"Confirms the running slot and makes it preferred. Meant for a health check that\n"
+		"runs at every boot: it writes nothing if nothing changes.\n"
+		"\n"
+		"After a firmware boot the slot becomes good. After a kexec it becomes a trial\n"
+		"with fresh tries, so that its first cold boots are still counted.\n";
+	struct machine machine;
+	struct options o;
+	int r = options_parse(argc, argv, 0, help, &o, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count > 0)
+		return err_set(err, EX_USAGE, "mark-good takes no slot: only the running one can "
+			       "be confirmed");
+	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	if (r == 0)
+		r = mark_good(&machine, err);
+	if (r == 0)
+		slot_print(&machine, machine.running.slot);
+	machine_close(&machine);
+	return r;
+}
+
+static int mark_named(int argc, char **argv, const char *help, enum policy_event event,
+		      bool needs_slot, struct err *err)
+{
+	struct machine machine;
+	struct options o;
+	unsigned slot = 0;
+	int r = options_parse(argc, argv, 0, help, &o, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count > 1 || (needs_slot && o.operand_count == 0))
+		return err_set(err, EX_USAGE, "%s: one slot must be named, a or b", argv[0]);
+	if (o.operand_count == 1 && options_slot(o.operands[0], &slot, err) < 0)
+		return -1;
+	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	if (r == 0 && o.operand_count == 0)
+		slot = machine.running.slot;
+	if (r == 0)
+		r = mark_apply(&machine, event, slot, err);
+	if (r == 0)
+		slot_print(&machine, slot);
+	machine_close(&machine);
+	return r;
+}
+
+int verb_mark_bad(int argc, char **argv, struct err *err)
+{
+	return mark_named(argc, argv,
+			  "Usage: slotctl mark-bad [a|b] [--config=FILE]\n"
+			  "\n"
+			  "Marks a slot (the running one by default) bad: the loader starts it only as\n"
+			  "a last resort. The other becomes preferred, if it can be booted.\n",
+			  ON_MARK_BAD, false, err);
+}
+
+int verb_mark_active(int argc, char **argv, struct err *err)
+{
+	return mark_named(argc, argv,
+			  "Usage: slotctl mark-active a|b [--config=FILE]\n"
+			  "\n"
+			  "Prefers a slot from the next firmware boot on. One that is not good is tried\n"
+			  "as after an install, with its tries counted.\n",
+			  ON_MARK_ACTIVE, true, err);
+}

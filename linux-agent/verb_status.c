@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmdline.h"
+#include "explain.h"
+#include "installcheck.h"
+#include "kexec.h"
+#include "options.h"
+#include "policy.h"
+#include "util.h"
+#include "verbs.h"
+
+#include <jansson.h>
+#include <string.h>
+#include <time.h>
+
+struct view {
+	struct machine machine;
+	char *version[SLOT_COUNT];
+	char why[2048];
+};
+
+static const char *const source_text[] = { "lost", "variable", "mirror" };
+
+static void view_fill(struct view *v)
+{
+	struct machine *m = &v->machine;
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (m->state.record.slots[slot].status != SLOT_EMPTY)
+			v->version[slot] = installcheck_slot_version(m, slot);
+	if (m->is_running)
+		explain_why(&m->state, m->has_trace ? &m->trace : NULL, &m->running, v->why,
+			    sizeof v->why);
+	else
+		(void)snprintf(v->why, sizeof v->why, "%s", m->running_error.text);
+}
+
+static json_t *slot_json(const struct view *v, unsigned slot)
+{
+	const struct slot *s = &v->machine.state.record.slots[slot];
+	char sha256[65] = "";
+
+	if (s->flags & SLOT_FLAG_DIGEST)
+		hex_encode(s->uki_sha256, sizeof s->uki_sha256, sha256);
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:i, s:b, s:s?, s:I, s:s?}",
+			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
+			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
+			 "reason_words", slot_reason_words(s->reason), "efi_status",
+			 (json_int_t)s->efi_status, "good_boots", s->good_boots, "confirmed",
+			 policy_slot_confirmed(s), "version", v->version[slot], "installed",
+			 (json_int_t)s->installed, "uki_sha256", *sha256 ? sha256 : NULL);
+}
+
+static json_t *attempts_json(const struct record *record)
+{
+	static const char *const events[] = { "none", "started", "failed", "kexec", "confirmed",
+					      "installed" };
+	json_t *list = json_array();
+
+	for (int i = 0; list && i < RECORD_ATTEMPTS; i++) {
+		const struct attempt *a = &record->attempts[i];
+		char slot[2] = { slot_letter(a->slot), 0 };
+
+		if (a->event != ATTEMPT_NONE)
+			(void)json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s, s:I}", "slot", slot, "event",
+						events[a->event], "reason",
+						slot_reason_text(a->reason), "sequence",
+						(json_int_t)a->sequence));
+	}
+	return list;
+}
+
+static int print_json(const struct view *v, struct err *err)
+{
+	const struct machine *m = &v->machine;
+	const struct state *state = &m->state;
+	char running[2] = { slot_letter(m->running.slot), 0 };
+	char preferred[2] = { slot_letter(state->record.preferred), 0 };
+	json_t *root = json_pack(
+		"{s:s?, s:s, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:b, s:s, s:o}",
+		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
+		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "state",
+		"source", source_text[state->source], "sequence",
+		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
+		"mirror", sb_error_text(state->mirror_error), "slots", "a", slot_json(v, 0), "b",
+		slot_json(v, 1), "good_limit", state->record.good_limit, "kexec_loaded",
+		kexec_is_loaded(m->config), "why", v->why, "attempts",
+		attempts_json(&state->record));
+	char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+
+	json_decref(root);
+	if (!text)
+		return err_set(err, EX_SOFTWARE, "failed to make JSON of the status");
+	(void)puts(text);
+	free(text);
+	return 0;
+}
+
+static void print_slot(const struct view *v, unsigned slot)
+{
+	const struct slot *s = &v->machine.state.record.slots[slot];
+	char text[256], when[32] = "";
+	time_t installed = (time_t)s->installed;
+	struct tm tm;
+
+	explain_slot(s, text, sizeof text);
+	(void)printf("slot %c     %s", slot_letter(slot), text);
+	if (v->version[slot])
+		(void)printf("; version %s", v->version[slot]);
+	if (s->installed && gmtime_r(&installed, &tm) &&
+	    strftime(when, sizeof when, "%Y-%m-%d %H:%M UTC", &tm) > 0)
+		(void)printf("; installed %s", when);
+	(void)putchar('\n');
+}
+
+static void print_state(const struct state *state)
+{
+	if (state->source == STATE_LOST) {
+		(void)printf("record     lost (variable: %s; mirror: %s); slotctl mark-good makes a "
+			     "new one\n", sb_error_text(state->var_error),
+			     sb_error_text(state->mirror_error));
+		return;
+	}
+	(void)printf("record     number %llu, from the %s",
+		     (unsigned long long)state->record.sequence, source_text[state->source]);
+	if (state->var_error != SB_OK)
+		(void)printf("; variable: %s", sb_error_text(state->var_error));
+	if (state->mirror_error != SB_OK)
+		(void)printf("; mirror: %s", sb_error_text(state->mirror_error));
+	(void)putchar('\n');
+}
+
+static void print_text(const struct view *v)
+{
+	const struct machine *m = &v->machine;
+
+	if (m->is_running)
+		(void)printf("running    slot %c, by %s (%s)\n", slot_letter(m->running.slot),
+			     m->running.kexec ? "kexec" : "the firmware", m->running.evidence);
+	else
+		(void)printf("running    unknown\n");
+	(void)printf("preferred  slot %c\n", slot_letter(m->state.record.preferred));
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		print_slot(v, slot);
+	if (m->state.record.good_limit)
+		(void)printf("good-limit %u boots without mark-good\n",
+			     m->state.record.good_limit);
+	print_state(&m->state);
+	if (kexec_is_loaded(m->config))
+		(void)printf("kexec      a kernel is staged\n");
+	(void)printf("why        %s\n", v->why);
+}
+
+int verb_status(int argc, char **argv, struct err *err)
+{
+	static const char help[] =
+		"Usage: slotctl status [--json] [--config=FILE]\n"
+		"\n"
+		"Shows which slot runs and why, what is in each slot, and where the slot record\n"
+		"was read from. Changes nothing and takes no lock.\n";
+	struct view view = { 0 };
+	struct options o;
+	int r = options_parse(argc, argv, TAKES_JSON, help, &o, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count > 0)
+		return err_set(err, EX_USAGE, "status takes no arguments");
+	r = machine_open(o.config, MACHINE_LOOK, &view.machine, err);
+	if (r == 0) {
+		view_fill(&view);
+		if (o.json)
+			r = print_json(&view, err);
+		else
+			print_text(&view);
+	}
+	free(view.version[0]);
+	free(view.version[1]);
+	machine_close(&view.machine);
+	return r;
+}

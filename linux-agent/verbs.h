@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs of slotctl. Each gets its own name as argv[0], parses its options
+ * with getopt_long, prints its help for --help, and returns 0 or -1 with err.
+ */
+#pragma once
+
+#include "err.h"
+
+int verb_status(int argc, char **argv, struct err *err);
+int verb_install(int argc, char **argv, struct err *err);
+int verb_mark_good(int argc, char **argv, struct err *err);
+int verb_mark_bad(int argc, char **argv, struct err *err);
+int verb_mark_active(int argc, char **argv, struct err *err);
+int verb_rollback(int argc, char **argv, struct err *err);
+int verb_kexec(int argc, char **argv, struct err *err);
+int verb_bundle(int argc, char **argv, struct err *err);
