@@ -30,7 +30,7 @@ SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
               $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
 
-.PHONY: all deps check unit e2e demo bench fuzz install clean
+.PHONY: all deps check unit unit-programs demo install clean
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -52,8 +52,28 @@ $(BUILD)/san/libslot.a: $(SAN_OBJ)
 $(BUILD)/san/%: $(BUILD)/san/%.o $(BUILD)/san/libslot.a
 	$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 .PRECIOUS: $(BUILD)/san/%.o
-unit: $(TESTS)
+# The agent itself, for the cases that run it against files.
+$(BUILD)/san/slotctl: $(BUILD)/san/linux-agent/main.o $(BUILD)/san/libslot.a
+	$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+unit: $(TESTS) $(BUILD)/san/slotctl
 	@shared/run-tests $(TESTS)
+
+deps:
+	@ovmf-test/install-deps
+# make again after deps: pkg-config may have been missing when this one started.
+check: deps
+	@$(MAKE) --no-print-directory all loader-test-apps unit-programs
+	@PYTHON=$(PYTHON) ovmf-test/run-check $(TESTS)
+unit-programs: $(TESTS) $(BUILD)/san/slotctl
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) ovmf-test/demo.py
+
+install: all
+	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl
+	install -D -m 644 $(LOADER) $(DESTDIR)$(PREFIX)/lib/slotboot/$(notdir $(LOADER))
+	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
+	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
 
 # --- the loader's side: EFI types, gnu-efi; see efi-app/efi.mk ---
 include efi-app/efi.mk

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+# The loader: gnu-efi's headers, none of its code. An ELF file linked by
+# efi.lds, made into a PE file by elf2pe.
+
+EFI      := $(BUILD)/efi
+EFI_INC  ?= /usr/include/efi
+
+# --- what differs between architectures ---
+EFI_NAME_x86_64    := x64
+EFI_NAME_aarch64   := aa64
+EFI_CFLAGS_x86_64  := -mno-red-zone -DGNU_EFI_USE_MS_ABI
+EFI_CFLAGS_aarch64 := -mstrict-align
+EFI_NAME := $(EFI_NAME_$(ARCH))
+
+EFI_CFLAGS := -std=c11 -ffreestanding -fshort-wchar -fpic -fvisibility=hidden \
+              -fno-stack-protector -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+              -fno-tree-loop-distribute-patterns -fcf-protection=none -ffunction-sections -fdata-sections -O2 -g0 \
+              $(EFI_CFLAGS_$(ARCH)) $(WARN) -Ishared -Iefi-app \
+              -isystem $(EFI_INC) -isystem $(EFI_INC)/$(ARCH) \
+              -DSLOTBOOT_VERSION='L"$(VERSION)"'
+EFI_LDFLAGS := -nostdlib -static-pie -Wl,--gc-sections -Wl,-Tefi-app/efi.lds -Wl,--no-dynamic-linker \
+               -Wl,--no-undefined -Wl,-z,norelro -Wl,--build-id=none -Wl,--fatal-warnings
+
+EFI_SRC := $(filter-out efi-app/ticks_%.c,$(wildcard efi-app/*.c)) efi-app/ticks_$(ARCH).c \
+           $(SHARED_SRC)
+EFI_OBJ := $(EFI_SRC:%.c=$(EFI)/obj/%.o)
+LOADER  := $(EFI)/slotboot$(EFI_NAME).efi
+
+.PHONY: loader loader-test-apps loader-check
+loader: $(LOADER)
+
+$(EFI)/obj/%.o: %.c efi-app/efi.mk
+	@mkdir -p $(@D)
+	$(CC) $(EFI_CFLAGS) -MMD -c -o $@ $<
+$(EFI)/slotboot.elf: $(EFI_OBJ) efi-app/efi.lds efi-app/efi.mk
+	$(CC) $(EFI_LDFLAGS) -o $@ $(EFI_OBJ)
+$(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
+	$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
+
+# --- small EFI applications that stand for a UKI; see efi-app/test/run ---
+EFI_APPS := show returns_success returns_error entry
+
+loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
+$(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/efi.lds efi-app/efi.mk
+	@mkdir -p $(@D)
+	$(CC) $(EFI_LDFLAGS) -o $@ $(filter %.o,$^)
+$(EFI)/test/show.efi: $(EFI)/test/show.elf efi-app/elf2pe efi-app/test/cmdline
+	$(PYTHON) efi-app/elf2pe $< $@ .cmdline=efi-app/test/cmdline
+$(EFI)/test/%.efi: $(EFI)/test/%.elf efi-app/elf2pe
+	$(PYTHON) efi-app/elf2pe $< $@
+.PRECIOUS: $(EFI)/obj/%.o $(EFI)/test/%.elf
+
+loader-check: loader loader-test-apps
+	$(PYTHON) efi-app/test/run $(EFI)

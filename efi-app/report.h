@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the loader says about this boot: SlotTrace for slotctl status, the Boot
+ * Loader Interface for systemd, and the console if something is wrong.
+ */
+#pragma once
+
+#include "boot.h"
+#include "loader.h"
+
+/* boot_ops.report; ctx is the struct loader. */
+void report_trace(void *ctx, const struct trace *trace);

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""A machine for the loader's tests: OVMF in QEMU, a GPT disk with an ESP."""
+import os
+import re
+import shutil
+import struct
+import subprocess
+import uuid
+
+import varstore
+
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+SECTOR, ESP_START = 512, 2048
+ESP_GUID = "11223344-5566-7788-99aa-bbccddeeff00"
+DEADLINE = 40   # seconds
+
+
+def call(*command, **kw):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **kw)
+
+
+def disk_make(path, mebibytes):
+    with open(path, "wb") as f:
+        f.truncate((mebibytes + 2) << 20)
+    size = mebibytes << 11
+    layout = f"label: gpt\nstart={ESP_START}, size={size}, type=uefi, uuid={ESP_GUID}\n"
+    call("/usr/sbin/sfdisk", "-q", path, input=layout.encode())
+    call("mformat", "-i", f"{path}@@1M", "-T", str(size), "-h", "64", "-s", "32", "::")
+    call("mmd", "-i", f"{path}@@1M", *(f"::EFI{d}" for d in
+         ("", "/BOOT", "/slotboot", "/slotboot/a", "/slotboot/b", "/test")))
+
+
+def hd_path(file, mebibytes):
+    """A device path from the partition on, as boot entries have it."""
+    hd = struct.pack("<BBHIQQ16sBB", 4, 1, 42, 1, ESP_START, mebibytes << 11,
+                     uuid.UUID(ESP_GUID).bytes_le, 2, 2)
+    name = (file + "\0").encode("utf-16le")
+    return hd + struct.pack("<BBH", 4, 4, 4 + len(name)) + name + b"\x7f\xff\x04\x00"
+
+
+def boot_entry(file, mebibytes):
+    path = hd_path(file, mebibytes)
+    return struct.pack("<IH", 1, len(path)) + (file + "\0").encode("utf-16le") + path
+
+
+class Machine:
+    def __init__(self, folder, mebibytes=8):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        self.folder, self.mebibytes = folder, mebibytes
+        self.disk, self.vars_path = self.at("disk.img"), self.at("vars.fd")
+        self.serial, self.debug = self.at("serial.log"), self.at("debug.bin")
+        disk_make(self.disk, mebibytes)
+        shutil.copyfile(VARIABLES, self.vars_path)
+
+    def at(self, name):
+        return os.path.join(self.folder, name)
+
+    def put(self, target, data):
+        """data: bytes, or the path of a file."""
+        source = data
+        if isinstance(data, bytes):
+            source = self.at("put")
+            with open(source, "wb") as f:
+                f.write(data)
+        call("mcopy", "-o", "-i", f"{self.disk}@@1M", source, "::" + target)
+
+    def get(self, source):
+        target = self.at("got")
+        call("mcopy", "-o", "-i", f"{self.disk}@@1M", "::" + source, target)
+        with open(target, "rb") as f:
+            return f.read()
+
+    def store(self):
+        return varstore.VarStore(self.vars_path)
+
+    def seed(self, *variables):
+        store = self.store()
+        for v in variables:
+            store.add(*v)
+        store.save()
+
+    def entries(self, *files):
+        """Boot0000, Boot0001, ... in this order."""
+        order = struct.pack(f"<{len(files)}H", *range(len(files)))
+        self.seed(("BootOrder", order, varstore.GLOBAL),
+                  *((f"Boot{i:04X}", boot_entry(f, self.mebibytes), varstore.GLOBAL)
+                    for i, f in enumerate(files)))
+
+    def run(self, *extra):
+        """Boots until the machine shuts itself down; the serial line's text."""
+        for path in (self.serial, self.debug):
+            if os.path.exists(path):
+                os.remove(path)
+        command = [
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "q35",
+            "-accel", "tcg,thread=single", "-m", "256", "-display", "none", "-no-reboot",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={self.vars_path}",
+            "-drive", f"if=none,id=d,format=raw,file={self.disk}",
+            "-device", "virtio-blk-pci,drive=d",
+            "-serial", f"file:{self.serial}",
+            "-debugcon", f"file:{self.debug}", "-global", "isa-debugcon.iobase=0x402", *extra]
+        try:
+            subprocess.run(command, timeout=DEADLINE, check=True, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not shut down after {DEADLINE} s") from None
+        with open(self.serial, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+
+def shown(log):
+    """{name: bytes} of what the test application said."""
+    return {n: bytes.fromhex(h) for n, h in re.findall(r"SHOW (\w+) ([0-9a-f]*)\r?\n", log)}
+
+
+def said(log):
+    """The loader's own words; the console's escapes and line breaks taken out."""
+    text = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", log.split("SHOW", 1)[0])
+    return re.sub(r"[\r\n]+", "", text)
