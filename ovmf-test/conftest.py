@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What the cases share: the variants and their bundles, a web server, and machines that boot them.
+
+Cases of one file share a machine where they say so and run in the order written: a boot under TCG
+takes 7 s, and boots are what this suite costs (pytest --durations=0)."""
+import re
+import shutil
+
+import pytest
+
+import disk
+import images
+from httpd import HttpServer
+from machine import Machine
+from paths import LOADER, SLOTCTL, WORK
+
+
+def pytest_collection_modifyitems(items):
+    missing = [str(path) for path in (SLOTCTL, LOADER) if not path.exists()]
+    if missing and items:
+        pytest.exit(f"build first (make): {' and '.join(missing)} missing", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def variants():
+    return {name: images.build(name) for name in images.VERSIONS}
+
+
+@pytest.fixture(scope="session")
+def bundles(variants):
+    """Bundles by file name; all in one directory, which the web server serves."""
+    made = [images.bundle(variants[name]) for name in ("x", "y", "z")]
+    made += [images.bundle(variants["y"], signer) for signer in ("stranger", "expired")]
+    return {path.name: path for path in made}
+
+
+@pytest.fixture(scope="session")
+def server(bundles):
+    directory = next(iter(bundles.values())).parent
+    server = HttpServer(WORK / "httpd", directory).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def new_machine(request, variants):
+    """Makes machines with X in slot A and nothing else; they are off, and go with their module."""
+    made = []
+
+    def make(storage="virtio"):
+        name = re.sub(r"\W", "-", request.node.name.removesuffix(".py")) + f"-{len(made)}"
+        directory = WORK / "run" / name
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        made.append(Machine(directory, disk.make(directory / "disk.img", variants["x"]), storage))
+        return made[-1]
+
+    yield make
+    for machine in made:
+        machine.power_cut()
+        # 226 MiB each; the console's log stays for whoever looks into a failure.
+        machine.disk.path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def confirmed(new_machine):
+    """Makes a machine that is on, runs X in slot A and has confirmed it."""
+    def make(storage="virtio"):
+        machine = new_machine(storage)
+        boot = machine.cold_boot()
+        assert (boot.variant, boot.slot) == ("x", "a")
+        machine.check("slotctl mark-good")
+        return machine
+    return make
+
+
+@pytest.fixture
+def install(server):
+    """The command line that installs a bundle from the web server."""
+    def command(name, activate, *options):
+        return " ".join(["slotctl install", server.url(name), f"--activate={activate}", *options])
+    return command

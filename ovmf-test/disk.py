@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The machine's disk: a GPT image file with an ESP and two slots, made and read without root."""
+import hashlib
+from pathlib import Path
+
+from esp import Esp
+from paths import LOADER, run
+
+MIB = 1 << 20
+# name, type GUID, start and size in MiB. Fixed GUIDs: equal contents give equal disks.
+_ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+_ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
+LAYOUT = {"esp": (_ESP_TYPE, 1, 128), "slotboot-a": (_ROOT_TYPE, 129, 48), "slotboot-b": (_ROOT_TYPE, 177, 48)}
+_SIZE = 226
+_GUID = "5107B007-0000-4000-9000-{:012X}"
+# Two copies of the slot record, a sector each.
+STATE_SIZE = 1024
+
+
+class Disk:
+    def __init__(self, path):
+        self.path = Path(path)
+        self.esp = Esp(self.path, LAYOUT["esp"][1] * MIB)
+
+    def read(self, partition):
+        """All bytes of a partition. Also of a running machine: QEMU writes through to the file."""
+        _, start, size = LAYOUT[partition]
+        with open(self.path, "rb") as file:
+            file.seek(start * MIB)
+            return file.read(size * MIB)
+
+    def write(self, partition, content, offset=0):
+        _, start, size = LAYOUT[partition]
+        if offset + len(content) > size * MIB:
+            raise RuntimeError(f"{len(content)} bytes do not fit {partition} of {size} MiB")
+        with open(self.path, "r+b") as file:
+            file.seek(start * MIB + offset)
+            file.write(content)
+
+    def hash(self, partition):
+        return hashlib.sha256(self.read(partition)).hexdigest()
+
+    def hashes(self):
+        return {partition: self.hash(partition) for partition in LAYOUT}
+
+
+def _partition(path):
+    table = ["label: gpt", f"label-id: {_GUID.format(0)}", "first-lba: 2048"]
+    for number, (name, (kind, start, size)) in enumerate(LAYOUT.items(), 1):
+        table.append(f"start={start}MiB, size={size}MiB, type={kind}, uuid={_GUID.format(number)}, name={name}")
+    run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", path, stdin="\n".join(table).encode())
+
+
+def make(path, variant, loader=LOADER):
+    """A fresh machine: the variant in slot A, slot B empty, no state anywhere."""
+    path = Path(path)
+    path.unlink(missing_ok=True)
+    with open(path, "wb") as file:
+        file.truncate(_SIZE * MIB)
+    _partition(path)
+    disk = Disk(path)
+    disk.esp.format(LAYOUT["esp"][2] * MIB)
+    if loader and Path(loader).exists():
+        disk.esp.write("EFI/slotboot/slotbootx64.efi", Path(loader).read_bytes())
+        disk.esp.write("EFI/BOOT/BOOTX64.EFI", Path(loader).read_bytes())
+    else:
+        # Without the loader the firmware starts slot A's UKI itself.
+        disk.esp.write("EFI/BOOT/BOOTX64.EFI", fill_slot(variant.uki.read_bytes(), "a"))
+    disk.esp.write("EFI/slotboot/a/uki.efi", variant.uki.read_bytes())
+    disk.esp.make_directory("EFI/slotboot/b")
+    disk.esp.write("EFI/slotboot/state.bin", bytes(STATE_SIZE))
+    disk.write("slotboot-a", variant.rootfs.read_bytes())
+    return disk
+
+
+def fill_slot(uki, slot):
+    """The UKI with {slot} in its command line replaced, in place: NULs make up the length."""
+    start = uki.index(b"slotboot.slot={slot}")
+    end = uki.index(b"\0", start)
+    line = uki[start:end].replace(b"{slot}", slot.encode())
+    return uki[:start] + line.ljust(end - start, b"\0") + uki[end:]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""The test OS's variants: a root image and a UKI each, and the signed bundle made of them."""
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import initrd
+import kernel
+import pki
+import rootfs
+import uki
+from paths import HERE, SLOTCTL, STUB, WORK, newer_than, run
+
+VERSIONS = {"x": "1", "y": "2", "z": "3"}
+COMPATIBLE = "slotboot-test"
+COMMAND_LINE = "console=ttyS0 loglevel=4 panic=1 slotboot.slot={{slot}} roothash={} variant={}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    version: str
+    rootfs: Path
+    uki: Path
+    root_hash: str
+
+
+def build(name, directory=WORK / "images", slotctl=SLOTCTL):
+    """The variant's images, built again only if something they are made from is newer."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    image, efi, facts = (directory / f"{stem}-{name}{suffix}" for stem, suffix in
+                         (("rootfs", ".img"), ("uki", ".efi"), ("facts", ".json")))
+    sources = [kernel.image(), STUB, slotctl, *HERE.glob("guest/*"),
+               *(HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "uki"))]
+    signer = pki.identities()["signer"]
+    if not newer_than(facts, *sources, signer.cert):
+        work = directory / f"work-{name}"
+        work.mkdir(exist_ok=True)
+        # The keyring is also good for the expired signer: that it is refused must come from its date.
+        keyring = work / "keyring.pem"
+        keyring.write_bytes(signer.cert.read_bytes() + pki.identities()["expired"].cert.read_bytes())
+        root_hash, offset = rootfs.build(image, work, name, VERSIONS[name], keyring, slotctl)
+        initrd.build(work / "initrd.cpio.zst", work, offset)
+        uki.build(efi, work, kernel.image(), work / "initrd.cpio.zst", COMMAND_LINE.format(root_hash, name),
+                  rootfs.os_release(name, VERSIONS[name]), kernel.release())
+        shutil.rmtree(work)
+        facts.write_text(json.dumps({"root_hash": root_hash, "hash_offset": offset}))
+    return Variant(name, VERSIONS[name], image, efi, json.loads(facts.read_text())["root_hash"])
+
+
+def bundle(variant, signer="signer", directory=WORK / "bundles", version=None):
+    """The variant as a bundle signed by one of pki's identities, built again only when stale."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    version = version or variant.version
+    out = directory / f"{variant.name}{'' if signer == 'signer' else '-' + signer}.zip"
+    identity = pki.identities()[signer]
+    if not newer_than(out, variant.rootfs, variant.uki, identity.cert, SLOTCTL):
+        out.unlink(missing_ok=True)
+        run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", COMPATIBLE, "--version", version,
+            "--uki", variant.uki, "--image", f"rootfs={variant.rootfs},roothash={variant.root_hash}",
+            "--key", identity.key, "--cert", identity.cert)
+    return out

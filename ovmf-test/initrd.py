@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The test OS's initrd: modules, veritysetup, and guest/initrd-init as /init."""
+import os
+from pathlib import Path
+
+import kernel
+from paths import HERE, run
+from programs import add_file, add_program, new_tree
+
+# crc32c and the like come in by dependency; what only udev or modprobe would ask for is named here.
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "nvme",
+           "erofs", "dm_mod", "dm_verity", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1",
+           "nls_utf8", "efivarfs", "loop", "crc32c_generic")
+
+
+def build(out, work, hash_offset):
+    """Write the initrd for a root whose hash tree starts at hash_offset."""
+    tree = new_tree(Path(work) / "initrd")
+    (tree / "root").mkdir()
+    names = []
+    for module in kernel.modules(*MODULES):
+        name = "/usr/lib/modules/" + module.name
+        add_file(tree, name, module)
+        names.append(name)
+    add_file(tree, "modules", text="\n".join(names) + "\n")
+    add_file(tree, "hash-offset", text=f"{hash_offset}\n")
+    add_file(tree, "init", HERE / "guest/initrd-init", mode=0o755)
+    add_program(tree, "/usr/sbin/veritysetup" if Path("/usr/sbin/veritysetup").exists()
+                else "/sbin/veritysetup", "/usr/sbin/veritysetup")
+    pack(tree, out)
+
+
+def pack(tree, out):
+    """cpio in name order with fixed times and owner: the same tree gives the same bytes."""
+    names = sorted(str(path.relative_to(tree)) for path in Path(tree).rglob("*"))
+    for name in names:
+        os.utime(Path(tree) / name, (0, 0), follow_symlinks=False)
+    archive = run("cpio", "--create", "--format=newc", "--null", "--reproducible", "--quiet",
+                  "--owner=0:0", "--directory", tree, stdin="\0".join(names).encode())
+    Path(out).write_bytes(run("zstd", "-q", "-3", "-c", stdin=archive))

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Debian's kernel as install-deps unpacked it: the image, and modules with what they depend on."""
+import re
+from pathlib import Path
+
+from paths import WORK
+
+ROOT = WORK / "kernel" / "root"
+
+
+def image():
+    """The newest vmlinuz."""
+    found = sorted((ROOT / "boot").glob("vmlinuz-*"))
+    if not found:
+        raise RuntimeError("no kernel is unpacked: run ovmf-test/install-deps")
+    return found[-1]
+
+
+def release():
+    return image().name.removeprefix("vmlinuz-")
+
+
+def _depends(module):
+    # The .modinfo section is a run of NUL-terminated key=value strings. Reading it here needs
+    # neither kmod nor a depmod run over the unpacked tree.
+    found = re.search(rb"\0depends=([^\0]*)\0", module.read_bytes())
+    return [name for name in found[1].decode().split(",") if name] if found else []
+
+
+def modules(*wanted):
+    """Paths of the wanted modules and all they need, each after its dependencies."""
+    tree = {path.stem.replace("-", "_"): path for path in (ROOT / "lib/modules" / release()).rglob("*.ko")}
+    builtin = {Path(line).stem.replace("-", "_") for line in
+               (ROOT / "lib/modules" / release() / "modules.builtin").read_text().split()}
+    order = []
+
+    def add(name):
+        name = name.replace("-", "_")
+        if name in builtin:
+            return
+        if name not in tree:
+            raise RuntimeError(f"Debian's kernel {release()} has no module {name}")
+        if tree[name] in order:
+            return
+        for needed in _depends(tree[name]):
+            add(needed)
+        order.append(tree[name])
+
+    for name in wanted:
+        add(name)
+    return order

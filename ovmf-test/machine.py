@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""A machine: QEMU with OVMF, its variable store, a disk, a network, a console and a command port.
+
+Every wait has a deadline in seconds and ends at once when what it waits for arrives; a wait that
+fails carries the tail of the console. The variable store and the disk outlive power cycles."""
+import atexit
+import base64
+import json
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel import QEMU, accelerator
+from disk import Disk
+from paths import DIE_WITH_US, ENV
+from streams import Stream, Streams
+from varstore import VarStore
+
+OVMF = Path("/usr/share/OVMF")
+# TCG boots take 10 s; the rest is for a host busy with other work.
+BOOT = 90
+_running = set()
+
+
+class MachineError(AssertionError):
+    pass
+
+
+@dataclass(frozen=True)
+class Boot:
+    """A TESTOS line: the test OS has come up."""
+    variant: str
+    slot: str
+    boot_id: str
+    command_line: str
+
+
+class Machine:
+    def __init__(self, directory, disk, storage="virtio"):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.disk, self.storage = disk if isinstance(disk, Disk) else Disk(disk), storage
+        self.vars = self.directory / "vars.fd"
+        if not self.vars.exists():
+            shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.vars)
+        self.process = None
+        self._seen = 0          # how much of the console wait_for has consumed
+        self._command = 0
+
+    # --- power
+
+    def start(self):
+        """Switch on: a cold boot. The console and all counts begin anew."""
+        assert not self.is_on()
+        self.started = time.monotonic()
+        self._seen = 0
+        self._log = open(self.directory / "serial.log", "wb", buffering=0)
+        self.streams = Streams(serial=Stream(self._log), command=Stream(), qmp=Stream())
+        numbers = {name: stream.theirs.fileno() for name, stream in self.streams.by_name.items()}
+        self.process = subprocess.Popen([*DIE_WITH_US, *self._arguments(numbers)], pass_fds=numbers.values(),
+                                        env=ENV, stdin=subprocess.DEVNULL, stdout=open(self.directory / "qemu.log", "ab"), stderr=subprocess.STDOUT)
+        _running.add(self)
+        self.streams.start()
+        self._qmp("qmp_capabilities")
+        return self
+
+    def _arguments(self, numbers):
+        accel = accelerator()
+        chardevs = [word for name, number in numbers.items()
+                    for word in ("-chardev", f"socket,id={name},fd={number}")]
+        # No bootindex anywhere: with one, OVMF rewrites BootOrder at every boot.
+        disk = {"virtio": "virtio-blk-pci,drive=disk", "nvme": "nvme,drive=disk,serial=slotboot"}[self.storage]
+        return [QEMU, "-name", "slotboot-test", "-nodefaults", "-no-user-config", "-display", "none",
+                "-machine", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else TCG_CPU,
+                "-smp", "1", "-m", "1024",
+                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+                "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}",
+                # A killed QEMU loses nothing that it has written to the file, so host flushes buy nothing.
+                "-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={self.disk.path}", "-device", disk,
+                "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
+                *chardevs, "-serial", "chardev:serial", "-mon", "chardev=qmp,mode=control",
+                "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=command,name=slotboot.command"]
+
+    def is_on(self):
+        return self.process is not None and self.process.poll() is None
+
+    def power_cut(self):
+        """Pull the plug."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.streams.finish()
+        self._log.close()
+        _running.discard(self)
+        self.process = None
+
+    def shutdown(self, deadline=60):
+        """Have the guest power itself off, cleanly."""
+        # Not by init: it gives every process two seconds.
+        self.start_command("sh /etc/rc.shutdown; poweroff -f")
+        try:
+            self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            self._fail("the guest did not power off", deadline)
+        self.power_cut()
+
+    def cold_boot(self, deadline=BOOT):
+        """Switch on and wait for the test OS."""
+        self.start()
+        return self.wait_boot(deadline)
+
+    # --- the console
+
+    def _search(self, stream, pattern, start=0):
+        # A copy: a match on the buffer itself would keep it from growing.
+        return re.compile(pattern.encode()).search(bytes(self.streams.by_name[stream].data), start)
+
+    def console(self):
+        return self.streams.by_name["serial"].data.decode(errors="replace")
+
+    def wait_for(self, pattern, deadline):
+        """The first match on the console after the previous wait_for's."""
+        found = self.streams.wait(lambda: self._search("serial", pattern, self._seen), deadline)
+        if not found:
+            self._fail(f"the console never showed /{pattern}/", deadline)
+        self._seen = found.end()
+        return [text.decode(errors="replace") for text in (found[0], *found.groups())]
+
+    def wait_boot(self, deadline=BOOT):
+        """The next TESTOS line."""
+        return Boot(*self.wait_for(_TESTOS, deadline)[1:])
+
+    def boots(self):
+        """Every TESTOS line since start()."""
+        return [Boot(*fields) for fields in re.findall(_TESTOS, self.console())]
+
+    def _fail(self, what, deadline=None):
+        tail = self.console()[-4000:]
+        state = "on" if self.is_on() else f"off (exit {self.process.poll() if self.process else '-'})"
+        limit = f" within {deadline} s" if deadline else ""
+        raise MachineError(f"{what}{limit}; QEMU is {state}\n--- console ({self.directory}/serial.log):\n{tail}\n---")
+
+    # --- QMP
+
+    def _qmp(self, command, **arguments):
+        self.streams.by_name["qmp"].send(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+
+    def _events(self, name):
+        return self.streams.by_name["qmp"].data.count(b'"event": "%s"' % name.encode())
+
+    def firmware_entries(self):
+        """How often the firmware was entered since start(): power-on, and each reset of the platform."""
+        return 1 + self._events("RESET")
+
+    def reset(self):
+        """Press the reset button."""
+        self._qmp("system_reset")
+
+    # --- commands in the guest
+
+    def start_command(self, command):
+        """Send a command and do not wait for its answer: it may well be a reboot. Returns its number."""
+        self._command += 1
+        line = f"{self._command} {base64.b64encode(command.encode()).decode()}\n"
+        self.streams.by_name["command"].send(line.encode())
+        return self._command
+
+    def run(self, command, deadline=60):
+        """Run a shell command in the guest; (exit status, its stdout and stderr together)."""
+        number = self.start_command(command)
+        found = self.streams.wait(lambda: self._answer(number), deadline)
+        if not found:
+            self._fail(f"no answer to {command!r}", deadline)
+        return found
+
+    def _answer(self, number):
+        found = self._search("command", rf"BEGIN {number} (\d+)\n([^\x00]*?)END {number}\n")
+        return found and (int(found[1]), base64.b64decode(found[2]).decode(errors="replace"))
+
+    def check(self, command, deadline=60):
+        """Run a command that must succeed; its output."""
+        status, output = self.run(command, deadline)
+        if status != 0:
+            raise MachineError(f"in the guest, {command!r}: exit {status}\n{output}")
+        return output
+
+    def status(self):
+        """slotctl status --json, decoded."""
+        return json.loads(self.check("slotctl status --json"))
+
+    def snapshot(self):
+        """All that decides a boot: every partition's bytes, and the variables. Also of a running machine."""
+        if self.is_on():
+            self.check("sync")
+        return {**self.disk.hashes(), **VarStore(self.vars).boot_choice()}
+
+    def run_to_boot(self, command, deadline=BOOT):
+        """Run a command that ends in a boot, and wait for it; its complaint if it refuses instead."""
+        number = self.start_command(command)
+        def probe():
+            if self._search("serial", _TESTOS, self._seen):
+                return True
+            answer = self._answer(number)
+            return answer if answer and answer[0] != 0 else None
+        found = self.streams.wait(probe, deadline)
+        if found and found is not True:
+            raise MachineError(f"in the guest, {command!r}: exit {found[0]}\n{found[1]}")
+        return self.wait_boot(0)
+
+
+# Not "max": its five-level paging and wide vectors only make emulation slower.
+TCG_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+rdrand"
+_TESTOS = r'TESTOS variant=(\S+) slot=(\S+) bootid=(\S+) cmdline="([^"\r\n]*)"'
+
+
+@atexit.register
+def _stop_all():
+    for machine in list(_running):
+        machine.power_cut()

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Where things are, and running a tool so that its failure says what it was."""
+import os
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent
+BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build")).resolve()
+WORK = BUILD / "ovmf-test"
+SLOTCTL = BUILD / "slotctl"
+LOADER = BUILD / "efi" / "slotbootx64.efi"
+STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+
+# Debian keeps veritysetup, mkfs.vfat and nginx out of an ordinary user's PATH.
+ENV = {**os.environ, "PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
+
+# Put before a server's command line: it dies with the test run, even one that is killed itself.
+# (With the thread that started it, to be exact: start servers from the main thread.)
+DIE_WITH_US = ("setpriv", "--pdeathsig", "TERM")
+
+
+def run(*argv, stdin=None, env=None, deadline=120):
+    """Run a tool to its end; its stdout as bytes. A failure carries its stderr."""
+    done = subprocess.run([str(a) for a in argv], input=stdin, capture_output=True,
+                          env={**ENV, **(env or {})}, timeout=deadline)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, argv))}: exit {done.returncode}\n"
+                           f"{done.stderr.decode(errors='replace')}{done.stdout.decode(errors='replace')}")
+    return done.stdout
+
+
+def newer_than(product, *sources):
+    """True if product exists and no source is newer: it need not be built again."""
+    product = Path(product)
+    if not product.exists():
+        return False
+    made = product.stat().st_mtime_ns
+    return all(Path(s).stat().st_mtime_ns <= made for s in sources if Path(s).exists())

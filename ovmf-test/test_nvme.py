@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""The same on another kind of disk: partitions have other names, the firmware another device path."""
+
+
+def test_update_on_nvme(confirmed, install):
+    machine = confirmed(storage="nvme")
+    boot = machine.run_to_boot(install("y.zip", "reboot"))
+    assert (boot.variant, boot.slot) == ("y", "b")
+    assert "/dev/nvme0n1p1 /efi " in machine.check("cat /proc/mounts")
+    machine.check("slotctl mark-good")
+    assert machine.status()["slots"]["b"]["status"] == "good"

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""A UKI: systemd-stub with .osrel, .uname, .cmdline, .linux and .initrd added by objcopy."""
+import struct
+from pathlib import Path
+
+from paths import STUB, run
+
+
+def _image_end(pe):
+    """Where the last section of a PE image ends in memory."""
+    header = struct.unpack_from("<I", pe, 0x3C)[0]
+    count, optional = struct.unpack_from("<H12xH", pe, header + 6)
+    table = header + 24 + optional
+    ends = [sum(struct.unpack_from("<II", pe, table + 40 * i + 8)) for i in range(count)]
+    return max(ends)
+
+
+def build(out, work, linux, initrd, cmdline, osrel, uname):
+    """Lay the sections out one after another on page boundaries behind the stub's own.
+
+    .linux comes last: kernels decompress in place, beyond the section's end."""
+    work = Path(work)
+    sections = {".osrel": osrel.encode(), ".uname": uname.encode(), ".cmdline": cmdline.encode(),
+                ".initrd": Path(initrd).read_bytes(), ".linux": Path(linux).read_bytes()}
+    address = -(-_image_end(STUB.read_bytes()) // 4096) * 4096
+    arguments = []
+    for name, content in sections.items():
+        source = work / ("uki" + name)
+        source.write_bytes(content)
+        arguments += ["--add-section", f"{name}={source}", "--change-section-vma", f"{name}={address:#x}",
+                      "--set-section-flags", f"{name}=data,readonly"]
+        address += -(-len(content) // 4096) * 4096
+    # --preserve-dates keeps the stub's time stamp in the PE header: the same inputs give the same UKI.
+    run("objcopy", "--preserve-dates", *arguments, STUB, out)
+    Path(out).touch()
+    for name in sections:
+        (work / ("uki" + name)).unlink()
