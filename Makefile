@@ -30,7 +30,7 @@ SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
               $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
 
-.PHONY: all deps check unit unit-programs demo install clean
+.PHONY: all deps check unit unit-programs demo fuzz install clean
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -68,6 +68,18 @@ unit-programs: $(TESTS) $(BUILD)/san/slotctl
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) ovmf-test/demo.py
+
+# --- fuzz targets: libFuzzer, from clang and libclang-rt-14-dev ---
+FUZZ_SECONDS ?= 30
+FUZZ_SRC     := $(wildcard shared/fuzz_*.c linux-agent/fuzz_*.c)
+FUZZ_CC       = clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
+$(BUILD)/fuzz/%: %.c $(SHARED_SRC) $(AGENT_SRC)
+	@mkdir -p $(@D) $@.corpus
+	$(FUZZ_CC) $(AGENT_CFLAGS) $(PKG_CFLAGS) -o $@ $< $(SHARED_SRC) \
+		$(filter-out linux-agent/main.c,$(AGENT_SRC)) $(PKG_LIBS)
+fuzz: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
+	@for f in $^; do echo "== $$f"; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 $$f.corpus || exit 1; done
 
 install: all
 	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl

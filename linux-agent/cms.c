@@ -337,7 +337,8 @@ int cms_sign_detached(const uint8_t *data, size_t len, const char *key_pem_path,
 	cms = CMS_sign(signer, key, certs, content,
 		       CMS_BINARY | CMS_DETACHED | CMS_NOSMIMECAP | CMS_NOATTR);
 	if (!cms)
-		return err_set(err, EX_DATAERR, "failed to sign with the key %s: %s",
-			       key_pem_path, ERR_reason_error_string(ERR_peek_last_error()));
+		return err_set(err, EX_DATAERR, "failed to sign with the %s key %s: %s (RSA and "
+			       "ECDSA keys work)", EVP_PKEY_get0_type_name(key), key_pem_path,
+			       ERR_reason_error_string(ERR_peek_last_error()));
 	return cms_encode(cms, ret_sig, ret_siglen, err);
 }

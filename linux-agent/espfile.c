@@ -5,11 +5,8 @@
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 /* For the manifest, its signature, directory growth and rounding to clusters. */
 #define ROOM_TO_SPARE (512 * 1024)
@@ -23,105 +20,104 @@ int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_pa
 	return 0;
 }
 
-static int flush_parent(const char *path, struct err *err)
+static int flush_parent(const struct disk *disk, const char *path, struct err *err)
 {
 	_cleanup_free_ char *copy = strdup(path);
-	_cleanup_close_ int fd = -1;
 
-	if (copy)
-		fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
+	if (!copy || disk->flush_dir(disk->ctx, dirname(copy)) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to flush the directory of %s",
 				 path);
 	return 0;
 }
 
-static int create_anew(const char *path, int *ret_fd, struct err *err)
+static int make_parent(const struct disk *disk, const char *path, struct err *err)
 {
-	int fd;
+	_cleanup_free_ char *copy = strdup(path);
+	char *dir = copy ? dirname(copy) : NULL;
 
-	if (unlink(path) < 0 && errno != ENOENT)
-		return err_errno(err, EX_IOERR, errno, "failed to remove %s", path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to create %s", path);
-	*ret_fd = fd;
-	return 0;
+	if (!dir || (disk->make_dir(disk->ctx, dir) < 0 && errno != EEXIST))
+		return err_errno(err, EX_IOERR, errno, "failed to create the directory of %s",
+				 path);
+	return flush_parent(disk, dir, err);
 }
 
-static int flush_file(int fd, const char *path, struct err *err)
-{
-	if (fsync(fd) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to flush %s", path);
-	return flush_parent(path, err);
-}
-
-int espfile_write(const char *path, const uint8_t *data, size_t len, struct err *err)
-{
-	_cleanup_close_ int fd = -1;
-
-	if (create_anew(path, &fd, err) < 0)
-		return -1;
-	if (pwrite_full(fd, data, len, 0) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to write %s", path);
-	return flush_file(fd, path, err);
-}
-
+/* A file that is being written anew. */
 struct sink {
-	int fd;
+	const struct disk *disk;
 	const char *path;
+	int file;
 	uint64_t written;
 };
+
+static int sink_open(struct sink *sink, struct err *err)
+{
+	const struct disk *disk = sink->disk;
+
+	if (disk->remove(disk->ctx, sink->path) < 0 && errno != ENOENT)
+		return err_errno(err, EX_IOERR, errno, "failed to remove %s", sink->path);
+	sink->file = disk->open(disk->ctx, sink->path, DISK_NEW);
+	if (sink->file < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to create %s", sink->path);
+	return 0;
+}
 
 static int sink_write(void *ctx, const uint8_t *data, size_t len, struct err *err)
 {
 	struct sink *sink = ctx;
 
-	if (pwrite_full(sink->fd, data, len, (off_t)sink->written) < 0)
+	if (sink->disk->write(sink->disk->ctx, sink->file, data, len, sink->written) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to write %s", sink->path);
 	sink->written += len;
 	return 0;
 }
 
-static int make_directory(const char *path, struct err *err)
+/* so_far: what came before; nothing is flushed after a failure. */
+static int sink_close(struct sink *sink, int so_far, struct err *err)
 {
-	_cleanup_free_ char *copy = strdup(path);
-	char *dir = copy ? dirname(copy) : NULL;
+	const struct disk *disk = sink->disk;
+	int r = so_far;
 
-	if (!dir || (mkdir(dir, 0755) < 0 && errno != EEXIST))
-		return err_errno(err, EX_IOERR, errno, "failed to create the directory of %s",
-				 path);
-	return flush_parent(dir, err);
+	if (r == 0 && disk->flush(disk->ctx, sink->file) < 0)
+		r = err_errno(err, EX_IOERR, errno, "failed to flush %s", sink->path);
+	disk->close(disk->ctx, sink->file);
+	return r < 0 ? -1 : flush_parent(disk, sink->path, err);
 }
 
-int espfile_extract(const char *path, struct bundle *bundle, const struct payload *payload,
-		    const volatile int *cancel, struct err *err)
+int espfile_write(const struct disk *disk, const char *path, const uint8_t *data,
+		  size_t len, struct err *err)
 {
-	struct sink sink = { .path = path };
-	_cleanup_close_ int fd = -1;
+	struct sink sink = { .disk = disk, .path = path };
 
-	if (make_directory(path, err) < 0 || create_anew(path, &fd, err) < 0)
+	if (sink_open(&sink, err) < 0)
 		return -1;
-	sink.fd = fd;
-	if (bundle_extract(bundle, payload, sink_write, &sink, cancel, err) < 0)
-		return -1;
-	return flush_file(fd, path, err);
+	return sink_close(&sink, sink_write(&sink, data, len, err), err);
 }
 
-int espfile_check_room(const char *esp, unsigned slot, uint64_t size, struct err *err)
+int espfile_extract(const struct disk *disk, const char *path, struct bundle *bundle,
+		    const struct payload *payload, const volatile int *cancel, struct err *err)
+{
+	struct sink sink = { .disk = disk, .path = path };
+
+	if (make_parent(disk, path, err) < 0 || sink_open(&sink, err) < 0)
+		return -1;
+	return sink_close(&sink, bundle_extract(bundle, payload, sink_write, &sink, cancel, err),
+			  err);
+}
+
+int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
+		       uint64_t size, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
-	struct statvfs vfs;
-	struct stat st = { 0 };
+	struct disk_stat old = { 0 };
 	uint64_t room;
 
 	if (espfile_path(esp, slot, "uki.efi", &path, err) < 0)
 		return -1;
-	if (statvfs(esp, &vfs) < 0)
+	if (disk->room(disk->ctx, esp, &room) < 0)
 		return err_errno(err, EX_CONFIG, errno, "failed to read the free space of the "
 				 "ESP at %s", esp);
-	(void)stat(path, &st);
-	room = (uint64_t)vfs.f_bavail * vfs.f_frsize + (uint64_t)st.st_size;
+	(void)disk->stat(disk->ctx, path, &old);	/* none: nothing to replace */
+	room += old.size;
 	if (room < ROOM_TO_SPARE || size > room - ROOM_TO_SPARE)
 		return err_set(err, EX_DATAERR,
 			       "the UKI (%llu bytes) does not fit the ESP at %s (%llu bytes "

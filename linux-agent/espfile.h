@@ -14,6 +14,7 @@
 #pragma once
 
 #include "bundle.h"
+#include "disk.h"
 #include "record.h"
 
 #define ESP_OURS "EFI/slotboot"
@@ -23,12 +24,14 @@ int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_pa
 		 struct err *err);
 
 /* Removes, writes, flushes the file and its directory: durable on 0. */
-int espfile_write(const char *path, const uint8_t *data, size_t len, struct err *err);
+int espfile_write(const struct disk *disk, const char *path, const uint8_t *data,
+		  size_t len, struct err *err);
 
 /* The same from a bundle's payload; creates the slot's directory. */
-int espfile_extract(const char *path, struct bundle *bundle, const struct payload *payload,
-		    const volatile int *cancel, struct err *err);
+int espfile_extract(const struct disk *disk, const char *path, struct bundle *bundle,
+		    const struct payload *payload, const volatile int *cancel, struct err *err);
 
 /* Whether the slot's directory can take a UKI of this size in place of the one
  * it has, with some clusters to spare. EX_DATAERR: too large. */
-int espfile_check_room(const char *esp, unsigned slot, uint64_t size, struct err *err);
+int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
+		       uint64_t size, struct err *err);

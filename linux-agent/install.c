@@ -96,15 +96,15 @@ static int write_image(struct machine *m, const struct install_options *o,
 
 	report_step(o->report, "write", "writing %s (%llu bytes) to slot %c (%s)", payload->name,
 		    (unsigned long long)payload->size, slot_letter(slot), image->target[slot]);
-	if (slotdev_open(image->target[slot], &dev, err) < 0)
+	if (slotdev_open(&m->disk, image->target[slot], &dev, err) < 0)
 		return -1;
 	r = bundle_extract(bundle, payload, slotdev_write, &dev, o->cancel, err);
 	if (r == 0)
 		r = slotdev_finish(&dev, err);
 	slotdev_close(&dev);
 	if (r == 0)
-		r = readback_check(image->target[slot], payload->size, payload->sha256,
-				   o->cancel, err);
+		r = readback_check(&m->disk, image->target[slot], payload->size,
+				   payload->sha256, o->cancel, err);
 	return r;
 }
 
@@ -115,7 +115,7 @@ static int write_beside(struct machine *m, unsigned slot, const char *name,
 
 	if (machine_slot_file(m, slot, name, &path, err) < 0)
 		return -1;
-	return espfile_write(path, data, len, err);
+	return espfile_write(&m->disk, path, data, len, err);
 }
 
 static int write_uki(struct machine *m, const struct install_options *o,
@@ -129,8 +129,8 @@ static int write_uki(struct machine *m, const struct install_options *o,
 	report_step(o->report, "write", "writing the UKI (%llu bytes) to the ESP",
 		    (unsigned long long)payload->size);
 	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    espfile_extract(path, bundle, payload, o->cancel, err) < 0 ||
-	    readback_check(path, payload->size, payload->sha256, o->cancel, err) < 0)
+	    espfile_extract(&m->disk, path, bundle, payload, o->cancel, err) < 0 ||
+	    readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)
 		return -1;
 	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
 	if (write_beside(m, slot, "manifest.json", json, json_len, err) < 0)

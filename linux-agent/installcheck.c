@@ -71,21 +71,20 @@ static int image_room(const struct machine *machine, const struct payload *paylo
 		      unsigned slot, struct err *err)
 {
 	const struct config_image *image = config_image_find(machine->config, payload->name);
-	struct slotdev dev;
+	uint64_t capacity;
 
 	if (!image)
 		return err_set(err, EX_CONFIG,
 			       "the bundle has an image %s, but slotboot.conf has no [image %s]",
 			       payload->name, payload->name);
-	if (slotdev_open(image->target[slot], &dev, err) < 0)
+	if (slotdev_capacity(&machine->disk, image->target[slot], &capacity, err) < 0)
 		return -1;
-	slotdev_close(&dev);
-	if (payload->size > dev.capacity)
+	if (payload->size > capacity)
 		return err_set(err, EX_DATAERR,
 			       "the image %s (%llu bytes) does not fit slot %c (%s, %llu bytes)",
 			       payload->name, (unsigned long long)payload->size,
 			       slot_letter(slot), image->target[slot],
-			       (unsigned long long)dev.capacity);
+			       (unsigned long long)capacity);
 	return 0;
 }
 
@@ -95,7 +94,8 @@ int installcheck_room(const struct machine *machine, const struct manifest *mani
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const struct payload *payload = &manifest->payloads[i];
 		int r = payload->type == PAYLOAD_UKI
-				? espfile_check_room(machine->esp.dir, slot, payload->size, err)
+				? espfile_check_room(&machine->disk, machine->esp.dir, slot,
+						     payload->size, err)
 				: image_room(machine, payload, slot, err);
 
 		if (r < 0)

@@ -32,6 +32,7 @@ static int images_by_label(struct machine *m, struct err *err)
 static int state_open(struct machine *m, struct err *err)
 {
 	m->statefile.vars = &m->vars;
+	m->statefile.disk = &m->disk;
 	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
 	m->storage = statefile_ops(&m->statefile);
@@ -71,7 +72,7 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 {
 	struct machine *m = machine;
 
-	*m = (struct machine){ .lock = -1 };
+	*m = (struct machine){ .lock = -1, .disk = disk_posix };
 	if (config_load(config_path, &m->config, err) < 0)
 		return -1;
 	if (mode == MACHINE_CHANGE && lock_take(m->config->lock, &m->lock, err) < 0)

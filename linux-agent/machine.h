@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config.h"
+#include "disk.h"
 #include "espinfo.h"
 #include "running.h"
 #include "statefile.h"
@@ -15,6 +16,7 @@ struct machine {
 	struct config *config;
 	int lock;			/* -1: only looking */
 	struct vars vars;
+	struct disk disk;
 	struct esp_info esp;
 	struct statefile statefile;
 	struct state_ops storage;

@@ -7,16 +7,16 @@
 #include "util.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static bool uki_size(const struct machine *m, unsigned slot, uint64_t *ret_size)
 {
 	_cleanup_free_ char *path = NULL;
-	struct stat st;
+	struct disk_stat st;
 
-	if (machine_slot_file(m, slot, "uki.efi", &path, NULL) < 0 || stat(path, &st) < 0)
+	if (machine_slot_file(m, slot, "uki.efi", &path, NULL) < 0 ||
+	    m->disk.stat(m->disk.ctx, path, &st) < 0)
 		return false;
-	*ret_size = (uint64_t)st.st_size;
+	*ret_size = st.size;
 	return true;
 }
 
@@ -49,7 +49,7 @@ static int digest_learn(struct machine *m, unsigned slot, struct err *err)
 	if ((s->flags & SLOT_FLAG_DIGEST) || !uki_size(m, slot, &size))
 		return 0;
 	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    readback_sha256(path, size, NULL, s->uki_sha256, err) < 0)
+	    readback_sha256(&m->disk, path, size, NULL, s->uki_sha256, err) < 0)
 		return -1;
 	s->uki_size = size;
 	s->flags |= SLOT_FLAG_DIGEST;

@@ -4,7 +4,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -15,21 +14,8 @@ static void md_ctx_freep(EVP_MD_CTX **ctx)
 	EVP_MD_CTX_free(*ctx);
 }
 
-/* O_DIRECT goes past the page cache; tmpfs and some others do not have it. */
-static int open_uncached(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
-
-	if (fd >= 0 || errno != EINVAL)
-		return fd;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	return fd;
-}
-
-static int hash_fd(int fd, const char *path, uint64_t size, const volatile int *cancel,
-		   EVP_MD_CTX *ctx, struct err *err)
+static int hash_file(const struct disk *disk, int file, const char *path, uint64_t size,
+		     const volatile int *cancel, EVP_MD_CTX *ctx, struct err *err)
 {
 	_cleanup_free_ uint8_t *buf = aligned_alloc(ALIGN, CHUNK);
 	uint64_t done = 0;
@@ -37,19 +23,17 @@ static int hash_fd(int fd, const char *path, uint64_t size, const volatile int *
 	if (!buf)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read back %s", path);
 	while (done < size) {
-		ssize_t n = pread(fd, buf, CHUNK, (off_t)done);
+		int64_t n = disk->read(disk->ctx, file, buf, CHUNK, done);
 
 		if (cancel && *cancel)
 			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_errno(err, EX_IOERR, errno, "failed to read back %s", path);
 		if (n == 0)
 			return err_set(err, EX_IOERR, "failed to read back %s: it ends early",
 				       path);
 		if ((uint64_t)n > size - done)
-			n = (ssize_t)(size - done);
+			n = (int64_t)(size - done);
 		if (!EVP_DigestUpdate(ctx, buf, (size_t)n))
 			return err_set(err, EX_SOFTWARE, "failed to hash %s", path);
 		done += (uint64_t)n;
@@ -57,29 +41,30 @@ static int hash_fd(int fd, const char *path, uint64_t size, const volatile int *
 	return 0;
 }
 
-int readback_sha256(const char *path, uint64_t size, const volatile int *cancel,
-		    uint8_t ret_sha256[32], struct err *err)
+int readback_sha256(const struct disk *disk, const char *path, uint64_t size,
+		    const volatile int *cancel, uint8_t ret_sha256[32], struct err *err)
 {
-	_cleanup_close_ int fd = open_uncached(path);
 	_cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int file, r;
 
-	if (fd < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to read back %s", path);
 	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
 		return err_set(err, EX_SOFTWARE, "failed to hash %s", path);
-	if (hash_fd(fd, path, size, cancel, ctx, err) < 0)
-		return -1;
-	if (!EVP_DigestFinal_ex(ctx, ret_sha256, NULL))
+	file = disk->open(disk->ctx, path, DISK_READ);
+	if (file < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to read back %s", path);
+	r = hash_file(disk, file, path, size, cancel, ctx, err);
+	disk->close(disk->ctx, file);
+	if (r == 0 && !EVP_DigestFinal_ex(ctx, ret_sha256, NULL))
 		return err_set(err, EX_SOFTWARE, "failed to hash %s", path);
-	return 0;
+	return r;
 }
 
-int readback_check(const char *path, uint64_t size, const uint8_t sha256[32],
-		   const volatile int *cancel, struct err *err)
+int readback_check(const struct disk *disk, const char *path, uint64_t size,
+		   const uint8_t sha256[32], const volatile int *cancel, struct err *err)
 {
 	uint8_t now[32];
 
-	if (readback_sha256(path, size, cancel, now, err) < 0)
+	if (readback_sha256(disk, path, size, cancel, now, err) < 0)
 		return -1;
 	if (memcmp(now, sha256, sizeof now) != 0)
 		return err_set(err, EX_IOERR,

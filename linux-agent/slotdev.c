@@ -1,45 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "slotdev.h"
 
-#include "util.h"
-
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 
-int slotdev_open(const char *path, struct slotdev *ret_dev, struct err *err)
+int slotdev_capacity(const struct disk *disk, const char *path, uint64_t *ret_capacity,
+		     struct err *err)
 {
-	_cleanup_close_ int fd = -1;
-	uint64_t capacity = UINT64_MAX;
-	struct stat st;
+	struct disk_stat st;
 
-	if (stat(path, &st) < 0)
-		return err_errno(err, EX_CONFIG, errno, "failed to find slot target %s", path);
-	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
+	if (disk->stat(disk->ctx, path, &st) == 0) {
+		*ret_capacity = st.device ? st.size : UINT64_MAX;
+		return 0;
+	}
+	if (errno == ENODEV)
 		return err_set(err, EX_CONFIG,
 			       "slot target %s is neither a block device nor a regular file",
 			       path);
-	/* O_EXCL without O_CREAT on a block device: fails while it is in use. */
-	fd = open(path, O_RDWR | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
-	if (fd < 0 && errno == EBUSY)
+	if (errno == ENOENT)
+		return err_set(err, EX_CONFIG, "slot target %s does not exist", path);
+	return err_errno(err, EX_CONFIG, errno, "failed to find slot target %s", path);
+}
+
+int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_dev,
+		 struct err *err)
+{
+	uint64_t capacity;
+	int file;
+
+	if (slotdev_capacity(disk, path, &capacity, err) < 0)
+		return -1;
+	file = disk->open(disk->ctx, path, DISK_WRITE);
+	if (file < 0 && errno == EBUSY)
 		return err_set(err, EX_IOERR,
 			       "failed to open slot target %s: it is mounted or in use; it "
 			       "cannot be the idle slot", path);
-	if (fd < 0)
+	if (file < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to open slot target %s", path);
-	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &capacity) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to read the size of %s", path);
-	*ret_dev = (struct slotdev){ .fd = fd, .path = path, .capacity = capacity };
-	fd = -1;
+	*ret_dev = (struct slotdev){ .disk = disk, .file = file, .path = path,
+				     .capacity = capacity };
 	return 0;
 }
 
 void slotdev_close(struct slotdev *dev)
 {
-	cleanup_closep(&dev->fd);
-	dev->fd = -1;
+	dev->disk->close(dev->disk->ctx, dev->file);
+	dev->file = -1;
 }
 
 int slotdev_write(void *ctx, const uint8_t *data, size_t len, struct err *err)
@@ -49,7 +54,7 @@ int slotdev_write(void *ctx, const uint8_t *data, size_t len, struct err *err)
 	if (len > dev->capacity - dev->written)
 		return err_set(err, EX_IOERR, "failed to write %s: the image does not fit",
 			       dev->path);
-	if (pwrite_full(dev->fd, data, len, (off_t)dev->written) < 0)
+	if (dev->disk->write(dev->disk->ctx, dev->file, data, len, dev->written) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to write %s", dev->path);
 	dev->written += len;
 	return 0;
@@ -57,9 +62,12 @@ int slotdev_write(void *ctx, const uint8_t *data, size_t len, struct err *err)
 
 int slotdev_finish(struct slotdev *dev, struct err *err)
 {
-	if (dev->capacity == UINT64_MAX && ftruncate(dev->fd, (off_t)dev->written) < 0)
+	const struct disk *disk = dev->disk;
+
+	if (dev->capacity == UINT64_MAX &&
+	    disk->truncate(disk->ctx, dev->file, dev->written) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to cut %s to size", dev->path);
-	if (fsync(dev->fd) < 0)
+	if (disk->flush(disk->ctx, dev->file) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to flush %s", dev->path);
 	return 0;
 }

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A slot's target for one image: a block device, or a regular file. Written
- * through in 1 MiB pieces at increasing offsets.
+ * through in pieces at increasing offsets.
  */
 #pragma once
 
+#include "disk.h"
 #include "err.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 struct slotdev {
-	int fd;
+	const struct disk *disk;
+	int file;
 	const char *path;	/* the caller's, must outlive it */
 	uint64_t capacity;	/* bytes: of the device; UINT64_MAX for a regular file */
 	uint64_t written;
 };
 
+/* Bytes that the target holds at most; UINT64_MAX for a regular file. EX_CONFIG:
+ * not there, or neither device nor file. */
+int slotdev_capacity(const struct disk *disk, const char *path, uint64_t *ret_capacity,
+		     struct err *err);
+
 /* Opens for writing, a block device exclusively: one that is mounted or held by
- * dm is refused (EX_IOERR, named so). EX_CONFIG: neither device nor file. */
-int slotdev_open(const char *path, struct slotdev *ret_dev, struct err *err);
+ * dm is refused (EX_IOERR, named so). */
+int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_dev,
+		 struct err *err);
 void slotdev_close(struct slotdev *dev);
 
 /* Appends; never past capacity (EX_IOERR). ctx is a struct slotdev: this is a

@@ -4,9 +4,9 @@
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+
+enum { BLOCK = 4096 };
 
 static enum sb_error var_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_len)
 {
@@ -36,47 +36,73 @@ static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 	return SB_OK;
 }
 
+static enum sb_error error_of(int error)
+{
+	return error == ENOENT ? SB_NOT_FOUND : error == ENOSPC ? SB_FULL : SB_IO;
+}
+
+/* A whole block, because reads past the page cache come in blocks. */
 static enum sb_error mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BYTES])
 {
 	struct statefile *file = ctx;
-	_cleanup_close_ int fd = open(file->mirror, O_RDONLY | O_CLOEXEC);
+	const struct disk *disk = file->disk;
+	_cleanup_free_ uint8_t *block = aligned_alloc(BLOCK, BLOCK);
+	size_t offset = copy * STATE_SECTOR;
+	int64_t n;
+	int fd;
 
+	if (!block)
+		return SB_IO;
+	fd = disk->open(disk->ctx, file->mirror, DISK_READ);
 	if (fd < 0)
-		return errno == ENOENT ? SB_NOT_FOUND : SB_IO;
-	if (pread_full(fd, buf, RECORD_BYTES, (off_t)(copy * STATE_SECTOR)) < 0)
-		return errno == ENODATA ? SB_SHORT : SB_IO;
+		return error_of(errno);
+	n = disk->read(disk->ctx, fd, block, BLOCK, 0);
+	disk->close(disk->ctx, fd);
+	if (n < (int64_t)(offset + RECORD_BYTES))
+		return n < 0 ? SB_IO : SB_SHORT;
+	memcpy(buf, block + offset, RECORD_BYTES);
 	return SB_OK;
 }
 
 /* Gives state.bin its full size once; from then on it is only overwritten. */
-static int mirror_open(const char *path)
+static int mirror_open(struct statefile *file, int *ret_fd)
 {
 	static const uint8_t zero[STATE_MIRROR_BYTES];
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	struct stat st;
+	const struct disk *disk = file->disk;
+	struct disk_stat st = { 0 };
+	int fd;
 
+	(void)disk->stat(disk->ctx, file->mirror, &st);
+	fd = disk->open(disk->ctx, file->mirror, DISK_CREATE);
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && st.st_size >= (off_t)STATE_MIRROR_BYTES)
-		return fd;
-	if (pwrite_full(fd, zero, sizeof zero, 0) == 0 && fsync(fd) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
+	if (st.size < STATE_MIRROR_BYTES &&
+	    (disk->write(disk->ctx, fd, zero, sizeof zero, 0) < 0 ||
+	     disk->flush(disk->ctx, fd) < 0)) {
+		disk->close(disk->ctx, fd);
+		return -1;
+	}
+	*ret_fd = fd;
+	return 0;
 }
 
 static enum sb_error mirror_write(void *ctx, unsigned copy, const uint8_t bytes[RECORD_BYTES])
 {
 	struct statefile *file = ctx;
+	const struct disk *disk = file->disk;
 	uint8_t sector[STATE_SECTOR] = { 0 };
-	_cleanup_close_ int fd = mirror_open(file->mirror);
+	enum sb_error error = SB_OK;
+	int fd;
 
 	memcpy(sector, bytes, RECORD_BYTES);
-	if (fd < 0 ||
-	    pwrite_full(fd, sector, sizeof sector, (off_t)(copy * STATE_SECTOR)) < 0 ||
-	    fsync(fd) < 0)
-		return errno == ENOSPC ? SB_FULL : SB_IO;
-	return SB_OK;
+	if (mirror_open(file, &fd) < 0)
+		return error_of(errno);
+	if (disk->write(disk->ctx, fd, sector, sizeof sector,
+			(uint64_t)copy * STATE_SECTOR) < 0 ||
+	    disk->flush(disk->ctx, fd) < 0)
+		error = error_of(errno);
+	disk->close(disk->ctx, fd);
+	return error;
 }
 
 struct state_ops statefile_ops(struct statefile *file)

@@ -3,11 +3,13 @@
  * mirror in EFI/slotboot/state.bin, overwritten in place and flushed. */
 #pragma once
 
+#include "disk.h"
 #include "state.h"
 #include "vars.h"
 
 struct statefile {
-	struct vars *vars;
+	const struct vars *vars;
+	const struct disk *disk;
 	char *mirror;		/* path of state.bin */
 	struct err why;		/* of the last failure, for the message */
 };

@@ -23,18 +23,18 @@ static void what_is_written_reads_back(void **state)
 		data[i] = (uint8_t)(i * 7);
 	SHA256(data, sizeof data, sha256);
 	path = testdir_path(&dir, "slot");
-	assert_int_equal(slotdev_open(path, &dev, &err), 0);
+	assert_int_equal(slotdev_open(&disk_posix, path, &dev, &err), 0);
 	for (size_t at = 0; at < sizeof data; at += 1000000)
 		assert_int_equal(slotdev_write(&dev, data + at,
 					       sizeof data - at < 1000000 ? sizeof data - at
 									  : 1000000, &err), 0);
 	assert_int_equal(slotdev_finish(&dev, &err), 0);
 	slotdev_close(&dev);
-	assert_int_equal(readback_check(path, sizeof data, sha256, NULL, &err), 0);
+	assert_int_equal(readback_check(&disk_posix, path, sizeof data, sha256, NULL, &err), 0);
 	sha256[0] ^= 1;
-	assert_int_equal(readback_check(path, sizeof data, sha256, NULL, &err), -1);
+	assert_int_equal(readback_check(&disk_posix, path, sizeof data, sha256, NULL, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
-	assert_int_equal(readback_check(path, sizeof data + 1, sha256, NULL, &err), -1);
+	assert_int_equal(readback_check(&disk_posix, path, sizeof data + 1, sha256, NULL, &err), -1);
 	assert_non_null(strstr(err.text, "ends early"));
 	testdir_remove(&dir);
 }
@@ -49,7 +49,7 @@ static void a_shorter_image_cuts_the_file(void **state)
 	(void)state;
 	testdir_make(&dir);
 	testdir_text(&dir, "slot", "0123456789");
-	assert_int_equal(slotdev_open(testdir_path(&dir, "slot"), &dev, &err), 0);
+	assert_int_equal(slotdev_open(&disk_posix, testdir_path(&dir, "slot"), &dev, &err), 0);
 	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"abc", 3, &err), 0);
 	assert_int_equal(slotdev_finish(&dev, &err), 0);
 	slotdev_close(&dev);
@@ -60,7 +60,7 @@ static void a_shorter_image_cuts_the_file(void **state)
 
 static void nothing_goes_past_the_end_of_a_device(void **state)
 {
-	struct slotdev dev = { .fd = -1, .path = "device", .capacity = 4 };
+	struct slotdev dev = { .disk = &disk_posix, .file = -1, .path = "device", .capacity = 4 };
 	struct err err = { 0 };
 
 	(void)state;
@@ -74,9 +74,9 @@ static void a_directory_or_nothing_is_no_slot(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(slotdev_open("/tmp", &dev, &err), -1);
+	assert_int_equal(slotdev_open(&disk_posix, "/tmp", &dev, &err), -1);
 	assert_int_equal(err.exit, EX_CONFIG);
-	assert_int_equal(slotdev_open("/nonexistent", &dev, &err), -1);
+	assert_int_equal(slotdev_open(&disk_posix, "/nonexistent", &dev, &err), -1);
 	assert_non_null(strstr(err.text, "/nonexistent"));
 }
 

@@ -13,7 +13,7 @@
 #define WITH(payloads)                                                                   \
 	"{\"format\":1,\"compatible\":\"acme gw\",\"version\":\"1.4.2~rc1\","            \
 	"\"payloads\":[" payloads "]}"
-#define TEN(x) x, x, x, x, x, x, x, x, x, x
+#define ELEVEN_NUMBERS "1,1,1,1,1,1,1,1,1,1,1"
 
 static int parse(const char *json, struct manifest **m, struct err *err)
 {
@@ -88,7 +88,7 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		{ "{\"format\":1,\"compatible\":\"a\",\"version\":\"" HASH "0\"}", "version must" },
 		{ "{\"format\":1,\"compatible\":\"a\",\"version\":\"1\"}", "payloads must be" },
 		{ WITH(""), "payloads must be" },
-		{ WITH(TEN("1") "," TEN("1") "," TEN("1") ",1,1,1"), "payloads must be" },
+		{ WITH(ELEVEN_NUMBERS "," ELEVEN_NUMBERS "," ELEVEN_NUMBERS), "payloads must be" },
 		{ WITH("7"), "payloads[0] is not an object" },
 		{ WITH(ROOTFS), "no payload of type \"uki\"" },
 		{ WITH(UKI "," UKI), "same name, uki" },

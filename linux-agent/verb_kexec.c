@@ -24,7 +24,7 @@ static int slot_check(const struct machine *m, unsigned slot, const char *path,
 						     : "");
 	if (!(s->flags & SLOT_FLAG_DIGEST))
 		return 0;
-	if (readback_check(path, s->uki_size, s->uki_sha256, NULL, NULL) < 0)
+	if (readback_check(&m->disk, path, s->uki_size, s->uki_sha256, NULL, NULL) < 0)
 		return err_set(err, EX_DATAERR, "%s is not the UKI that was installed in slot %c: "
 			       "refused", path, slot_letter(slot));
 	return 0;

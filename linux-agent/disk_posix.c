@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "disk.h"
+
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+static int posix_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	(void)ctx;
+	if (stat(path, &st) < 0)
+		return -1;
+	if (S_ISREG(st.st_mode)) {
+		*ret_stat = (struct disk_stat){ .size = (uint64_t)st.st_size };
+		return 0;
+	}
+	if (!S_ISBLK(st.st_mode)) {
+		errno = ENODEV;
+		return -1;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ret_stat->device = true;
+	return fd < 0 ? -1 : ioctl(fd, BLKGETSIZE64, &ret_stat->size);
+}
+
+/* O_DIRECT goes past the page cache; tmpfs and some others do not have it. */
+static int open_uncached(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	if (fd >= 0 || errno != EINVAL)
+		return fd;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return fd;
+}
+
+static int posix_open(void *ctx, const char *path, enum disk_open how)
+{
+	struct stat st;
+
+	(void)ctx;
+	switch (how) {
+	case DISK_READ:
+		return open_uncached(path);
+	case DISK_WRITE:
+		/* O_EXCL without O_CREAT on a block device: fails while it is in use. */
+		if (stat(path, &st) < 0)
+			return -1;
+		return open(path, O_RDWR | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
+	case DISK_CREATE:
+		return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	case DISK_NEW:
+		return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+static void posix_close(void *ctx, int file)
+{
+	(void)ctx;
+	(void)close(file);
+}
+
+static int64_t posix_read(void *ctx, int file, void *buf, size_t len, uint64_t offset)
+{
+	ssize_t n;
+
+	(void)ctx;
+	do
+		n = pread(file, buf, len, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static int posix_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
+{
+	(void)ctx;
+	return pwrite_full(file, buf, len, (off_t)offset);
+}
+
+static int posix_truncate(void *ctx, int file, uint64_t size)
+{
+	(void)ctx;
+	return ftruncate(file, (off_t)size);
+}
+
+static int posix_flush(void *ctx, int file)
+{
+	(void)ctx;
+	return fsync(file);
+}
+
+static int posix_remove(void *ctx, const char *path)
+{
+	(void)ctx;
+	return unlink(path);
+}
+
+static int posix_make_dir(void *ctx, const char *path)
+{
+	(void)ctx;
+	return mkdir(path, 0755);
+}
+
+static int posix_flush_dir(void *ctx, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)ctx;
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+static int posix_room(void *ctx, const char *path, uint64_t *ret_bytes)
+{
+	struct statvfs vfs;
+
+	(void)ctx;
+	if (statvfs(path, &vfs) < 0)
+		return -1;
+	*ret_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	return 0;
+}
+
+const struct disk disk_posix = {
+	.open = posix_open,
+	.close = posix_close,
+	.read = posix_read,
+	.write = posix_write,
+	.truncate = posix_truncate,
+	.flush = posix_flush,
+	.stat = posix_stat,
+	.remove = posix_remove,
+	.make_dir = posix_make_dir,
+	.flush_dir = posix_flush_dir,
+	.room = posix_room,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as a Boot#### variable: neither read past nor believed. */
+#include "loadoption.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static const uint8_t guid[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+	struct load_option option;
+	bool ours = loadoption_is_ours(data, len, guid, "\\EFI\\slotboot\\a\\uki.efi");
+
+	if (!loadoption_parse(data, len, &option)) {
+		if (ours)
+			abort();
+		return 0;
+	}
+	(void)loadoption_description_is(&option, "slotboot a");
+	if (option.options + option.options_len != data + len)
+		abort();
+	return 0;
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+#include "fetch.h"
+
+#include "testpki.h"
+#include "testserver.h"
+#include "util.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/time.h>
+#include <time.h>
+
+#define OK "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
+#define ANSWER(status) "HTTP/1.1 " status "\r\nConnection: close\r\nContent-Length: 5\r\n\r\nerror"
+#define REDIRECT(status, to)                                                             \
+	"HTTP/1.1 " status "\r\nLocation: " to "\r\nConnection: close\r\n"               \
+	"Content-Length: 5\r\n\r\nmoved"
+
+static volatile int cancel;
+static int fd;			/* where bodies go */
+static unsigned retries;
+static unsigned waited_ms;
+static char last_why[256];
+static uint64_t last_done, last_total;
+
+static void on_retry(void *ctx, const char *why, unsigned wait_ms)
+{
+	(void)ctx;
+	retries++;
+	waited_ms += wait_ms;
+	snprintf(last_why, sizeof last_why, "%s", why);
+}
+
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	last_done = done;
+	last_total = total;
+}
+
+static struct fetch_options options(void)
+{
+	return (struct fetch_options){
+		.deadline_s = 10, .backoff_ms = 10, .cancel = &cancel,
+		.retrying = on_retry, .progress = on_progress,
+	};
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void expect_body(const char *expected, uint64_t len)
+{
+	char body[64] = "";
+
+	assert_int_equal(len, strlen(expected));
+	assert_int_equal(lseek(fd, 0, SEEK_END), len);
+	assert_int_equal(pread(fd, body, sizeof body, 0), len);
+	assert_string_equal(body, expected);
+}
+
+/* Runs the script and expects OK's body from its last answer. */
+static void expect_hello(const char *const *script, unsigned connections)
+{
+	struct fetch_options o = options();
+	struct err err = { 0 };
+	struct testserver s;
+	uint64_t len = 0;
+
+	testserver_start(&s, script);
+	if (fetch_to_fd(s.url, &o, fd, &len, &err) < 0)
+		fail_msg("%s", err.text);
+	expect_body("hello", len);
+	assert_int_equal(*s.connections, connections);
+	testserver_stop(&s);
+}
+
+static void expect_fail(const char *url, const struct fetch_options *o, int exit, const char *why)
+{
+	struct err err = { 0 };
+	uint64_t len = 4711;
+
+	assert_int_equal(fetch_to_fd(url, o, fd, &len, &err), -1);
+	assert_int_equal(len, 4711);
+	if (!strstr(err.text, why) || err.exit != exit)
+		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
+}
+
+static void expect_script_fail(const char *const *script, const struct fetch_options *o,
+			       unsigned connections, int exit, const char *why)
+{
+	struct testserver s;
+
+	testserver_start(&s, script);
+	expect_fail(s.url, o, exit, why);
+	assert_int_equal(*s.connections, connections);
+	testserver_stop(&s);
+}
+
+static void urls_are_told_from_paths(void **state)
+{
+	(void)state;
+	assert_true(fetch_is_url("http://a/b"));
+	assert_true(fetch_is_url("HTTPS://a/b"));
+	assert_true(fetch_is_url("file:///a"));
+	assert_false(fetch_is_url("/http://a"));
+	assert_false(fetch_is_url("http:/a"));
+	assert_false(fetch_is_url("ftp://a/b"));
+	assert_false(fetch_is_url(""));
+}
+
+static void only_the_listed_statuses_are_transient(void **state)
+{
+	unsigned transient = 0;
+
+	(void)state;
+	for (long status = 100; status < 700; status++)
+		transient += fetch_status_is_transient(status);
+	assert_int_equal(transient, 7 + 80);
+	assert_true(fetch_status_is_transient(408) && fetch_status_is_transient(425) &&
+		    fetch_status_is_transient(429) && fetch_status_is_transient(500) &&
+		    fetch_status_is_transient(502) && fetch_status_is_transient(504) &&
+		    fetch_status_is_transient(520) && fetch_status_is_transient(599));
+	assert_false(fetch_status_is_transient(501) || fetch_status_is_transient(505));
+}
+
+static void a_body_arrives_with_its_progress(void **state)
+{
+	static const char *const script[] = { OK, NULL };
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "something longer", 16, 0), 16);
+	expect_hello(script, 1);
+	assert_int_equal(last_done, 5);
+	assert_int_equal(last_total, 5);
+}
+
+static void a_404_is_final_and_its_body_is_not_stored(void **state)
+{
+	static const char *const script[] = { ANSWER("404 Not Found"), OK, NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	expect_script_fail(script, &o, 1, EX_UNAVAILABLE,
+			   "/b.zip: the server answered 404 Not Found");
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+}
+
+static void a_503_is_tried_again(void **state)
+{
+	static const char *const script[] = { ANSWER("503 Busy"), ANSWER("503 Busy"), OK, NULL };
+
+	(void)state;
+	expect_hello(script, 3);
+	assert_int_equal(retries, 2);
+	assert_string_equal(last_why, "the server answered 503 Busy");
+}
+
+static void each_pause_is_twice_the_last_less_at_most_a_half(void **state)
+{
+	static const char *const script[] = { ANSWER("500 a"), ANSWER("500 a"), ANSWER("500 a"),
+					      ANSWER("500 a"), OK, NULL };
+
+	(void)state;
+	expect_hello(script, 5);
+	assert_in_range(waited_ms, (10 + 20 + 40 + 80) / 2, 10 + 20 + 40 + 80);
+}
+
+static void retry_after_is_honoured_where_it_is_longer(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 429 Slow down\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+		"Connection: close\r\n\r\n", OK, NULL };
+	int64_t start = now_ms();
+
+	(void)state;
+	expect_hello(script, 2);
+	assert_int_equal(waited_ms, 1000);
+	assert_in_range(now_ms() - start, 1000, 2500);
+}
+
+static void a_retry_after_beyond_the_deadline_ends_it_at_once(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 503 Busy\r\nRetry-After: 86400\r\nContent-Length: 0\r\n"
+		"Connection: close\r\n\r\n", OK, NULL };
+	struct fetch_options o = options();
+	int64_t start = now_ms();
+
+	(void)state;
+	expect_script_fail(script, &o, 1, EX_UNAVAILABLE,
+			   "gave up after 1 try in 0 s: the server answered 503 Busy");
+	assert_true(now_ms() - start < 2000);
+}
+
+static void a_body_cut_short_is_fetched_anew(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwro",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwro", "", OK, NULL };
+
+	(void)state;
+	expect_hello(script, 4);
+	assert_int_equal(retries, 3);
+}
+
+static void redirects_are_followed_and_their_bodies_dropped(void **state)
+{
+	static const char *const script[] = { REDIRECT("301 Moved", "/one"),
+					      REDIRECT("307 Moved", "two?x=1"), OK, NULL };
+
+	(void)state;
+	expect_hello(script, 3);
+}
+
+static void a_redirect_to_a_file_is_refused(void **state)
+{
+	static const char *const script[] = { REDIRECT("302 Found", "file:///etc/passwd"), NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	expect_script_fail(script, &o, 1, EX_UNAVAILABLE,
+			   "redirects to file:///etc/passwd, which is not allowed");
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+}
+
+static void the_ninth_redirect_is_refused(void **state)
+{
+	static const char *const script[] = {
+		REDIRECT("302 Found", "/"), REDIRECT("302 Found", "/"), REDIRECT("302 Found", "/"),
+		REDIRECT("302 Found", "/"), REDIRECT("302 Found", "/"), REDIRECT("302 Found", "/"),
+		REDIRECT("302 Found", "/"), REDIRECT("302 Found", "/"), REDIRECT("302 Found", "/"),
+		OK, NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	expect_script_fail(script, &o, 9, EX_UNAVAILABLE, "too many redirects");
+	expect_hello(script + 1, 9);
+}
+
+static void a_redirect_without_a_target_is_final(void **state)
+{
+	static const char *const script[] = { ANSWER("304 Not Modified"), NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	expect_script_fail(script, &o, 1, EX_UNAVAILABLE, "answered 304 Not Modified");
+}
+
+/* Runs openssl's own server in dir; its port, or -1 without that program. */
+static int tls_server_start(const struct testdir *dir, pid_t *ret_pid)
+{
+	char line[128];
+	int out[2], port = -1;
+	FILE *f;
+
+	assert_int_equal(pipe(out), 0);
+	*ret_pid = fork();
+	if (*ret_pid == 0) {
+		alarm(20);
+		if (chdir(dir->path) < 0 || dup2(out[1], 1) < 0 || !freopen("/dev/null", "w", stderr))
+			_exit(126);
+		execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
+		       "tls.crt", "-key", "tls.key", "-HTTP", (char *)NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	f = fdopen(out[0], "r");
+	while (port < 0 && fgets(line, sizeof line, f))
+		(void)sscanf(line, "ACCEPT 127.0.0.1:%d", &port);
+	fclose(f);
+	return port;
+}
+
+static void https_is_never_left_for_http(void **state)
+{
+	struct testpki tls = testpki_make("127.0.0.1");
+	struct fetch_options o = options();
+	struct testdir dir;
+	char url[64], ca[128];
+	pid_t pid;
+	int port;
+
+	(void)state;
+	testdir_make(&dir);
+	testpki_extension(tls.cert, NID_subject_alt_name, "IP:127.0.0.1");
+	assert_true(X509_sign(tls.cert, tls.key, EVP_sha256()) > 0);
+	testpki_write(&tls, &dir, "tls");
+	testpki_free(&tls);
+	testdir_text(&dir, "b.zip", REDIRECT("302 Found", "http://127.0.0.1:1/b.zip"));
+	testdir_text(&dir, "good.zip", OK);
+	port = tls_server_start(&dir, &pid);
+	if (port > 0) {
+		struct err err = { 0 };
+		uint64_t len;
+
+		snprintf(ca, sizeof ca, "%s/tls.crt", dir.path);
+		o.ca_file = ca;
+		snprintf(url, sizeof url, "https://127.0.0.1:%d/good.zip", port);
+		assert_int_equal(fetch_to_fd(url, &o, fd, &len, &err), 0);
+		expect_body("hello", len);
+		snprintf(url, sizeof url, "https://127.0.0.1:%d/b.zip", port);
+		expect_fail(url, &o, EX_UNAVAILABLE, "not allowed from https://");
+		o.ca_file = NULL;
+		expect_fail(url, &o, EX_UNAVAILABLE, "certificate");
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	testdir_remove(&dir);
+	if (port <= 0)
+		skip();
+}
+
+static void a_refused_connection_is_retried_until_the_deadline(void **state)
+{
+	struct fetch_options o = options();
+	int64_t start = now_ms();
+	char url[64];
+	int port;
+
+	(void)state;
+	close(testserver_listen(&port));
+	snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
+	o.deadline_s = 1;
+	expect_fail(url, &o, EX_UNAVAILABLE, " tries in 1 s: Connection refused");
+	assert_true(retries >= 3);
+	assert_true(now_ms() - start < 1500);
+}
+
+static void the_deadline_ends_a_transfer_that_hangs(void **state)
+{
+	static const char *const script[] = { HANG, NULL };
+	struct fetch_options o = options();
+	int64_t start = now_ms();
+
+	(void)state;
+	o.deadline_s = 1;
+	expect_script_fail(script, &o, 1, EX_UNAVAILABLE,
+			   "gave up after 1 try in 1 s: the transfer did not end in time");
+	assert_in_range(now_ms() - start, 900, 1900);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	cancel = 1;
+}
+
+/* Cancels after 150 ms, as a signal does. */
+static void cancel_soon(void)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 150000 };
+
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void a_cancellation_ends_a_transfer_that_hangs(void **state)
+{
+	static const char *const script[] = { HANG, NULL };
+	struct fetch_options o = options();
+	int64_t start = now_ms();
+
+	(void)state;
+	cancel_soon();
+	expect_script_fail(script, &o, 1, EX_TEMPFAIL, "cancelled by a signal");
+	assert_in_range(now_ms() - start, 100, 900);
+}
+
+static void a_cancellation_ends_a_pause(void **state)
+{
+	static const char *const script[] = { ANSWER("503 Busy"), OK, NULL };
+	struct fetch_options o = options();
+	int64_t start = now_ms();
+
+	(void)state;
+	o.backoff_ms = 5000;
+	cancel_soon();
+	expect_script_fail(script, &o, 1, EX_TEMPFAIL, "cancelled by a signal");
+	assert_in_range(now_ms() - start, 100, 900);
+}
+
+static void a_body_beyond_the_limit_is_refused(void **state)
+{
+	static const char *const told[] = { OK, NULL };
+	static const char *const untold[] = { "HTTP/1.1 200 OK\r\n\r\nhello", NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	o.max_bytes = 4;
+	expect_script_fail(told, &o, 1, EX_DATAERR, "larger than the 4 bytes allowed");
+	expect_script_fail(untold, &o, 1, EX_DATAERR, "larger than the 4 bytes allowed");
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	o.max_bytes = 5;
+	expect_hello(told, 1);
+}
+
+static void a_full_disk_is_an_io_error(void **state)
+{
+	static const char *const script[] = { OK, NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	close(fd);
+	fd = memfd_create("full", MFD_ALLOW_SEALING);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	expect_script_fail(script, &o, 1, EX_IOERR, "failed to store what was fetched");
+}
+
+static void a_missing_file_url_is_no_input(void **state)
+{
+	struct fetch_options o = options();
+
+	(void)state;
+	expect_fail("file:///nowhere/b.zip", &o, EX_NOINPUT, "/nowhere/b.zip");
+}
+
+static void control_characters_of_the_server_do_not_reach_a_message(void **state)
+{
+	static const char *const script[] = { ANSWER("403 No\x1b[2J\x07way"), NULL };
+	struct fetch_options o = options();
+
+	(void)state;
+	expect_script_fail(script, &o, 1, EX_UNAVAILABLE, "answered 403 No[2Jway");
+}
+
+static int each_setup(void **state)
+{
+	(void)state;
+	cancel = 0;
+	retries = waited_ms = 0;
+	last_why[0] = 0;
+	last_done = last_total = 0;
+	fd = memfd_create("body", 0);
+	return fd < 0 ? -1 : 0;
+}
+
+static int each_teardown(void **state)
+{
+	(void)state;
+	close(fd);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	/* libcurl would send even 127.0.0.1 through the proxy of the machine. */
+	unsetenv("http_proxy");
+	unsetenv("https_proxy");
+	unsetenv("HTTPS_PROXY");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(urls_are_told_from_paths),
+		TEST(only_the_listed_statuses_are_transient),
+		TEST(a_body_arrives_with_its_progress),
+		TEST(a_404_is_final_and_its_body_is_not_stored),
+		TEST(a_503_is_tried_again),
+		TEST(each_pause_is_twice_the_last_less_at_most_a_half),
+		TEST(retry_after_is_honoured_where_it_is_longer),
+		TEST(a_retry_after_beyond_the_deadline_ends_it_at_once),
+		TEST(a_body_cut_short_is_fetched_anew),
+		TEST(redirects_are_followed_and_their_bodies_dropped),
+		TEST(a_redirect_to_a_file_is_refused),
+		TEST(the_ninth_redirect_is_refused),
+		TEST(a_redirect_without_a_target_is_final),
+		TEST(https_is_never_left_for_http),
+		TEST(a_refused_connection_is_retried_until_the_deadline),
+		TEST(the_deadline_ends_a_transfer_that_hangs),
+		TEST(a_cancellation_ends_a_transfer_that_hangs),
+		TEST(a_cancellation_ends_a_pause),
+		TEST(a_body_beyond_the_limit_is_refused),
+		TEST(a_full_disk_is_an_io_error),
+		TEST(a_missing_file_url_is_no_input),
+		TEST(control_characters_of_the_server_do_not_reach_a_message),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For tests: a good bundle as a list of ZIP entries, so that a test can spoil one
+ * of them before the ZIP is written; and what the tests of the reader share.
+ */
+#pragma once
+
+#include "bundle.h"
+#include "cms.h"
+#include "manifest.h"
+#include "testpki.h"
+#include "util.h"
+
+#include <zip.h>
+
+enum { ENTRY_JSON, ENTRY_P7S, ENTRY_UKI, ENTRY_ROOTFS, ENTRY_COUNT };
+
+struct testentry {
+	const char *name;	/* NULL: left out */
+	uint8_t *data;
+	size_t len;
+	int method;		/* ZIP_CM_... */
+	uint16_t encryption;	/* ZIP_EM_... */
+};
+
+struct testbundle {
+	struct testentry entries[ENTRY_COUNT];
+};
+
+static inline void testbundle_set(struct testbundle *b, int entry, const void *data, size_t len)
+{
+	free(b->entries[entry].data);
+	b->entries[entry].data = malloc(len + 1);
+	assert_non_null(b->entries[entry].data);
+	memcpy(b->entries[entry].data, data, len);
+	b->entries[entry].len = len;
+}
+
+/* Signs whatever is in ENTRY_JSON now with NAME.key. */
+static inline void testbundle_sign(struct testbundle *b, const struct testdir *dir,
+				   const char *name)
+{
+	char key[128], crt[128];
+	struct err err = { 0 };
+	uint8_t *sig;
+	size_t len;
+
+	snprintf(key, sizeof key, "%s/%s.key", dir->path, name);
+	snprintf(crt, sizeof crt, "%s/%s.crt", dir->path, name);
+	if (cms_sign_detached(b->entries[ENTRY_JSON].data, b->entries[ENTRY_JSON].len, key, crt,
+			      &sig, &len, &err) < 0)
+		fail_msg("%s", err.text);
+	testbundle_set(b, ENTRY_P7S, sig, len);
+	free(sig);
+}
+
+static inline void testbundle_set_text(struct testbundle *b, const struct testdir *dir,
+				       const char *json)
+{
+	testbundle_set(b, ENTRY_JSON, json, strlen(json));
+	testbundle_sign(b, dir, "acme");
+}
+
+/* Writes and signs the manifest of the two payloads as they are now; size_bias
+ * is added to the size of rootfs. */
+static inline void testbundle_manifest(struct testbundle *b, const struct testdir *dir,
+				       long size_bias)
+{
+	struct testentry *uki = &b->entries[ENTRY_UKI], *rootfs = &b->entries[ENTRY_ROOTFS];
+	struct manifest m = { .payload_count = 2 };
+	struct err err = { 0 };
+	char *json;
+
+	m.compatible = (char *)"acme-gw";
+	m.version = (char *)"1.4.2";
+	m.payloads[0] = (struct payload){ PAYLOAD_UKI, (char *)"uki", (char *)"uki.efi",
+					  uki->len, { 0 }, NULL };
+	m.payloads[1] = (struct payload){ PAYLOAD_IMAGE, (char *)"rootfs", (char *)"rootfs.img",
+					  rootfs->len + (size_t)size_bias, { 0 }, NULL };
+	EVP_Digest(uki->data, uki->len, m.payloads[0].sha256, NULL, EVP_sha256(), NULL);
+	EVP_Digest(rootfs->data, m.payloads[1].size < rootfs->len ? m.payloads[1].size : rootfs->len,
+		   m.payloads[1].sha256, NULL, EVP_sha256(), NULL);
+	assert_int_equal(manifest_format(&m, &json, &err), 0);
+	testbundle_set_text(b, dir, json);
+	free(json);
+}
+
+/* A good bundle, signed with acme.key, of rootfs_len bytes of rootfs. */
+static inline void testbundle_make(struct testbundle *b, const struct testdir *dir,
+				   size_t rootfs_len)
+{
+	uint8_t *rootfs = malloc(rootfs_len);
+
+	memset(b, 0, sizeof *b);
+	b->entries[ENTRY_JSON].name = "manifest.json";
+	b->entries[ENTRY_P7S].name = "manifest.p7s";
+	b->entries[ENTRY_UKI].name = "uki.efi";
+	b->entries[ENTRY_ROOTFS].name = "rootfs.img";
+	for (size_t i = 0; i < rootfs_len; i++)
+		rootfs[i] = (uint8_t)(i * i >> 7);
+	testbundle_set(b, ENTRY_UKI, "MZ and a kernel", 15);
+	testbundle_set(b, ENTRY_ROOTFS, rootfs, rootfs_len);
+	free(rootfs);
+	testbundle_manifest(b, dir, 0);
+}
+
+static inline void testbundle_zip(const struct testbundle *b, const char *path)
+{
+	zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, NULL);
+
+	assert_non_null(zip);
+	for (int i = 0; i < ENTRY_COUNT; i++) {
+		const struct testentry *e = &b->entries[i];
+		zip_int64_t index;
+
+		if (!e->name)
+			continue;
+		index = zip_file_add(zip, e->name, zip_source_buffer(zip, e->data, e->len, 0), 0);
+		assert_true(index >= 0);
+		assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)index, e->method, 0), 0);
+		if (e->encryption)
+			assert_int_equal(zip_file_set_encryption(zip, (zip_uint64_t)index,
+								 e->encryption, "pw"), 0);
+	}
+	assert_int_equal(zip_close(zip), 0);
+}
+
+static inline void testbundle_free(struct testbundle *b)
+{
+	for (int i = 0; i < ENTRY_COUNT; i++)
+		free(b->entries[i].data);
+}
+
+#define ROOTFS_LEN 3000
+
+static struct testdir dir;
+static struct testbundle good;		/* made anew for each test, which may spoil it */
+static char zip_path[128], keyring[128];
+
+/* What a sink saw. */
+struct seen {
+	uint8_t *data;
+	size_t len, chunks, longest;
+	int fail_at;		/* this call fails; 0: none does */
+};
+
+static inline int sink(void *ctx, const uint8_t *data, size_t len, struct err *err)
+{
+	struct seen *seen = ctx;
+
+	if (++seen->chunks == (size_t)seen->fail_at)
+		return err_set(err, EX_IOERR, "the slot is broken");
+	if (len > seen->longest)
+		seen->longest = len;
+	seen->data = realloc(seen->data, seen->len + len);
+	memcpy(seen->data + seen->len, data, len);
+	seen->len += len;
+	return 0;
+}
+
+static inline int open_zip(struct bundle **b, struct err *err)
+{
+	const struct bundle_options options = { .keyring = keyring };
+
+	*err = (struct err){ 0 };
+	return bundle_open(zip_path, &options, b, err);
+}
+
+static inline void expect_err(const struct err *err, int exit, const char *why)
+{
+	if (!strstr(err->text, why) || err->exit != exit)
+		fail_msg("expected \"%s\", got exit %d: %s", why, err->exit, err->text);
+}
+
+/* What is in zip_path must be refused by bundle_open(). */
+static inline void expect_refused(int exit, const char *why)
+{
+	struct bundle *b = NULL;
+	struct err err;
+
+	assert_int_equal(open_zip(&b, &err), -1);
+	assert_null(b);
+	expect_err(&err, exit, why);
+	if (exit == EX_DATAERR)
+		expect_err(&err, exit, zip_path);
+}
+
+static inline void expect_good_refused(const char *why)
+{
+	testbundle_zip(&good, zip_path);
+	expect_refused(EX_DATAERR, why);
+}
+
+/* Opens and extracts rootfs, which must be refused; *ret_seen may be NULL. */
+static inline void expect_extract_refused(const char *why, size_t most)
+{
+	struct seen seen = { 0 };
+	struct bundle *b;
+	struct err err;
+
+	if (open_zip(&b, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL,
+					&err), -1);
+	expect_err(&err, EX_DATAERR, why);
+	expect_err(&err, EX_DATAERR, zip_path);
+	assert_true(seen.len <= most);
+	free(seen.data);
+	bundle_close(b);
+}
+
+static inline int each_setup(void **state)
+{
+	(void)state;
+	snprintf(zip_path, sizeof zip_path, "%s/bundle.zip", dir.path);
+	snprintf(keyring, sizeof keyring, "%s/acme.crt", dir.path);
+	(void)remove(zip_path);
+	testbundle_make(&good, &dir, ROOTFS_LEN);
+	return 0;
+}
+
+static inline int each_teardown(void **state)
+{
+	(void)state;
+	testbundle_free(&good);
+	return 0;
+}
+
+static inline int setup(void **state)
+{
+	struct testpki old = testpki_make_full("old", NULL, EVP_EC_gen("P-256"), false, -3 * DAY,
+					       -2 * DAY, NULL);
+	struct testpki acme = testpki_make("release"), stranger = testpki_make("stranger");
+
+	(void)state;
+	testdir_make(&dir);
+	testpki_write(&acme, &dir, "acme");
+	testpki_write(&stranger, &dir, "stranger");
+	testpki_write(&old, &dir, "old");
+	testpki_free(&acme);
+	testpki_free(&stranger);
+	testpki_free(&old);
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	(void)state;
+	testdir_remove(&dir);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as slot record, with and without a checksum made good, and as trace:
+ * what decodes must encode to what decodes the same, and the policy must end. */
+#include "bytes.h"
+#include "crc32.h"
+#include "policy.h"
+#include "trace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void walk(const struct record *record)
+{
+	struct boot_policy policy;
+	unsigned steps = 0;
+
+	policy_boot_begin(&policy, record);
+	for (;;) {
+		struct boot_step step = policy_boot_next(&policy);
+
+		if (step.save)
+			policy_boot_saved(&policy, &step, steps & 1);
+		if (step.firmware)
+			return;
+		if (++steps > 6)
+			abort();
+		policy_boot_failed(&policy, &step, REASON_LOAD, 1);
+	}
+}
+
+static void check_record(const uint8_t *data, size_t size)
+{
+	uint8_t again[RECORD_BYTES], third[RECORD_BYTES];
+	struct record record, copy;
+
+	if (record_decode(data, size, &record) != SB_OK)
+		return;
+	record_encode(&record, again);
+	if (record_decode(again, sizeof again, &copy) != SB_OK)
+		abort();
+	record_encode(&copy, third);
+	if (memcmp(again, third, sizeof again) != 0)
+		abort();
+	walk(&record);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t sealed[RECORD_BYTES];
+	struct trace trace;
+
+	check_record(data, size);
+	if (size >= RECORD_BYTES) {
+		memcpy(sealed, data, sizeof sealed);
+		le32_put(sealed + RECORD_BYTES - 4, crc32_of(sealed, RECORD_BYTES - 4));
+		check_record(sealed, sizeof sealed);
+	}
+	(void)trace_decode(data, size, &trace);
+	return 0;
+}
