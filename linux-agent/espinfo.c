@@ -359,7 +359,7 @@ int esp_disk_find_label(const struct esp_info *esp, const char *partlabel,
 			char **ret_devnode, struct err *err)
 {
 	_cleanup_free_ char *sysfs = NULL;
-	unsigned number;
+	unsigned number = 0;
 	char *node;
 
 	if (find_label(esp->disk, partlabel, &number, err) < 0)

@@ -241,8 +241,8 @@ static void a_disk_that_may_not_be_read_is_a_missing_permission(void **test)
 	assert_int_equal(chmod(at("bare.img"), 0644), 0);
 }
 
-/* The header and one entry of a GPT with 4096-byte sectors, as sfdisk makes none in a
- * file without --sector-size: taken from the 512-byte image, moved and summed anew. */
+/* A GPT with 4096-byte sectors, which sfdisk makes on no regular file: the header and
+ * first entry of the 512-byte image, moved and summed anew. */
 static uint32_t crc32_of(const uint8_t *data, size_t len)
 {
 	uint32_t crc = UINT32_MAX;

@@ -21,7 +21,7 @@ static const struct esp_info esp = {
 /* --- device paths in words: "H" our partition, "h" another's GUID, "m" an MBR
  * partition with our bytes, "P" a PCI node, "(text)" a file path node, "E" the end,
  * "I" the end of an instance, "s" a hard drive node too short, "0" a node of length
- * 0, "L" a node longer than the rest --- */
+ * 0, "L" a node longer than the rest, "o" a file path node of odd length, no NUL --- */
 
 struct bytes {
 	uint8_t data[512];
@@ -72,7 +72,8 @@ static void put_path(struct bytes *to, const char *words)
 		case 'I': put(to, "\x7f\x01\x04\0", 4); break;
 		case 's': put(to, "\x04\x01\x08\0\x01\0\0\0", 8); break;
 		case '0': put(to, "\x04\x04\0\0", 4); break;
-		case 'L': put(to, "\x04\x04\xff\0", 4); break;
+		case 'L': put(to, "\x04\x04\xfe\0", 4); break;
+		case 'o': put(to, "\x04\x04\x07\0E\0F", 7); break;
 		case '(': words = put_file(to, words + 1); break;
 		default: fail_msg("no such node: %c", *words);
 		}
@@ -137,6 +138,8 @@ static void an_entry_is_told_by_partition_and_file_and_nothing_else(void **test)
 		{ "E", false, "nothing" },
 		{ "", false, "no node" },
 		{ "s(\\EFI\\slotboot\\a\\uki.efi)E", false, "a short drive node" },
+		{ "s", false, "a short drive node at the end of the bytes" },
+		{ "Ho", false, "an odd file node at the end of the bytes" },
 		{ "H0(\\EFI\\slotboot\\a\\uki.efi)E", false, "a node of length 0" },
 		{ "H(\\EFI\\slotboot\\a\\uki.efi)L", false, "a node too long" },
 	};

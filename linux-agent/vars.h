@@ -88,6 +88,5 @@ int vars_delete(const struct vars *vars, enum vars_guid guid, const char *name,
 int vars_list_boot(const struct vars *vars, struct vars_name **ret_names,
 		   size_t *ret_count, struct err *err);
 
-/* "SlotState-a44b7925-...": NAME-GUID for messages and file names. */
-#define VARS_FULL_NAME_MAX 128
+/* The GUID as NAME-GUID has it, in messages and file names. */
 const char *vars_guid_text(enum vars_guid guid);

@@ -6,8 +6,8 @@
  *   loaded; without a usable place, efi_set_variable() calls a NULL pointer.
  * - EFIVARFS_PATH is a prefix: without a slash at the end it names files beside
  *   the directory.
- * - It writes without O_TRUNC. efivarfs does not mind; in a plain directory a
- *   shorter value keeps the tail of the longer one.
+ * - It writes without O_TRUNC and takes a short write for success. efivarfs does
+ *   neither; in a plain directory a shorter value keeps the tail of the longer one.
  * - Its listing stops with EINVAL at the first file that is no NAME-GUID, and
  *   keeps its place in a global: so Boot#### are listed here.
  * - A file without data (efivarfs shows a variable so that was created and never
@@ -25,6 +25,7 @@
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
@@ -125,10 +126,13 @@ static int get(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_d
 	return 0;
 }
 
-/* In a plain directory: cuts off what a longer value left behind. */
-static int cut_tail(enum vars_guid guid, const char *name, size_t len)
+/* In a plain directory: cuts off what a longer value left behind, and notices a
+ * write that was cut short by a full disk. 0; -1 with errno. */
+static int mend_file(enum vars_guid guid, const char *name, size_t len)
 {
 	_cleanup_free_ char *file = NULL;
+	off_t size = (off_t)(sizeof(uint32_t) + len);
+	struct stat st;
 
 	if (is_efivarfs(store_path()))
 		return 0;
@@ -137,7 +141,13 @@ static int cut_tail(enum vars_guid guid, const char *name, size_t len)
 		errno = ENOMEM;
 		return -1;
 	}
-	return truncate(file, (off_t)(sizeof(uint32_t) + len));
+	if (stat(file, &st) < 0)
+		return -1;
+	if (st.st_size < size) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return st.st_size > size ? truncate(file, size) : 0;
 }
 
 static int set(void *ctx, enum vars_guid guid, const char *name, const uint8_t *data,
@@ -150,7 +160,7 @@ static int set(void *ctx, enum vars_guid guid, const char *name, const uint8_t *
 		return fail(err, ENOMEM, "write", guid, name);
 	memcpy(copy, data, len);	/* libefivar's prototype is not const */
 	if (efi_set_variable(efi_guid(guid), name, copy, len, attributes, 0644) < 0 ||
-	    cut_tail(guid, name, len) < 0)
+	    mend_file(guid, name, len) < 0)
 		return fail(err, errno, "write", guid, name);
 	return 0;
 }
