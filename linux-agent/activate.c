@@ -99,3 +99,16 @@ int activate_kexec(struct err *err)
 	(void)activate_reboot(NULL);
 	return -1;
 }
+
+int activate_now(enum activate how, struct err *err)
+{
+	switch (how) {
+	case ACTIVATE_NONE:
+		return 0;
+	case ACTIVATE_REBOOT:
+		return activate_reboot(err);
+	case ACTIVATE_KEXEC:
+		return activate_kexec(err);
+	}
+	return 0;
+}

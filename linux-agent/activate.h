@@ -13,6 +13,9 @@ enum activate {
 /* "none", "reboot", "kexec"; EX_USAGE otherwise (also for NULL: it must be given). */
 int activate_parse(const char *text, enum activate *ret_activate, struct err *err);
 
+/* What was named: nothing, activate_reboot() or activate_kexec(). */
+int activate_now(enum activate how, struct err *err);
+
 /* Asks the init system for a reboot; returns once that was asked for. */
 int activate_reboot(struct err *err);
 

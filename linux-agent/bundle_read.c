@@ -135,7 +135,7 @@ int bundle_open(const char *where, const struct bundle_options *options,
 		struct bundle **ret_bundle, struct err *err)
 {
 	_cleanup_(bundle_closep) struct bundle *b = calloc(1, sizeof *b);
-	int fd;
+	int fd = -1;
 
 	if (!b)
 		return no_memory(err);

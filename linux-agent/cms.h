@@ -27,9 +27,10 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 /* Signs with a PEM key and the first certificate of a PEM file; the others of
  * that file (intermediates) go along. No signed attributes, hence no time: the
  * same inputs give the same bytes where the algorithm is deterministic (RSA
- * PKCS#1). libcrypto 3.0 signs with RSA and ECDSA, not with Ed25519. That is sound here: leaving attributes out lets a signature over
- * attributes pass for one over content, but attributes (DER, first byte 0x31) are
- * no JSON. EX_NOINPUT and EX_DATAERR name the file. The caller frees. */
+ * PKCS#1). That is sound here: leaving attributes out lets a signature over
+ * attributes pass for one over content, but attributes (DER, first byte 0x31)
+ * are no JSON. libcrypto 3.0 signs CMS with RSA and ECDSA, not with Ed25519.
+ * EX_NOINPUT and EX_DATAERR name the file. The caller frees. */
 int cms_sign_detached(const uint8_t *data, size_t len, const char *key_pem_path,
 		      const char *cert_pem_path, uint8_t **ret_sig, size_t *ret_siglen,
 		      struct err *err);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <ini.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* One row a key of [slotboot]: where its value goes, and for numbers the range. */
@@ -28,6 +29,7 @@ static const struct key {
 
 struct parser {
 	struct config *config;
+	bool seen[ARRAY_SIZE(keys)];
 	struct err why;		/* of the first bad line */
 };
 
@@ -57,14 +59,23 @@ static int number_set(unsigned *field, const struct key *key, const char *value,
 	return 0;
 }
 
-static int main_key(struct config *config, const char *name, const char *value,
-		    struct err *err)
+/* inih takes an indented line for more of the value before it, and hands it over
+ * as the same key again: what reads as a new key would be lost in silence. */
+static int given_twice(const char *name, struct err *err)
+{
+	return err_set(err, EX_CONFIG, "%s: given twice, or followed by an indented line", name);
+}
+
+static int main_key(struct parser *p, const char *name, const char *value, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		void *field = (char *)config + keys[i].offset;
+		void *field = (char *)p->config + keys[i].offset;
 
 		if (strcmp(name, keys[i].name) != 0)
 			continue;
+		if (p->seen[i])
+			return given_twice(name, err);
+		p->seen[i] = true;
 		if (keys[i].max)
 			return number_set(field, &keys[i], value, err);
 		if (!*value && strcmp(name, "sysroot") != 0)
@@ -101,6 +112,8 @@ static int image_key(struct config *config, const char *image, const char *name,
 	if (!ci)
 		return err_set(err, EX_CONFIG, "[image %s]: more than %d images", image,
 			       CONFIG_MAX_IMAGES);
+	if (ci->target[name[0] - 'a'])
+		return given_twice(name, err);
 	return string_set(&ci->target[name[0] - 'a'], value, err);
 }
 
@@ -111,7 +124,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	int r;
 
 	if (strcmp(section, "slotboot") == 0)
-		r = main_key(p->config, name, value, &err);
+		r = main_key(p, name, value, &err);
 	else if (strncmp(section, "image ", 6) == 0 && section[6])
 		r = image_key(p->config, section + 6, name, value, &err);
 	else

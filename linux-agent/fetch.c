@@ -190,13 +190,14 @@ static enum outcome try_once(struct fetch *f, struct err *err)
 static unsigned backoff_ms(unsigned first, unsigned failures)
 {
 	uint64_t wait = first;
-	uint32_t chance = 0;
+	uint32_t chance;
 
 	while (--failures > 0 && wait < BACKOFF_MAX_MS)
 		wait *= 2;
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
-	(void)getrandom(&chance, sizeof chance, GRND_NONBLOCK);
+	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
+		chance = (uint32_t)transfer_now_ms();	/* early in boot */
 	return (unsigned)(wait - chance % (wait / 2 + 1));
 }
 

@@ -62,12 +62,10 @@ static int check(struct machine *m, const struct install_options *o, struct bund
 
 static int save(struct machine *m, struct report *report, struct err *err)
 {
-	const char *warning = NULL;
-
-	if (machine_save(m, &warning, err) < 0)
+	if (machine_save(m, err) < 0)
 		return -1;
-	if (warning)
-		report_warning(report, "%s", warning);
+	if (m->warning)
+		report_warning(report, "%s", m->warning);
 	return 0;
 }
 
@@ -75,7 +73,7 @@ static int save(struct machine *m, struct report *report, struct err *err)
 static int begin(struct machine *m, const struct install_options *o, unsigned slot,
 		 struct err *err)
 {
-	if (kexec_is_loaded(m->config) && kexec_unload(err) < 0)
+	if (kexec_cancel(m->config, err) < 0)
 		return -1;
 	if (!policy_apply(&m->state.record, ON_INSTALL_BEGIN, slot, 0))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be written",
@@ -173,6 +171,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	const struct payload *uki = manifest_uki(bundle_manifest(bundle));
 	struct slot *s = &m->state.record.slots[slot];
 	unsigned tries = o->tries ? o->tries : m->config->tries;
+	struct record before = m->state.record;
 
 	s->uki_size = uki->size;
 	memcpy(s->uki_sha256, uki->sha256, sizeof s->uki_sha256);
@@ -184,7 +183,14 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
 	if (save(m, o->report, err) < 0)
 		return -1;
-	return machine_sync_entries(m, err);
+	if (machine_sync_entries(m, err) == 0)
+		return 0;
+	/* A failed install leaves the boot choice as it was: back to writing. */
+	before.sequence = m->state.record.sequence;
+	m->state.record = before;
+	(void)save(m, o->report, NULL);
+	(void)bootentries_set_active(&m->vars, &m->esp, (int)slot, false, NULL);
+	return -1;
 }
 
 static int write_slot(struct machine *m, const struct install_options *o,

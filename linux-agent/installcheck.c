@@ -71,20 +71,22 @@ static int image_room(const struct machine *machine, const struct payload *paylo
 		      unsigned slot, struct err *err)
 {
 	const struct config_image *image = config_image_find(machine->config, payload->name);
-	uint64_t capacity;
+	struct slotdev dev;
 
 	if (!image)
 		return err_set(err, EX_CONFIG,
 			       "the bundle has an image %s, but slotboot.conf has no [image %s]",
 			       payload->name, payload->name);
-	if (slotdev_capacity(&machine->disk, image->target[slot], &capacity, err) < 0)
+	/* Opened as for writing: one in use is refused now, not half-way. */
+	if (slotdev_open(&machine->disk, image->target[slot], &dev, err) < 0)
 		return -1;
-	if (payload->size > capacity)
+	slotdev_close(&dev);
+	if (payload->size > dev.capacity)
 		return err_set(err, EX_DATAERR,
 			       "the image %s (%llu bytes) does not fit slot %c (%s, %llu bytes)",
 			       payload->name, (unsigned long long)payload->size,
 			       slot_letter(slot), image->target[slot],
-			       (unsigned long long)capacity);
+			       (unsigned long long)dev.capacity);
 	return 0;
 }
 

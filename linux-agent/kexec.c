@@ -188,6 +188,11 @@ int kexec_unload(struct err *err)
 	return 0;
 }
 
+int kexec_cancel(const struct config *config, struct err *err)
+{
+	return kexec_is_loaded(config) ? kexec_unload(err) : 0;
+}
+
 bool kexec_is_loaded(const struct config *config)
 {
 	_cleanup_free_ char *path = NULL;

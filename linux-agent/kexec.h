@@ -28,6 +28,10 @@ int kexec_load(const struct config *config, const struct ukifile *uki, unsigned 
 /* Forgets what is staged; nothing staged is success. */
 int kexec_unload(struct err *err);
 
+/* The same, without a system call when nothing is staged: for verbs after which a
+ * jump into it would be wrong (systemd jumps into anything staged). */
+int kexec_cancel(const struct config *config, struct err *err);
+
 /* Whether a kernel is staged. */
 bool kexec_is_loaded(const struct config *config);
 

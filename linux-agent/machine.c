@@ -94,24 +94,24 @@ void machine_close(struct machine *machine)
 	cleanup_closep(&machine->lock);
 }
 
-int machine_save(struct machine *machine, const char **ret_warning, struct err *err)
+int machine_save(struct machine *machine, struct err *err)
 {
 	enum sb_error mirror = SB_OK, error;
 
 	machine->statefile.why = (struct err){ 0 };
 	error = state_save(&machine->storage, STATE_SAVE_AGENT, &machine->state, &mirror);
 	if (error != SB_OK && machine->statefile.why.exit) {
-		*err = machine->statefile.why;
+		if (err)
+			*err = machine->statefile.why;
 		return err_prefix(err, "failed to store the slot record");
 	}
 	if (error != SB_OK)
 		return err_set(err, EX_IOERR, "failed to store the slot record in the variable "
 			       "SlotState: %s", sb_error_text(error));
 	machine->state.source = STATE_VARIABLE_COPY;
-	if (ret_warning)
-		*ret_warning = mirror == SB_OK ? NULL
-					       : "the slot record is stored, but its mirror on the "
-						 "ESP could not be written";
+	machine->warning = mirror == SB_OK ? NULL
+					   : "the slot record is stored, but its mirror on the ESP "
+					     "could not be written";
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct machine {
 	struct running running;
 	bool is_running;		/* running was found */
 	struct err running_error;	/* if not: why */
+	const char *warning;		/* the mirror did not take the last save; or NULL */
 };
 
 enum machine_mode {
@@ -39,9 +40,8 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 		 struct err *err);
 void machine_close(struct machine *machine);
 
-/* Stores the record: durable on 0 and in the variable. A mirror that did not
- * take is put into *ret_warning (may be NULL), static text or NULL. */
-int machine_save(struct machine *machine, const char **ret_warning, struct err *err);
+/* Stores the record: durable on 0 and in the variable. Sets or clears warning. */
+int machine_save(struct machine *machine, struct err *err);
 
 /* Brings Boot#### and BootOrder to what the record says. */
 int machine_sync_entries(struct machine *machine, struct err *err);

@@ -2,7 +2,6 @@
 #include "mark.h"
 
 #include "cmdline.h"
-#include "kexec.h"
 #include "readback.h"
 #include "util.h"
 
@@ -96,7 +95,7 @@ int mark_good(struct machine *machine, struct err *err)
 			       "was begun and not completed (status %s)", slot_letter(slot),
 			       slot_status_text(record->slots[slot].status));
 	if ((record_differs(&before, record) || !copies_agree(&machine->state)) &&
-	    machine_save(machine, NULL, err) < 0)
+	    machine_save(machine, err) < 0)
 		return -1;
 	return machine_sync_entries(machine, err);
 }
@@ -114,9 +113,7 @@ int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 			       policy_event_text(event), slot_letter(slot),
 			       slot_status_text(record->slots[slot].status));
 	record->kexec_nonce = 0;
-	if (kexec_is_loaded(machine->config) && kexec_unload(err) < 0)
-		return -1;
-	if (machine_save(machine, NULL, err) < 0)
+	if (machine_save(machine, err) < 0)
 		return -1;
 	return machine_sync_entries(machine, err);
 }

@@ -10,7 +10,7 @@
  * Writes nothing if nothing changes, so that it can run at every boot. */
 int mark_good(struct machine *machine, struct err *err);
 
-/* Any other event on a slot; what is staged for kexec is unloaded. EX_CONFIG: the
- * policy refuses it for the slot's status. */
+/* Any other event on a slot. EX_CONFIG: the policy refuses it for the slot's
+ * status. */
 int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 	       struct err *err);

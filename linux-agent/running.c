@@ -192,12 +192,17 @@ static bool came_by_kexec(const struct config *config, const char *cmdline)
 	return strtoul((char *)text, NULL, 10) >> 4 == BOOTLOADER_KEXEC;
 }
 
-static int contradiction(const char *evidence, int other, const char *where, struct err *err)
+/* Each -1 or a slot; two that differ are a contradiction. */
+static int agree(int one, const char *one_text, int other, const char *other_text,
+		 struct err *err)
 {
+	if (one < 0 || other < 0 || one == other)
+		return 0;
 	return err_set(err, EX_CONFIG,
-		       "failed to find the running slot: %s, but %s says %c; boot the UKI of "
-		       "the slot that holds the root file system", evidence, where,
-		       slot_letter((unsigned)other));
+		       "failed to find the running slot: it is %c by %s, and %c by %s; boot "
+		       "through the loader a UKI whose command line has slotboot.slot={slot}",
+		       slot_letter((unsigned)one), one_text, slot_letter((unsigned)other),
+		       other_text);
 }
 
 static int slot_decide(const struct config *config, const struct trace *trace,
@@ -211,9 +216,10 @@ static int slot_decide(const struct config *config, const struct trace *trace,
 	if (err->exit)
 		return -1;
 	traced = r->kexec ? -1 : slot_in_trace(trace);
-	if (mounted >= 0 && token >= 0 && mounted != token)
-		return contradiction(r->evidence, token, "slotboot.slot= on the kernel command "
-				     "line", err);
+	if (agree(mounted, "what is mounted", token, "slotboot.slot=", err) < 0 ||
+	    agree(mounted, "what is mounted", traced, "the loader's trace", err) < 0 ||
+	    agree(token, "slotboot.slot=", traced, "the loader's trace", err) < 0)
+		return -1;
 	if (mounted < 0 && token >= 0)
 		r->evidence = strdup(token ? "slotboot.slot=b on the kernel command line"
 					   : "slotboot.slot=a on the kernel command line");

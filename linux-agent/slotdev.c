@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-int slotdev_capacity(const struct disk *disk, const char *path, uint64_t *ret_capacity,
-		     struct err *err)
+static int capacity_find(const struct disk *disk, const char *path, uint64_t *ret_capacity,
+			 struct err *err)
 {
 	struct disk_stat st;
 
@@ -24,10 +24,10 @@ int slotdev_capacity(const struct disk *disk, const char *path, uint64_t *ret_ca
 int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_dev,
 		 struct err *err)
 {
-	uint64_t capacity;
+	uint64_t capacity = 0;
 	int file;
 
-	if (slotdev_capacity(disk, path, &capacity, err) < 0)
+	if (capacity_find(disk, path, &capacity, err) < 0)
 		return -1;
 	file = disk->open(disk->ctx, path, DISK_WRITE);
 	if (file < 0 && errno == EBUSY)

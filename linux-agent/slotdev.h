@@ -16,13 +16,8 @@ struct slotdev {
 	uint64_t written;
 };
 
-/* Bytes that the target holds at most; UINT64_MAX for a regular file. EX_CONFIG:
- * not there, or neither device nor file. */
-int slotdev_capacity(const struct disk *disk, const char *path, uint64_t *ret_capacity,
-		     struct err *err);
-
 /* Opens for writing, a block device exclusively: one that is mounted or held by
- * dm is refused (EX_IOERR, named so). */
+ * dm is refused (EX_IOERR, named so). EX_CONFIG: not there, or neither. */
 int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_dev,
 		 struct err *err);
 void slotdev_close(struct slotdev *dev);

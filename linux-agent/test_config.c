@@ -75,6 +75,9 @@ static void a_bad_line_is_named_with_file_line_and_key(void **state)
 		{ "[image rootfs]\nc = x\n", ":2: c: unknown key in [image rootfs]" },
 		{ "[image rootfs]\na = x\n", "[image rootfs] has no key b" },
 		{ "[slotboot]\ntries = 0\ntires = 1\n", ":2: tries = 0" },
+		{ "[slotboot]\ntries = 1\ntries = 2\n", ":3: tries: given twice" },
+		{ "[slotboot]\ncompatible = x\n  tries = 2\n", ":3: compatible: given twice" },
+		{ "[image r]\na = x\na = y\nb = z\n", ":3: a: given twice" },
 	};
 
 	(void)state;

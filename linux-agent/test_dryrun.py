@@ -28,7 +28,7 @@ SLOTCTL = BUILD / "san" / "slotctl"
 OURS = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 ATTRIBUTES = struct.pack("<I", 7)
-USAGE, DATAERR, NOINPUT, UNAVAILABLE, TEMPFAIL, CONFIG = 64, 65, 66, 69, 75, 78
+USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
 def load_option(description, path=b"\x7f\xff\x04\x00", attributes=1):
@@ -481,6 +481,16 @@ def test_a_slot_that_cannot_be_written_keeps_the_boot_choice(machine, create):
     status, _, errors = machine.run("install", create(), "--activate=reboot")
     assert status != 0 and "slot target" in errors
     assert machine.status()["preferred"] == "a"
+
+
+def test_boot_entries_that_cannot_be_written_keep_the_boot_choice(machine, create):
+    """BootOrder has attributes that nobody may change: the install fails at its last step."""
+    order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
+    order.write_bytes(struct.pack("<I", 3) + order.read_bytes()[4:])
+    status, _, errors = machine.run("install", create(), "--activate=reboot")
+    assert status == IOERR and "BootOrder" in errors, errors
+    status = machine.status()
+    assert status["preferred"] == "a" and status["slots"]["b"]["status"] == "writing"
 
 
 def test_a_record_with_a_good_checksum_and_nonsense_in_it_is_lost(machine):

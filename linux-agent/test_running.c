@@ -102,6 +102,13 @@ static void the_trace_counts_only_after_a_firmware_boot(void **state)
 	assert_int_equal(r.slot, 1);
 	assert_false(r.kexec);
 	running_clear(&r);
+	testdir_text(&s.dir, "proc/cmdline", "quiet slotboot.slot=a");
+	assert_int_equal(find(&s, &trace, &r, &err), -1);
+	assert_non_null(strstr(err.text, "trace"));
+	testdir_text(&s.dir, "proc/cmdline", "quiet slotboot.slot=a slotboot.nonce=1");
+	assert_int_equal(find(&s, &trace, &r, &err), 0);
+	assert_int_equal(r.slot, 0);
+	running_clear(&r);
 	testdir_text(&s.dir, "proc/cmdline", "quiet slotboot.nonce=0123456789abcdef");
 	assert_int_equal(find(&s, &trace, &r, &err), -1);
 	testdir_remove(&s.dir);

@@ -75,7 +75,7 @@ static void a_manifest_larger_than_its_header_says_is_refused(void **state)
 	good.entries[ENTRY_JSON].method = ZIP_CM_DEFLATE;
 	testbundle_zip(&good, zip_path);
 	patch_size("manifest.json", len, len - 9);
-	expect_refused(EX_DATAERR, "manifest.json");
+	expect_refused(EX_DATAERR, "manifest.json does not have the size the ZIP says");
 }
 
 static void encrypted_entries_are_refused(void **state)

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,8 +77,11 @@ static inline void testserver_start(struct testserver *s, const char *const *scr
 		close(fd);
 		return;
 	}
+	/* Ends with the test, however that ends. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(20);	/* if the test dies */
+	signal(SIGALRM, SIG_DFL);
+	alarm(20);
 	for (;;) {
 		int client = accept(fd, NULL, NULL);
 

@@ -38,21 +38,6 @@ static void catch_signals(void)
 	(void)sigaction(SIGHUP, &action, NULL);
 }
 
-static int activate(enum activate how, struct report *report, struct err *err)
-{
-	switch (how) {
-	case ACTIVATE_NONE:
-		return 0;
-	case ACTIVATE_REBOOT:
-		report_step(report, "reboot", "rebooting");
-		return activate_reboot(err);
-	case ACTIVATE_KEXEC:
-		report_step(report, "kexec", "jumping into the new kernel");
-		return activate_kexec(err);
-	}
-	return 0;
-}
-
 int verb_install(int argc, char **argv, struct err *err)
 {
 	struct install_options install = { .cancel = &cancelled };
@@ -78,5 +63,10 @@ int verb_install(int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = install_run(&machine, &install, err);
 	machine_close(&machine);
-	return r < 0 ? -1 : activate(o.activate, &report, err);
+	if (r < 0)
+		return -1;
+	if (o.activate != ACTIVATE_NONE)
+		report_step(&report, "activate", "leaving for the new slot through %s",
+			    o.activate == ACTIVATE_KEXEC ? "kexec" : "the firmware");
+	return activate_now(o.activate, err);
 }

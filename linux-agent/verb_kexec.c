@@ -96,7 +96,31 @@ int verb_kexec(int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = kexec_run(&machine, &o, err);
 	machine_close(&machine);
-	return r < 0 || !exec ? r : activate_kexec(err);
+	return r < 0 ? -1 : activate_now(exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, err);
+}
+
+/* The new kernel is staged before the record changes: a load that fails changes
+ * nothing. */
+static int rollback_run(struct machine *m, enum activate how, struct err *err)
+{
+	unsigned other = 1 - m->running.slot;
+	int r;
+
+	if (!policy_slot_bootable(&m->state.record, other))
+		return err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is %s",
+			       slot_letter(other),
+			       slot_status_text(m->state.record.slots[other].status));
+	r = how == ACTIVATE_KEXEC ? load(m, other, err) : kexec_cancel(m->config, err);
+	if (r == 0)
+		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
+	if (r < 0) {
+		(void)kexec_cancel(m->config, NULL);
+		return -1;
+	}
+	(void)printf("slot %c is preferred now\n", slot_letter(other));
+	if (m->warning)
+		(void)printf("warning: %s\n", m->warning);
+	return 0;
 }
 
 int verb_rollback(int argc, char **argv, struct err *err)
@@ -112,7 +136,6 @@ int verb_rollback(int argc, char **argv, struct err *err)
 		"  --activate=kexec   jumps into the other slot now\n";
 	struct machine machine;
 	struct options o;
-	unsigned other = 0;
 	int r = options_parse(argc, argv, TAKES_ACTIVATE, help, &o, err);
 
 	if (r != 0)
@@ -120,21 +143,8 @@ int verb_rollback(int argc, char **argv, struct err *err)
 	if (o.operand_count > 0)
 		return err_set(err, EX_USAGE, "rollback takes no slot: it goes to the other one");
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
-	if (r == 0) {
-		other = 1 - machine.running.slot;
-		if (!policy_slot_bootable(&machine.state.record, other))
-			r = err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is "
-				    "%s", slot_letter(other),
-				    slot_status_text(machine.state.record.slots[other].status));
-	}
 	if (r == 0)
-		r = mark_apply(&machine, ON_ROLLBACK_FROM, machine.running.slot, err);
-	if (r == 0)
-		(void)printf("slot %c is preferred now\n", slot_letter(other));
-	if (r == 0 && o.activate == ACTIVATE_KEXEC)
-		r = load(&machine, other, err);
+		r = rollback_run(&machine, o.activate, err);
 	machine_close(&machine);
-	if (r < 0 || o.activate == ACTIVATE_NONE)
-		return r;
-	return o.activate == ACTIVATE_REBOOT ? activate_reboot(err) : activate_kexec(err);
+	return r < 0 ? -1 : activate_now(o.activate, err);
 }

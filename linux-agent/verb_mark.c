@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "explain.h"
+#include "kexec.h"
 #include "mark.h"
 #include "options.h"
 #include "verbs.h"
@@ -13,6 +14,8 @@ static void slot_print(const struct machine *m, unsigned slot)
 
 	explain_slot(&m->state.record.slots[slot], text, sizeof text);
 	(void)printf("slot %c: %s\n", slot_letter(slot), text);
+	if (m->warning)
+		(void)printf("warning: %s\n", m->warning);
 }
 
 int verb_mark_good(int argc, char **argv, struct err *err)
@@ -60,6 +63,8 @@ static int mark_named(int argc, char **argv, const char *help, enum policy_event
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0 && o.operand_count == 0)
 		slot = machine.running.slot;
+	if (r == 0)
+		r = kexec_cancel(machine.config, err);
 	if (r == 0)
 		r = mark_apply(&machine, event, slot, err);
 	if (r == 0)

@@ -37,15 +37,18 @@ static void view_fill(struct view *v)
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine.state.record.slots[slot];
-	char sha256[65] = "";
+	char sha256[65] = "", efi_status[32];
 
 	if (s->flags & SLOT_FLAG_DIGEST)
 		hex_encode(s->uki_sha256, sizeof s->uki_sha256, sha256);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:i, s:b, s:s?, s:I, s:s?}",
+	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
+	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
+		       (unsigned long long)s->efi_status);
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:s?, s:I, s:s?}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
-			 (json_int_t)s->efi_status, "good_boots", s->good_boots, "confirmed",
+			 efi_status, "good_boots", s->good_boots, "confirmed",
 			 policy_slot_confirmed(s), "version", v->version[slot], "installed",
 			 (json_int_t)s->installed, "uki_sha256", *sha256 ? sha256 : NULL);
 }

@@ -227,8 +227,7 @@ static void slot_enter(struct slot *s, enum slot_status status, enum slot_reason
 	s->good_boots = 0;
 	s->tries_granted = status == SLOT_TRIAL ? tries : 0;
 	s->tries_left = s->tries_granted;
-	if (status != SLOT_BAD)
-		s->efi_status = 0;
+	s->efi_status = 0;
 	if (status != SLOT_TRIAL)
 		s->flags &= (uint8_t)~SLOT_FLAG_KEXEC_GOOD;
 }
@@ -247,9 +246,12 @@ static void event_note(struct record *record, enum policy_event event, unsigned 
 {
 	if (event == ON_INSTALL_NONE || event == ON_INSTALL_REBOOT || event == ON_INSTALL_KEXEC)
 		record_note(record, slot, ATTEMPT_INSTALLED, REASON_NONE);
-	else if (event == ON_GOOD_FIRMWARE || event == ON_GOOD_KEXEC)
+	if (event == ON_INSTALL_KEXEC)
+		record_note(record, slot, ATTEMPT_KEXEC, REASON_NONE);
+	if (event == ON_GOOD_FIRMWARE || event == ON_GOOD_KEXEC)
 		record_note(record, slot, ATTEMPT_CONFIRMED, REASON_NONE);
-	else if (record->slots[slot].status == SLOT_BAD)
+	if ((event == ON_MARK_BAD || event == ON_ROLLBACK_FROM) &&
+	    record->slots[slot].status == SLOT_BAD)
 		record_note(record, slot, ATTEMPT_FAILED, record->slots[slot].reason);
 }
 

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "verbs.h"
+
+#include "testbundle.h"
+
+#include <sys/mman.h>
+
+static char text[8192];		/* what the verb printed */
+
+/* Runs "bundle ARGS", args being cut at spaces; output goes to text. */
+static int run(struct err *err, const char *fmt, ...)
+{
+	char line[1024], *argv[32] = { (char *)"bundle" }, *rest = line, *word;
+	int argc = 1, saved = dup(1), out = memfd_create("out", 0), r;
+	va_list ap;
+	ssize_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	while ((word = strsep(&rest, " ")))
+		argv[argc++] = word;
+	*err = (struct err){ 0 };
+	fflush(stdout);
+	assert_int_equal(dup2(out, 1), 1);
+	r = verb_bundle(argc, argv, err);
+	fflush(stdout);
+	dup2(saved, 1);
+	close(saved);
+	n = pread(out, text, sizeof text - 1, 0);
+	text[n < 0 ? 0 : n] = 0;
+	close(out);
+	return r;
+}
+
+static void expect_ok(int r, const struct err *err, const char *printed)
+{
+	if (r < 0)
+		fail_msg("%s", err->text);
+	if (!strstr(text, printed))
+		fail_msg("expected \"%s\", got: %s", printed, text);
+}
+
+static void create_info_and_verify_fit_together(void **state)
+{
+	const char *d = dir.path;
+	struct err err;
+
+	(void)state;
+	testdir_text(&dir, "linux.efi", "MZ and a kernel");
+	testdir_text(&dir, "root.img", "rootfs");
+	expect_ok(run(&err, "create --output=%s --compatible acme-gw --version=2.0~rc1 "
+		      "--uki=%s/linux.efi --image rootfs=%s/root.img,roothash=%s%s --key=%s/acme.key "
+		      "--cert=%s/acme.crt --compress", zip_path, d, d,
+		      "00112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff", d, d),
+		  &err, "");
+	expect_ok(run(&err, "info %s", zip_path), &err, "version     2.0~rc1\nsignature   not checked");
+	assert_non_null(strstr(text, "rootfs      rootfs.img, 6 bytes"));
+	assert_non_null(strstr(text, "roothash 00112233445566778899aabbccddeeff0011"));
+	expect_ok(run(&err, "info --json %s", zip_path), &err, "\"signature_checked\": false");
+	expect_ok(run(&err, "verify --keyring=%s %s", keyring, zip_path), &err,
+		  "bundle.zip: good, signed by O=Acme, CN=release\n");
+}
+
+static void verify_takes_the_keyring_from_the_configuration(void **state)
+{
+	struct err err;
+	char conf[256];
+
+	(void)state;
+	testbundle_zip(&good, zip_path);
+	snprintf(conf, sizeof conf, "[slotboot]\nkeyring=%s/stranger.crt\n", dir.path);
+	testdir_text(&dir, "s.conf", conf);
+	assert_int_equal(run(&err, "verify --config=%s/s.conf %s", dir.path, zip_path), -1);
+	expect_err(&err, EX_DATAERR, "not in the keyring");
+	assert_string_equal(text, "");
+	expect_ok(run(&err, "verify --config=%s/s.conf --keyring=%s %s", dir.path, keyring,
+		      zip_path), &err, "good, signed by");
+}
+
+static void verify_looks_at_every_payload(void **state)
+{
+	struct err err;
+
+	(void)state;
+	good.entries[ENTRY_ROOTFS].data[7] ^= 1;
+	testbundle_zip(&good, zip_path);
+	assert_int_equal(run(&err, "verify --keyring=%s %s", keyring, zip_path), -1);
+	expect_err(&err, EX_DATAERR, "rootfs.img is damaged or altered");
+	assert_string_equal(text, "");
+}
+
+static void wrong_command_lines_are_usage_errors(void **state)
+{
+	static const struct {
+		const char *line, *why;
+	} rows[] = {
+		{ "", "create, info or verify must follow" },
+		{ "destroy", "create, info or verify must follow" },
+		{ "create", "--output is missing" },
+		{ "create --output=x --compatible=x --version=1 --key=k --cert=c", "--uki is missing" },
+		{ "create --output", "--output needs a value" },
+		{ "create --nonsense", "unknown option --nonsense" },
+		{ "create --image=rootfs", "--image=rootfs: must be NAME=FILE" },
+		{ "create --image==x", "must be NAME=FILE" },
+		{ "create --image=x=", "must be NAME=FILE" },
+		{ "create x", "x is no option" },
+		{ "info", "one bundle must be named" },
+		{ "info a b", "one bundle must be named" },
+		{ "info --keyring=x a", "unknown option --keyring" },
+		{ "verify --json a", "unknown option --json" },
+		{ "verify -x a", "unknown option -x" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err err;
+
+		assert_int_equal(run(&err, "%s", rows[i].line), -1);
+		expect_err(&err, EX_USAGE, rows[i].why);
+	}
+}
+
+static void each_subcommand_prints_its_help(void **state)
+{
+	struct err err;
+
+	(void)state;
+	expect_ok(run(&err, "--help"), &err, "Usage: slotctl bundle create|info|verify");
+	expect_ok(run(&err, "create --help"), &err, "Usage: slotctl bundle create ");
+	expect_ok(run(&err, "info --help"), &err, "Usage: slotctl bundle info ");
+	expect_ok(run(&err, "verify --help"), &err, "Usage: slotctl bundle verify ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(create_info_and_verify_fit_together),
+		TEST(verify_takes_the_keyring_from_the_configuration),
+		TEST(verify_looks_at_every_payload),
+		TEST(wrong_command_lines_are_usage_errors),
+		TEST(each_subcommand_prints_its_help),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
