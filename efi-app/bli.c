@@ -56,21 +56,6 @@ static void guid_text(const uint8_t guid[16], CHAR16 ret_text[GUID_TEXT + 1])
 	ret_text[at] = 0;
 }
 
-/* The last HD() node; MBR partitions have no GUID. */
-static void part_uuid_set(struct loader *l)
-{
-	const HARDDRIVE_DEVICE_PATH *found = NULL;
-	CHAR16 text[GUID_TEXT + 1];
-
-	for (EFI_DEVICE_PATH *n = l->device_path; !IsDevicePathEnd(n); n = NextDevicePathNode(n))
-		if (n->Type == MEDIA_DEVICE_PATH && n->SubType == MEDIA_HARDDRIVE_DP)
-			found = (const HARDDRIVE_DEVICE_PATH *)n;
-	if (!found || found->SignatureType != SIGNATURE_TYPE_GUID)
-		return;
-	guid_text(found->Signature, text);
-	variable_set(l, L"LoaderDevicePartUUID", text, sizeof text);
-}
-
 /* The loader's own path: its file path nodes, one after the other. */
 static void identifier_set(struct loader *l)
 {
@@ -96,14 +81,11 @@ static void identifier_set(struct loader *l)
 void bli_announce(struct loader *l, uint64_t begin)
 {
 	static const CHAR16 info[] = L"slotboot " SLOTBOOT_VERSION;
-	const uint64_t features = 0;
 
 	l->ticks_per_second = ticks_per_second(l);
 	time_set(l, L"LoaderTimeInitUSec", begin);
 	variable_set(l, L"LoaderInfo", info, sizeof info);
-	variable_set(l, L"LoaderFeatures", &features, sizeof features);
 	identifier_set(l);
-	part_uuid_set(l);
 }
 
 void bli_selected(struct loader *l, unsigned slot)
@@ -113,4 +95,19 @@ void bli_selected(struct loader *l, unsigned slot)
 	entry[9] = (CHAR16)slot_letter(slot);
 	variable_set(l, L"LoaderEntrySelected", entry, sizeof entry);
 	time_set(l, L"LoaderTimeExecUSec", ticks_read());
+}
+
+/* The last HD() node; MBR partitions have no GUID. */
+void bli_partition(struct loader *l)
+{
+	const HARDDRIVE_DEVICE_PATH *found = NULL;
+	CHAR16 text[GUID_TEXT + 1];
+
+	for (EFI_DEVICE_PATH *n = l->device_path; !IsDevicePathEnd(n); n = NextDevicePathNode(n))
+		if (n->Type == MEDIA_DEVICE_PATH && n->SubType == MEDIA_HARDDRIVE_DP)
+			found = (const HARDDRIVE_DEVICE_PATH *)n;
+	if (!found || found->SignatureType != SIGNATURE_TYPE_GUID)
+		return;
+	guid_text(found->Signature, text);
+	variable_set(l, L"LoaderDevicePartUUID", text, sizeof text);
 }

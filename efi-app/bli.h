@@ -7,11 +7,16 @@
  *
  *     LoaderInfo             slotboot 0.1
  *     LoaderImageIdentifier  \EFI\slotboot\slotbootx64.efi
- *     LoaderDevicePartUUID   of the ESP, lower case
- *     LoaderFeatures         0: none of the defined ones is there
- *     LoaderTimeInitUSec     when the loader was entered
- *     LoaderTimeExecUSec     when it was about to start the UKI
  *     LoaderEntrySelected    slotboot-a.efi or slotboot-b.efi
+ *     LoaderTimeInitUSec     when the loader was entered
+ *     LoaderTimeExecUSec     when it was about to load the UKI
+ *     LoaderDevicePartUUID   of the ESP, lower case
+ *
+ * Each costs some 290,000 instructions in OVMF (make loader-measure), more than
+ * all of the loader's own code; so none is set that says nothing. LoaderFeatures
+ * would be 0, which is what its absence means. The times are left out in virtual
+ * machines whose counter may not have started with them, as systemd-boot does;
+ * LoaderDevicePartUUID where systemd-stub is about to set the same value.
  */
 #pragma once
 
@@ -23,3 +28,6 @@ void bli_announce(struct loader *l, uint64_t begin);
 
 /* Just before the slot's UKI is loaded. */
 void bli_selected(struct loader *l, unsigned slot);
+
+/* LoaderDevicePartUUID, for an image that does not set it itself. */
+void bli_partition(struct loader *l);

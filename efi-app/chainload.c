@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "chainload.h"
 
+#include "bli.h"
 #include "cmdline.h"
 #include "file.h"
+#include "image.h"
 #include "options.h"
 #include "sha256.h"
 
@@ -125,6 +127,16 @@ static enum slot_reason uki_read(struct loader *l, struct uki *uki, const uint8_
 	return difference ? REASON_DIGEST : REASON_NONE;
 }
 
+/* What the image is told besides its path. Returns LoadOptions to free, or NULL. */
+static CHAR16 *brief(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
+{
+	size_t len;
+
+	if (!image_section(child, ".sdmagic", &len))
+		bli_partition(l);
+	return options_fill(l, child, slot);
+}
+
 /* Starts it. Control comes back only from an image that gave up. */
 static EFI_STATUS hand_over(struct loader *l, EFI_HANDLE child, unsigned slot)
 {
@@ -134,7 +146,7 @@ static EFI_STATUS hand_over(struct loader *l, EFI_HANDLE child, unsigned slot)
 	EFI_STATUS status;
 
 	if (!EFI_ERROR(l->bs->HandleProtocol(child, &guid, (void **)&loaded)))
-		options = options_fill(l, loaded, slot);
+		options = brief(l, loaded, slot);
 	status = l->bs->StartImage(child, NULL, NULL);
 	/* An application is unloaded when it returns; then the handle is gone. One
 	 * that was refused, and a driver, stay. */

@@ -26,7 +26,7 @@ EFI_SRC := $(filter-out efi-app/ticks_%.c,$(wildcard efi-app/*.c)) efi-app/ticks
 EFI_OBJ := $(EFI_SRC:%.c=$(EFI)/obj/%.o)
 LOADER  := $(EFI)/slotboot$(EFI_NAME).efi
 
-.PHONY: loader loader-test-apps loader-check
+.PHONY: loader loader-test-apps loader-check loader-faults loader-measure
 loader: $(LOADER)
 
 $(EFI)/obj/%.o: %.c efi-app/efi.mk
@@ -38,7 +38,7 @@ $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
 	$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
-EFI_APPS := show returns_success returns_error entry
+EFI_APPS := show show_stub returns_success returns_error entry
 
 loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
 $(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/efi.lds efi-app/efi.mk
@@ -46,9 +46,15 @@ $(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/
 	$(CC) $(EFI_LDFLAGS) -o $@ $(filter %.o,$^)
 $(EFI)/test/show.efi: $(EFI)/test/show.elf efi-app/elf2pe efi-app/test/cmdline
 	$(PYTHON) efi-app/elf2pe $< $@ .cmdline=efi-app/test/cmdline
+$(EFI)/test/show_stub.efi: $(EFI)/test/show.elf efi-app/elf2pe efi-app/test/cmdline
+	$(PYTHON) efi-app/elf2pe $< $@ .sdmagic=efi-app/test/cmdline
 $(EFI)/test/%.efi: $(EFI)/test/%.elf efi-app/elf2pe
 	$(PYTHON) efi-app/elf2pe $< $@
 .PRECIOUS: $(EFI)/obj/%.o $(EFI)/test/%.elf
 
 loader-check: loader loader-test-apps
 	$(PYTHON) efi-app/test/run $(EFI)
+loader-faults:
+	$(PYTHON) efi-app/test/faults $(EFI)
+loader-measure: loader loader-test-apps
+	$(PYTHON) efi-app/test/measure $(EFI)

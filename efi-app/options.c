@@ -2,34 +2,7 @@
 #include "options.h"
 
 #include "cmdline.h"
-#include "pe.h"
-
-static enum sb_error image_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
-{
-	const uint8_t *base = ctx;
-
-	for (size_t i = 0; i < len; i++)
-		buf[i] = base[offset + i];
-	return SB_OK;
-}
-
-static const uint8_t *cmdline_find(const EFI_LOADED_IMAGE *child, size_t *ret_len)
-{
-	struct pe_source source = {
-		.ctx = child->ImageBase,
-		.size = child->ImageSize,
-		.mapped = true,
-		.read = image_read,
-	};
-	struct pe_image image;
-	struct pe_section section;
-
-	if (pe_open(&source, &image) != SB_OK ||
-	    pe_section_find(&image, ".cmdline", &section) != SB_OK)
-		return NULL;
-	*ret_len = (size_t)section.size;
-	return (const uint8_t *)child->ImageBase + section.offset;
-}
+#include "image.h"
 
 /* One code point (RFC 3629) and how many bytes it took; 0 if it is none. */
 static unsigned utf8_get(const uint8_t *p, size_t left, uint32_t *ret_code)
@@ -81,7 +54,7 @@ static size_t utf16_from_utf8(const uint8_t *text, size_t len, CHAR16 *ret_units
 CHAR16 *options_fill(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
 {
 	size_t len = 0, filled = 0, units;
-	const uint8_t *text = cmdline_find(child, &len);
+	const uint8_t *text = image_section(child, ".cmdline", &len);
 	void *memory;
 
 	if (!text || len > CMDLINE_MAX || !cmdline_has_slot(text, len))

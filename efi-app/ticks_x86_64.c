@@ -8,9 +8,6 @@ enum {
 	LEAF_HYPERVISOR = 0x40000000,
 	LEAF_HYPERVISOR_TSC = 0x40000010,
 	STALL_USEC = 100,
-	/* EBX of the leaf: "KVMK", "TCGT" */
-	SIGNATURE_KVM = 0x4b4d564b,
-	SIGNATURE_TCG = 0x54474354,
 };
 
 uint64_t ticks_read(void)
@@ -25,23 +22,17 @@ static bool in_hypervisor(void)
 	return __get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 31);
 }
 
-/* The leaf that says how fast the guest's counter runs; and QEMU, whose guests'
- * counter starts at zero with or without KVM. Elsewhere it may be the host's. */
-static bool hypervisor_counts(uint64_t *ret_frequency)
+/* A guest's counter may be the host's, and then says nothing of this boot. Where
+ * the hypervisor tells how fast it runs, it is the guest's own. */
+static uint64_t hypervisor_frequency(void)
 {
-	unsigned max, b, c, d, khz;
+	unsigned max, khz, b, c, d;
 
 	__cpuid(LEAF_HYPERVISOR, max, b, c, d);
-	if (max >= LEAF_HYPERVISOR_TSC) {
-		unsigned x, y, z;
-
-		__cpuid(LEAF_HYPERVISOR_TSC, khz, x, y, z);
-		if (khz > 0) {
-			*ret_frequency = khz * UINT64_C(1000);
-			return true;
-		}
-	}
-	return b == SIGNATURE_KVM || b == SIGNATURE_TCG;
+	if (max < LEAF_HYPERVISOR_TSC)
+		return 0;
+	__cpuid(LEAF_HYPERVISOR_TSC, khz, b, c, d);
+	return khz * UINT64_C(1000);
 }
 
 /* Crystal, times numerator by denominator; many processors leave one out. */
@@ -66,11 +57,10 @@ static uint64_t measured_frequency(struct loader *l)
 
 uint64_t ticks_per_second(struct loader *l)
 {
-	uint64_t frequency = 0;
+	uint64_t frequency;
 
-	if (in_hypervisor() && !hypervisor_counts(&frequency))
-		return 0;
-	if (frequency == 0)
-		frequency = crystal_frequency();
+	if (in_hypervisor())
+		return hypervisor_frequency();
+	frequency = crystal_frequency();
 	return frequency ? frequency : measured_frequency(l);
 }

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "image.h"
+
+#include "pe.h"
+
+static enum sb_error image_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
+{
+	const uint8_t *base = ctx;
+
+	for (size_t i = 0; i < len; i++)
+		buf[i] = base[offset + i];
+	return SB_OK;
+}
+
+const uint8_t *image_section(const EFI_LOADED_IMAGE *loaded, const char *name,
+			     size_t *ret_len)
+{
+	struct pe_source source = {
+		.ctx = loaded->ImageBase,
+		.size = loaded->ImageSize,
+		.mapped = true,
+		.read = image_read,
+	};
+	struct pe_image image;
+	struct pe_section section;
+
+	if (pe_open(&source, &image) != SB_OK ||
+	    pe_section_find(&image, name, &section) != SB_OK)
+		return NULL;
+	*ret_len = (size_t)section.size;
+	return (const uint8_t *)loaded->ImageBase + section.offset;
+}
