@@ -7,6 +7,8 @@ import selectors
 import subprocess
 import time
 
+from paths import DIE_WITH_US
+
 QEMU = "qemu-system-x86_64"
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 
@@ -14,8 +16,8 @@ OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 def _firmware_speaks(accel, deadline=20):
     """Start OVMF without a disk; True once it announces a boot option."""
     probe = subprocess.Popen(
-        [QEMU, "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64", "-machine", "q35", "-m", "128",
-         "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+        [*DIE_WITH_US, QEMU, "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64",
+         "-machine", "q35", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
          "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     console, end = b"", time.monotonic() + deadline

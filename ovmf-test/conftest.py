@@ -12,7 +12,7 @@ import disk
 import images
 from httpd import HttpServer
 from machine import Machine
-from paths import LOADER, SLOTCTL, WORK
+from paths import LOADER, SLOTCTL, WORK, work_alone
 
 
 def pytest_collection_modifyitems(items):
@@ -22,7 +22,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def variants():
+def work_directory():
+    lock = work_alone()
+    yield WORK
+    lock.close()
+
+
+@pytest.fixture(scope="session")
+def variants(work_directory):
     return {name: images.build(name) for name in images.VERSIONS}
 
 
@@ -43,7 +50,7 @@ def server(bundles):
 
 
 @pytest.fixture(scope="module")
-def new_machine(request, variants):
+def new_machine(request, variants, bundles):
     """Makes machines with X in slot A and nothing else; they are off, and go with their module."""
     made = []
 
@@ -52,7 +59,8 @@ def new_machine(request, variants):
         directory = WORK / "run" / name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        made.append(Machine(directory, disk.make(directory / "disk.img", variants["x"]), storage))
+        made_disk = disk.make(directory / "disk.img", variants["x"], bundles["x.zip"])
+        made.append(Machine(directory, made_disk, storage))
         return made[-1]
 
     yield make

@@ -11,21 +11,21 @@ import disk
 import images
 from accel import accelerator
 from httpd import HttpServer
-from machine import Machine, MachineError
-from paths import LOADER, SLOTCTL, WORK
+from machine import BOOT, Machine, MachineError
+from paths import LOADER, SLOTCTL, WORK, work_alone
 
 
-def tell(text, since=None):
-    seconds = f"{time.monotonic() - since:6.1f} s" if since else " " * 8
+def tell(text, since=None, until=None):
+    seconds = f"{(until or time.monotonic()) - since:6.1f} s" if since else " " * 8
     print(f"{seconds}  {text}", flush=True)
 
 
-def story(activate, variants, server):
+def story(activate, variants, bundles, server):
     """One machine's life, from an empty variable store."""
     directory = WORK / "run" / f"demo-{activate}"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    machine = Machine(directory, disk.make(directory / "disk.img", variants["x"]))
+    machine = Machine(directory, disk.make(directory / "disk.img", variants["x"], bundles["x"]))
     print(f"\nUpdates by {activate}, on a fresh disk with X in slot A:", flush=True)
     try:
         since = time.monotonic()
@@ -33,14 +33,9 @@ def story(activate, variants, server):
         running(boot, "cold boot", since)
         mark_good(machine)
         for name in ("y", "z"):
-            since = time.monotonic()
-            command = f"slotctl install {server.url(name + '.zip')} --activate={activate}"
-            target = "b" if boot.slot == "a" else "a"
-            tell(f"{boot.variant.upper()}# {command}")
-            boot = machine.run_to_boot(command)
-            if (boot.variant, boot.slot) != (name, target):
-                raise MachineError(f"expected {name} in slot {target}, got {boot}")
-            running(boot, f"installed into {target.upper()} and started by {activate}", since)
+            boot = update(machine, boot, server.url(name + ".zip"), activate)
+            if boot.variant != name:
+                raise MachineError(f"expected {name}, got {boot}")
             mark_good(machine)
         entries = machine.firmware_entries()
         tell(f"the firmware was entered {entries} {'time' if entries == 1 else 'times'} in all")
@@ -50,6 +45,24 @@ def story(activate, variants, server):
     finally:
         machine.power_cut()
         machine.disk.path.unlink(missing_ok=True)
+
+
+def update(machine, boot, url, activate):
+    """Install a bundle and come up in it; tells what took how long."""
+    command = f"slotctl install {url} --activate={activate}"
+    tell(f"{boot.variant.upper()}# {command}")
+    since = time.monotonic()
+    # Its words go to the kernel's log, and so to the console, whole and at once.
+    machine.start_command(command + ' 2>&1 | while read -r line; do echo "<2>slotctl says: $line" >/dev/kmsg; done')
+    # Its last words before the next TESTOS line are those of the jump, whatever they are.
+    while (said := machine.wait_for(r"slotctl says: ([^\r\n]*)\r?\n|(?=TESTOS )", BOOT)[1]) is not None:
+        if said.startswith("slotctl: "):
+            raise MachineError(said)
+        jump = time.monotonic()
+    tell(f"installed into slot {'B' if boot.slot == 'a' else 'A'}", since, jump)
+    boot = machine.wait_boot()
+    running(boot, {"reboot": "through the firmware", "kexec": "without the firmware"}[activate], jump)
+    return boot
 
 
 def running(boot, how, since):
@@ -67,17 +80,19 @@ def main():
     for path in (SLOTCTL, LOADER):
         if not path.exists():
             sys.exit(f"demo: {path} is missing: run make first")
+    lock = work_alone()
     since = time.monotonic()
     variants = {name: images.build(name) for name in images.VERSIONS}
-    bundles = [images.bundle(variants[name]) for name in ("y", "z")]
-    tell("images X, Y and Z, bundles of Y and Z", since)
-    server = HttpServer(WORK / "httpd-demo", bundles[0].parent).start()
+    bundles = {name: images.bundle(variants[name]) for name in variants}
+    tell("images and signed bundles of X, Y and Z", since)
+    server = HttpServer(WORK / "httpd-demo", bundles["y"].parent).start()
     slow = "" if accelerator() == "kvm" else " (no KVM here: everything is emulated)"
     tell(f"nginx serves the bundles; OVMF boots in QEMU with {accelerator()}{slow}")
     for activate in ("reboot", "kexec"):
-        status = story(activate, variants, server)
+        status = story(activate, variants, bundles, server)
     print("\nslotctl status, inside the guest after the last kexec:\n")
     print("\n".join("  " + line for line in status.rstrip().split("\n")))
+    lock.close()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The machine's disk: a GPT image file with an ESP and two slots, made and read without root."""
 import hashlib
+import zipfile
 from pathlib import Path
 
 from esp import Esp
@@ -51,8 +52,10 @@ def _partition(path):
     run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", path, stdin="\n".join(table).encode())
 
 
-def make(path, variant, loader=LOADER):
-    """A fresh machine: the variant in slot A, slot B empty, no state anywhere."""
+def make(path, variant, bundle=None, loader=LOADER):
+    """A fresh machine: the variant in slot A, slot B empty, no state anywhere.
+
+    The variant's bundle, if given, leaves its manifest in the slot as an install would."""
     path = Path(path)
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
@@ -67,6 +70,8 @@ def make(path, variant, loader=LOADER):
         # Without the loader the firmware starts slot A's UKI itself.
         disk.esp.write("EFI/BOOT/BOOTX64.EFI", fill_slot(variant.uki.read_bytes(), "a"))
     disk.esp.write("EFI/slotboot/a/uki.efi", variant.uki.read_bytes())
+    if bundle:
+        disk.esp.write("EFI/slotboot/a/manifest.json", zipfile.ZipFile(bundle).read("manifest.json"))
     disk.esp.make_directory("EFI/slotboot/b")
     disk.esp.write("EFI/slotboot/state.bin", bytes(STATE_SIZE))
     disk.write("slotboot-a", variant.rootfs.read_bytes())

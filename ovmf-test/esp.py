@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paths import ENV, run
 
-# Host time stamps and geometry doubts must not decide whether a disk can be made.
+# mtools doubts disks whose size is no whole number of tracks; nothing here has tracks.
 _TOOLS = {"MTOOLS_SKIP_CHECK": "1"}
 
 
@@ -43,11 +43,3 @@ class Esp:
 
     def read(self, name):
         return run("mtype", "-i", self.image, f"::{name}", env=_TOOLS)
-
-    def remove(self, name):
-        run("mdel", "-i", self.image, f"::{name}", env=_TOOLS)
-
-    def files(self):
-        """Every file on it with its contents' length, for messages of failed tests."""
-        lines = run("mdir", "-/", "-b", "-a", "-i", self.image, "::", env=_TOOLS).decode().split("\n")
-        return sorted(line.removeprefix("::/") for line in lines if line and not line.endswith("/"))

@@ -59,8 +59,9 @@ class HttpServer:
         # Started by root, nginx would give its worker a user that may not read the build tree.
         user = "user root;" if os.geteuid() == 0 else ""
         config.write_text(_CONFIG.format(user=user, dir=self.directory, port=self.port, files=self.files))
-        self.process = subprocess.Popen([*DIE_WITH_US, "nginx", "-e", "stderr", "-p", str(self.directory), "-c", str(config)],
-                                        env=ENV, stdin=subprocess.DEVNULL, stderr=open(self.directory / "error.log", "ab"))
+        command = [*DIE_WITH_US, "nginx", "-e", "stderr", "-p", str(self.directory), "-c", str(config)]
+        with open(self.directory / "error.log", "ab") as complaints:
+            self.process = subprocess.Popen(command, env=ENV, stdin=subprocess.DEVNULL, stderr=complaints)
         _running.add(self)
         end = time.monotonic() + deadline
         while time.monotonic() < end and self.process.poll() is None:

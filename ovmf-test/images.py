@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The test OS's variants: a root image and a UKI each, and the signed bundle made of them."""
 import json
+import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +34,8 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
     directory.mkdir(parents=True, exist_ok=True)
     image, efi, facts = (directory / f"{stem}-{name}{suffix}" for stem, suffix in
                          (("rootfs", ".img"), ("uki", ".efi"), ("facts", ".json")))
-    sources = [kernel.image(), STUB, slotctl, *HERE.glob("guest/*"),
-               *(HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "uki"))]
+    modules = (HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "uki"))
+    sources = [kernel.image(), STUB, slotctl, *HERE.glob("guest/*"), *modules]
     signer = pki.identities()["signer"]
     if not newer_than(facts, *sources, signer.cert):
         work = directory / f"work-{name}"
@@ -50,16 +52,25 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
     return Variant(name, VERSIONS[name], image, efi, json.loads(facts.read_text())["root_hash"])
 
 
-def bundle(variant, signer="signer", directory=WORK / "bundles", version=None):
+def bundle(variant, signer="signer", directory=WORK / "bundles"):
     """The variant as a bundle signed by one of pki's identities, built again only when stale."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    version = version or variant.version
     out = directory / f"{variant.name}{'' if signer == 'signer' else '-' + signer}.zip"
-    identity = pki.identities()[signer]
-    if not newer_than(out, variant.rootfs, variant.uki, identity.cert, SLOTCTL):
-        out.unlink(missing_ok=True)
-        run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", COMPATIBLE, "--version", version,
-            "--uki", variant.uki, "--image", f"rootfs={variant.rootfs},roothash={variant.root_hash}",
-            "--key", identity.key, "--cert", identity.cert)
+    if not newer_than(out, variant.rootfs, variant.uki, pki.identities()[signer].cert, SLOTCTL):
+        create_bundle(out, variant, signer)
     return out
+
+
+def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=None, padding=()):
+    """padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which deflate to next to nothing."""
+    identity = pki.identities()[signer]
+    parts = {"uki": variant.uki, "rootfs": variant.rootfs}
+    with tempfile.TemporaryDirectory(dir=WORK) as work:
+        for name, size in padding:
+            parts[name] = Path(shutil.copy(parts[name], work))
+            os.truncate(parts[name], size)
+        run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", compatible,
+            "--version", version or variant.version, "--uki", parts["uki"],
+            "--image", f"rootfs={parts['rootfs']},roothash={variant.root_hash}",
+            "--key", identity.key, "--cert", identity.cert, *(["--compress"] if padding else []))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where things are, and running a tool so that its failure says what it was."""
+import fcntl
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -37,3 +39,15 @@ def newer_than(product, *sources):
         return False
     made = product.stat().st_mtime_ns
     return all(Path(s).stat().st_mtime_ns <= made for s in sources if Path(s).exists())
+
+
+def work_alone():
+    """Wait until no other run uses the build directory; it stays ours until this process ends."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    lock = open(WORK / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"another run uses {WORK}; waiting for its end", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock

@@ -28,8 +28,9 @@ def test_the_root_is_the_slot_under_verity(machine):
 
 def test_loader_describes_the_boot_to_bootctl(machine):
     names = machine.check("ls /sys/firmware/efi/efivars")
-    for name in ("LoaderInfo", "LoaderImageIdentifier", "LoaderDevicePartUUID", "LoaderEntrySelected",
-                 "LoaderTimeInitUSec", "LoaderTimeExecUSec", "LoaderFeatures"):
+    # The two times are left out where, as in this machine, the counter's speed cannot be known;
+    # LoaderFeatures is, because slotboot has none of those that are defined.
+    for name in ("LoaderInfo", "LoaderImageIdentifier", "LoaderDevicePartUUID", "LoaderEntrySelected"):
         assert f"{name}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f" in names
 
 
