@@ -8,6 +8,10 @@ PREFIX  ?= /usr
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1
 
+# make V=1 shows the commands.
+Q       := $(if $(V),,@)
+SAY     := @$(if $(V),:,echo " ")
+
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -34,27 +38,33 @@ TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
-	$(CC) -pie -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(SAY) CC $@
+	$(Q)$(CC) -pie -Wl,-z,relro,-z,now $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/shared/%.o: shared/%.c
 	@mkdir -p $(@D)
-	$(CC) $(SHARED_CFLAGS) -O2 -g -fPIE $(CFLAGS) -MMD -c -o $@ $<
+	$(SAY) CC $@
+	$(Q)$(CC) $(SHARED_CFLAGS) -O2 -g -fPIE $(CFLAGS) -MMD -c -o $@ $<
 $(BUILD)/linux-agent/%.o: linux-agent/%.c
 	@mkdir -p $(@D)
-	$(CC) $(AGENT_CFLAGS) $(AGENT_OPT) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+	$(SAY) CC $@
+	$(Q)$(CC) $(AGENT_CFLAGS) $(AGENT_OPT) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
 
 # --- unit tests: the same sources again, under ASan and UBSan ---
 $(BUILD)/san/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(AGENT_CFLAGS) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+	$(SAY) CC $@
+	$(Q)$(CC) $(AGENT_CFLAGS) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
 $(BUILD)/san/libslot.a: $(SAN_OBJ)
 	@rm -f $@ && ar rcs $@ $^
 $(BUILD)/san/%: $(BUILD)/san/%.o $(BUILD)/san/libslot.a
-	$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(SAY) CC $@
+	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
 .PRECIOUS: $(BUILD)/san/%.o
 # The agent itself, for the cases that run it against files.
 $(BUILD)/san/slotctl: $(BUILD)/san/linux-agent/main.o $(BUILD)/san/libslot.a
-	$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+	$(SAY) CC $@
+	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
 unit: $(TESTS) $(BUILD)/san/slotctl
 	@shared/run-tests $(TESTS)
 

@@ -31,11 +31,14 @@ loader: $(LOADER)
 
 $(EFI)/obj/%.o: %.c efi-app/efi.mk
 	@mkdir -p $(@D)
-	$(CC) $(EFI_CFLAGS) -MMD -c -o $@ $<
+	$(SAY) CC $@
+	$(Q)$(CC) $(EFI_CFLAGS) -MMD -c -o $@ $<
 $(EFI)/slotboot.elf: $(EFI_OBJ) efi-app/efi.lds efi-app/efi.mk
-	$(CC) $(EFI_LDFLAGS) -o $@ $(EFI_OBJ)
+	$(SAY) CC $@
+	$(Q)$(CC) $(EFI_LDFLAGS) -o $@ $(EFI_OBJ)
 $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
-	$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
+	$(SAY) PE $@
+	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
 EFI_APPS := show show_stub returns_success returns_error entry
@@ -43,13 +46,17 @@ EFI_APPS := show show_stub returns_success returns_error entry
 loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
 $(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/efi.lds efi-app/efi.mk
 	@mkdir -p $(@D)
-	$(CC) $(EFI_LDFLAGS) -o $@ $(filter %.o,$^)
+	$(SAY) CC $@
+	$(Q)$(CC) $(EFI_LDFLAGS) -o $@ $(filter %.o,$^)
 $(EFI)/test/show.efi: $(EFI)/test/show.elf efi-app/elf2pe efi-app/test/cmdline
-	$(PYTHON) efi-app/elf2pe $< $@ .cmdline=efi-app/test/cmdline
+	$(SAY) PE $@
+	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .cmdline=efi-app/test/cmdline
 $(EFI)/test/show_stub.efi: $(EFI)/test/show.elf efi-app/elf2pe efi-app/test/cmdline
-	$(PYTHON) efi-app/elf2pe $< $@ .sdmagic=efi-app/test/cmdline
+	$(SAY) PE $@
+	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sdmagic=efi-app/test/cmdline
 $(EFI)/test/%.efi: $(EFI)/test/%.elf efi-app/elf2pe
-	$(PYTHON) efi-app/elf2pe $< $@
+	$(SAY) PE $@
+	$(Q)$(PYTHON) efi-app/elf2pe $< $@
 .PRECIOUS: $(EFI)/obj/%.o $(EFI)/test/%.elf
 
 loader-check: loader loader-test-apps
