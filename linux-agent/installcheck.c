@@ -17,12 +17,16 @@ int installcheck_target(const struct machine *machine, unsigned *ret_slot, struc
 	unsigned running = machine->running.slot;
 	const struct slot *slot = &machine->state.record.slots[running];
 	char name = slot_letter(running);
+	/* Marked good after a kexec counts only until the firmware boots the slot:
+	 * that boot is on trial again. */
+	bool confirmed = slot->status == SLOT_GOOD ||
+			 (machine->running.kexec && policy_slot_confirmed(slot));
 
 	if (machine->state.source == STATE_LOST)
 		return err_set(err, EX_CONFIG,
 			       "there is no valid slot record on this machine; if the running "
 			       "slot %c works, run slotctl mark-good first", name);
-	if (!policy_slot_confirmed(slot))
+	if (!confirmed)
 		return err_set(err, EX_CONFIG,
 			       "the running slot %c is not confirmed (%s): an install would "
 			       "overwrite the slot to fall back to; run slotctl mark-good first",

@@ -236,6 +236,7 @@ def test_good_after_a_kexec_is_a_trial_and_good_only_after_a_firmware_boot(machi
     assert status["boot"] == "kexec" and status["preferred"] == "b"
     assert status["slots"]["b"]["status"] == "trial" and status["slots"]["b"]["confirmed"]
     machine.boot_by("firmware", "b")
+    refuse_install(machine, CONFIG, ["not confirmed"], create("3"))
     machine.check("mark-good")
     assert machine.status()["slots"]["b"]["status"] == "good"
 

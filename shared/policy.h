@@ -115,7 +115,7 @@ bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 		  uint8_t tries);
 
 /* Confirmed: good, or marked good after a kexec and since on trial for its first
- * firmware boots. Such a running slot may have its neighbour overwritten. */
+ * firmware boots. */
 bool policy_slot_confirmed(const struct slot *slot);
 
 /* Whether the loader would start it other than as a last resort. */
