@@ -83,6 +83,19 @@ static int sink_close(struct sink *sink, int so_far, struct err *err)
 	return r < 0 ? -1 : flush_parent(disk, sink->path, err);
 }
 
+int espfile_remove(const struct disk *disk, const char *path, struct err *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (disk->remove(disk->ctx, path) < 0 && errno != ENOENT)
+		return err_errno(err, EX_IOERR, errno, "failed to remove %s", path);
+	/* No directory: no file in it. */
+	if (!copy || (disk->flush_dir(disk->ctx, dirname(copy)) < 0 && errno != ENOENT))
+		return err_errno(err, EX_IOERR, errno, "failed to flush the directory of %s",
+				 path);
+	return 0;
+}
+
 int espfile_write(const struct disk *disk, const char *path, const uint8_t *data,
 		  size_t len, struct err *err)
 {

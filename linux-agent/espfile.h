@@ -27,6 +27,10 @@ int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_pa
 int espfile_write(const struct disk *disk, const char *path, const uint8_t *data,
 		  size_t len, struct err *err);
 
+/* Removes a file if it is there: durable on 0, also where an earlier removal was
+ * not flushed. */
+int espfile_remove(const struct disk *disk, const char *path, struct err *err);
+
 /* The same from a bundle's payload; creates the slot's directory. */
 int espfile_extract(const struct disk *disk, const char *path, struct bundle *bundle,
 		    const struct payload *payload, const volatile int *cancel, struct err *err);

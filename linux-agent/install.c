@@ -136,12 +136,17 @@ static int write_uki(struct machine *m, const struct install_options *o,
 	return write_beside(m, slot, "manifest.p7s", p7s, p7s_len, err);
 }
 
-/* Step 4; the UKI last, so that a whole one never stands beside half an image. */
+/* Step 4; the old UKI goes first and the new one comes last, so that neither ever
+ * stands beside half an image, where a loader without a record would start it. */
 static int write_payloads(struct machine *m, const struct install_options *o,
 			  struct bundle *bundle, unsigned slot, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(bundle);
+	_cleanup_free_ char *uki = NULL;
 
+	if (machine_slot_file(m, slot, "uki.efi", &uki, err) < 0 ||
+	    espfile_remove(&m->disk, uki, err) < 0)
+		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
 		    write_image(m, o, bundle, &manifest->payloads[i], slot, err) < 0)
@@ -164,7 +169,7 @@ static int stage(struct machine *m, unsigned slot, uint64_t *ret_nonce, struct e
 	return r;
 }
 
-/* Step 6 and 7. */
+/* Steps 6 and 7. */
 static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
 		  unsigned slot, enum policy_event event, uint64_t nonce, struct err *err)
 {
@@ -181,11 +186,11 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	if (!policy_apply(&m->state.record, event, slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
-	if (save(m, o->report, err) < 0)
-		return -1;
-	if (machine_sync_entries(m, err) == 0)
+	if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)
 		return 0;
-	/* A failed install leaves the boot choice as it was: back to writing. */
+	/* Nothing may change the boot choice after a failure, so the record, which
+	 * makes it, comes last. Should it have been stored all the same (a failed
+	 * read-back), it is put back to writing. */
 	before.sequence = m->state.record.sequence;
 	m->state.record = before;
 	(void)save(m, o->report, NULL);

@@ -9,8 +9,9 @@
  *   4. images to the slot, the UKI and the manifest to the ESP, each flushed and
  *      read back
  *   5. for kexec: the UKI is staged; if that fails the slot ends as for none
- *   6. the target becomes trial or kexec-trial, durably
- *   7. boot entries and BootOrder
+ *   6. boot entries and BootOrder
+ *   7. the target becomes trial or kexec-trial, durably: only this changes what
+ *      boots next, so it comes last
  *
  * What fails before 3 leaves every byte as it was; what fails after it leaves
  * the target in writing, which nothing starts, and all else as it was.

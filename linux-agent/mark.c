@@ -71,7 +71,8 @@ static bool record_differs(const struct record *a, const struct record *b)
 
 static bool copies_agree(const struct state *state)
 {
-	return state->source == STATE_VARIABLE_COPY && state->mirror_error == SB_OK;
+	return state->source == STATE_VARIABLE_COPY && state->mirror_error == SB_OK &&
+	       !state->mirror_behind;
 }
 
 int mark_good(struct machine *machine, struct err *err)

@@ -66,6 +66,7 @@ void state_load(const struct state_ops *ops, bool whole, struct state *ret_state
 		s.record = mirror;
 		s.source = STATE_MIRROR_COPY;
 	}
+	s.mirror_behind = s.mirror_error == SB_OK && mirror.sequence < s.record.sequence;
 	*ret_state = s;
 }
 
@@ -110,8 +111,13 @@ enum sb_error state_save(const struct state_ops *ops, enum state_save_mode mode,
 	error = var_save(ops, bytes);
 	if (mode == STATE_SAVE_AGENT && error == SB_OK)
 		mirror = mirror_save(ops, state, bytes);
-	if (mode == STATE_SAVE_LOADER && error != SB_OK)
+	if (mode == STATE_SAVE_LOADER && error != SB_OK) {
+		struct record newest;
+
+		/* The steady boot has not looked: the newest copy must stay. */
+		(void)mirror_load(ops, &newest, &state->mirror_newest);
 		error = mirror_save(ops, state, bytes);
+	}
 	if (ret_mirror)
 		*ret_mirror = mirror;
 	return error;

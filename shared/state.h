@@ -43,6 +43,7 @@ struct state {
 	enum state_source source;
 	enum sb_error var_error;	/* of reading the variable; SB_OK: valid */
 	enum sb_error mirror_error;	/* SB_OK: a valid copy, or not looked at */
+	bool mirror_behind;		/* it holds an older record than the variable */
 	unsigned mirror_newest;		/* index of the newest valid copy; 0 if none */
 };
 

@@ -326,6 +326,27 @@ static void the_mirror_overwrites_its_older_copy(void **state)
 	}
 }
 
+/* The steady boot does not look at the mirror; when a failure makes it write there
+ * after all, it must not take the newest copy for the older one. */
+static void the_loader_overwrites_the_older_copy_without_having_looked(void **state)
+{
+	(void)state;
+	for (unsigned newest = 0; newest < STATE_MIRROR_COPIES; newest++) {
+		struct machine m;
+		uint8_t before[RECORD_BYTES];
+
+		machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+		memset(m.mirror, 0, sizeof m.mirror);
+		memcpy(m.mirror[newest], m.var, RECORD_BYTES);
+		memcpy(before, m.var, sizeof before);
+		m.var_write_fails = true;
+		m.fails[0] = REASON_LOAD;
+		assert_int_equal(boot(&m), 'b');
+		assert_int_equal(m.mirror_writes, 1);
+		assert_memory_equal(m.mirror[newest], before, sizeof before);
+	}
+}
+
 static void a_trace_survives_encoding_and_refuses_nonsense(void **state)
 {
 	struct trace in = { .source = STATE_MIRROR_COPY, .var_error = SB_CHECKSUM,
@@ -369,6 +390,7 @@ int main(void)
 		cmocka_unit_test(the_last_resort_checks_digests_and_then_the_firmware_goes_on),
 		cmocka_unit_test(the_agent_reports_success_only_if_the_variable_took),
 		cmocka_unit_test(the_mirror_overwrites_its_older_copy),
+		cmocka_unit_test(the_loader_overwrites_the_older_copy_without_having_looked),
 		cmocka_unit_test(a_trace_survives_encoding_and_refuses_nonsense),
 	};
 
