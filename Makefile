@@ -72,8 +72,8 @@ deps:
 	@ovmf-test/install-deps
 # make again after deps: pkg-config may have been missing when this one started.
 check: deps
-	@$(MAKE) --no-print-directory all loader-test-apps unit-programs
-	@PYTHON=$(PYTHON) ovmf-test/run-check $(TESTS)
+	@$(MAKE) --no-print-directory all loader-test-apps unit-programs proof-programs
+	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
 unit-programs: $(TESTS) $(BUILD)/san/slotctl
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -99,6 +99,9 @@ install: all
 
 # --- the loader's side: EFI types, gnu-efi; see efi-app/efi.mk ---
 include efi-app/efi.mk
+
+# --- power cuts and faults over both programs ---
+include linux-agent/proof/proof.mk
 
 clean:
 	rm -rf $(BUILD)

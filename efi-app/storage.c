@@ -47,6 +47,16 @@ static enum sb_error var_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_l
 	return SB_OK;
 }
 
+static bool has_other_attributes(const struct loader *l)
+{
+	EFI_GUID guid = slotboot_guid;
+	UINT32 found = attributes;
+	UINTN len = 0;
+	EFI_STATUS status = l->rt->GetVariable(name(), &guid, &found, &len, NULL);
+
+	return status == EFI_BUFFER_TOO_SMALL && found != attributes;
+}
+
 static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 {
 	struct loader *l = ctx;
@@ -55,8 +65,9 @@ static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 	EFI_STATUS status =
 		l->rt->SetVariable(name(), &guid, attributes, RECORD_BYTES, data);
 
-	/* It exists with other attributes, which only deleting it can change. */
-	if (status == EFI_INVALID_PARAMETER) {
+	/* Attributes can be changed only by deleting it; for no other reason is a
+	 * variable deleted that may be the only valid copy. */
+	if (EFI_ERROR(status) && has_other_attributes(l)) {
 		(void)l->rt->SetVariable(name(), &guid, 0, 0, NULL);
 		status = l->rt->SetVariable(name(), &guid, attributes, RECORD_BYTES, data);
 	}

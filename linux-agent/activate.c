@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "activate.h"
 
+#include "kexec.h"
 #include "util.h"
 
 #include <errno.h>
@@ -94,10 +95,7 @@ int activate_kexec(struct err *err)
 	sync();
 	(void)syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
 		      LINUX_REBOOT_CMD_KEXEC, NULL);
-	err_errno(err, EX_UNAVAILABLE, errno, "failed to jump to the staged kernel; rebooting "
-		  "through the firmware");
-	(void)activate_reboot(NULL);
-	return -1;
+	return err_errno(err, EX_UNAVAILABLE, errno, "failed to jump to the staged kernel");
 }
 
 int activate_now(enum activate how, struct err *err)
@@ -108,7 +106,16 @@ int activate_now(enum activate how, struct err *err)
 	case ACTIVATE_REBOOT:
 		return activate_reboot(err);
 	case ACTIVATE_KEXEC:
-		return activate_kexec(err);
+		if (activate_kexec(err) == 0)
+			return 0;
+		(void)kexec_unload(NULL);	/* or a later shutdown would jump into it */
+		return -1;
 	}
 	return 0;
+}
+
+void activate_recover(void)
+{
+	if (!systemd_runs())
+		(void)activate_reboot(NULL);
 }

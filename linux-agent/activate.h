@@ -13,13 +13,19 @@ enum activate {
 /* "none", "reboot", "kexec"; EX_USAGE otherwise (also for NULL: it must be given). */
 int activate_parse(const char *text, enum activate *ret_activate, struct err *err);
 
-/* What was named: nothing, activate_reboot() or activate_kexec(). */
+/* What was named: nothing, activate_reboot() or activate_kexec(). After a jump that
+ * failed nothing is staged any more; the caller puts right what it has stored, and
+ * then calls activate_recover(). */
 int activate_now(enum activate how, struct err *err);
+
+/* After a failed activate_kexec(): a firmware reboot, unless systemd runs, which
+ * has left the system as it was. */
+void activate_recover(void);
 
 /* Asks the init system for a reboot; returns once that was asked for. */
 int activate_reboot(struct err *err);
 
 /* Jumps to the staged kernel: through systemd where it runs, else interfaces
- * down, file systems flushed, reboot(2). Where that comes back, reboots through
- * the firmware. Returns only on failure, or when systemd was asked. */
+ * down, file systems flushed, reboot(2). Returns only on failure, or when systemd
+ * was asked. */
 int activate_kexec(struct err *err);

@@ -48,8 +48,8 @@ static int temporary_open(const char *dir, int *ret_fd, struct err *err)
 			(void)unlink(name);
 	}
 	if (fd < 0)
-		return err_errno(err, EX_IOERR, errno,
-				 "failed to create a temporary file in %s", dir);
+		return err_errno(err, errno == ENOENT ? EX_CONFIG : EX_IOERR, errno,
+				 "failed to create a temporary file in %s (download-dir)", dir);
 	*ret_fd = fd;
 	return 0;
 }

@@ -141,8 +141,8 @@ static int config_parse(const char *path, struct config *config, struct err *err
 	int line;
 
 	if (!f)
-		return err_errno(err, EX_CONFIG, errno, "failed to open the configuration %s",
-				 path);
+		return err_errno(err, errno == ENOENT ? EX_NOINPUT : EX_CONFIG, errno,
+				 "failed to open the configuration %s", path);
 	line = ini_parse_file(f, on_key, &p);
 	if (line > 0)
 		return err_set(err, EX_CONFIG, "bad configuration: %s:%d: %s", path, line,

@@ -41,7 +41,7 @@ struct disk {
 	int (*remove)(void *ctx, const char *path);
 	int (*make_dir)(void *ctx, const char *path);
 	int (*flush_dir)(void *ctx, const char *path);
-	/* Bytes free for new files on the file system of path. */
+	/* Bytes free for new files on the file system of path. EROFS: read-only. */
 	int (*room)(void *ctx, const char *path, uint64_t *ret_bytes);
 };
 

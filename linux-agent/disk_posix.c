@@ -128,6 +128,10 @@ static int posix_room(void *ctx, const char *path, uint64_t *ret_bytes)
 	(void)ctx;
 	if (statvfs(path, &vfs) < 0)
 		return -1;
+	if (vfs.f_flag & ST_RDONLY) {
+		errno = EROFS;
+		return -1;
+	}
 	*ret_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	return 0;
 }

@@ -87,8 +87,8 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 		enum slot_status status = record->slots[slot].status;
 
 		want.direct[slot].present = status != SLOT_EMPTY;
-		want.direct[slot].active = status == SLOT_TRIAL || status == SLOT_KEXEC_TRIAL ||
-					   status == SLOT_GOOD;
+		want.direct[slot].active = status == SLOT_KEXEC_TRIAL ||
+					   policy_slot_bootable(record, slot);
 		if (want.direct[slot].active)
 			direct_options(machine, slot, &options[slot],
 				       &want.direct[slot].options_len);

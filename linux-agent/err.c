@@ -25,8 +25,6 @@ static int exit_from_errno(int exit, int errno_value)
 	case EACCES:
 	case EPERM:
 		return EX_NOPERM;
-	case ENOENT:
-		return EX_NOINPUT;
 	case ENOMEM:
 		return EX_SOFTWARE;
 	default:

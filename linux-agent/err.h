@@ -33,8 +33,7 @@ int err_set(struct err *err, int exit, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* The same, with ": strerror(errno_value)" appended; the exit status is taken
- * from the errno where that says more (EACCES, EPERM -> EX_NOPERM; ENOENT ->
- * EX_NOINPUT) and is `exit` otherwise. */
+ * from the errno where that says more (EACCES, EPERM: EX_NOPERM) and is `exit` otherwise. */
 int err_errno(struct err *err, int exit, int errno_value, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -126,6 +126,9 @@ int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
 
 	if (espfile_path(esp, slot, "uki.efi", &path, err) < 0)
 		return -1;
+	if (disk->room(disk->ctx, esp, &room) < 0 && errno == EROFS)
+		return err_set(err, EX_IOERR, "the ESP at %s is mounted read-only; mount -o "
+			       "remount,rw %s, or check it with fsck.vfat", esp, esp);
 	if (disk->room(disk->ctx, esp, &room) < 0)
 		return err_errno(err, EX_CONFIG, errno, "failed to read the free space of the "
 				 "ESP at %s", esp);

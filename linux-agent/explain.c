@@ -41,7 +41,7 @@ void explain_slot(const struct slot *slot, char *out, size_t cap)
 		say(&t, " (EFI status 0x%llx)", (unsigned long long)slot->efi_status);
 	if (slot->status == SLOT_TRIAL)
 		say(&t, ", %u of %u tries left", slot->tries_left, slot->tries_granted);
-	if (slot->status == SLOT_TRIAL && policy_slot_confirmed(slot))
+	if (slot->status == SLOT_TRIAL && policy_slot_confirmed(slot, true))
 		say(&t, ", marked good after a kexec, not yet after a firmware boot");
 }
 

@@ -69,10 +69,24 @@ static int save(struct machine *m, struct report *report, struct err *err)
 	return 0;
 }
 
-/* Step 3. A kernel staged earlier would be the image that now goes. */
+/* The slot as it was: not a byte of it has been written yet. */
+static int begin_undo(struct machine *m, const struct record *before, struct err *err)
+{
+	uint64_t sequence = m->state.record.sequence;
+
+	m->state.record = *before;
+	m->state.record.sequence = sequence;
+	(void)machine_save(m, NULL);
+	return err_set(err, EX_IOERR, "failed to mark slot as being written in state.bin on the "
+		       "ESP: should the variable be lost, half an image would be started");
+}
+
+/* Step 3, in both copies. A kernel staged earlier would be the image that now goes. */
 static int begin(struct machine *m, const struct install_options *o, unsigned slot,
 		 struct err *err)
 {
+	struct record before = m->state.record;
+
 	if (kexec_cancel(m->config, err) < 0)
 		return -1;
 	if (!policy_apply(&m->state.record, ON_INSTALL_BEGIN, slot, 0))
@@ -81,6 +95,8 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 	m->state.record.kexec_nonce = 0;
 	if (save(m, o->report, err) < 0)
 		return -1;
+	if (m->warning)
+		return begin_undo(m, &before, err);
 	return bootentries_set_active(&m->vars, &m->esp, (int)slot, false, err);
 }
 
@@ -198,6 +214,14 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	return -1;
 }
 
+/* Between the steps; the readers and writers look for themselves. */
+static int check_cancel(const struct install_options *o, struct err *err)
+{
+	if (o->cancel && *o->cancel)
+		return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
+	return 0;
+}
+
 static int write_slot(struct machine *m, const struct install_options *o,
 		      struct bundle *bundle, unsigned slot, struct err *err)
 {
@@ -207,7 +231,8 @@ static int write_slot(struct machine *m, const struct install_options *o,
 	struct err staging = { 0 };
 	uint64_t nonce = 0;
 
-	if (begin(m, o, slot, err) < 0 || write_payloads(m, o, bundle, slot, err) < 0)
+	if (check_cancel(o, err) < 0 || begin(m, o, slot, err) < 0 ||
+	    write_payloads(m, o, bundle, slot, err) < 0 || check_cancel(o, err) < 0)
 		return -1;
 	if (o->activate == ACTIVATE_KEXEC && stage(m, slot, &nonce, &staging) < 0) {
 		event = ON_INSTALL_NONE;
@@ -242,4 +267,28 @@ int install_run(struct machine *machine, const struct install_options *options,
 			    bundle_manifest(bundle)->version, slot_letter(slot));
 	bundle_close(bundle);
 	return r;
+}
+
+static int jump_failed(struct machine *m, struct err *err)
+{
+	unsigned slot = 1 - m->running.slot;
+
+	m->state.record.kexec_nonce = 0;
+	if (policy_apply(&m->state.record, ON_KEXEC_FAILED, slot, (uint8_t)m->config->tries))
+		(void)machine_save(m, NULL);
+	err_prefix(err, "slot %c is installed but not activated", slot_letter(slot));
+	activate_recover();
+	return -1;
+}
+
+int install_activate(struct machine *machine, const struct install_options *options,
+		     struct err *err)
+{
+	if (options->activate == ACTIVATE_NONE)
+		return 0;
+	report_step(options->report, "activate", "leaving for the new slot through %s",
+		    options->activate == ACTIVATE_KEXEC ? "kexec" : "the firmware");
+	if (activate_now(options->activate, err) == 0)
+		return 0;
+	return options->activate == ACTIVATE_KEXEC ? jump_failed(machine, err) : -1;
 }

@@ -30,6 +30,11 @@ struct install_options {
 	struct report *report;
 };
 
-/* 0: done, and for reboot and kexec ready to go (the caller activates). */
+/* 0: done, and for reboot and kexec ready to go: install_activate() is next. */
 int install_run(struct machine *machine, const struct install_options *options,
 		struct err *err);
+
+/* Leaves for the new slot, as the options say. A jump that does not happen makes
+ * the slot what --activate=none leaves: complete, and not chosen. */
+int install_activate(struct machine *machine, const struct install_options *options,
+		     struct err *err);

@@ -9,6 +9,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -17,16 +18,12 @@ int installcheck_target(const struct machine *machine, unsigned *ret_slot, struc
 	unsigned running = machine->running.slot;
 	const struct slot *slot = &machine->state.record.slots[running];
 	char name = slot_letter(running);
-	/* Marked good after a kexec counts only until the firmware boots the slot:
-	 * that boot is on trial again. */
-	bool confirmed = slot->status == SLOT_GOOD ||
-			 (machine->running.kexec && policy_slot_confirmed(slot));
 
 	if (machine->state.source == STATE_LOST)
 		return err_set(err, EX_CONFIG,
 			       "there is no valid slot record on this machine; if the running "
 			       "slot %c works, run slotctl mark-good first", name);
-	if (!confirmed)
+	if (!policy_slot_confirmed(slot, machine->running.kexec))
 		return err_set(err, EX_CONFIG,
 			       "the running slot %c is not confirmed (%s): an install would "
 			       "overwrite the slot to fall back to; run slotctl mark-good first",
@@ -94,9 +91,38 @@ static int image_room(const struct machine *machine, const struct payload *paylo
 	return 0;
 }
 
+static bool manifest_has_image(const struct manifest *manifest, const char *name)
+{
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    strcmp(manifest->payloads[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* An image that the bundle leaves alone must be whole: after an install that was
+ * cut off it may be half an old one and half a new one. */
+static int check_leftovers(const struct machine *machine, const struct manifest *manifest,
+			   unsigned slot, struct err *err)
+{
+	const struct config *config = machine->config;
+
+	if (machine->state.record.slots[slot].status != SLOT_WRITING)
+		return 0;
+	for (size_t i = 0; i < config->image_count; i++)
+		if (!manifest_has_image(manifest, config->images[i].name))
+			return err_set(err, EX_DATAERR,
+				       "the bundle has no image %s, and the last install into slot "
+				       "%c was cut off: install a bundle with every image",
+				       config->images[i].name, slot_letter(slot));
+	return 0;
+}
+
 int installcheck_room(const struct machine *machine, const struct manifest *manifest,
 		      unsigned slot, struct err *err)
 {
+	if (check_leftovers(machine, manifest, slot, err) < 0)
+		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const struct payload *payload = &manifest->payloads[i];
 		int r = payload->type == PAYLOAD_UKI
@@ -126,9 +152,17 @@ static int memfd_sink(void *ctx, const uint8_t *data, size_t len, struct err *er
 	return 0;
 }
 
+static bool utf8_valid(const char *text)
+{
+	json_t *string = json_string(text);	/* refuses what is not */
+
+	json_decref(string);
+	return string != NULL;
+}
+
 /* systemd-stub takes its command line from the UKI alone under Secure Boot, so
  * that {slot} would reach the kernel as it is. */
-static int check_secure_boot(struct machine *machine, const struct ukifile *uki,
+static int check_cmdline(struct machine *machine, const struct ukifile *uki,
 			     struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -137,6 +171,10 @@ static int check_secure_boot(struct machine *machine, const struct ukifile *uki,
 	if (ukifile_cmdline(uki, 0, &text, &has_slot, err) < 0 ||
 	    machine_secure_boot(machine, &secure, err) < 0)
 		return -1;
+	if (has_slot && !utf8_valid(text))
+		return err_set(err, EX_DATAERR,
+			       "the UKI's command line has {slot} and is not UTF-8: the loader "
+			       "would leave it unfilled");
 	if (has_slot && secure)
 		return err_set(err, EX_DATAERR,
 			       "the UKI's command line has {slot}, which systemd-stub leaves "
@@ -160,7 +198,7 @@ static int check_uki(struct machine *machine, struct bundle *bundle,
 		return -1;
 	r = ukifile_check(&uki, err);
 	if (r == 0)
-		r = check_secure_boot(machine, &uki, err);
+		r = check_cmdline(machine, &uki, err);
 	ukifile_close(&uki);
 	return r;
 }

@@ -19,9 +19,10 @@ int lock_take(const char *path, int *ret_fd, struct err *err)
 	if (!copy)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to lock %s", path);
 	(void)mkdir(dirname(copy), 0755);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to open the lock %s", path);
+		return err_errno(err, errno == ENOENT ? EX_CONFIG : EX_IOERR, errno,
+				 "failed to open the lock %s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return err_errno(err, EX_IOERR, errno, "failed to lock %s", path);

@@ -1,31 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
+#include "cmdline.h"
 #include "espfile.h"
 #include "lock.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* [image rootfs] by partition label, where the configuration names no images and
  * the ESP's disk has both; a machine that boots wholly from its UKI has neither. */
 static int images_by_label(struct machine *m, struct err *err)
 {
 	struct config_image *image = &m->config->images[0];
+	unsigned found = 0;
 
 	if (m->config->image_count > 0)
 		return 0;
-	if (esp_disk_find_label(&m->esp, "slotboot-a", &image->target[0], NULL) < 0 ||
-	    esp_disk_find_label(&m->esp, "slotboot-b", &image->target[1], NULL) < 0) {
-		free(image->target[0]);
-		image->target[0] = NULL;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (esp_disk_find_label(&m->esp, slot ? "slotboot-b" : "slotboot-a",
+					&image->target[slot], err) == 0)
+			found++;
+	if (found == 0) {
+		*err = (struct err){ 0 };
 		return 0;
+	}
+	if (found == 1) {
+		free(image->target[0]);
+		free(image->target[1]);
+		image->target[0] = image->target[1] = NULL;
+		return -1;
 	}
 	image->name = strdup("rootfs");
 	if (!image->name)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the slots");
 	m->config->image_count = 1;
+	return 0;
+}
+
+/* One device or file named for both slots, or for two images, would be the
+ * confirmed slot's as well as the idle one's. */
+static int targets_distinct(const struct config *config, struct err *err)
+{
+	struct stat seen[CONFIG_MAX_IMAGES * SLOT_COUNT], st;
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->image_count; i++)
+		for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+			if (stat(config->images[i].target[slot], &st) < 0)
+				continue;
+			for (size_t k = 0; k < count; k++)
+				if (S_ISBLK(st.st_mode) ? seen[k].st_rdev == st.st_rdev
+							: seen[k].st_dev == st.st_dev &&
+								  seen[k].st_ino == st.st_ino)
+					return err_set(err, EX_CONFIG,
+						       "bad configuration: [image %s] %c = %s is "
+						       "also another slot's or image's",
+						       config->images[i].name, slot_letter(slot),
+						       config->images[i].target[slot]);
+			seen[count++] = st;
+		}
 	return 0;
 }
 
@@ -80,7 +116,8 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 	if (vars_efi_open(&m->vars, err) < 0 ||
 	    esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
 			  err) < 0 ||
-	    images_by_label(m, err) < 0 || state_open(m, err) < 0 || trace_read(m, err) < 0)
+	    images_by_label(m, err) < 0 || targets_distinct(m->config, err) < 0 ||
+	    state_open(m, err) < 0 || trace_read(m, err) < 0)
 		return -1;
 	return running_open(m, mode, err);
 }

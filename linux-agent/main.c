@@ -2,6 +2,7 @@
 #include "util.h"
 #include "verbs.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const struct {
@@ -32,6 +33,7 @@ static void help(FILE *to)
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
+	int r;
 
 	if (argc < 2) {
 		help(stderr);
@@ -48,9 +50,12 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(argv[1], verbs[i].name) != 0)
 			continue;
-		if (verbs[i].run(argc - 1, argv + 1, &err) == 0)
+		(void)signal(SIGPIPE, SIG_IGN);	/* a closed pipe must not stop an install */
+		r = verbs[i].run(argc - 1, argv + 1, &err);
+		if (fflush(stdout) != 0 && r == 0)
+			r = err_set(&err, EX_IOERR, "failed to write to standard output");
+		if (r == 0)
 			return 0;
-		(void)fflush(stdout);
 		(void)fprintf(stderr, "slotctl: %s\n", err.text);
 		return err.exit ? err.exit : EX_SOFTWARE;
 	}

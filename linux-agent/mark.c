@@ -75,6 +75,16 @@ static bool copies_agree(const struct state *state)
 	       !state->mirror_behind;
 }
 
+/* The record decides and comes first: a slot that works must be confirmed also on
+ * firmware that lets no boot entry be written. */
+static int sync_entries(struct machine *machine, struct err *err)
+{
+	if (machine_sync_entries(machine, err) < 0)
+		return err_prefix(err, "the slot record is stored, but the boot entries could not "
+				  "be brought in line");
+	return 0;
+}
+
 int mark_good(struct machine *machine, struct err *err)
 {
 	struct record *record = &machine->state.record;
@@ -98,7 +108,7 @@ int mark_good(struct machine *machine, struct err *err)
 	if ((record_differs(&before, record) || !copies_agree(&machine->state)) &&
 	    machine_save(machine, err) < 0)
 		return -1;
-	return machine_sync_entries(machine, err);
+	return sync_entries(machine, err);
 }
 
 int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
@@ -116,5 +126,5 @@ int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 	record->kexec_nonce = 0;
 	if (machine_save(machine, err) < 0)
 		return -1;
-	return machine_sync_entries(machine, err);
+	return sync_entries(machine, err);
 }

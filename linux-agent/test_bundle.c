@@ -98,7 +98,7 @@ static void a_file_url_is_read_through_the_download_directory(void **state)
 	bundle_close(b);
 	options.download_dir = "/nowhere/at/all";
 	assert_int_equal(bundle_open(url, &options, &b, &err), -1);
-	expect_err(&err, EX_NOINPUT, "temporary file in /nowhere/at/all");
+	expect_err(&err, EX_CONFIG, "temporary file in /nowhere/at/all");
 }
 
 static void an_unsigned_bundle_is_refused(void **state)

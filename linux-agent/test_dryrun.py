@@ -241,6 +241,21 @@ def test_good_after_a_kexec_is_a_trial_and_good_only_after_a_firmware_boot(machi
     assert machine.status()["slots"]["b"]["status"] == "good"
 
 
+def test_mark_good_does_not_undo_a_choice_made_since(machine, create):
+    machine.check("install", create(), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.check("mark-good")
+    assert machine.status()["preferred"] == "b"
+
+
+def test_mark_bad_hands_the_preference_to_the_other(machine, create):
+    machine.check("install", create(), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.check("mark-bad", "b")
+    status = machine.status()
+    assert status["preferred"] == "a" and status["slots"]["b"]["reason"] == "operator"
+
+
 def test_rollback_goes_back_and_leaves_the_unconfirmed_slot_bad(machine, create):
     machine.check("install", create(), "--activate=none")
     machine.check("mark-active", "b")
@@ -361,7 +376,30 @@ def test_a_server_that_is_not_there(machine):
     refuse_install(machine, UNAVAILABLE, ["127.0.0.1"], "http://127.0.0.1:1/x.zip")
 
 
+def test_a_uki_alone_after_an_install_that_was_cut_off(machine, create, tmp_path, parts, identities):
+    order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
+    kept = order.read_bytes()
+    order.write_bytes(struct.pack("<I", 3) + kept[4:])
+    assert machine.run("install", create(), "--activate=none")[0] == IOERR
+    order.write_bytes(kept)
+    assert machine.status()["slots"]["b"]["status"] == "writing"
+    bundle = tmp_path / "alone.zip"
+    subprocess.run([SLOTCTL, "bundle", "create", f"--output={bundle}", "--compatible=acme", "--version=3",
+                    f"--uki={parts / 'good.efi'}", f"--key={identities['signer'].key}",
+                    f"--cert={identities['signer'].cert}"], check=True, capture_output=True)
+    refuse_install(machine, DATAERR, ["no image rootfs", "cut off"], bundle)
+
+
 # --- what is refused: the machine ---
+
+@pytest.mark.parametrize("second", ["a.img", "link.img"])
+def test_one_target_for_both_slots(machine, create, second):
+    (machine.top / "link.img").symlink_to(machine.top / "a.img")
+    machine.configure()
+    text = (machine.top / "slotboot.conf").read_text().replace(f"b = {machine.top}/b.img", f"b = {machine.top}/{second}")
+    (machine.top / "slotboot.conf").write_text(text)
+    refuse_install(machine, CONFIG, ["[image rootfs] b", "also another"], create())
+
 
 def test_a_running_slot_that_is_unknown(machine, create):
     (machine.top / "sysroot/proc/cmdline").write_text("quiet\n")

@@ -62,11 +62,8 @@ int verb_install(int argc, char **argv, struct err *err)
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
 		r = install_run(&machine, &install, err);
+	if (r == 0)
+		r = install_activate(&machine, &install, err);
 	machine_close(&machine);
-	if (r < 0)
-		return -1;
-	if (o.activate != ACTIVATE_NONE)
-		report_step(&report, "activate", "leaving for the new slot through %s",
-			    o.activate == ACTIVATE_KEXEC ? "kexec" : "the firmware");
-	return activate_now(o.activate, err);
+	return r;
 }

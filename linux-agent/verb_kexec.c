@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "kexec.h"
+#include "lock.h"
 #include "mark.h"
 #include "options.h"
 #include "readback.h"
@@ -61,11 +62,34 @@ static int kexec_run(struct machine *m, const struct options *o, struct err *err
 {
 	const char *what = o->operands[0];
 
-	if (strcmp(what, "unload") == 0)
-		return kexec_unload(err);
 	if (strcmp(what, "exec") == 0 && o->operand_count == 1 && kexec_is_loaded(m->config))
 		return 0;
 	return load_default(m, o, err);
+}
+
+/* The record stands as it is: whether by kexec or through the firmware, the slot
+ * that was chosen comes next. */
+static int leave(enum activate how, struct err *err)
+{
+	int r = activate_now(how, err);
+
+	if (r < 0 && how == ACTIVATE_KEXEC)
+		activate_recover();
+	return r;
+}
+
+/* Needs nothing but the lock, so that it works on a machine in disorder. */
+static int unload(const struct options *o, struct err *err)
+{
+	_cleanup_(config_freep) struct config *config = NULL;
+	_cleanup_close_ int lock = -1;
+
+	if (o->operand_count != 1)
+		return err_set(err, EX_USAGE, "kexec unload takes no slot");
+	if (config_load(o->config, &config, err) < 0 ||
+	    lock_take(config->lock, &lock, err) < 0)
+		return -1;
+	return kexec_unload(err);
 }
 
 int verb_kexec(int argc, char **argv, struct err *err)
@@ -91,12 +115,16 @@ int verb_kexec(int argc, char **argv, struct err *err)
 	    (strcmp(o.operands[0], "load") != 0 && strcmp(o.operands[0], "exec") != 0 &&
 	     strcmp(o.operands[0], "unload") != 0))
 		return err_set(err, EX_USAGE, "kexec: load, exec or unload must be named");
+	if (strcmp(o.operands[0], "unload") == 0)
+		return unload(&o, err);
 	exec = strcmp(o.operands[0], "exec") == 0;
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
 		r = kexec_run(&machine, &o, err);
+	if (r == 0)
+		r = leave(exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, err);
 	machine_close(&machine);
-	return r < 0 ? -1 : activate_now(exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, err);
+	return r;
 }
 
 /* The new kernel is staged before the record changes: a load that fails changes
@@ -106,9 +134,10 @@ static int rollback_run(struct machine *m, enum activate how, struct err *err)
 	unsigned other = 1 - m->running.slot;
 	int r;
 
-	if (!policy_slot_bootable(&m->state.record, other))
-		return err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is %s",
-			       slot_letter(other),
+	if (!policy_slot_confirmed(&m->state.record.slots[other], true) ||
+	    !policy_slot_bootable(&m->state.record, other))
+		return err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is %s, "
+			       "not confirmed", slot_letter(other),
 			       slot_status_text(m->state.record.slots[other].status));
 	r = how == ACTIVATE_KEXEC ? load(m, other, err) : kexec_cancel(m->config, err);
 	if (r == 0)
@@ -145,6 +174,8 @@ int verb_rollback(int argc, char **argv, struct err *err)
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
 		r = rollback_run(&machine, o.activate, err);
+	if (r == 0)
+		r = leave(o.activate, err);
 	machine_close(&machine);
-	return r < 0 ? -1 : activate_now(o.activate, err);
+	return r;
 }

@@ -37,6 +37,8 @@ static void view_fill(struct view *v)
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine.state.record.slots[slot];
+	/* Of the slot that does not run it is not known how it would be reached. */
+	bool by_kexec = slot != v->machine.running.slot || v->machine.running.kexec;
 	char sha256[65] = "", efi_status[32];
 
 	if (s->flags & SLOT_FLAG_DIGEST)
@@ -49,7 +51,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
 			 efi_status, "good_boots", s->good_boots, "confirmed",
-			 policy_slot_confirmed(s), "version", v->version[slot], "installed",
+			 policy_slot_confirmed(s, by_kexec), "version", v->version[slot], "installed",
 			 (json_int_t)s->installed, "uki_sha256", *sha256 ? sha256 : NULL);
 }
 

@@ -183,12 +183,15 @@ const struct policy_event_row policy_event_table[] = {
 	{ ON_INSTALL_NONE,   SLOT_WRITING,     true,  SLOT_TRIAL,       REASON_NONE,        PREFER_KEEP },
 	{ ON_INSTALL_REBOOT, SLOT_WRITING,     true,  SLOT_TRIAL,       REASON_NONE,        PREFER_THIS },
 	{ ON_INSTALL_KEXEC,  SLOT_WRITING,     true,  SLOT_KEXEC_TRIAL, REASON_NONE,        PREFER_KEEP },
+	{ ON_KEXEC_FAILED,   SLOT_KEXEC_TRIAL, true,  SLOT_TRIAL,       REASON_NONE,        PREFER_KEEP },
+	{ ON_KEXEC_FAILED,   ANY,              false, SLOT_EMPTY,       REASON_NONE,        PREFER_KEEP },
 	{ ON_GOOD_FIRMWARE,  SLOT_EMPTY,       false, SLOT_EMPTY,       REASON_NONE,        PREFER_KEEP },
 	{ ON_GOOD_FIRMWARE,  SLOT_WRITING,     false, SLOT_WRITING,     REASON_NONE,        PREFER_KEEP },
+	{ ON_GOOD_FIRMWARE,  SLOT_GOOD,        true,  SLOT_GOOD,        REASON_NONE,        PREFER_IF_NEEDED },
 	{ ON_GOOD_FIRMWARE,  ANY,              true,  SLOT_GOOD,        REASON_NONE,        PREFER_THIS },
 	{ ON_GOOD_KEXEC,     SLOT_EMPTY,       false, SLOT_EMPTY,       REASON_NONE,        PREFER_KEEP },
 	{ ON_GOOD_KEXEC,     SLOT_WRITING,     false, SLOT_WRITING,     REASON_NONE,        PREFER_KEEP },
-	{ ON_GOOD_KEXEC,     SLOT_GOOD,        true,  SLOT_GOOD,        REASON_NONE,        PREFER_THIS },
+	{ ON_GOOD_KEXEC,     SLOT_GOOD,        true,  SLOT_GOOD,        REASON_NONE,        PREFER_IF_NEEDED },
 	{ ON_GOOD_KEXEC,     ANY,              true,  SLOT_TRIAL,       REASON_NONE,        PREFER_THIS },
 	{ ON_MARK_BAD,       SLOT_EMPTY,       false, SLOT_EMPTY,       REASON_NONE,        PREFER_KEEP },
 	{ ON_MARK_BAD,       SLOT_WRITING,     false, SLOT_WRITING,     REASON_NONE,        PREFER_KEEP },
@@ -225,8 +228,9 @@ static void slot_enter(struct slot *s, enum slot_status status, enum slot_reason
 	s->status = status;
 	s->reason = reason;
 	s->good_boots = 0;
-	s->tries_granted = status == SLOT_TRIAL ? tries : 0;
-	s->tries_left = s->tries_granted;
+	/* A kexec-trial keeps the grant for the trial it becomes at mark-good. */
+	s->tries_granted = status == SLOT_TRIAL || status == SLOT_KEXEC_TRIAL ? tries : 0;
+	s->tries_left = status == SLOT_TRIAL ? tries : 0;
 	s->efi_status = 0;
 	if (status != SLOT_TRIAL)
 		s->flags &= (uint8_t)~SLOT_FLAG_KEXEC_GOOD;
@@ -265,11 +269,14 @@ bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 		return false;
 	if (event == ON_INSTALL_BEGIN)
 		s->flags = 0;
+	if (s->status == SLOT_KEXEC_TRIAL && s->tries_granted > 0)
+		tries = s->tries_granted;
 	if (!keeps_its_tries(event, s))
 		slot_enter(s, row->next, row->reason, tries);
 	if (event == ON_GOOD_KEXEC && s->status == SLOT_TRIAL)
 		s->flags |= SLOT_FLAG_KEXEC_GOOD;
-	if (row->prefer == PREFER_THIS)
+	if (row->prefer == PREFER_THIS || (row->prefer == PREFER_IF_NEEDED &&
+					   !policy_slot_bootable(record, record->preferred)))
 		record->preferred = (uint8_t)slot;
 	else if (row->prefer == PREFER_OTHER && policy_slot_bootable(record, other))
 		record->preferred = (uint8_t)other;
@@ -277,10 +284,10 @@ bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 	return true;
 }
 
-bool policy_slot_confirmed(const struct slot *slot)
+bool policy_slot_confirmed(const struct slot *slot, bool by_kexec)
 {
-	return slot->status == SLOT_GOOD ||
-	       (slot->status == SLOT_TRIAL && (slot->flags & SLOT_FLAG_KEXEC_GOOD));
+	return slot->status == SLOT_GOOD || (by_kexec && slot->status == SLOT_TRIAL &&
+					     (slot->flags & SLOT_FLAG_KEXEC_GOOD));
 }
 
 const char *policy_action_text(enum policy_action action)
@@ -303,7 +310,7 @@ const char *policy_event_text(enum policy_event event)
 {
 	static const char *const text[ON_EVENT_COUNT] = {
 		"install begins", "install --activate=none", "install --activate=reboot",
-		"install --activate=kexec", "mark-good (firmware boot)", "mark-good (kexec)",
+		"install --activate=kexec", "the jump failed", "mark-good (firmware boot)", "mark-good (kexec)",
 		"mark-bad", "mark-active", "rollback, the slot left",
 	};
 
@@ -312,7 +319,8 @@ const char *policy_event_text(enum policy_event event)
 
 const char *policy_prefer_text(enum policy_prefer prefer)
 {
-	static const char *const text[] = { "as before", "this slot", "the other, if bootable" };
+	static const char *const text[] = { "as before", "this slot", "this slot, if needed",
+					    "the other, if bootable" };
 
 	return text[prefer];
 }

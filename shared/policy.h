@@ -83,6 +83,7 @@ enum policy_event {
 	ON_INSTALL_NONE,	/* complete, not to be booted yet */
 	ON_INSTALL_REBOOT,	/* complete, the next firmware boot tries it */
 	ON_INSTALL_KEXEC,	/* complete, jumped to by kexec */
+	ON_KEXEC_FAILED,	/* the jump did not happen; the old system runs on */
 	ON_GOOD_FIRMWARE,	/* mark-good of a slot that the firmware booted */
 	ON_GOOD_KEXEC,		/* mark-good of a slot reached by kexec */
 	ON_MARK_BAD,
@@ -94,6 +95,7 @@ enum policy_event {
 enum policy_prefer {
 	PREFER_KEEP,
 	PREFER_THIS,		/* the slot of the event */
+	PREFER_IF_NEEDED,	/* the slot of the event, if the preferred one cannot be booted */
 	PREFER_OTHER,		/* the other one, if it can be booted */
 };
 
@@ -114,9 +116,9 @@ extern const size_t policy_event_rows;
 bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 		  uint8_t tries);
 
-/* Confirmed: good, or marked good after a kexec and since on trial for its first
- * firmware boots. */
-bool policy_slot_confirmed(const struct slot *slot);
+/* Confirmed: good; or, if it was reached by kexec, marked good since. A firmware
+ * boot of such a slot is on trial, and wants a mark-good of its own. */
+bool policy_slot_confirmed(const struct slot *slot, bool by_kexec);
 
 /* Whether the loader would start it other than as a last resort. */
 bool policy_slot_bootable(const struct record *record, unsigned slot);

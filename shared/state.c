@@ -54,7 +54,8 @@ void state_load(const struct state_ops *ops, bool whole, struct state *ret_state
 	s.var_error = var_load(ops, &s.record);
 	if (s.var_error == SB_OK)
 		s.source = STATE_VARIABLE_COPY;
-	steady = s.source == STATE_VARIABLE_COPY &&
+	/* Under good-limit every boot is counted, if need be in the mirror. */
+	steady = s.source == STATE_VARIABLE_COPY && s.record.good_limit == 0 &&
 		 s.record.slots[s.record.preferred].status == SLOT_GOOD;
 	if (steady && !whole) {
 		*ret_state = s;

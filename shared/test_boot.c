@@ -347,6 +347,22 @@ static void the_loader_overwrites_the_older_copy_without_having_looked(void **st
 	}
 }
 
+static void good_limit_counts_in_the_mirror_when_the_variable_does_not_take(void **state)
+{
+	struct machine m;
+	struct record r;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	r = stored(&m);
+	r.good_limit = 2;
+	record_encode(&r, m.var);
+	m.var_write_fails = true;
+	assert_int_equal(boot(&m), 'a');
+	assert_int_equal(boot(&m), 'a');
+	assert_int_equal(boot(&m), 'b');
+}
+
 static void a_trace_survives_encoding_and_refuses_nonsense(void **state)
 {
 	struct trace in = { .source = STATE_MIRROR_COPY, .var_error = SB_CHECKSUM,
@@ -391,6 +407,7 @@ int main(void)
 		cmocka_unit_test(the_agent_reports_success_only_if_the_variable_took),
 		cmocka_unit_test(the_mirror_overwrites_its_older_copy),
 		cmocka_unit_test(the_loader_overwrites_the_older_copy_without_having_looked),
+		cmocka_unit_test(good_limit_counts_in_the_mirror_when_the_variable_does_not_take),
 		cmocka_unit_test(a_trace_survives_encoding_and_refuses_nonsense),
 	};
 

@@ -266,7 +266,8 @@ static void good_after_a_kexec_is_a_fresh_trial_first(void **state)
 	assert_int_equal(r.slots[1].status, SLOT_TRIAL);
 	assert_int_equal(r.slots[1].tries_left, 3);
 	assert_int_equal(r.preferred, 1);
-	assert_true(policy_slot_confirmed(&r.slots[1]));
+	assert_true(policy_slot_confirmed(&r.slots[1], true));
+	assert_false(policy_slot_confirmed(&r.slots[1], false));
 	r.slots[1].tries_left = 1;	/* a firmware boot, and a kexec again */
 	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 1, 3));
 	assert_int_equal(r.slots[1].tries_left, 1);
@@ -280,8 +281,36 @@ static void an_unconfirmed_slot_is_not_confirmed(void **state)
 	struct record r = two_slots(SLOT_TRIAL, SLOT_KEXEC_TRIAL);
 
 	(void)state;
-	assert_false(policy_slot_confirmed(&r.slots[0]));
-	assert_false(policy_slot_confirmed(&r.slots[1]));
+	assert_false(policy_slot_confirmed(&r.slots[0], true));
+	assert_false(policy_slot_confirmed(&r.slots[1], true));
+}
+
+static void mark_good_of_a_good_slot_leaves_what_was_chosen_since(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_TRIAL);
+
+	(void)state;
+	r.preferred = 1;
+	assert_true(policy_apply(&r, ON_GOOD_FIRMWARE, 0, 3));
+	assert_int_equal(r.preferred, 1);
+	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 0, 3));
+	assert_int_equal(r.preferred, 1);
+	r.slots[1].tries_left = 0;
+	assert_true(policy_apply(&r, ON_GOOD_FIRMWARE, 0, 3));
+	assert_int_equal(r.preferred, 0);
+}
+
+static void a_jump_that_failed_leaves_a_trial_with_the_tries_asked_for(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_WRITING);
+
+	(void)state;
+	assert_true(policy_apply(&r, ON_INSTALL_KEXEC, 1, 7));
+	assert_true(policy_apply(&r, ON_KEXEC_FAILED, 1, 3));
+	assert_int_equal(r.slots[1].status, SLOT_TRIAL);
+	assert_int_equal(r.slots[1].tries_left, 7);
+	assert_int_equal(r.preferred, 0);
+	assert_false(policy_apply(&r, ON_KEXEC_FAILED, 1, 3));
 }
 
 static void rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good(void **state)
@@ -414,6 +443,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_install_goes_through_writing_to_trial),
 		cmocka_unit_test(good_after_a_kexec_is_a_fresh_trial_first),
 		cmocka_unit_test(an_unconfirmed_slot_is_not_confirmed),
+		cmocka_unit_test(mark_good_of_a_good_slot_leaves_what_was_chosen_since),
+		cmocka_unit_test(a_jump_that_failed_leaves_a_trial_with_the_tries_asked_for),
 		cmocka_unit_test(rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good),
 		cmocka_unit_test(marking_the_only_slot_bad_keeps_the_preference),
 		cmocka_unit_test(what_has_no_image_cannot_be_marked),

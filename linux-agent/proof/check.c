@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "bytes.h"
+#include "cmdline.h"
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PRINT_MAX = 40 };
+
+struct place place;
+bool violation_is_fatal;
+static uint64_t violations;
+
+uint64_t violation_count(void)
+{
+	return violations;
+}
+
+/* The same in the same step is printed once. */
+static bool is_known(const char *fmt)
+{
+	static struct {
+		const char *fmt, *scenario, *mode;
+		unsigned step;
+	} known[PRINT_MAX];
+	unsigned i = 0;
+
+	for (; i < PRINT_MAX && known[i].fmt; i++)
+		if (known[i].fmt == fmt && known[i].scenario == place.scenario &&
+		    known[i].mode == place.mode && known[i].step == place.step)
+			return true;
+	if (i == PRINT_MAX)
+		return true;
+	known[i].fmt = fmt;
+	known[i].scenario = place.scenario;
+	known[i].mode = place.mode;
+	known[i].step = place.step;
+	return false;
+}
+
+void violation(const char *fmt, ...)
+{
+	va_list ap;
+
+	violations++;
+	if (is_known(fmt))
+		return;
+	(void)printf("VIOLATION: %s, %s: step %u (%s), cut %d, second cut %d, seed %llu: ",
+		     place.scenario, place.mode, place.step, place.op, place.cut, place.cut2,
+		     (unsigned long long)place.seed);
+	va_start(ap, fmt);
+	(void)vprintf(fmt, ap);
+	va_end(ap);
+	(void)putchar('\n');
+	if (violation_is_fatal)
+		exit(1);
+}
+
+void check_guard(struct world *w, const char *who)
+{
+	if (w->ghost.touched)
+		violation("%s wrote to a slot that it must not touch", who);
+	/* An entry that cannot be read counts as somebody else's. */
+	if (w->ghost.exposed && w->fault.mode != FAULT_READ)
+		violation("%s wrote to a slot whose direct entry is active", who);
+	w->ghost.touched = w->ghost.exposed = false;
+	w->ghost.guard = 0;
+}
+
+void check_tries(struct world *w, const struct state *at_begin)
+{
+	struct ghost *g = &w->ghost;
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		const struct slot *s = &at_begin->record.slots[slot];
+		bool trial = s->status == SLOT_TRIAL;
+
+		if (trial && (!g->trial[slot] || s->tries_left > g->left[slot])) {
+			g->starts[slot] = 0;
+			if (!g->agent_ran)
+				violation("slot %c has got tries that nobody granted",
+					  slot_letter(slot));
+		}
+		g->trial[slot] = trial;
+		g->left[slot] = s->tries_left;
+	}
+	g->agent_ran = false;
+}
+
+static bool is_disturbed(const struct world *w)
+{
+	return w->fault.mode != FAULT_NONE || w->fault.store != STORE_OK;
+}
+
+/* Counted, and stored so that a power cut now would keep it. */
+static void check_try(struct world *w, const struct slot *begin, unsigned slot)
+{
+	struct state kept = sim_state(w, true);
+	const struct slot *now = &kept.record.slots[slot];
+
+	if (now->status != SLOT_TRIAL || now->tries_left >= begin->tries_left)
+		violation("slot %c starts before its try is durable", slot_letter(slot));
+	w->ghost.left[slot] = now->tries_left;
+	if (++w->ghost.starts[slot] > begin->tries_granted)
+		violation("slot %c starts %u times on %u tries", slot_letter(slot),
+			  w->ghost.starts[slot], begin->tries_granted);
+}
+
+/* Nothing says what the UKI should be, so a torn one cannot be told; but a whole
+ * one must have its image. */
+static void check_start_lost(const struct world *w, unsigned slot)
+{
+	if (sim_version_of(w, slot, true) >= 0 && sim_version_of(w, slot, false) < 0)
+		violation("slot %c starts with the record lost: a whole UKI, but not its image",
+			  slot_letter(slot));
+}
+
+void check_start(struct world *w, const struct state *at_begin, unsigned slot,
+		 bool last_resort)
+{
+	const struct slot *s = &at_begin->record.slots[slot];
+	bool lost = at_begin->source == STATE_LOST;
+	const char name = slot_letter(slot);
+
+	if (lost) {
+		check_start_lost(w, slot);
+		return;
+	}
+	if (sim_version_of(w, slot, false) < 0)
+		violation("slot %c (%s) starts and is not one whole version", name,
+			  slot_status_text(s->status));
+	if (s->status == SLOT_WRITING || s->status == SLOT_EMPTY)
+		violation("slot %c starts, which is %s", name, slot_status_text(s->status));
+	if (s->status == SLOT_KEXEC_TRIAL && !last_resort)
+		violation("slot %c starts, which is a kexec-trial", name);
+	if (s->status != SLOT_TRIAL)
+		return;
+	if (!last_resort)
+		check_try(w, s, slot);
+	else if (!is_disturbed(w) && s->tries_left > 0)
+		violation("trial %c is a last resort without need", name);
+}
+
+static void check_foreign(struct world *w, const char *name, const char *content)
+{
+	const struct sim_var *v = simvars_find(w, VARS_GLOBAL, name);
+
+	if (!v || v->len != strlen(content) || memcmp(v->data, content, v->len) != 0)
+		violation("the foreign entry %s was changed", name);
+}
+
+void check_entries(struct world *w)
+{
+	const struct sim_var *order = simvars_find(w, VARS_GLOBAL, "BootOrder");
+	unsigned foreign = 0;
+
+	check_foreign(w, "Boot0000", "foreign zero");
+	check_foreign(w, "Boot0004", "foreign four");
+	if (!order) {
+		violation("there is no BootOrder");
+		return;
+	}
+	for (unsigned i = 0; i + 1 < order->len; i += 2) {
+		unsigned number = le16_get(order->data + i);
+		char name[16];
+
+		(void)snprintf(name, sizeof name, "Boot%04X", number);
+		if (!simvars_find(w, VARS_GLOBAL, name))
+			violation("BootOrder names %s, which does not exist", name);
+		if (number == 0 || number == 4)
+			foreign = foreign * 16 + number + 1;
+	}
+	if (foreign != 0x15)
+		violation("BootOrder no longer has the foreign entries in their order");
+}
+
+/* But for the ring and the sequence: mark-good of a good slot adds to them in
+ * memory only. */
+static bool record_is(const struct state *state, const uint8_t *record)
+{
+	uint8_t a[RECORD_BYTES], b[RECORD_BYTES];
+	struct record x = state->record, y;
+
+	if (record_decode(record, RECORD_BYTES, &y) != SB_OK)
+		return false;
+	x.sequence = y.sequence = 0;
+	memset(x.attempts, 0, sizeof x.attempts);
+	memset(y.attempts, 0, sizeof y.attempts);
+	record_encode(&x, a);
+	record_encode(&y, b);
+	return memcmp(a, b, sizeof a) == 0;
+}
+
+/* The mirror alone, as after the loss of the variable. */
+static void check_mirror(struct world *w, const uint8_t *record)
+{
+	struct sim_var *v = simvars_find(w, VARS_SLOTBOOT, VARS_SLOT_STATE);
+	struct state state;
+
+	if (!v)
+		return;
+	v->used = false;
+	state = sim_state(w, false);
+	v->used = true;
+	if (!record_is(&state, record))
+		violation("success was reported, and the mirror alone does not keep it");
+}
+
+void check_done(struct world *w, const struct step *step, const uint8_t *record,
+		bool mirror_too)
+{
+	struct state state = sim_state(w, false);
+
+	if (!record_is(&state, record))
+		violation("success was reported, and the record did not last");
+	if (mirror_too)
+		check_mirror(w, record);
+	for (unsigned target = 0; step->op == OP_INSTALL && target < SLOT_COUNT; target++)
+		if (sim_version_of(w, target, false) == step->arg)
+			return;
+	if (step->op == OP_INSTALL)
+		violation("success was reported, and no slot holds the new version");
+}
+
+void check_booted(struct world *w)
+{
+	struct state kept = sim_state(w, true);
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (kept.record.slots[slot].status == SLOT_KEXEC_TRIAL)
+			violation("slot %c is a kexec-trial after a firmware boot",
+				  slot_letter(slot));
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "explore.h"
+
+#include "cmdline.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct totals totals;
+
+/* --- what was seen: a set of hashes --- */
+
+enum { SEEN_BITS = 23 };
+static uint64_t *seen;
+
+static bool is_new(uint64_t hash)
+{
+	size_t mask = ((size_t)1 << SEEN_BITS) - 1, i = (size_t)hash & mask;
+
+	if (!seen)
+		seen = calloc(mask + 1, sizeof *seen);
+	if (!seen)
+		abort();
+	hash |= 1;
+	for (size_t n = 0; n < mask / 2; n++, i = (i + 1) & mask) {
+		if (seen[i] == hash)
+			return false;
+		if (seen[i])
+			continue;
+		seen[i] = hash;
+		return true;
+	}
+	return true;	/* full: everything is new */
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1du >> 16;
+}
+
+/* --- after the cut --- */
+
+static void flip(uint8_t *data, size_t len, uint64_t random)
+{
+	if (len)
+		data[random / 8 % len] ^= (uint8_t)(1u << random % 8);
+}
+
+static void flip_uki(struct world *w, uint64_t random)
+{
+	struct state state = sim_state(w, false);
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		int file = w->name_now[NAME_UKI(slot)];
+
+		if (file < 0 || state.record.slots[slot].status != SLOT_TRIAL ||
+		    state.record.slots[1 - slot].status != SLOT_GOOD)
+			continue;
+		flip(w->files[file].now, w->files[file].size, random);
+		memcpy(w->files[file].kept, w->files[file].now, SIM_FILE_MAX);
+		w->ghost.flipped = true;
+		return;
+	}
+}
+
+static void lose_mirror(struct world *w)
+{
+	int file = w->name_now[NAME_STATE];
+
+	if (file < 0)
+		return;
+	memset(w->files[file].now, 0xa5, SIM_FILE_MAX);
+	memset(w->files[file].kept, 0xa5, SIM_FILE_MAX);
+}
+
+static void flip_mirror(struct world *w, uint64_t random)
+{
+	int file = w->name_now[NAME_STATE];
+
+	if (file < 0)
+		return;
+	flip(w->files[file].now, w->files[file].size, random);
+	memcpy(w->files[file].kept, w->files[file].now, SIM_FILE_MAX);
+}
+
+static void after(struct world *w, enum after what, uint64_t random)
+{
+	struct sim_var *v = simvars_find(w, VARS_SLOTBOOT, VARS_SLOT_STATE);
+
+	if (what == AFTER_NOTHING)
+		return;
+	w->ghost.agent_ran = true;	/* an older record may hold more tries */
+	if (v && (what == AFTER_LOSE_VAR || what == AFTER_LOSE_ALL))
+		v->used = false;
+	else if (v && what == AFTER_FLIP_VAR)
+		flip(v->data, v->len, random);
+	if (what == AFTER_REFUSE)
+		w->refuse = sim_state(w, false).record.preferred;
+	if (what == AFTER_LOSE_ALL)
+		lose_mirror(w);
+	else if (what == AFTER_FLIP_MIRROR)
+		flip_mirror(w, random);
+	else if (what == AFTER_FLIP_UKI)
+		flip_uki(w, random);
+}
+
+static bool is_install(const struct job *job)
+{
+	return job->step->op == OP_INSTALL || job->step->op == OP_BREAKS;
+}
+
+static void check_left(struct world *w, const struct job *job)
+{
+	bool agent = job->step->op != OP_BOOT && job->step->op != OP_KEXEC &&
+		     job->step->op != OP_LOSE_VARS;
+	bool clean = job->mode->fault == FAULT_CUT && job->mode->store == STORE_OK &&
+		     !job->mode->no_mirror && !job->power_went;
+
+	check_entries(w);
+	if (sim_mirror_sequence(w, false) < w->ghost.mirror_floor)
+		violation("the mirror has gone back to an older record");
+	if (job->result == 0 && agent && !job->second)
+		check_done(w, job->step, job->record, clean);
+}
+
+static void check_choice(struct world *w, const struct job *job)
+{
+	struct world before = *job->before;
+	unsigned chosen = sim_state(&before, false).record.preferred;
+	unsigned slot = w->session.running;
+
+	if (!is_install(job) || job->result == 0 || job->power_went || job->second ||
+	    slot == before.session.running)
+		return;
+	if (slot != chosen ||
+	    sim_version_of(w, slot, false) != sim_version_of(&before, slot, false))
+		violation("the install failed, and then slot %c starts", slot_letter(slot));
+}
+
+static void explore_left(struct job *job, const struct world *w, bool deeper, uint64_t random);
+
+/* Cuts boot and repeat together at every mutation once more. */
+static void cut_again(struct job *job, const struct world *left, uint64_t random)
+{
+	unsigned stride = job->budget->second_stride;
+	struct job second = *job;
+
+	second.second = true;
+	for (unsigned k = (unsigned)(random % stride);; k += stride) {
+		struct world w = *left;
+
+		place.cut2 = (int)k;
+		w.fault = (struct fault){ .mode = FAULT_CUT, .at = k,
+					  .store = job->mode->store };
+		simloader_boot(&w);
+		w.fault.store = STORE_OK;	/* or the agent could do nothing */
+		if (!w.fault.dead && w.session.up)
+			recover(&w, job);
+		totals.cuts++;
+		if (!w.fault.dead)
+			break;
+		explore_left(&second, &w, false, random + k);
+	}
+	place.cut2 = -1;
+}
+
+/* Where the first choice does not load and there is no other, nothing starts; but
+ * the next boot, when it does, has to work. */
+static void boot_after(struct world *w)
+{
+	struct state state = sim_state(w, false);
+
+	simloader_boot(w);
+	if (!w->session.up && w->refuse >= 0 &&
+	    !policy_slot_bootable(&state.record, 1u - (unsigned)w->refuse)) {
+		w->refuse = -1;
+		simloader_boot(w);
+	}
+	w->refuse = -1;
+	if (!w->session.up)
+		violation("no slot starts");
+}
+
+/* Boot after boot without a health check: tries run out although the variable
+ * cannot be written. */
+static void boot_out(struct world w)
+{
+	for (int i = 0; i < SIM_TRIES + 1; i++) {
+		power_down(&w);
+		simloader_boot(&w);
+		if (!w.session.up)
+			violation("after some boots no slot starts");
+	}
+}
+
+/* One world after a cut. */
+static void case_run(struct job *job, struct world *w, bool deeper, uint64_t random)
+{
+	uint64_t hash;
+
+	totals.cases++;
+	check_left(w, job);
+	after(w, job->mode->after, random);
+	hash = world_hash(w, (uint64_t)(job->step - job->scenario->steps) * 1000003 +
+			     (uint64_t)(job->scenario - scenarios) * 64 +
+			     (uint64_t)(job->mode - modes));
+	if (deeper && is_new(hash ^ 0x5555) && random % job->budget->second_share == 0)
+		cut_again(job, w, random);
+	boot_after(w);
+	if (!w->session.up)
+		return;
+	check_choice(w, job);
+	if (job->mode->store == STORE_OK)
+		check_booted(w);
+	else
+		boot_out(*w);
+	if (!is_new(hash))
+		return;
+	totals.states++;
+	w->fault.store = STORE_OK;
+	recover(w, job);
+}
+
+static uint64_t combinations(const struct power_item *items, unsigned count, uint64_t cap)
+{
+	uint64_t n = 1;
+
+	for (unsigned i = 0; i < count && n <= cap; i++)
+		n *= items[i].choices;
+	return n;
+}
+
+static void choose(const struct power_item *items, unsigned count, uint64_t number,
+		   bool at_random, uint8_t choices[POWER_ITEMS])
+{
+	for (unsigned i = 0; i < count; i++) {
+		choices[i] = (uint8_t)(at_random ? random_next(&number) % items[i].choices
+						 : number % items[i].choices);
+		if (!at_random)
+			number /= items[i].choices;
+	}
+}
+
+/* Every world that a power cut now may leave of w, or some at random. */
+static void explore_left(struct job *job, const struct world *w, bool deeper, uint64_t random)
+{
+	struct power_item items[POWER_ITEMS];
+	unsigned count = power_items(w, items);
+	unsigned cap = job->second ? job->budget->second_samples : job->budget->all_up_to;
+	unsigned samples = job->second ? cap : job->budget->samples;
+	uint64_t n = combinations(items, count, cap);
+	bool at_random = n > cap;
+
+	if (at_random)
+		n = samples;
+	for (uint64_t i = 0; i < n; i++) {
+		uint8_t choices[POWER_ITEMS];
+		struct world left = *w;
+		uint64_t number = at_random ? random_next(&random) | 1 : i;
+
+		choose(items, count, number, at_random, choices);
+		power_cut(&left, items, choices, count);
+		case_run(job, &left, deeper, random_next(&random));
+	}
+}
+
+/* A step that failed without a power cut can be repeated at once. */
+static void repeat_now(struct job *job, const struct world *w)
+{
+	struct world again = *w;
+
+	if (job->result == 0 || job->power_went || !w->session.up ||
+	    job->step->op == OP_REFUSED)
+		return;
+	again.fault = (struct fault){ .mode = FAULT_NONE };
+	recover(&again, job);
+}
+
+static void check_refused(const struct job *job, const struct world *w)
+{
+	if (job->step->op != OP_REFUSED)
+		return;
+	if (job->result == 0)
+		violation("a bundle that must be refused was installed");
+	if (w->fault.count > 0 || world_hash(w, 1) != world_hash(job->before, 1))
+		violation("a refused install changed something");
+}
+
+/* One run of the step, with the fault at mutation k. False: it has not so many. */
+static bool explore_cut(struct job *job, unsigned k)
+{
+	struct world w = *job->before;
+	uint64_t random = (job->seed * 31 + place.step) * 1009 + k * 7919 +
+			  (uint64_t)(job->mode - modes) * 104729 +
+			  (uint64_t)(job->scenario - scenarios) * 1299709 + 1;
+	struct err err = { 0 };
+	bool hit;
+
+	for (int i = 0; i < 3; i++)
+		(void)random_next(&random);
+	place.cut = (int)k;
+	w.fault = (struct fault){ .mode = job->mode->fault, .at = k,
+				  .store = job->mode->store,
+				  .no_mirror = job->mode->no_mirror };
+	w.ghost.mirror_floor = sim_mirror_sequence(&w, true);
+	job->result = op_run(&w, job->step, job->record, &err);
+	job->power_went = w.fault.dead;
+	hit = w.fault.hit && (w.fault.mode != FAULT_CUT || w.fault.dead);
+	totals.cuts++;
+	check_refused(job, &w);
+	repeat_now(job, &w);
+	w.fault.mode = FAULT_NONE;
+	w.fault.dead = false;
+	explore_left(job, &w, job->mode->twice, random);
+	return hit || k < w.fault.count;
+}
+
+void explore_step(struct job *job)
+{
+	for (unsigned k = 0; explore_cut(job, k); k++)
+		;
+}

@@ -1,0 +1,199 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Deliberate faults: each is put into a copy of one real source file, the simulator
+is linked with that object in the place of the right one, and it must fail.
+
+    faults.py --compile "cc FLAGS" --link "cc FLAGS OBJECTS" --walk OBJECT --build DIR
+              [--only WORD] OBJECT...
+"""
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+FAULTS = [
+    ("a slot target is not flushed", "linux-agent/slotdev.c",
+     "if (disk->flush(disk->ctx, dev->file) < 0)", "if (0)"),
+    ("the UKI is not flushed", "linux-agent/espfile.c",
+     "if (r == 0 && disk->flush(disk->ctx, sink->file) < 0)", "if (0)"),
+    ("the directory is not flushed", "linux-agent/espfile.c",
+     "if (!copy || disk->flush_dir(disk->ctx, dirname(copy)) < 0)", "if (!copy)"),
+    ("the mirror is not flushed", "linux-agent/statefile.c",
+     "    disk->flush(disk->ctx, fd) < 0)\n\t\terror", "    0)\n\t\terror"),
+    ("the name of state.bin is not flushed", "linux-agent/statefile.c",
+     " || flush_parent(file) < 0", " || (0 && flush_parent(file) < 0)"),
+    ("trial before the image is written", "linux-agent/install.c",
+     "\tif (save(m, o->report, err) < 0)\n\t\treturn -1;\n\tif (m->warning)",
+     "\tm->state.record.slots[slot].status = SLOT_TRIAL;\n"
+     "\tm->state.record.slots[slot].tries_left = m->state.record.slots[slot].tries_granted = 2;\n"
+     "\tif (save(m, o->report, err) < 0)\n\t\treturn -1;\n"
+     "\tm->state.record.slots[slot].status = SLOT_WRITING;\n"
+     "\tif (m->warning)"),
+    ("the writing mark is not saved", "linux-agent/install.c",
+     "\tif (save(m, o->report, err) < 0)\n\t\treturn -1;\n\tif (m->warning)",
+     "\tif (m->warning)"),
+    ("the direct entry stays active while its slot is written", "linux-agent/install.c",
+     "\treturn bootentries_set_active(&m->vars, &m->esp, (int)slot, false, err);",
+     "\treturn 0;"),
+    ("a trial starts although its try was not saved", "shared/boot.c",
+     "return trace->save_error == SB_OK || !step->save_required;", "return true;"),
+    ("a try is never saved", "shared/policy.c",
+     ".save = policy->dirty,\n\t\t\t.save_required", ".save = false,\n\t\t\t.save_required"),
+    ("tries are not spent", "shared/policy.c", "s->tries_left--;", ";"),
+    ("a slot in writing is started", "shared/policy.c",
+     "{ SLOT_WRITING,     IF_ALWAYS,     DO_SKIP, ", "{ SLOT_WRITING,     IF_ALWAYS,     DO_BOOT, "),
+    ("a kexec-trial is not condemned", "shared/policy.c",
+     "if (policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)", "if (0)"),
+    ("mark-good does not prefer the slot", "shared/policy.c",
+     "{ ON_GOOD_KEXEC,     ANY,              true,  SLOT_TRIAL,       REASON_NONE,        PREFER_THIS }",
+     "{ ON_GOOD_KEXEC,     ANY,              true,  SLOT_TRIAL,       REASON_NONE,        PREFER_KEEP }"),
+    ("the digest is not checked", "shared/boot.c",
+     "bool check = step->check_digest &&", "bool check = false &&"),
+    ("the newest copy of the mirror is overwritten", "shared/state.c",
+     "(state->mirror_newest + 1) % STATE_MIRROR_COPIES", "state->mirror_newest"),
+    ("the mirror has one copy instead of two", "shared/state.c",
+     "unsigned copy = (state->mirror_newest + 1) % STATE_MIRROR_COPIES;", "unsigned copy = 0;"),
+    ("the older copy of the mirror wins", "shared/state.c",
+     "r.sequence > ret_record->sequence", "r.sequence < ret_record->sequence"),
+    ("the mirror wins over a newer variable", "shared/state.c",
+     "mirror.sequence > s.record.sequence", "mirror.sequence < s.record.sequence"),
+    ("the mirror is not written by the agent", "shared/state.c",
+     "if (mode == STATE_SAVE_AGENT && error == SB_OK)", "if (0)"),
+    ("the mirror before the variable", "shared/state.c",
+     "\terror = var_save(ops, bytes);\n",
+     "\tif (mode == STATE_SAVE_AGENT)\n\t\tmirror = mirror_save(ops, state, bytes);\n"
+     "\terror = var_save(ops, bytes);\n"),
+    ("the loader does not read the variable back", "shared/state.c",
+     "if (error == SB_OK)\n\t\terror = ops->var_read(ops->ctx, back, sizeof back, &len);",
+     "if (error == SB_OK)\n\t\treturn SB_OK;"),
+    ("a wrong checksum is accepted", "shared/record.c",
+     "if (le32_get(bytes + AT_CRC) != crc32_of(bytes, AT_CRC))", "if (0)"),
+    ("the running slot as the target", "linux-agent/installcheck.c",
+     "*ret_slot = 1 - running;", "*ret_slot = running;"),
+    ("an install from an unconfirmed slot", "linux-agent/installcheck.c",
+     "if (!confirmed)", "if (0)"),
+    ("kexec-good counts as confirmed after a firmware boot", "linux-agent/installcheck.c",
+     "(machine->running.kexec && policy_slot_confirmed(slot))",
+     "policy_slot_confirmed(slot)"),
+    ("a payload's hash is not checked first", "linux-agent/install.c",
+     "return installcheck_payloads(m, bundle, o->cancel, err);", "return 0;"),
+    ("the image is not read back", "linux-agent/install.c",
+     "if (r == 0)\n\t\tr = readback_check(&m->disk, image->target",
+     "if (0)\n\t\tr = readback_check(&m->disk, image->target"),
+    ("the UKI is not read back", "linux-agent/install.c",
+     "readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)",
+     "0)"),
+    ("success although the variable did not take", "linux-agent/machine.c",
+     "&machine->state, &mirror);", "&machine->state, &mirror);\n\terror = SB_OK;"),
+    ("deletions, BootOrder, then its entries", "linux-agent/bootentries.c",
+     "&plan->ops[i];", "&plan->ops[plan->op_count - 1 - i];"),
+    ("deletions before BootOrder", "linux-agent/bootplan.c",
+     "\tplan_order(state, kept, &plan);\n\tplan_deletes(state, kept, &plan);",
+     "\tplan_deletes(state, kept, &plan);\n\tplan_order(state, kept, &plan);"),
+    ("foreign entries leave BootOrder", "linux-agent/bootplan.c",
+     "if (!entry || entry->role == BOOT_FOREIGN)", "if (!entry)"),
+    ("the old UKI stands beside half a new image", "linux-agent/install.c",
+     "espfile_remove(&m->disk, uki, err) < 0", "0"),
+    ("the record before the boot entries", "linux-agent/install.c",
+     "if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)",
+     "if (save(m, o->report, err) == 0 && machine_sync_entries(m, err) == 0)"),
+    ("the loader does not look which copy is newest", "shared/state.c",
+     "(void)mirror_load(ops, &newest, &state->mirror_newest);", "(void)newest;"),
+    ("mark-good leaves an older mirror", "linux-agent/mark.c",
+     "!state->mirror_behind", "true"),
+    ("an install goes on without the mirror", "linux-agent/install.c",
+     "if (m->warning)\n\t\treturn begin_undo", "if (0)\n\t\treturn begin_undo"),
+]
+
+# Seen by the walk, in the policy alone.
+WALK_FAULTS = [
+    ("a kexec alone makes a slot good", "shared/policy.c",
+     "{ ON_GOOD_KEXEC,     ANY,              true,  SLOT_TRIAL,       REASON_NONE,        PREFER_THIS }",
+     "{ ON_GOOD_KEXEC,     ANY,              true,  SLOT_GOOD,        REASON_NONE,        PREFER_THIS }"),
+    ("a slot may be started twice in a boot", "shared/policy.c",
+     "policy->started[step.slot] = true;", ";"),
+    ("good-limit is not looked at", "shared/policy.c",
+     "return slot->good_boots < record->good_limit;", "return true;"),
+    ("a trial is started without its digest", "shared/policy.c",
+     ".check_digest = action == DO_BOOT_COUNTED,", ".check_digest = false,"),
+    ("a trial is started without its save", "shared/policy.c",
+     ".save_required = action == DO_BOOT_COUNTED,", ".save_required = false,"),
+    ("more than one kexec-trial is overlooked", "shared/policy.c",
+     "if (policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)",
+     "if (slot == 0 && policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)"),
+    ("no last resort", "shared/policy.c",
+     "if (next_normal(policy, &step) || next_last_resort(policy, &step)) {",
+     "(void)next_last_resort;\n\tif (next_normal(policy, &step)) {"),
+    ("a record that does not fit its decoder", "shared/policy.c",
+     "s->tries_left = s->tries_granted;", "s->tries_left = tries;"),
+]
+
+
+def run(words):
+    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+
+
+def fault_build(o, source, text, walk):
+    """The simulator or the walk with this text for source; None and the output if it
+    fails."""
+    path = os.path.join(o.build, os.path.basename(source))
+    obj, program = path[:-2] + ".o", os.path.join(o.build, "proof")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    real = "/" + source[:-2] + ".o"
+    objects = [obj if x.endswith(real) else x for x in o.objects
+               if not walk or "/shared/" in x] + ([o.walk] if walk else [])
+    for words in (o.compile.split() + ["-w", "-c", "-o", obj, path],
+                  [x for y in o.link.split() for x in
+                   (["-o", program] + objects if y == "OBJECTS" else [y])]):
+        done = run(words)
+        if done.returncode != 0:
+            return None, done.stdout
+    return program, ""
+
+
+def fault_try(o, source, old, new, walk):
+    with open(source, encoding="utf-8") as f:
+        text = f.read()
+    if text.count(old) != 1:
+        return False, f"the text to replace is there {text.count(old)} times in {source}"
+    program, output = fault_build(o, source, text.replace(old, new), walk)
+    if not program:
+        return False, "does not build: " + output
+    done = run([program, "--first"] + ([] if walk else ["--quick"]))
+    lines = [x for x in done.stdout.splitlines() if x.startswith("VIOLATION")]
+    if lines:
+        return True, lines[0][11:]
+    if done.returncode < 0 or "Sanitizer" in done.stdout:
+        return True, f"crashed ({done.returncode})"
+    return False, "the simulator does not see it"
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--compile", required=True)
+    p.add_argument("--link", required=True, help="with the word OBJECTS in it")
+    p.add_argument("--build", required=True)
+    p.add_argument("--walk", required=True, help="the walk's own object")
+    p.add_argument("--only", default="")
+    p.add_argument("objects", nargs="+")
+    o = p.parse_args()
+    os.makedirs(o.build, exist_ok=True)
+    passed = failed = 0
+    begin = time.monotonic()
+    for name, source, old, new in FAULTS + WALK_FAULTS:
+        if o.only not in name:
+            continue
+        walk = (name, source, old, new) in WALK_FAULTS
+        caught, why = fault_try(o, source, old, new, walk)
+        passed, failed = passed + caught, failed + (not caught)
+        print(f"{'caught' if caught else 'NOT CAUGHT'}: {name}: {why}", flush=True)
+    print(f"deliberate faults: {time.monotonic() - begin:.0f} s")
+    print(f"{passed} passed, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

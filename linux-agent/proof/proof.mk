@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# The crash simulator; included by the Makefile, whose variables it uses.
+#   proof         everything: the walk, the simulator at full depth, the same with
+#                 another seed under ASan, the list of deliberate faults
+#   proof-quick   for make check: the simulator under ASan and the walk
+#   proof-faults  every deliberate fault must be caught
+PROOF_SRC   := $(filter-out %/walk.c,$(wildcard linux-agent/proof/*.c))
+# Not linked: what simbundle.c and simkexec.c stand in for, and the command line.
+PROOF_OUT   := main bundle_read kexec report $(patsubst linux-agent/%.c,%,$(wildcard linux-agent/verb_*.c))
+PROOF_LIB   := $(filter-out $(PROOF_OUT:%=$(BUILD)/linux-agent/%.o),$(AGENT_OBJ))
+PROOF_LSAN  := $(filter-out $(PROOF_OUT:%=$(BUILD)/san/linux-agent/%.o),$(SAN_OBJ))
+PROOF_WRAP  := -Wl,--wrap=ukifile_open,--wrap=read_file,--wrap=access,--wrap=time
+PROOF_OBJ   := $(PROOF_SRC:%.c=$(BUILD)/proof/%.o)
+PROOF_SAN   := $(PROOF_SRC:%.c=$(BUILD)/proof/san/%.o)
+
+.PHONY: proof proof-quick proof-faults proof-programs
+
+$(BUILD)/proof/%.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(CC) $(AGENT_CFLAGS) -Werror -O2 -g -fPIE $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+$(BUILD)/proof/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $@
+	$(Q)$(CC) $(AGENT_CFLAGS) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+$(BUILD)/proof/libslot.a: $(PROOF_LIB)
+	@mkdir -p $(@D)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/proof/san/libslot.a: $(PROOF_LSAN)
+	@mkdir -p $(@D)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/proof/proof: $(PROOF_OBJ) $(BUILD)/proof/libslot.a
+	$(SAY) CC $@
+	$(Q)$(CC) -pie $(PROOF_WRAP) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/proof/proof-san: $(PROOF_SAN) $(BUILD)/proof/san/libslot.a
+	$(SAY) CC $@
+	$(Q)$(CC) $(SAN) $(PROOF_WRAP) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/proof/walk: $(BUILD)/proof/san/linux-agent/proof/walk.o $(BUILD)/proof/san/libslot.a
+	$(SAY) CC $@
+	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+
+proof-programs: $(BUILD)/proof/proof-san $(BUILD)/proof/walk
+proof-quick: proof-programs
+	@$(BUILD)/proof/walk
+	@$(BUILD)/proof/proof-san --quick
+proof: $(BUILD)/proof/proof proof-programs
+	@$(BUILD)/proof/walk
+	@$(BUILD)/proof/proof
+	@$(BUILD)/proof/proof-san --seed 2
+	@$(MAKE) --no-print-directory proof-faults
+PROOF_WALK  := $(BUILD)/proof/linux-agent/proof/walk.o
+proof-faults: $(PROOF_OBJ) $(PROOF_LIB) | $(PROOF_WALK)
+	@$(PYTHON) linux-agent/proof/faults.py --build $(BUILD)/proof/faults --walk $(PROOF_WALK) \
+		--compile '$(CC) $(AGENT_CFLAGS) -O1 -fPIE $(PKG_CFLAGS) $(CFLAGS)' \
+		--link '$(CC) -pie $(PROOF_WRAP) $(LDFLAGS) OBJECTS $(PKG_LIBS)' $^

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* A repeat of the interrupted command leads to its end state. Stops quietly
+ * where the power goes a second time. */
+#include "explore.h"
+
+#include "cmdline.h"
+
+static bool run(struct world *w, enum op op, int arg, enum activate how, const char *why)
+{
+	struct step step = { .op = op, .arg = arg, .activate = how };
+	uint8_t record[RECORD_BYTES];
+	struct err err = { 0 };
+	int r;
+
+	op_prepare(w, &step);
+	r = op_run(w, &step, record, &err);
+	if (w->fault.dead)
+		return false;
+	if (r < 0)
+		violation("%s: %s failed: %s", why, op_text(op), err.text);
+	return r == 0;
+}
+
+static bool boot(struct world *w, const char *why)
+{
+	return run(w, OP_BOOT, 0, ACTIVATE_NONE, why);
+}
+
+static bool good(struct world *w, const char *why)
+{
+	return run(w, OP_GOOD, 0, ACTIVATE_NONE, why);
+}
+
+static struct slot slot_of(struct world *w, unsigned slot)
+{
+	return sim_state(w, false).record.slots[slot];
+}
+
+/* It stays where it is, and a health check at every boot writes nothing. */
+static void settle(struct world *w)
+{
+	unsigned slot = w->session.running, writes;
+
+	if (!good(w, "settling"))
+		return;
+	writes = w->fault.count;
+	if (!good(w, "settling again"))
+		return;
+	if (w->fault.count != writes)
+		violation("a second mark-good wrote something");
+	if (!w->session.kexec && slot_of(w, slot).status != SLOT_GOOD)
+		violation("mark-good of slot %c did not make it good", slot_letter(slot));
+	writes = w->fault.count;
+	if (!boot(w, "settled"))
+		return;
+	if (w->session.running != slot)
+		violation("slot %c was marked good, and the other one starts",
+			  slot_letter(slot));
+	if (w->good_limit == 0 && !w->session.kexec && slot_of(w, slot).status == SLOT_GOOD &&
+	    w->fault.count != writes)
+		violation("a steady boot wrote something");
+}
+
+/* Leaves for the freshly installed slot, as the step did. */
+static bool enter(struct world *w, const struct step *step)
+{
+	unsigned other = 1 - w->session.running;
+
+	if (step->activate == ACTIVATE_KEXEC)
+		return run(w, OP_KEXEC, 0, ACTIVATE_NONE, "repeat");
+	if (step->activate == ACTIVATE_NONE &&
+	    !run(w, OP_ACTIVE, (int)other, ACTIVATE_NONE, "repeat"))
+		return false;
+	return boot(w, "repeat");
+}
+
+static void repeat_install(struct world *w, const struct job *job)
+{
+	const struct step *step = job->step;
+
+	for (int round = 0; round < 3; round++) {
+		if (sim_version_of(w, w->session.running, false) == step->arg) {
+			settle(w);
+			return;
+		}
+		if (!good(w, "before the repeat") ||
+		    !run(w, OP_INSTALL, step->arg, step->activate, "repeat") ||
+		    !enter(w, step))
+			return;
+		if (step->arg == w->broken)	/* that is as far as it comes */
+			return;
+	}
+	violation("the install does not come to its end");
+}
+
+static void repeat_bad(struct world *w, const struct step *step)
+{
+	unsigned slot = (unsigned)step->arg;
+
+	if (!run(w, OP_BAD, step->arg, ACTIVATE_NONE, "repeat"))
+		return;
+	if (slot_of(w, slot).status != SLOT_BAD)
+		violation("slot %c is not bad after mark-bad", slot_letter(slot));
+	if (boot(w, "after mark-bad"))
+		settle(w);
+}
+
+static void repeat_active(struct world *w, const struct step *step)
+{
+	unsigned slot = (unsigned)step->arg;
+
+	if (!run(w, OP_ACTIVE, step->arg, ACTIVATE_NONE, "repeat") ||
+	    !boot(w, "after mark-active"))
+		return;
+	if (w->session.running != slot && !w->ghost.flipped)
+		violation("slot %c was marked active and does not start", slot_letter(slot));
+	settle(w);
+}
+
+static void repeat_rollback(struct world *w, const struct job *job)
+{
+	unsigned from = job->before->session.running;
+
+	struct record record = sim_state(w, false).record;
+
+	if (w->session.running == from && policy_slot_bootable(&record, 1 - from)) {
+		if (!run(w, OP_ROLLBACK, 0, ACTIVATE_NONE, "repeat") ||
+		    !boot(w, "after rollback"))
+			return;
+		if (w->session.running == from)
+			violation("slot %c starts after the rollback from it",
+				  slot_letter(from));
+	}
+	settle(w);
+}
+
+void recover(struct world *w, const struct job *job)
+{
+	const struct step *step = job->step;
+
+	if (w->session.lost && !good(w, "the record was lost"))
+		return;
+	switch (step->op) {
+	case OP_INSTALL:
+	case OP_BREAKS:
+		repeat_install(w, job);
+		break;
+	case OP_BAD:
+		repeat_bad(w, step);
+		break;
+	case OP_ACTIVE:
+		repeat_active(w, step);
+		break;
+	case OP_ROLLBACK:
+		repeat_rollback(w, job);
+		break;
+	default:
+		settle(w);
+		break;
+	}
+}

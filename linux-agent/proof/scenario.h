@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The scenarios and fault modes of the crash simulator. */
+#pragma once
+
+#include "sim.h"
+
+enum { SCENARIO_STEPS = 16 };
+
+struct scenario {
+	const char *name;
+	bool device;		/* slot targets are block devices, not files */
+	uint8_t good_limit;
+	int broken;		/* version that gives control back, + 1; 0: none */
+	bool duplicates;	/* each of our boot entries is there twice */
+	unsigned setup;		/* steps at the beginning that are not cut */
+	unsigned count;
+	struct step steps[SCENARIO_STEPS];
+};
+extern const struct scenario scenarios[];
+extern const unsigned scenario_count;
+
+enum after {
+	AFTER_NOTHING,
+	AFTER_LOSE_VAR,		/* the variable is gone when the power is back */
+	AFTER_FLIP_VAR, AFTER_FLIP_MIRROR, AFTER_FLIP_UKI,
+	AFTER_REFUSE,		/* the slot that should start now does not load */
+	AFTER_LOSE_ALL,		/* variable and both copies of the mirror */
+};
+
+struct mode {
+	const char *name;
+	enum fault_mode fault;
+	enum fault_store store;
+	enum after after;
+	bool no_mirror;		/* state.bin cannot be written while the step runs */
+	bool twice;		/* and a second cut while recovering */
+};
+extern const struct mode modes[];
+extern const unsigned mode_count;
+
+/* The machine before the first step: slot a holds version 0, no record. */
+void scenario_begin(const struct scenario *scenario, struct world *ret_world);

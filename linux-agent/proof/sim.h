@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two programs, run over a struct world: the loader's boot_run() and the
+ * agent's install_run(), mark_good() and mark_apply(), all the real ones.
+ */
+#pragma once
+
+#include "activate.h"
+#include "policy.h"
+#include "state.h"
+#include "world.h"
+
+enum { SIM_VERSIONS = 4, SIM_TRIES = 2 };
+
+/* What a version's bundle holds. */
+struct sim_version {
+	uint8_t uki[SIM_FILE_MAX], image[SIM_FILE_MAX];
+	size_t uki_len, image_len;
+};
+extern struct sim_version sim_versions[SIM_VERSIONS];
+void sim_versions_make(void);
+
+/* The version whose UKI and image the slot holds to the last byte; -1: none.
+ * uki_only: of the UKI alone. */
+int sim_version_of(const struct world *w, unsigned slot, bool uki_only);
+
+enum op {
+	OP_BOOT,	/* orderly shutdown, then the firmware and the loader */
+	OP_INSTALL, OP_KEXEC, OP_GOOD, OP_BAD, OP_ACTIVE, OP_ROLLBACK,
+	OP_REFUSED,	/* an install that must be refused */
+	OP_BREAKS,	/* an install whose transfer breaks off half way */
+	OP_LOSE_VARS,	/* the firmware forgets every variable of ours */
+	OP_COUNT
+};
+
+struct step {
+	enum op op;
+	int arg;		/* version, or slot */
+	enum activate activate;
+	const char *how;	/* OP_REFUSED: what is wrong with it */
+};
+
+const char *op_text(enum op op);
+
+/* Does it, with w->fault in force. 0, or -1 with err filled. After an agent's
+ * step that gave 0, ret_record (RECORD_BYTES) is what it says is stored. */
+int op_run(struct world *w, const struct step *step, uint8_t *ret_record, struct err *err);
+/* What comes before an op and is no part of it. */
+void op_prepare(struct world *w, const struct step *step);
+
+/* Loads the record: as it stands, or (kept) as a cut at this instant would at
+ * worst leave it. */
+struct state sim_state(struct world *w, bool kept);
+/* The newest sequence among valid mirror copies; 0: none is valid. */
+uint64_t sim_mirror_sequence(struct world *w, bool kept);
+struct state_ops simloader_storage(struct world *w, bool kept);
+
+/* Runs the loader. w->session says what it started. */
+void simloader_boot(struct world *w);
+
+/* What boot entries name the ESP by. */
+struct esp_info;
+extern const struct esp_info sim_esp;
+
+/* The world whose files ukifile_open(), read_file() and access() see. */
+extern struct world *sim_world;
+
+/* --- check.c: invariants that are looked at while a program runs --- */
+
+/* Prints what is wrong, once per kind and place. */
+void violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* At the moment at which the loader gives control to a slot. */
+void check_start(struct world *w, const struct state *at_begin, unsigned slot,
+		 bool last_resort);
+void check_guard(struct world *w, const char *who);
+/* At the beginning of a boot: tries grow by the agent's doing only. */
+void check_tries(struct world *w, const struct state *at_begin);
+
+/* --- and what is looked at in a world after a cut --- */
+
+/* BootOrder names what exists; foreign entries are as they were. */
+void check_entries(struct world *w);
+/* What an agent's step that reported success has left: the record in both
+ * places, and after an install the slot. */
+void check_done(struct world *w, const struct step *step, const uint8_t *record,
+		bool mirror_too);
+/* After a boot that nothing disturbed. */
+void check_booted(struct world *w);
+uint64_t violation_count(void);
+extern bool violation_is_fatal;	/* the first one ends the program */
+
+/* Where a violation is, for its message. */
+struct place {
+	const char *scenario, *mode;
+	unsigned step;
+	const char *op;
+	int cut, cut2;		/* -1: none */
+	uint64_t seed;
+};
+extern struct place place;

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The agent: a struct machine over the simulated disk and variables, and the
+ * verbs of it that change something. */
+#include "install.h"
+#include "kexec.h"
+#include "mark.h"
+#include "report.h"
+#include "sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static char mirror_path[] = "esp/EFI/slotboot/state.bin", esp_dir[] = "esp";
+static char image_name[] = "rootfs", target_a[] = "slot-a", target_b[] = "slot-b";
+static char compatible[] = "sim", disk_path[] = "disk.img", empty[] = "";
+
+static struct config config = {
+	.compatible = compatible,
+	.sysroot = empty,
+	.tries = SIM_TRIES,
+	.images = { { .name = image_name, .target = { target_a, target_b } } },
+	.image_count = 1,
+};
+
+const struct esp_info sim_esp = {
+	.dir = esp_dir, .disk = disk_path, .sysroot = empty, .part = 1, .sector_size = 512,
+	.start = 2048, .size = 204800, .guid = { 1, 2, 3, 4, 5 },
+};
+
+const char *op_text(enum op op)
+{
+	static const char *const text[OP_COUNT] = {
+		"boot", "install", "kexec", "mark-good", "mark-bad", "mark-active", "rollback",
+		"refused install", "install that breaks off", "variables lost",
+	};
+
+	return text[op];
+}
+
+/* As machine_open() does. */
+static int machine_fill(struct world *w, struct machine *m, struct err *err)
+{
+	*m = (struct machine){ .lock = -1, .is_running = true };
+	sim_world = w;
+	config.good_limit = w->good_limit;
+	m->config = &config;
+	m->disk = simdisk(w);
+	m->vars = simvars(w);
+	m->esp = sim_esp;
+	m->statefile = (struct statefile){ .vars = &m->vars, .disk = &m->disk,
+					   .mirror = mirror_path };
+	m->storage = statefile_ops(&m->statefile);
+	m->running = (struct running){ .slot = w->session.running, .kexec = w->session.kexec };
+	state_load(&m->storage, true, &m->state);
+	if (m->state.var_error != SB_IO)
+		return 0;
+	*err = m->statefile.why;
+	return -1;
+}
+
+/* The checker's own words for what installcheck_target() decides. */
+static bool is_confirmed(const struct slot *slot, bool kexec)
+{
+	return slot->status == SLOT_GOOD ||
+	       (kexec && slot->status == SLOT_TRIAL && (slot->flags & SLOT_FLAG_KEXEC_GOOD));
+}
+
+static int install(struct machine *m, const struct step *step, struct err *err)
+{
+	struct report report = { 0 };
+	struct install_options options = { .activate = step->activate, .report = &report };
+	char where[32];
+
+	(void)snprintf(where, sizeof where, "%d%s%s", step->arg, step->how ? ":" : "",
+		       step->how ? step->how : "");
+	options.where = where;
+	return install_run(m, &options, err);
+}
+
+/* As rollback_run() does, which stands in a verb. */
+static int rollback(struct machine *m, const struct step *step, struct err *err)
+{
+	unsigned other = 1 - m->running.slot;
+	int r;
+
+	if (!policy_slot_bootable(&m->state.record, other))
+		return err_set(err, EX_CONFIG, "there is nothing to roll back to");
+	r = step->activate == ACTIVATE_KEXEC ? kexec_load(m->config, NULL, other, 1, err)
+					     : kexec_cancel(m->config, err);
+	if (r == 0)
+		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
+	if (r < 0)
+		(void)kexec_cancel(m->config, NULL);
+	return r;
+}
+
+static int agent_verb(struct machine *m, const struct step *step, struct err *err)
+{
+	switch (step->op) {
+	case OP_INSTALL:
+	case OP_REFUSED:
+	case OP_BREAKS:
+		return install(m, step, err);
+	case OP_GOOD:
+		return mark_good(m, err);
+	case OP_BAD:
+		(void)kexec_cancel(m->config, NULL);
+		return mark_apply(m, ON_MARK_BAD, (unsigned)step->arg, err);
+	case OP_ACTIVE:
+		(void)kexec_cancel(m->config, NULL);
+		return mark_apply(m, ON_MARK_ACTIVE, (unsigned)step->arg, err);
+	case OP_ROLLBACK:
+		return rollback(m, step, err);
+	default:
+		return err_set(err, EX_SOFTWARE, "not a verb");
+	}
+}
+
+static int agent_run(struct world *w, const struct step *step, uint8_t *ret_record,
+		     struct err *err)
+{
+	struct machine m;
+	int r;
+
+	if (!w->session.up)
+		return err_set(err, EX_SOFTWARE, "nothing runs");
+	if (machine_fill(w, &m, err) < 0)
+		return -1;
+	w->ghost.guard = is_confirmed(&m.state.record.slots[w->session.running],
+				      w->session.kexec) ? 1u << w->session.running : 3u;
+	w->ghost.agent_ran = true;
+	r = agent_verb(&m, step, err);
+	check_guard(w, op_text(step->op));
+	if (r == 0)
+		record_encode(&m.state.record, ret_record);
+	return r;
+}
+
+static int jump(struct world *w, struct err *err)
+{
+	int slot = w->session.staged;
+
+	if (slot < 0)
+		return err_set(err, EX_SOFTWARE, "nothing is staged");
+	if (sim_version_of(w, (unsigned)slot, false) < 0)
+		violation("kexec starts slot %d, which is not one whole version", slot);
+	w->session = (struct session){ .up = true, .running = (unsigned)slot, .kexec = true,
+				       .staged = -1 };
+	return 0;
+}
+
+void op_prepare(struct world *w, const struct step *step)
+{
+	struct session session = w->session;
+
+	if (step->op != OP_BOOT && step->op != OP_KEXEC)
+		return;
+	power_down(w);
+	if (step->op == OP_KEXEC)
+		w->session = session;
+}
+
+static void lose_vars(struct world *w)
+{
+	for (int i = 0; i < SIM_VARS; i++)
+		if (w->vars[i].guid == VARS_SLOTBOOT)
+			w->vars[i].used = false;
+	w->ghost.agent_ran = true;
+	memset(w->ghost.trial, 0, sizeof w->ghost.trial);
+}
+
+int op_run(struct world *w, const struct step *step, uint8_t *ret_record, struct err *err)
+{
+	switch (step->op) {
+	case OP_BOOT:
+		simloader_boot(w);
+		return w->session.up ? 0 : err_set(err, EX_SOFTWARE, "nothing started");
+	case OP_KEXEC:
+		return jump(w, err);
+	case OP_LOSE_VARS:
+		lose_vars(w);
+		return 0;
+	default:
+		return agent_run(w, step, ret_record, err);
+	}
+}

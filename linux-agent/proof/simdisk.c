@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#include "world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *path;
+	int dir;	/* -1: not on the ESP */
+	int slot;	/* -1: of neither */
+} names[NAME_COUNT] = {
+	[NAME_STATE] = { "esp/EFI/slotboot/state.bin", DIR_OURS, -1 },
+	[NAME_UKI_A] = { "esp/EFI/slotboot/a/uki.efi", DIR_A, 0 },
+	[NAME_JSON_A] = { "esp/EFI/slotboot/a/manifest.json", DIR_A, 0 },
+	[NAME_P7S_A] = { "esp/EFI/slotboot/a/manifest.p7s", DIR_A, 0 },
+	[NAME_IMAGE_A] = { "slot-a", -1, 0 },
+	[NAME_UKI_B] = { "esp/EFI/slotboot/b/uki.efi", DIR_B, 1 },
+	[NAME_JSON_B] = { "esp/EFI/slotboot/b/manifest.json", DIR_B, 1 },
+	[NAME_P7S_B] = { "esp/EFI/slotboot/b/manifest.p7s", DIR_B, 1 },
+	[NAME_IMAGE_B] = { "slot-b", -1, 1 },
+};
+
+static const char *const dirs[DIR_COUNT] = {
+	"esp/EFI/slotboot", "esp/EFI/slotboot/a", "esp/EFI/slotboot/b",
+};
+
+int simdisk_name(const char *path)
+{
+	for (int i = 0; i < NAME_COUNT; i++)
+		if (strcmp(names[i].path, path) == 0)
+			return i;
+	return -1;
+}
+
+static int dir_of(const char *path)
+{
+	for (int i = 0; i < DIR_COUNT; i++)
+		if (strcmp(dirs[i], path) == 0)
+			return i;
+	return -1;
+}
+
+static void touch(struct world *w, int slot)
+{
+	if (slot >= 0 && (w->ghost.guard >> slot & 1))
+		w->ghost.touched = true;
+}
+
+static void touch_file(struct world *w, int file)
+{
+	for (int i = 0; i < NAME_COUNT; i++) {
+		if (w->name_now[i] != file)
+			continue;
+		touch(w, names[i].slot);
+		if (names[i].slot >= 0 && simvars_direct_active(w, (unsigned)names[i].slot))
+			w->ghost.exposed = true;
+	}
+}
+
+const struct sim_file *simdisk_find(const struct world *w, enum sim_name name)
+{
+	int file = w->name_now[name];
+
+	return file < 0 ? NULL : &w->files[file];
+}
+
+static bool is_referred(const struct world *w, int file)
+{
+	for (int i = 0; i < NAME_COUNT; i++)
+		if (w->name_now[i] == file || w->name_kept[i] == file)
+			return true;
+	return false;
+}
+
+static int file_new(struct world *w)
+{
+	for (int i = 0; i < SIM_FILES; i++) {
+		if (w->files[i].used && is_referred(w, i))
+			continue;
+		memset(&w->files[i], 0, sizeof w->files[i]);
+		w->files[i].used = true;
+		return i;
+	}
+	abort();
+}
+
+void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_t len)
+{
+	int file = file_new(w);
+	struct sim_file *f = &w->files[file];
+
+	memcpy(f->now, data, len);
+	memcpy(f->kept, data, len);
+	f->size = f->kept_size = (uint16_t)len;
+	w->name_now[name] = w->name_kept[name] = (int8_t)file;
+}
+
+static int error(int value)
+{
+	errno = value;
+	return -1;
+}
+
+static int disk_create(struct world *w, int name)
+{
+	enum verdict v;
+
+	touch(w, names[name].slot);
+	v = fault_next(w, MUT_CREATE);
+	if (v == VERDICT_FAIL)
+		return -1;
+	w->name_now[name] = (int8_t)file_new(w);
+	return v == VERDICT_CUT ? error(EIO) : w->name_now[name];
+}
+
+static int disk_open(void *ctx, const char *path, enum disk_open how)
+{
+	struct world *w = ctx;
+	int name = simdisk_name(path);
+
+	if (name < 0 || (names[name].dir >= 0 && !w->dir_now[names[name].dir]))
+		return error(ENOENT);
+	if (w->name_now[name] >= 0)
+		return how == DISK_NEW ? error(EEXIST) : w->name_now[name];
+	if (how == DISK_READ || how == DISK_WRITE)
+		return error(ENOENT);
+	return disk_create(w, name);
+}
+
+static void disk_close(void *ctx, int file)
+{
+	(void)ctx;
+	(void)file;
+}
+
+static int64_t disk_read(void *ctx, int file, void *buf, size_t len, uint64_t offset)
+{
+	struct world *w = ctx;
+	const struct sim_file *f = &w->files[file];
+
+	if (fault_read(w))
+		return -1;
+	if (offset >= f->size)
+		return 0;
+	if (len > f->size - offset)
+		len = (size_t)(f->size - offset);
+	memcpy(buf, f->now + offset, len);
+	return (int64_t)len;
+}
+
+static int disk_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
+{
+	struct world *w = ctx;
+	struct sim_file *f = &w->files[file];
+	enum verdict v;
+
+	touch_file(w, file);
+	if (offset > SIM_FILE_MAX || len > SIM_FILE_MAX - offset)
+		return error(EFBIG);
+	v = fault_next(w, MUT_WRITE);
+	if (w->fault.no_mirror && file == w->name_now[NAME_STATE])
+		return error(EIO);
+	if (v == VERDICT_FAIL)
+		return -1;
+	if (offset + len > f->size)
+		f->size = (uint16_t)(offset + len);
+	if (v == VERDICT_LIE)
+		return 0;
+	memcpy(f->now + offset, buf, len);
+	for (uint64_t s = offset / SIM_SECTOR; s * SIM_SECTOR < offset + len; s++)
+		f->dirty |= (uint8_t)(1u << s);
+	return v == VERDICT_CUT ? error(EIO) : 0;
+}
+
+static int disk_truncate(void *ctx, int file, uint64_t size)
+{
+	struct world *w = ctx;
+	struct sim_file *f = &w->files[file];
+	enum verdict v;
+
+	touch_file(w, file);
+	v = fault_next(w, MUT_TRUNCATE);
+	if (v == VERDICT_FAIL)
+		return -1;
+	f->size = (uint16_t)size;
+	return v == VERDICT_CUT ? error(EIO) : 0;
+}
+
+static int disk_flush(void *ctx, int file)
+{
+	struct world *w = ctx;
+	struct sim_file *f = &w->files[file];
+
+	touch_file(w, file);
+	if (fault_next(w, MUT_FLUSH) != VERDICT_DO)
+		return error(EIO);
+	memcpy(f->kept, f->now, sizeof f->kept);
+	f->kept_size = f->size;
+	f->dirty = 0;
+	return 0;
+}
+
+static int disk_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
+{
+	struct world *w = ctx;
+	int name = simdisk_name(path);
+	const struct sim_file *f = name < 0 ? NULL : simdisk_find(w, (enum sim_name)name);
+	bool image = name == NAME_IMAGE_A || name == NAME_IMAGE_B;
+
+	if (!f)
+		return error(ENOENT);
+	if (fault_read(w))
+		return -1;
+	ret_stat->device = image && w->device;
+	ret_stat->size = ret_stat->device ? SIM_FILE_MAX : f->size;
+	return 0;
+}
+
+static int disk_remove(void *ctx, const char *path)
+{
+	struct world *w = ctx;
+	int name = simdisk_name(path);
+	enum verdict v;
+
+	if (name < 0 || w->name_now[name] < 0)
+		return error(ENOENT);
+	touch(w, names[name].slot);
+	v = fault_next(w, MUT_REMOVE);
+	if (v == VERDICT_FAIL)
+		return -1;
+	w->name_now[name] = -1;
+	return v == VERDICT_CUT ? error(EIO) : 0;
+}
+
+static int disk_make_dir(void *ctx, const char *path)
+{
+	struct world *w = ctx;
+	int dir = dir_of(path);
+	enum verdict v;
+
+	if (dir < 0)
+		return error(ENOENT);
+	if (w->dir_now[dir])
+		return error(EEXIST);
+	touch(w, dir - DIR_A);
+	v = fault_next(w, MUT_MAKE_DIR);
+	if (v == VERDICT_FAIL)
+		return -1;
+	w->dir_now[dir] = true;
+	return v == VERDICT_CUT ? error(EIO) : 0;
+}
+
+static int disk_flush_dir(void *ctx, const char *path)
+{
+	struct world *w = ctx;
+	int dir = dir_of(path);
+
+	if (dir < 0)
+		return error(ENOENT);
+	touch(w, dir - DIR_A);
+	if (fault_next(w, MUT_FLUSH_DIR) != VERDICT_DO)
+		return error(EIO);
+	for (int i = 0; i < NAME_COUNT; i++)
+		if (names[i].dir == dir)
+			w->name_kept[i] = w->name_now[i];
+	for (int i = DIR_A; dir == DIR_OURS && i < DIR_COUNT; i++)
+		w->dir_kept[i] = w->dir_now[i];
+	return 0;
+}
+
+static int disk_room(void *ctx, const char *path, uint64_t *ret_bytes)
+{
+	(void)path;
+	*ret_bytes = 1024 * 1024;
+	return fault_read(ctx) ? -1 : 0;
+}
+
+struct disk simdisk(struct world *w)
+{
+	return (struct disk){
+		.ctx = w, .open = disk_open, .close = disk_close, .read = disk_read,
+		.write = disk_write, .truncate = disk_truncate, .flush = disk_flush,
+		.stat = disk_stat, .remove = disk_remove, .make_dir = disk_make_dir,
+		.flush_dir = disk_flush_dir, .room = disk_room,
+	};
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Versions small enough to be cut at every sector: a PE file with .cmdline and
+ * .linux, and an image. */
+#include "bytes.h"
+#include "pe.h"
+#include "sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448 };
+
+#if defined(__aarch64__)
+#define NATIVE PE_MACHINE_AARCH64
+#else
+#define NATIVE PE_MACHINE_X86_64
+#endif
+
+struct sim_version sim_versions[SIM_VERSIONS];
+
+static void section_put(uint8_t *uki, unsigned index, const char *name, size_t at, size_t len)
+{
+	uint8_t *h = uki + TABLE_AT + 40 * index;
+
+	memcpy(h, name, strlen(name));
+	le32_put(h + 8, (uint32_t)len);
+	le32_put(h + 16, (uint32_t)len);
+	le32_put(h + 20, (uint32_t)at);
+}
+
+static void fill(uint8_t *data, size_t len, uint32_t seed)
+{
+	for (size_t i = 0; i < len; i++) {
+		seed = seed * 1664525u + 1013904223u;
+		data[i] = (uint8_t)(seed >> 24);
+	}
+}
+
+static void uki_make(uint8_t *uki, size_t len, unsigned version)
+{
+	char cmdline[64];
+	int n = snprintf(cmdline, sizeof cmdline, "version=%u root={SLOT}", version);
+
+	memcpy(uki, "MZ", 2);
+	le32_put(uki + 0x3c, PE_AT);
+	memcpy(uki + PE_AT, "PE\0\0", 4);
+	le16_put(uki + PE_AT + 4, NATIVE);
+	le16_put(uki + PE_AT + 6, 2);
+	le16_put(uki + PE_AT + 20, 112);
+	le16_put(uki + PE_AT + 24, 0x20b);
+	section_put(uki, 0, ".cmdline", CMDLINE_AT, (size_t)n);
+	memcpy(uki + CMDLINE_AT, cmdline, (size_t)n);
+	section_put(uki, 1, ".linux", LINUX_AT, len - LINUX_AT);
+	fill(uki + LINUX_AT, len - LINUX_AT, version + 1);
+}
+
+void sim_versions_make(void)
+{
+	for (unsigned i = 0; i < SIM_VERSIONS; i++) {
+		struct sim_version *v = &sim_versions[i];
+
+		v->uki_len = 900 + 90 * ((i * 3) % SIM_VERSIONS);
+		v->image_len = 1100 + 100 * ((i * 3) % SIM_VERSIONS);
+		uki_make(v->uki, v->uki_len, i);
+		fill(v->image, v->image_len, 77 + i);
+	}
+}
+
+static bool holds(const struct sim_file *f, const uint8_t *data, size_t len, bool exact)
+{
+	return f && f->size >= len && (!exact || f->size == len) &&
+	       memcmp(f->now, data, len) == 0;
+}
+
+int sim_version_of(const struct world *w, unsigned slot, bool uki_only)
+{
+	for (int i = 0; i < SIM_VERSIONS; i++) {
+		const struct sim_version *v = &sim_versions[i];
+
+		if (holds(simdisk_find(w, NAME_UKI(slot)), v->uki, v->uki_len, true) &&
+		    (uki_only || holds(simdisk_find(w, NAME_IMAGE(slot)), v->image,
+				       v->image_len, !w->device)))
+			return i;
+	}
+	return -1;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* The loader: shared/boot.c over the simulated variable, state.bin and UKIs. In
+ * the place of efi-app's adapters, doing what those do. */
+#include "boot.h"
+#include "pe.h"
+#include "sha256.h"
+#include "sim.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIRROR_PATH "esp/EFI/slotboot/state.bin"
+
+static enum sb_error loader_var_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct sim_var *v = simvars_find(ctx, VARS_SLOTBOOT, VARS_SLOT_STATE);
+
+	if (!v)
+		return SB_NOT_FOUND;
+	if (v->attributes != VARS_NV_BS_RT)
+		return SB_ATTRIBUTES;
+	memcpy(buf, v->data, v->len < cap ? v->len : cap);
+	*ret_len = v->len;
+	return SB_OK;
+}
+
+static enum sb_error loader_var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
+{
+	struct vars vars = simvars(ctx);
+
+	return vars.set(ctx, VARS_SLOTBOOT, VARS_SLOT_STATE, bytes, RECORD_BYTES,
+			VARS_NV_BS_RT, NULL) < 0 ? SB_IO : SB_OK;
+}
+
+static enum sb_error copy_read(const uint8_t *data, size_t size, unsigned copy,
+			       uint8_t buf[RECORD_BYTES])
+{
+	if (size < copy * STATE_SECTOR + RECORD_BYTES)
+		return SB_SHORT;
+	memcpy(buf, data + copy * STATE_SECTOR, RECORD_BYTES);
+	return SB_OK;
+}
+
+static enum sb_error loader_mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BYTES])
+{
+	const struct sim_file *f = simdisk_find(ctx, NAME_STATE);
+
+	return f ? copy_read(f->now, f->size, copy, buf) : SB_NOT_FOUND;
+}
+
+static enum sb_error kept_mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BYTES])
+{
+	const struct world *w = ctx;
+	int file = w->name_kept[NAME_STATE];
+
+	if (file < 0)
+		return SB_NOT_FOUND;
+	if (w->files[file].dirty >> copy & 1)
+		return SB_IO;	/* at worst it is garbage */
+	return copy_read(w->files[file].kept, w->files[file].kept_size, copy, buf);
+}
+
+static enum sb_error loader_mirror_write(void *ctx, unsigned copy,
+					 const uint8_t bytes[RECORD_BYTES])
+{
+	const struct disk disk = simdisk(ctx);
+	uint8_t sector[STATE_SECTOR] = { 0 };
+	int file = disk.open(ctx, MIRROR_PATH, DISK_READ);
+
+	if (file < 0)
+		return SB_NOT_FOUND;
+	memcpy(sector, bytes, RECORD_BYTES);
+	if (disk.write(ctx, file, sector, sizeof sector, copy * STATE_SECTOR) < 0 ||
+	    disk.flush(ctx, file) < 0)
+		return SB_IO;
+	return SB_OK;
+}
+
+struct state_ops simloader_storage(struct world *w, bool kept)
+{
+	return (struct state_ops){
+		.ctx = w,
+		.var_read = loader_var_read,
+		.var_write = loader_var_write,
+		.mirror_read = kept ? kept_mirror_read : loader_mirror_read,
+		.mirror_write = loader_mirror_write,
+	};
+}
+
+struct state sim_state(struct world *w, bool kept)
+{
+	struct state_ops ops = simloader_storage(w, kept);
+	struct state state;
+
+	state_load(&ops, true, &state);
+	return state;
+}
+
+uint64_t sim_mirror_sequence(struct world *w, bool kept)
+{
+	struct state_ops ops = simloader_storage(w, kept);
+	uint8_t bytes[RECORD_BYTES];
+	uint64_t newest = 0;
+	struct record r;
+
+	for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
+		if (ops.mirror_read(w, copy, bytes) == SB_OK &&
+		    record_decode(bytes, sizeof bytes, &r) == SB_OK && r.sequence > newest)
+			newest = r.sequence;
+	return newest;
+}
+
+/* One boot under way. */
+struct firmware {
+	struct world *w;
+	struct state at_begin;
+	bool last_resort;
+	jmp_buf gone;
+};
+
+static enum sb_error uki_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
+{
+	const struct sim_file *f = ctx;
+
+	memcpy(buf, f->now + offset, len);
+	return SB_OK;
+}
+
+static bool uki_loads(const struct sim_file *f)
+{
+	struct pe_source source = { .ctx = (void *)(uintptr_t)f, .size = f->size,
+				    .read = uki_read };
+	struct pe_image image;
+
+	return pe_open(&source, &image) == SB_OK;
+}
+
+static bool digest_is(const struct sim_file *f, const uint8_t *digest, uint64_t size)
+{
+	uint8_t found[SHA256_BYTES];
+	struct sha256 hash;
+
+	if (f->size != size)
+		return false;
+	sha256_init(&hash);
+	sha256_update(&hash, f->now, f->size);
+	sha256_final(&hash, found);
+	return memcmp(found, digest, sizeof found) == 0;
+}
+
+static enum slot_reason start(void *ctx, unsigned slot, const uint8_t *digest, uint64_t size,
+			      uint64_t *ret_efi_status)
+{
+	struct firmware *fw = ctx;
+	struct world *w = fw->w;
+	const struct sim_file *f = simdisk_find(w, NAME_UKI(slot));
+
+	*ret_efi_status = 0;
+	if (w->fault.dead)
+		longjmp(fw->gone, 1);
+	if (!f || w->refuse == (int)slot)
+		return REASON_LOAD;
+	if (digest && !digest_is(f, digest, size))
+		return REASON_DIGEST;
+	if (!uki_loads(f))
+		return REASON_LOAD;
+	check_start(w, &fw->at_begin, slot, fw->last_resort);
+	if (w->broken >= 0 && sim_version_of(w, slot, true) == w->broken)
+		return REASON_RETURNED;
+	w->session = (struct session){ .up = true, .running = slot, .staged = -1,
+				       .lost = fw->at_begin.source == STATE_LOST };
+	longjmp(fw->gone, 1);
+}
+
+static void report(void *ctx, const struct trace *trace)
+{
+	struct firmware *fw = ctx;
+
+	fw->last_resort = trace->step_count > 0 &&
+			  trace->steps[trace->step_count - 1].last_resort;
+}
+
+static void boot(struct firmware *fw)
+{
+	struct boot_ops ops = { .ctx = fw, .start = start, .report = report };
+	struct trace trace;
+
+	ops.storage = simloader_storage(fw->w, false);
+	if (setjmp(fw->gone) == 0)
+		boot_run(&ops, &trace);
+}
+
+/* boot_run() hands the storage its own ctx, the world. */
+void simloader_boot(struct world *w)
+{
+	struct firmware fw = { .w = w, .at_begin = sim_state(w, false) };
+
+	w->session = (struct session){ .staged = -1 };
+	w->ghost.guard = 3;
+	check_tries(w, &fw.at_begin);
+	boot(&fw);
+	check_guard(w, "the loader");
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "bootentries.h"
+#include "loadoption.h"
+#include "sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sim_var *simvars_find(struct world *w, enum vars_guid guid, const char *name)
+{
+	for (int i = 0; i < SIM_VARS; i++)
+		if (w->vars[i].used && w->vars[i].guid == guid &&
+		    strcmp(w->vars[i].name, name) == 0)
+			return &w->vars[i];
+	return NULL;
+}
+
+static int var_get(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_data,
+		   size_t *ret_len, uint32_t *ret_attributes, struct err *err)
+{
+	const struct sim_var *v = simvars_find(ctx, guid, name);
+	uint8_t *data;
+
+	if (fault_read(ctx))
+		return err_set(err, EX_IOERR, "failed to get %s: simulated", name);
+	if (!v)
+		return 1;
+	data = malloc(v->len + 1u);
+	if (!data)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	memcpy(data, v->data, v->len);
+	*ret_data = data;
+	*ret_len = v->len;
+	*ret_attributes = v->attributes;
+	return 0;
+}
+
+static struct sim_var *var_room(struct world *w)
+{
+	for (int i = 0; i < SIM_VARS; i++)
+		if (!w->vars[i].used)
+			return &w->vars[i];
+	abort();
+}
+
+static int var_set(void *ctx, enum vars_guid guid, const char *name, const uint8_t *data,
+		   size_t len, uint32_t attributes, struct err *err)
+{
+	struct world *w = ctx;
+	struct sim_var *v = simvars_find(w, guid, name);
+	enum verdict verdict = fault_next(w, MUT_VAR_SET);
+
+	if (verdict == VERDICT_FAIL)
+		return err_set(err, EX_IOERR, "failed to set %s: simulated", name);
+	if (verdict == VERDICT_LIE)
+		return 0;
+	if (len > SIM_VAR_MAX)
+		abort();
+	if (!v)
+		v = var_room(w);
+	if (verdict == VERDICT_CUT) {
+		w->var_old = *v;
+		w->var_flight = (int)(v - w->vars);
+	}
+	memset(v, 0, sizeof *v);
+	v->used = true;
+	v->guid = guid;
+	(void)snprintf(v->name, sizeof v->name, "%s", name);
+	v->len = (uint16_t)len;
+	v->attributes = attributes;
+	memcpy(v->data, data, len);
+	return verdict == VERDICT_CUT ? err_set(err, EX_IOERR, "the power is gone") : 0;
+}
+
+static int var_delete(void *ctx, enum vars_guid guid, const char *name, struct err *err)
+{
+	struct world *w = ctx;
+	struct sim_var *v = simvars_find(w, guid, name);
+	enum verdict verdict;
+
+	if (!v)
+		return 1;
+	verdict = fault_next(w, MUT_VAR_DELETE);
+	if (verdict == VERDICT_FAIL)
+		return err_set(err, EX_IOERR, "failed to delete %s: simulated", name);
+	if (verdict == VERDICT_CUT) {
+		w->var_old = *v;
+		w->var_flight = (int)(v - w->vars);
+	}
+	memset(v, 0, sizeof *v);
+	return verdict == VERDICT_CUT ? err_set(err, EX_IOERR, "the power is gone") : 0;
+}
+
+static int var_list_boot(void *ctx, struct vars_name **ret_names, size_t *ret_count,
+			 struct err *err)
+{
+	const struct world *w = ctx;
+	bool fails = fault_read(ctx);
+	struct vars_name *names = fails ? NULL : calloc(SIM_VARS, sizeof *names);
+	size_t count = 0;
+
+	if (!names)
+		return err_set(err, EX_IOERR, "failed to list the variables: simulated");
+	for (int i = SIM_VARS; i-- > 0;)	/* backwards: no order is promised */
+		if (w->vars[i].used && w->vars[i].guid == VARS_GLOBAL &&
+		    strncmp(w->vars[i].name, "Boot0", 5) == 0)
+			memcpy(names[count++].text, w->vars[i].name, 9);
+	*ret_names = names;
+	*ret_count = count;
+	return 0;
+}
+
+bool simvars_direct_active(struct world *w, unsigned slot)
+{
+	for (int i = 0; i < SIM_VARS; i++) {
+		const struct sim_var *v = &w->vars[i];
+
+		if (v->used && v->guid == VARS_GLOBAL && (v->data[0] & LOADOPTION_ACTIVE) &&
+		    loadoption_is_ours(v->data, v->len, sim_esp.guid,
+				       slot ? BOOTENTRIES_B_PATH : BOOTENTRIES_A_PATH))
+			return true;
+	}
+	return false;
+}
+
+struct vars simvars(struct world *w)
+{
+	return (struct vars){ .ctx = w, .get = var_get, .set = var_set, .delete = var_delete,
+			      .list_boot = var_list_boot };
+}

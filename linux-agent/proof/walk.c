@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every state of the record that events can lead to: the loader's boot with each
+ * outcome of each save and start, and each verb of the agent. What holds in all
+ * of them is checked on the way. No disk here, only the policy; tries 2,
+ * good-limit 0 and 2.
+ */
+#include "bytes.h"
+#include "cmdline.h"
+#include "policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRIES = 2, BUCKETS = 1 << 18, NODES_MAX = 1 << 20, DEPTH_MAX = 5 };
+enum { DOWN = 2 };	/* running: no slot; the firmware has the machine */
+
+/* A record as stored, and what runs. */
+struct node {
+	uint8_t bytes[RECORD_BYTES];
+	uint8_t running;	/* 0, 1 or DOWN */
+	uint8_t kexec;
+};
+
+static struct node *nodes;
+static uint32_t *buckets;
+static uint32_t node_count;
+static uint64_t transitions, violations;
+static bool first_only;
+
+static void broken(const struct record *record, const char *what)
+{
+	const struct slot *a = &record->slots[0], *b = &record->slots[1];
+
+	if (violations++ < 10)
+		(void)printf("VIOLATION: %s: preferred %c, a %s %u/%u, b %s %u/%u\n", what,
+			     slot_letter(record->preferred), slot_status_text(a->status),
+			     a->tries_left, a->tries_granted, slot_status_text(b->status),
+			     b->tries_left, b->tries_granted);
+	if (first_only)
+		exit(1);
+}
+
+static void check_record(const struct record *record)
+{
+	uint8_t bytes[RECORD_BYTES];
+	struct record back;
+
+	record_encode(record, bytes);
+	if (record_decode(bytes, sizeof bytes, &back) != SB_OK)
+		broken(record, "a record that does not decode");
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		const struct slot *s = &record->slots[i];
+
+		if (s->tries_left > s->tries_granted || s->tries_granted > TRIES)
+			broken(record, "more tries than were granted");
+		if (s->status != SLOT_TRIAL && s->tries_left > 0)
+			broken(record, "tries without a trial");
+		if (s->status == SLOT_BAD && s->reason == REASON_NONE)
+			broken(record, "bad without a reason");
+		if (record->good_limit > 0 && s->good_boots > record->good_limit)
+			broken(record, "more boots than good-limit");
+	}
+}
+
+/* Adds a node unless it is known. What only grows is left out. */
+static void reach(const struct record *record, unsigned running, bool kexec)
+{
+	struct record plain = *record;
+	struct node node = { .running = (uint8_t)running, .kexec = kexec };
+	uint32_t *at;
+
+	transitions++;
+	check_record(record);
+	plain.sequence = 0;
+	memset(plain.attempts, 0, sizeof plain.attempts);
+	record_encode(&plain, node.bytes);
+	at = &buckets[(le32_get(node.bytes + 252) ^ (running * 2u + kexec) * 0x9e3779b9u) %
+		      BUCKETS];
+	for (; *at; at = &buckets[(size_t)(at - buckets + 1) % BUCKETS])
+		if (memcmp(&nodes[*at - 1], &node, sizeof node) == 0)
+			return;
+	if (node_count == NODES_MAX || node_count >= BUCKETS / 2)
+		abort();
+	nodes[node_count++] = node;
+	*at = node_count;
+}
+
+/* --- the loader --- */
+
+struct boot {
+	struct record begin, stored;	/* at power on; what a cut now would keep */
+	struct boot_policy policy;
+	bool undisturbed;		/* every save and start went well so far */
+	unsigned starts[SLOT_COUNT];
+};
+
+static bool has_image(const struct slot *s)
+{
+	return s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
+}
+
+static void check_step(const struct boot *b, const struct boot_step *step)
+{
+	const struct slot *begin = &b->begin.slots[step->slot];
+
+	if (!has_image(begin))
+		broken(&b->begin, "a slot without a whole image is started");
+	if (begin->status == SLOT_KEXEC_TRIAL && !step->last_resort)
+		broken(&b->begin, "a kexec-trial is started by the firmware");
+	if (begin->status == SLOT_TRIAL && !step->last_resort &&
+	    (!step->save || !step->save_required || !step->check_digest))
+		broken(&b->begin, "a trial is started without its save or its digest");
+	if (step->save_required &&
+	    b->policy.record.slots[step->slot].tries_left >= begin->tries_left)
+		broken(&b->begin, "a try is not spent");
+	if (step->save && b->undisturbed && b->begin.good_limit == 0 &&
+	    b->begin.slots[b->begin.preferred].status == SLOT_GOOD &&
+	    b->begin.slots[1 - b->begin.preferred].status != SLOT_KEXEC_TRIAL)
+		broken(&b->begin, "a steady boot saves");
+}
+
+static void boot_on(struct boot b, unsigned depth);
+
+/* The image runs, or it fails in each way. */
+static void boot_start(const struct boot *b, const struct boot_step *step, unsigned depth)
+{
+	static const enum slot_reason reasons[] = { REASON_LOAD, REASON_DIGEST,
+						    REASON_RETURNED };
+	const struct slot *stored = &b->stored.slots[step->slot];
+
+	if (step->save_required && stored->tries_left >= b->begin.slots[step->slot].tries_left)
+		broken(&b->begin, "a trial starts before its try is stored");
+	if (b->undisturbed && (b->stored.slots[0].status == SLOT_KEXEC_TRIAL ||
+			       b->stored.slots[1].status == SLOT_KEXEC_TRIAL))
+		broken(&b->begin, "a kexec-trial outlives a firmware boot");
+	if (b->starts[step->slot] > 0)
+		broken(&b->begin, "a slot is started twice in one boot");
+	reach(&b->stored, step->slot, false);
+	for (unsigned i = 0; i < 3; i++) {
+		struct boot next = *b;
+
+		next.undisturbed = false;
+		next.starts[step->slot]++;
+		policy_boot_failed(&next.policy, step, reasons[i], 1);
+		boot_on(next, depth + 1);
+	}
+}
+
+static void boot_saved(struct boot b, const struct boot_step *step, bool durable,
+		       unsigned depth)
+{
+	if (durable)
+		b.stored = b.policy.record;
+	else
+		b.undisturbed = false;
+	policy_boot_saved(&b.policy, step, durable);
+	if (step->firmware)
+		reach(&b.stored, DOWN, false);
+	else if (durable || !step->save_required)
+		boot_start(&b, step, depth);
+	else
+		boot_on(b, depth + 1);
+}
+
+static void boot_on(struct boot b, unsigned depth)
+{
+	struct boot_step step = policy_boot_next(&b.policy);
+
+	if (depth > DEPTH_MAX) {
+		broken(&b.begin, "a boot does not end");
+		return;
+	}
+	if (!step.firmware)
+		check_step(&b, &step);
+	else if (b.undisturbed && (has_image(&b.begin.slots[0]) || has_image(&b.begin.slots[1])))
+		broken(&b.begin, "nothing starts although there is an image");
+	if (step.save) {
+		boot_saved(b, &step, true, depth);
+		boot_saved(b, &step, false, depth);
+	} else if (step.firmware) {
+		reach(&b.stored, DOWN, false);
+	} else {
+		boot_start(&b, &step, depth);
+	}
+}
+
+static void boot(const struct record *record)
+{
+	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true };
+
+	policy_boot_begin(&b.policy, record);
+	boot_on(b, 0);
+}
+
+/* --- the agent --- */
+
+static void event(const struct record *record, const struct node *node,
+		  enum policy_event what, unsigned slot)
+{
+	struct record next = *record;
+
+	if (!policy_apply(&next, what, slot, TRIES))
+		return;
+	if (what == ON_INSTALL_NONE || what == ON_INSTALL_REBOOT || what == ON_INSTALL_KEXEC)
+		next.slots[slot].flags |= SLOT_FLAG_DIGEST;
+	if (what == ON_GOOD_KEXEC && record->slots[slot].status != SLOT_GOOD &&
+	    next.slots[slot].status == SLOT_GOOD)
+		broken(record, "a kexec alone makes a slot good");
+	reach(&next, node->running, node->kexec);
+}
+
+static void install_events(const struct record *record, const struct node *node)
+{
+	unsigned target = 1u - node->running;
+	const struct slot *running = &record->slots[node->running];
+
+	/* As installcheck_target() has it. */
+	if (!policy_slot_confirmed(running, node->kexec))
+		return;
+	event(record, node, ON_INSTALL_BEGIN, target);
+	event(record, node, ON_INSTALL_NONE, target);
+	event(record, node, ON_INSTALL_REBOOT, target);
+	event(record, node, ON_INSTALL_KEXEC, target);
+}
+
+static void agent_events(const struct record *record, const struct node *node)
+{
+	unsigned running = node->running;
+
+	install_events(record, node);
+	event(record, node, node->kexec ? ON_GOOD_KEXEC : ON_GOOD_FIRMWARE, running);
+	if (policy_slot_bootable(record, 1 - running))
+		event(record, node, ON_ROLLBACK_FROM, running);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		event(record, node, ON_MARK_BAD, slot);
+		event(record, node, ON_MARK_ACTIVE, slot);
+		if (record->slots[slot].status == SLOT_KEXEC_TRIAL ||
+		    policy_slot_bootable(record, slot))
+			reach(record, slot, true);
+	}
+}
+
+static bool walk(uint8_t good_limit)
+{
+	struct record first;
+
+	node_count = 0;
+	transitions = 0;
+	memset(buckets, 0, BUCKETS * sizeof *buckets);
+	record_init(&first);
+	first.good_limit = good_limit;
+	first.slots[0].status = SLOT_GOOD;
+	reach(&first, 0, false);
+	first.slots[0].status = SLOT_BAD;	/* as after a lost record */
+	first.slots[0].reason = REASON_STATE_LOST;
+	reach(&first, 0, false);
+	for (uint32_t i = 0; i < node_count; i++) {
+		struct node node = nodes[i];
+		struct record record;
+
+		if (record_decode(node.bytes, sizeof node.bytes, &record) != SB_OK)
+			continue;
+		boot(&record);
+		if (node.running != DOWN)
+			agent_events(&record, &node);
+	}
+	(void)printf("walk: tries %d, good-limit %u: %u states, %llu transitions\n", TRIES,
+		     good_limit, node_count, (unsigned long long)transitions);
+	return violations == 0;
+}
+
+/* --first: the first violation ends it. */
+int main(int argc, char **argv)
+{
+	unsigned passed = 0;
+
+	first_only = argc > 1 && strcmp(argv[1], "--first") == 0;
+	nodes = calloc(NODES_MAX, sizeof *nodes);
+	buckets = calloc(BUCKETS, sizeof *buckets);
+	if (!nodes || !buckets)
+		return 1;
+	passed += walk(0);
+	passed += walk(2);
+	free(nodes);
+	free(buckets);
+	(void)printf("%u passed, %u failed\n", passed, 2 - passed);
+	return passed < 2;
+}

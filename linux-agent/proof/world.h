@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine in memory, for the crash simulator: an ESP, two slot targets, EFI
+ * variables, and what is running. It holds no pointers, so that a copy of the
+ * struct is a snapshot.
+ *
+ * Disk: 512-byte sectors, a volatile layer (now) over the durable one (kept).
+ * flush() of a file makes its data and size durable, flush_dir() the names in
+ * a directory. Variables: a set is durable when it returns; the one in flight
+ * at a cut keeps the old or the new value. docs/TESTING.md has the model's limits.
+ */
+#pragma once
+
+#include "disk.h"
+#include "vars.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SIM_SECTOR = 512, SIM_SECTORS = 3, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
+enum { SIM_FILES = 16, SIM_VARS = 12, SIM_VAR_MAX = 384 };
+
+enum sim_name {
+	NAME_STATE,
+	NAME_UKI_A, NAME_JSON_A, NAME_P7S_A, NAME_IMAGE_A,
+	NAME_UKI_B, NAME_JSON_B, NAME_P7S_B, NAME_IMAGE_B,
+	NAME_COUNT
+};
+#define NAME_UKI(slot) ((slot) ? NAME_UKI_B : NAME_UKI_A)
+#define NAME_IMAGE(slot) ((slot) ? NAME_IMAGE_B : NAME_IMAGE_A)
+
+enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_COUNT };
+
+/* What changes something; each is counted and can be cut. */
+enum mutation {
+	MUT_CREATE, MUT_WRITE, MUT_TRUNCATE, MUT_FLUSH, MUT_REMOVE, MUT_MAKE_DIR,
+	MUT_FLUSH_DIR, MUT_VAR_SET, MUT_VAR_DELETE, MUT_COUNT
+};
+
+enum fault_mode {
+	FAULT_NONE,
+	FAULT_CUT,		/* the power goes at mutation `at` */
+	FAULT_ONE,		/* that one fails, the rest works */
+	FAULT_FROM,		/* it and all after fail */
+	FAULT_NOSPACE,		/* from it on whatever may need space fails */
+	FAULT_LIE,		/* it is reported done and keeps nothing */
+	FAULT_READ,		/* one read, not a mutation, fails */
+};
+
+enum fault_store { STORE_OK, STORE_FULL, STORE_LIES };
+
+struct fault {
+	enum fault_mode mode;
+	unsigned at;
+	enum fault_store store;	/* every set of a variable: refused, or a lie */
+	bool no_mirror;		/* every write to state.bin fails */
+	unsigned count, reads;	/* mutations and reads so far */
+	bool dead;		/* the power is gone */
+	bool hit;		/* the fault happened */
+};
+
+struct sim_file {
+	bool used;
+	uint8_t dirty;			/* bit per sector that differs or was written */
+	uint16_t size, kept_size;
+	uint8_t now[SIM_FILE_MAX], kept[SIM_FILE_MAX];
+};
+
+struct sim_var {
+	bool used;
+	enum vars_guid guid;
+	char name[16];
+	uint16_t len;
+	uint32_t attributes;
+	uint8_t data[SIM_VAR_MAX];
+};
+
+struct session {
+	bool up;		/* a slot was started */
+	bool lost;		/* with the record lost, so without a look at it */
+	unsigned running;
+	bool kexec;
+	int staged;		/* slot staged for kexec; -1: none */
+};
+
+/* What the checker remembers; no program sees it. */
+struct ghost {
+	unsigned guard;		/* bit per slot that must not be touched now */
+	bool touched;		/* one was */
+	bool exposed;		/* a slot was written while its direct entry was active */
+	uint8_t starts[2];	/* of a trial since its tries were granted */
+	bool trial[2];		/* seen at the last boot, with so many tries left: */
+	uint8_t left[2];
+	bool agent_ran;		/* since then, so tries may have been granted */
+	bool flipped;		/* a bit of a trial's UKI */
+	uint64_t mirror_floor;	/* newest sequence that the mirror held durably */
+};
+
+struct world {
+	struct sim_file files[SIM_FILES];
+	int8_t name_now[NAME_COUNT], name_kept[NAME_COUNT];	/* a file, or -1 */
+	bool dir_now[DIR_COUNT], dir_kept[DIR_COUNT];
+	struct sim_var vars[SIM_VARS];
+	struct sim_var var_old;		/* of the variable in flight at the cut */
+	int var_flight;			/* its index, or -1 */
+	bool device;			/* slot targets are block devices */
+	int broken;			/* version whose image gives control back; -1 */
+	int refuse;		/* slot whose UKI the firmware does not load now; -1 */
+	uint8_t good_limit;
+	struct fault fault;
+	struct session session;
+	struct ghost ghost;
+};
+
+extern uint64_t sim_cut_kinds[MUT_COUNT];	/* how often each kind was cut */
+const char *mutation_text(enum mutation kind);
+
+enum verdict { VERDICT_DO, VERDICT_FAIL, VERDICT_CUT, VERDICT_LIE };
+
+/* To be asked before each mutation; errno is set for VERDICT_FAIL. After
+ * VERDICT_CUT the call happens in the volatile layer and fails. */
+enum verdict fault_next(struct world *w, enum mutation kind);
+
+/* To be asked before each read of the agent; true: it fails, errno is set. */
+bool fault_read(struct world *w);
+
+void world_init(struct world *w);
+
+struct disk simdisk(struct world *w);
+struct vars simvars(struct world *w);
+
+/* Whether a Boot#### of ours boots the slot's UKI directly and is active. */
+bool simvars_direct_active(struct world *w, unsigned slot);
+
+/* NULL: there is no such file. As the programs see it. */
+const struct sim_file *simdisk_find(const struct world *w, enum sim_name name);
+/* -1: not a path of this world. */
+int simdisk_name(const char *path);
+void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_t len);
+struct sim_var *simvars_find(struct world *w, enum vars_guid guid, const char *name);
+
+/* --- the power cut --- */
+
+struct power_item {
+	enum { ITEM_SECTOR, ITEM_SIZE, ITEM_NAME, ITEM_DIR, ITEM_VAR } kind;
+	uint8_t index, sector;
+	uint8_t choices;	/* 0: old, 1: new, 2: garbage, of names neither */
+};
+enum { POWER_ITEMS = 64 };
+
+/* Everything whose fate is open if the power goes now. */
+unsigned power_items(const struct world *w, struct power_item items[POWER_ITEMS]);
+/* The world after the cut, with these choices; nothing runs in it. */
+void power_cut(struct world *w, const struct power_item *items, const uint8_t *choices,
+	       unsigned count);
+/* An orderly shutdown: everything lands. */
+void power_down(struct world *w);
+uint64_t world_hash(const struct world *w, uint64_t seed);
