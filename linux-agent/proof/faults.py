@@ -72,10 +72,10 @@ FAULTS = [
     ("the running slot as the target", "linux-agent/installcheck.c",
      "*ret_slot = 1 - running;", "*ret_slot = running;"),
     ("an install from an unconfirmed slot", "linux-agent/installcheck.c",
-     "if (!confirmed)", "if (0)"),
+     "if (!policy_slot_confirmed(slot, machine->running.kexec))", "if (0)"),
     ("kexec-good counts as confirmed after a firmware boot", "linux-agent/installcheck.c",
-     "(machine->running.kexec && policy_slot_confirmed(slot))",
-     "policy_slot_confirmed(slot)"),
+     "policy_slot_confirmed(slot, machine->running.kexec)",
+     "policy_slot_confirmed(slot, true)"),
     ("a payload's hash is not checked first", "linux-agent/install.c",
      "return installcheck_payloads(m, bundle, o->cancel, err);", "return 0;"),
     ("the image is not read back", "linux-agent/install.c",
@@ -126,7 +126,7 @@ WALK_FAULTS = [
      "if (next_normal(policy, &step) || next_last_resort(policy, &step)) {",
      "(void)next_last_resort;\n\tif (next_normal(policy, &step)) {"),
     ("a record that does not fit its decoder", "shared/policy.c",
-     "s->tries_left = s->tries_granted;", "s->tries_left = tries;"),
+     "s->tries_left = status == SLOT_TRIAL ? tries : 0;", "s->tries_left = tries;"),
 ]
 
 
