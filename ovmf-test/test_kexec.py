@@ -36,6 +36,37 @@ def test_slot_confirmed_after_kexec_is_still_on_trial_at_its_first_cold_boot(mac
     assert machine.status()["slots"]["a"]["status"] == "good"
 
 
+def test_kexec_verbs_stage_unstage_and_jump(machine, install):
+    staged = "cat /sys/kernel/kexec_loaded"
+    machine.check(install("y.zip", "none", "--allow-downgrade"), deadline=120)
+    machine.check("slotctl kexec load b")
+    assert machine.check(staged).strip() == "1"
+    machine.check("slotctl kexec unload")
+    assert machine.check(staged).strip() == "0"
+    boot = machine.run_to_boot("slotctl kexec exec b")
+    assert (boot.variant, boot.slot) == ("y", "b")
+    assert (machine.status()["boot"], machine.status()["preferred"]) == ("kexec", "a")
+
+
+def test_rollback_by_kexec_returns_to_the_good_slot(machine):
+    boot = machine.run_to_boot("slotctl rollback --activate=kexec")
+    assert (boot.variant, boot.slot) == ("z", "a")
+    status = machine.status()
+    assert (status["preferred"], status["slots"]["b"]["reason"]) == ("a", "rolled-back")
+    assert machine.firmware_entries() == 1
+
+
+def test_kernel_that_refuses_leaves_the_slot_installed_and_not_activated(machine, install):
+    machine.check("echo 1 >/proc/sys/kernel/kexec_load_disabled")
+    code, output = machine.run(install("y.zip", "kexec", "--allow-downgrade"), deadline=120)
+    assert code == 77, output
+    assert "installed but not activated" in output and "kexec_load_disabled" in output
+    status = machine.status()
+    assert (status["preferred"], status["slots"]["b"]["status"]) == ("a", "trial")
+    machine.shutdown()
+    assert machine.cold_boot().slot == "a"
+
+
 def test_kexeced_slot_that_loses_power_before_mark_good_comes_back_on_the_old_slot(machine, install):
     boot = machine.run_to_boot(install("x.zip", "kexec", "--allow-downgrade"))
     assert (boot.variant, boot.slot) == ("x", "b")
