@@ -15,6 +15,7 @@
 struct view {
 	struct machine machine;
 	char *version[SLOT_COUNT];
+	char *loader;		/* LoaderInfo of a firmware boot, or NULL */
 	char why[2048];
 };
 
@@ -27,6 +28,9 @@ static void view_fill(struct view *v)
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (m->state.record.slots[slot].status != SLOT_EMPTY)
 			v->version[slot] = installcheck_slot_version(m, slot);
+	/* After a kexec it is of an earlier boot. */
+	if (m->is_running && !m->running.kexec)
+		(void)vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &v->loader, NULL);
 	if (m->is_running)
 		explain_why(&m->state, m->has_trace ? &m->trace : NULL, &m->running, v->why,
 			    sizeof v->why);
@@ -82,9 +86,10 @@ static int print_json(const struct view *v, struct err *err)
 	char running[2] = { slot_letter(m->running.slot), 0 };
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
 	json_t *root = json_pack(
-		"{s:s?, s:s, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:b, s:s, s:o}",
+		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:b, s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
-		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "state",
+		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "loader",
+		v->loader, "state",
 		"source", source_text[state->source], "sequence",
 		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
 		"mirror", sb_error_text(state->mirror_error), "slots", "a", slot_json(v, 0), "b",
@@ -144,6 +149,8 @@ static void print_text(const struct view *v)
 			     m->running.kexec ? "kexec" : "the firmware", m->running.evidence);
 	else
 		(void)printf("running    unknown\n");
+	if (v->loader)
+		(void)printf("loader     %s\n", v->loader);
 	(void)printf("preferred  slot %c\n", slot_letter(m->state.record.preferred));
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		print_slot(v, slot);
@@ -181,6 +188,7 @@ int verb_status(int argc, char **argv, struct err *err)
 	}
 	free(view.version[0]);
 	free(view.version[1]);
+	free(view.loader);
 	machine_close(&view.machine);
 	return r;
 }

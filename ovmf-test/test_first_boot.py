@@ -32,6 +32,7 @@ def test_loader_describes_the_boot_to_bootctl(machine):
     # LoaderFeatures is, because slotboot has none of those that are defined.
     for name in ("LoaderInfo", "LoaderImageIdentifier", "LoaderDevicePartUUID", "LoaderEntrySelected"):
         assert f"{name}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f" in names
+    assert machine.status()["loader"].startswith("slotboot ")
 
 
 def test_mark_good_creates_the_record(machine):
