@@ -95,8 +95,13 @@ static void why_firmware(struct text *t, const struct state *state, const struct
 		say(t, ".");
 		return;
 	}
+	if (trace->step_count > 0 && trace->steps[0].last_resort)
+		say(t, "No slot was fit to boot. ");
 	for (unsigned i = 0; i < trace->step_count; i++)
 		why_step(t, &trace->steps[i], r);
+	if (trace->step_count == 0 || trace->steps[trace->step_count - 1].what != TRACE_STARTED)
+		say(t, "The loader gave up and returned to the firmware, which went on with "
+		    "BootOrder; slot %c runs.", slot_letter(r->slot));
 }
 
 void explain_why(const struct state *state, const struct trace *trace,

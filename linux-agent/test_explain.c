@@ -41,6 +41,16 @@ static void each_way_to_a_slot_has_its_sentence(void **state)
 		  SLOT_EMPTY,
 		  "The slot record was lost (variable: missing; mirror: wrong checksum), so the "
 		  "loader tried a, then b. Slot b was started." },
+		{ { .source = STATE_VARIABLE_COPY, .step_count = 1,
+		    .steps = { { .slot = 1, .what = TRACE_STARTED, .last_resort = true } } },
+		  SLOT_BAD,
+		  "No slot was fit to boot. Slot b was started as the last resort." },
+		{ { .source = STATE_VARIABLE_COPY, .step_count = 1,
+		    .steps = { { .slot = 0, .what = TRACE_FAILED, .reason = REASON_DIGEST } } },
+		  SLOT_BAD,
+		  "Slot a failed in this boot: its UKI is not the one that was installed. The "
+		  "loader gave up and returned to the firmware, which went on with BootOrder; slot "
+		  "b runs." },
 	};
 
 	(void)state;

@@ -101,6 +101,21 @@ static enum sb_error mirror_save(const struct state_ops *ops, struct state *stat
 	return SB_OK;
 }
 
+/* A variable that was not there, or not valid, may be lost again with the power: a
+ * store that forgets takes writes and reads them back. The mirror must know too. */
+static enum sb_error loader_save(const struct state_ops *ops, struct state *state,
+				 const uint8_t bytes[RECORD_BYTES])
+{
+	enum sb_error error = var_save(ops, bytes);
+	struct record newest;
+
+	if (error == SB_OK && state->var_error == SB_OK)
+		return SB_OK;
+	/* The steady boot has not looked: the newest copy must stay. */
+	(void)mirror_load(ops, &newest, &state->mirror_newest);
+	return mirror_save(ops, state, bytes);
+}
+
 enum sb_error state_save(const struct state_ops *ops, enum state_save_mode mode,
 			 struct state *state, enum sb_error *ret_mirror)
 {
@@ -109,16 +124,11 @@ enum sb_error state_save(const struct state_ops *ops, enum state_save_mode mode,
 
 	state->record.sequence++;
 	record_encode(&state->record, bytes);
+	if (mode == STATE_SAVE_LOADER)
+		return loader_save(ops, state, bytes);
 	error = var_save(ops, bytes);
-	if (mode == STATE_SAVE_AGENT && error == SB_OK)
+	if (error == SB_OK)
 		mirror = mirror_save(ops, state, bytes);
-	if (mode == STATE_SAVE_LOADER && error != SB_OK) {
-		struct record newest;
-
-		/* The steady boot has not looked: the newest copy must stay. */
-		(void)mirror_load(ops, &newest, &state->mirror_newest);
-		error = mirror_save(ops, state, bytes);
-	}
 	if (ret_mirror)
 		*ret_mirror = mirror;
 	return error;

@@ -53,7 +53,8 @@ struct state {
 void state_load(const struct state_ops *ops, bool whole, struct state *ret_state);
 
 enum state_save_mode {
-	STATE_SAVE_LOADER,	/* the mirror only if the variable does not take */
+	STATE_SAVE_LOADER,	/* the mirror only if the variable was not valid, or
+				 * does not take; SB_OK only if the mirror took then */
 	STATE_SAVE_AGENT,	/* both; SB_OK only if the variable took */
 };
 

@@ -347,6 +347,23 @@ static void the_loader_overwrites_the_older_copy_without_having_looked(void **st
 	}
 }
 
+/* A flat battery: what is stored reads back, and is gone with the power. */
+static void tries_end_also_where_the_variable_is_lost_at_every_boot(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	for (int i = 0; i < 3; i++) {
+		m.var_len = 0;
+		assert_int_equal(boot(&m), i < 2 ? 'b' : 'a');
+	}
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	m.var_len = 0;
+	m.mirror_write_fails = true;
+	assert_int_equal(boot(&m), 'a');
+}
+
 static void good_limit_counts_in_the_mirror_when_the_variable_does_not_take(void **state)
 {
 	struct machine m;
@@ -407,6 +424,7 @@ int main(void)
 		cmocka_unit_test(the_agent_reports_success_only_if_the_variable_took),
 		cmocka_unit_test(the_mirror_overwrites_its_older_copy),
 		cmocka_unit_test(the_loader_overwrites_the_older_copy_without_having_looked),
+		cmocka_unit_test(tries_end_also_where_the_variable_is_lost_at_every_boot),
 		cmocka_unit_test(good_limit_counts_in_the_mirror_when_the_variable_does_not_take),
 		cmocka_unit_test(a_trace_survives_encoding_and_refuses_nonsense),
 	};

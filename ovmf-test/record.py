@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The slot record as docs/FORMAT.md has it, written a second time: what the programs read and write
+is what is tested. And putting one into a machine that is off."""
+import hashlib
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from varstore import VarStore
+
+EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
+TRIES = 4                       # a reason
+HAS_DIGEST = 1                  # a flag
+MIRROR = "EFI/slotboot/state.bin"
+_HEAD = struct.Struct("<8sHH4xQBB6x")
+_SLOT = struct.Struct("<6B2xQQ32sQ8x")
+_TAIL = struct.Struct("<64sQ4x")
+
+
+def seal(content):
+    """The 252 bytes with their checksum behind them."""
+    return content[:252] + struct.pack("<I", zlib.crc32(content[:252]))
+
+
+@dataclass
+class Slot:
+    status: int = EMPTY
+    tries_left: int = 0
+    tries_granted: int = 0
+    reason: int = 0
+    good_boots: int = 0
+    flags: int = 0
+    efi_status: int = 0
+    uki_size: int = 0
+    uki_sha256: bytes = bytes(32)
+    installed: int = 0
+
+    def holds(self, uki):
+        """The UKI is the one that was installed."""
+        self.flags |= HAS_DIGEST
+        self.uki_size, self.uki_sha256 = len(uki), hashlib.sha256(uki).digest()
+
+    def try_again(self, tries):
+        self.status, self.tries_left, self.tries_granted = TRIAL, tries, tries
+
+    def fail(self, reason):
+        self.status, self.tries_left, self.reason = BAD, 0, reason
+
+
+@dataclass
+class Record:
+    sequence: int = 1
+    preferred: int = 0
+    good_limit: int = 0
+    a: Slot = field(default_factory=Slot)
+    b: Slot = field(default_factory=Slot)
+    attempts: bytes = bytes(64)
+    nonce: int = 0
+
+    @classmethod
+    def decode(cls, content):
+        assert len(content) == 256 and seal(content) == content
+        _, _, _, *head = _HEAD.unpack_from(content)
+        slots = [Slot(*_SLOT.unpack_from(content, at)) for at in (32, 104)]
+        return cls(*head, *slots, *_TAIL.unpack_from(content, 176))
+
+    def encode(self):
+        slots = b"".join(_SLOT.pack(*vars(slot).values()) for slot in (self.a, self.b))
+        return seal(_HEAD.pack(b"SLOTBOOT", 1, 256, self.sequence, self.preferred, self.good_limit) + slots +
+                    _TAIL.pack(self.attempts, self.nonce))
+
+
+def read(machine):
+    return Record.decode(VarStore(machine.vars).get("SlotState").data)
+
+
+def read_mirror(machine):
+    """The newer copy of the mirror."""
+    content = machine.disk.esp.read(MIRROR)
+    copies = [content[at:at + 256] for at in (0, 512)]
+    return max((Record.decode(copy) for copy in copies if any(copy)), key=lambda record: record.sequence)
+
+
+def write(machine, record):
+    """Variable and mirror, as the agent leaves them."""
+    VarStore(machine.vars).set("SlotState", record.encode())
+    machine.disk.esp.write(MIRROR, record.encode().ljust(1024, b"\0"))
