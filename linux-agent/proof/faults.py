@@ -59,7 +59,7 @@ FAULTS = [
     ("the mirror wins over a newer variable", "shared/state.c",
      "mirror.sequence > s.record.sequence", "mirror.sequence < s.record.sequence"),
     ("the mirror is not written by the agent", "shared/state.c",
-     "if (mode == STATE_SAVE_AGENT && error == SB_OK)", "if (0)"),
+     "if (error == SB_OK)\n\t\tmirror = mirror_save", "if (0)\n\t\tmirror = mirror_save"),
     ("the mirror before the variable", "shared/state.c",
      "\terror = var_save(ops, bytes);\n",
      "\tif (mode == STATE_SAVE_AGENT)\n\t\tmirror = mirror_save(ops, state, bytes);\n"
