@@ -3,12 +3,12 @@
 
 #include "bundle.h"
 #include "cms.h"
+#include "digest.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <zip.h>
 
@@ -29,11 +29,6 @@ static void draft_clear(struct draft *d)
 	manifest_free(d->manifest);
 	free(d->json);
 	free(d->p7s);
-}
-
-static void md_ctx_freep(EVP_MD_CTX **ctx)
-{
-	EVP_MD_CTX_free(*ctx);
 }
 
 static void zip_discardp(zip_t **zip)

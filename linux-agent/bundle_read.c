@@ -3,12 +3,12 @@
 
 #include "cms.h"
 #include "fetch.h"
+#include "digest.h"
 #include "util.h"
 #include "zipentry.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,11 +22,6 @@ struct bundle {
 	struct manifest *manifest;
 	char *signer;			/* NULL: not checked */
 };
-
-static void md_ctx_freep(EVP_MD_CTX **ctx)
-{
-	EVP_MD_CTX_free(*ctx);
-}
 
 static int no_memory(struct err *err)
 {

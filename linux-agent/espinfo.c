@@ -32,12 +32,6 @@ static void cleanup_probep(blkid_probe *probe)
 	blkid_free_probe(*probe);
 }
 
-static void cleanup_closedirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir);
-}
-
 #define _cleanup_probe_ _cleanup_(cleanup_probep)
 #define _cleanup_closedir_ _cleanup_(cleanup_closedirp)
 

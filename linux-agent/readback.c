@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "readback.h"
 
+#include "digest.h"
 #include "util.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 enum { CHUNK = 1024 * 1024, ALIGN = 4096 };
-
-static void md_ctx_freep(EVP_MD_CTX **ctx)
-{
-	EVP_MD_CTX_free(*ctx);
-}
 
 static int hash_file(const struct disk *disk, int file, const char *path, uint64_t size,
 		     const volatile int *cancel, EVP_MD_CTX *ctx, struct err *err)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +24,12 @@ static inline void cleanup_closep(int *fd)
 {
 	if (*fd >= 0)
 		(void)close(*fd);
+}
+
+static inline void cleanup_closedirp(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
 }
 
 static inline void cleanup_fclosep(FILE **f)

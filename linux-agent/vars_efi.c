@@ -187,12 +187,6 @@ static bool is_boot_file(const char *file)
 	return file[8] == '-' && strcasecmp(file + 9, vars_guid_text(VARS_GLOBAL)) == 0;
 }
 
-static void cleanup_closedirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir);
-}
-
 /* 0; -1 with errno */
 static int read_boot_files(DIR *dir, struct vars_name **names, size_t *count)
 {
