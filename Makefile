@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # all (default)  both programs          check  unit tests and end-to-end cases
 # demo           the main job, shown    unit   unit tests only, under ASan and UBSan
+# bench          beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root, for loop devices)
 # install        DESTDIR, PREFIX        clean
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
@@ -34,7 +35,7 @@ SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
               $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
 
-.PHONY: all deps check unit unit-programs demo fuzz install clean
+.PHONY: all deps check unit unit-programs demo bench fuzz install clean
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -78,6 +79,12 @@ unit-programs: $(TESTS) $(BUILD)/san/slotctl
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) ovmf-test/demo.py
+
+# --- benchmarks: what they need and print is in docs/BENCHMARKS.md ---
+bench:
+	@ovmf-test/install-deps bench/packages.txt
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) bench/install.py
 
 # --- fuzz targets: libFuzzer, from clang and libclang-rt-14-dev ---
 FUZZ_SECONDS ?= 30
