@@ -14,22 +14,35 @@ static bool step_save(const struct boot_ops *ops, struct boot_policy *policy,
 	return trace->save_error == SB_OK || !step->save_required;
 }
 
+static void step_arm(const struct boot_ops *ops, const struct record *record,
+		     const struct boot_step *step, struct trace *trace)
+{
+	trace->watchdog = TRACE_WATCHDOG_OFF;
+	if (step->watchdog_s > 0 && ops->watchdog_arm)
+		trace->watchdog = ops->watchdog_arm(ops->ctx, record->watchdog,
+						    step->watchdog_s);
+}
+
 static void step_start(const struct boot_ops *ops, struct boot_policy *policy,
 		       const struct boot_step *step, struct trace *trace)
 {
 	const struct slot *slot = &policy->record.slots[step->slot];
 	bool check = step->check_digest && (slot->flags & SLOT_FLAG_DIGEST);
-	struct trace with_start = *trace;
+	struct trace with_start;
 	struct trace_step ts = {
 		.slot = (uint8_t)step->slot,
 		.what = TRACE_STARTED,
 		.last_resort = step->last_resort,
 	};
 
+	step_arm(ops, &policy->record, step, trace);
+	with_start = *trace;
 	trace_add(&with_start, &ts);
 	ops->report(ops->ctx, &with_start);
 	ts.reason = ops->start(ops->ctx, step->slot, check ? slot->uki_sha256 : NULL,
 			       slot->uki_size, &ts.efi_status);
+	if (trace->watchdog != TRACE_WATCHDOG_OFF && ops->watchdog_disarm)
+		ops->watchdog_disarm(ops->ctx);
 	ts.what = TRACE_FAILED;
 	trace_add(trace, &ts);
 	policy_boot_failed(policy, step, ts.reason, ts.efi_status);
@@ -50,6 +63,13 @@ static void trace_condemned(const struct record *before, const struct record *af
 	}
 }
 
+static enum trace_reset reset_cause(const struct boot_ops *ops, const struct state *state)
+{
+	if (!ops->watchdog_fired || !policy_reset_matters(&state->record))
+		return TRACE_RESET_UNKNOWN;
+	return ops->watchdog_fired(ops->ctx, state->record.watchdog);
+}
+
 void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 {
 	struct trace trace = { .step_count = 0 };
@@ -63,8 +83,10 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	trace.var_error = state.var_error;
 	trace.mirror_error = state.mirror_error;
 	trace.sequence = state.record.sequence;
+	trace.reset = reset_cause(ops, &state);
 	before = state.record;
-	policy_boot_begin(&policy, state.source == STATE_LOST ? NULL : &state.record);
+	policy_boot_begin(&policy, state.source == STATE_LOST ? NULL : &state.record,
+			  trace.reset == TRACE_RESET_WATCHDOG);
 
 	for (;;) {
 		step = policy_boot_next(&policy);

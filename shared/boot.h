@@ -3,7 +3,8 @@
  * One boot, from reading the record to handing over: the policy's steps, the
  * saves they ask for, and what to do when an image does not start. The loader
  * brings start(), which ends in StartImage; a test brings one that fails as it
- * likes.
+ * likes. With a watchdog in the record, it is armed between the save and start(),
+ * so that a kernel that hangs costs a reset and the try that is spent already.
  */
 #pragma once
 
@@ -20,6 +21,15 @@ struct boot_ops {
 				  uint64_t size, uint64_t *ret_efi_status);
 	/* Called just before each start() and once at the end. */
 	void (*report)(void *ctx, const struct trace *trace);
+	/* The hardware watchdog; each may be NULL. None of them is fatal.
+	 * Starts it: a reset in so many seconds, or in as many as it can. */
+	enum trace_watchdog (*watchdog_arm)(void *ctx, enum record_watchdog kind,
+					    unsigned seconds);
+	/* Stops what watchdog_arm() started, whatever that returned. */
+	void (*watchdog_disarm)(void *ctx);
+	/* What the hardware knows of the last reset; it forgets it, so that the next
+	 * boot is told of its own. Called at most once, before any save. */
+	enum trace_reset (*watchdog_fired)(void *ctx, enum record_watchdog kind);
 };
 
 /* Returns when no slot is left: the caller returns to the firmware. */

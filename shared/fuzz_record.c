@@ -11,12 +11,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void walk(const struct record *record)
+static void walk(const struct record *record, bool watchdog_reset)
 {
 	struct boot_policy policy;
 	unsigned steps = 0;
 
-	policy_boot_begin(&policy, record);
+	policy_boot_begin(&policy, record, watchdog_reset);
 	for (;;) {
 		struct boot_step step = policy_boot_next(&policy);
 
@@ -43,7 +43,8 @@ static void check_record(const uint8_t *data, size_t size)
 	record_encode(&copy, third);
 	if (memcmp(again, third, sizeof again) != 0)
 		abort();
-	walk(&record);
+	walk(&record, false);
+	walk(&record, true);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -6,7 +6,9 @@ const struct policy_row policy_loader_table[] = {
 	{ SLOT_EMPTY,       IF_ALWAYS,     DO_SKIP,         SLOT_EMPTY,   REASON_NONE },
 	{ SLOT_WRITING,     IF_ALWAYS,     DO_SKIP,         SLOT_WRITING, REASON_NONE },
 	{ SLOT_TRIAL,       IF_TRIES_LEFT, DO_BOOT_COUNTED, SLOT_TRIAL,   REASON_NONE },
+	{ SLOT_TRIAL,       IF_WATCHDOG,   DO_SKIP,         SLOT_BAD,     REASON_WATCHDOG },
 	{ SLOT_TRIAL,       IF_ALWAYS,     DO_SKIP,         SLOT_BAD,     REASON_TRIES },
+	{ SLOT_KEXEC_TRIAL, IF_WATCHDOG,   DO_SKIP,         SLOT_BAD,     REASON_WATCHDOG },
 	{ SLOT_KEXEC_TRIAL, IF_ALWAYS,     DO_SKIP,         SLOT_BAD,     REASON_KEXEC },
 	{ SLOT_GOOD,        IF_LIMIT_OFF,  DO_BOOT,         SLOT_GOOD,    REASON_NONE },
 	{ SLOT_GOOD,        IF_LIMIT_LEFT, DO_BOOT_NOTED,   SLOT_GOOD,    REASON_NONE },
@@ -16,13 +18,15 @@ const struct policy_row policy_loader_table[] = {
 const size_t policy_loader_rows = sizeof policy_loader_table / sizeof policy_loader_table[0];
 
 static bool condition_holds(enum policy_condition condition, const struct record *record,
-			    const struct slot *slot)
+			    const struct slot *slot, bool hung)
 {
 	switch (condition) {
 	case IF_ALWAYS:
 		return true;
 	case IF_TRIES_LEFT:
 		return slot->tries_left > 0;
+	case IF_WATCHDOG:
+		return hung;
 	case IF_LIMIT_OFF:
 		return record->good_limit == 0;
 	case IF_LIMIT_LEFT:
@@ -31,14 +35,15 @@ static bool condition_holds(enum policy_condition condition, const struct record
 	return false;
 }
 
-static const struct policy_row *row_find(const struct record *record, unsigned slot)
+static const struct policy_row *row_find(const struct record *record, unsigned slot,
+					 bool hung)
 {
 	const struct slot *s = &record->slots[slot];
 
 	for (size_t i = 0; i < policy_loader_rows; i++) {
 		const struct policy_row *row = &policy_loader_table[i];
 
-		if (row->status == s->status && condition_holds(row->condition, record, s))
+		if (row->status == s->status && condition_holds(row->condition, record, s, hung))
 			return row;
 	}
 	return &policy_loader_table[0];	/* out of range: as if empty */
@@ -46,7 +51,7 @@ static const struct policy_row *row_find(const struct record *record, unsigned s
 
 bool policy_slot_bootable(const struct record *record, unsigned slot)
 {
-	return row_find(record, slot)->action != DO_SKIP;
+	return row_find(record, slot, false)->action != DO_SKIP;
 }
 
 static void slot_fail(struct record *record, unsigned slot, enum slot_reason reason,
@@ -68,11 +73,13 @@ static void slot_fail(struct record *record, unsigned slot, enum slot_reason rea
 /* Lets the table's row happen to the slot; says what is to be done. */
 static enum policy_action row_apply(struct boot_policy *policy, unsigned slot)
 {
-	const struct policy_row *row = row_find(&policy->record, slot);
+	const struct policy_row *row = row_find(&policy->record, slot, policy->hung[slot]);
 	struct slot *s = &policy->record.slots[slot];
 
 	if (row->action == DO_BOOT_COUNTED) {
 		s->tries_left--;
+		if (policy->hung[slot])
+			record_note(&policy->record, slot, ATTEMPT_FAILED, REASON_WATCHDOG);
 		record_note(&policy->record, slot, ATTEMPT_STARTED, REASON_NONE);
 		policy->dirty = true;
 	} else if (row->action == DO_BOOT_NOTED) {
@@ -85,7 +92,29 @@ static enum policy_action row_apply(struct boot_policy *policy, unsigned slot)
 	return row->action;
 }
 
-void policy_boot_begin(struct boot_policy *policy, const struct record *record)
+/* The record is as the loader stored it when it started the slot: what ran until
+ * the reset was this slot. */
+static bool was_started_last(const struct record *record, unsigned slot)
+{
+	const struct attempt *last = &record->attempts[RECORD_ATTEMPTS - 1];
+
+	return last->event == ATTEMPT_STARTED && last->slot == slot &&
+	       last->sequence == (uint32_t)record->sequence;
+}
+
+bool policy_reset_matters(const struct record *record)
+{
+	if (record->watchdog == WATCHDOG_NONE)
+		return false;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (record->slots[slot].status == SLOT_TRIAL ||
+		    record->slots[slot].status == SLOT_KEXEC_TRIAL)
+			return true;
+	return record->watchdog_s > 0 && (record->watchdog_flags & WATCHDOG_FLAG_GOOD);
+}
+
+void policy_boot_begin(struct boot_policy *policy, const struct record *record,
+		       bool watchdog_reset)
 {
 	static const struct boot_policy fresh;
 
@@ -97,8 +126,22 @@ void policy_boot_begin(struct boot_policy *policy, const struct record *record)
 	}
 	policy->record = *record;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		policy->hung[slot] = watchdog_reset &&
+				     (record->slots[slot].status == SLOT_KEXEC_TRIAL ||
+				      was_started_last(record, slot));
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)
 			(void)row_apply(policy, slot);
+}
+
+/* Not for the last resort: a reset would only start the same slot again. */
+static uint16_t watchdog_seconds(const struct record *record, enum policy_action action)
+{
+	unsigned flag = action == DO_BOOT_COUNTED ? WATCHDOG_FLAG_TRIAL : WATCHDOG_FLAG_GOOD;
+
+	if (record->watchdog == WATCHDOG_NONE || !(record->watchdog_flags & flag))
+		return 0;
+	return record->watchdog_s;
 }
 
 static bool next_normal(struct boot_policy *policy, struct boot_step *ret_step)
@@ -122,6 +165,7 @@ static bool next_normal(struct boot_policy *policy, struct boot_step *ret_step)
 			.save = policy->dirty,
 			.save_required = action == DO_BOOT_COUNTED,
 			.check_digest = action == DO_BOOT_COUNTED,
+			.watchdog_s = watchdog_seconds(&policy->record, action),
 		};
 		return true;
 	}
@@ -300,8 +344,8 @@ const char *policy_action_text(enum policy_action action)
 
 const char *policy_condition_text(enum policy_condition condition)
 {
-	static const char *const text[] = { "always", "tries left", "good-limit off",
-					    "below good-limit" };
+	static const char *const text[] = { "always", "tries left", "reset by the watchdog",
+					    "good-limit off", "below good-limit" };
 
 	return text[condition];
 }

@@ -6,7 +6,8 @@
  * caller saves what changed, when the functions say so.
  *
  * How the loader walks (policy_boot_next):
- *   1. a slot in kexec-trial is marked bad: a firmware boot came first;
+ *   1. a slot in kexec-trial is marked bad: a firmware boot came first, for the
+ *      watchdog's sake or otherwise;
  *   2. the preferred slot, then the other, each through the loader's table;
  *   3. last resort: any slot with an image that this boot has not started yet,
  *      trial before bad, nothing spent and nothing written;
@@ -20,6 +21,7 @@
 enum policy_condition {
 	IF_ALWAYS,
 	IF_TRIES_LEFT,		/* tries_left > 0 */
+	IF_WATCHDOG,		/* the watchdog has reset it: boot_policy.hung */
 	IF_LIMIT_OFF,		/* good_limit == 0 */
 	IF_LIMIT_LEFT,		/* good_boots < good_limit */
 };
@@ -46,6 +48,7 @@ struct boot_policy {
 	struct record record;
 	bool lost;		/* every copy of the record was invalid */
 	bool dirty;		/* record differs from what is stored */
+	bool hung[SLOT_COUNT];	/* it ran last, and the watchdog reset it */
 	bool considered[SLOT_COUNT];
 	bool started[SLOT_COUNT];
 };
@@ -57,10 +60,19 @@ struct boot_step {
 	bool save_required;	/* ... and do not start if that failed */
 	bool check_digest;	/* compare the UKI with slot.uki_sha256 first */
 	bool last_resort;
+	uint16_t watchdog_s;	/* arm the watchdog for so many seconds; 0: do not */
 };
 
-/* record NULL: everything lost. */
-void policy_boot_begin(struct boot_policy *policy, const struct record *record);
+/* Whether it matters for this record what caused the last reset: there is a
+ * watchdog to ask, and something unconfirmed that it may have reset, or that is
+ * about to be started with it. False wherever the steady boot shall cost nothing. */
+bool policy_reset_matters(const struct record *record);
+
+/* record NULL: everything lost. watchdog_reset: the last reset was the watchdog's.
+ * It is laid to the slot that the loader started last, if nothing was stored
+ * since, and to a slot in kexec-trial. */
+void policy_boot_begin(struct boot_policy *policy, const struct record *record,
+		       bool watchdog_reset);
 
 /* The next thing to do. Changes policy->record as the table says. */
 struct boot_step policy_boot_next(struct boot_policy *policy);

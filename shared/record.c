@@ -11,6 +11,9 @@ enum {
 	AT_SEQUENCE = 16,
 	AT_PREFERRED = 24,
 	AT_GOOD_LIMIT = 25,
+	AT_WATCHDOG = 26,
+	AT_WATCHDOG_FLAGS = 27,
+	AT_WATCHDOG_S = 28,
 	AT_SLOTS = 32,
 	SLOT_BYTES = 72,
 	AT_ATTEMPTS = 176,
@@ -79,6 +82,9 @@ void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
 	le64_put(p + AT_SEQUENCE, record->sequence);
 	p[AT_PREFERRED] = record->preferred;
 	p[AT_GOOD_LIMIT] = record->good_limit;
+	p[AT_WATCHDOG] = (uint8_t)record->watchdog;
+	p[AT_WATCHDOG_FLAGS] = record->watchdog_flags;
+	le16_put(p + AT_WATCHDOG_S, record->watchdog_s);
 	for (int i = 0; i < SLOT_COUNT; i++)
 		slot_encode(&record->slots[i], p + AT_SLOTS + i * SLOT_BYTES);
 	for (int i = 0; i < RECORD_ATTEMPTS; i++) {
@@ -120,12 +126,15 @@ enum sb_error record_decode(const uint8_t *bytes, size_t len, struct record *ret
 	r.sequence = le64_get(bytes + AT_SEQUENCE);
 	r.preferred = bytes[AT_PREFERRED];
 	r.good_limit = bytes[AT_GOOD_LIMIT];
+	r.watchdog = (enum record_watchdog)bytes[AT_WATCHDOG];
+	r.watchdog_flags = bytes[AT_WATCHDOG_FLAGS];
+	r.watchdog_s = le16_get(bytes + AT_WATCHDOG_S);
 	for (int i = 0; ok && i < SLOT_COUNT; i++)
 		ok = slot_decode(bytes + AT_SLOTS + i * SLOT_BYTES, &r.slots[i]);
 	for (int i = 0; ok && i < RECORD_ATTEMPTS; i++)
 		ok = attempt_decode(bytes + AT_ATTEMPTS + i * ATTEMPT_BYTES, &r.attempts[i]);
 	r.kexec_nonce = le64_get(bytes + AT_NONCE);
-	if (!ok || r.preferred >= SLOT_COUNT)
+	if (!ok || r.preferred >= SLOT_COUNT || bytes[AT_WATCHDOG] >= WATCHDOG_COUNT)
 		return SB_RANGE;
 	*ret_record = r;
 	return SB_OK;
@@ -177,6 +186,8 @@ static const struct {
 	[REASON_ROLLED_BACK] = { "rolled-back", "slotctl rollback left it before mark-good" },
 	[REASON_STATE_LOST] = { "state-lost", "the slot record was lost; nothing is known of it" },
 	[REASON_UNSAVED] = { "unsaved", "its try could not be stored" },
+	[REASON_WATCHDOG] = { "watchdog",
+			      "the hardware watchdog reset the machine before mark-good" },
 };
 
 const char *slot_reason_text(enum slot_reason reason)
@@ -188,4 +199,11 @@ const char *slot_reason_words(enum slot_reason reason)
 {
 	return (unsigned)reason < REASON_COUNT ? reasons[reason].words
 					       : "for a reason this version does not know";
+}
+
+const char *record_watchdog_text(enum record_watchdog watchdog)
+{
+	static const char *const text[WATCHDOG_COUNT] = { "none", "i6300esb", "itco", "wdat" };
+
+	return (unsigned)watchdog < WATCHDOG_COUNT ? text[watchdog] : "unknown";
 }

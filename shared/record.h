@@ -12,7 +12,10 @@
  *         16    8  sequence; the valid copy with the highest wins
  *         24    1  preferred slot, 0 = a, 1 = b
  *         25    1  good limit, boots of a good slot without mark-good; 0 = off
- *         26    6  reserved
+ *         26    1  watchdog, the hardware that Linux was seen to drive
+ *         27    1  watchdog flags
+ *         28    2  watchdog timeout, seconds; 0 = do not arm
+ *         30    2  reserved
  *         32   72  slot a
  *        104   72  slot b
  *        176   64  ring of past attempts: 8 entries, the oldest first
@@ -71,6 +74,7 @@ enum slot_reason {
 	REASON_ROLLED_BACK,	/* slotctl rollback left it unconfirmed */
 	REASON_STATE_LOST,	/* the record was lost; nothing is known of it */
 	REASON_UNSAVED,		/* its try could not be stored (trace only) */
+	REASON_WATCHDOG,	/* the hardware watchdog reset it before mark-good */
 	REASON_COUNT
 };
 
@@ -83,6 +87,19 @@ enum attempt_event {
 	ATTEMPT_INSTALLED,
 	ATTEMPT_EVENT_COUNT
 };
+
+/* Each value is stored. */
+enum record_watchdog {
+	WATCHDOG_NONE = 0,
+	WATCHDOG_I6300ESB,
+	WATCHDOG_ITCO,		/* Intel ICH9 TCO */
+	WATCHDOG_WDAT,		/* through the ACPI table of that name */
+	WATCHDOG_COUNT
+};
+
+/* struct record.watchdog_flags */
+#define WATCHDOG_FLAG_TRIAL 0x01u	/* arm it for trial boots */
+#define WATCHDOG_FLAG_GOOD 0x02u	/* arm it for boots of good slots */
 
 /* struct slot.flags */
 #define SLOT_FLAG_DIGEST 0x01u		/* uki_size and uki_sha256 are known */
@@ -113,6 +130,9 @@ struct record {
 	uint64_t sequence;
 	uint8_t preferred;
 	uint8_t good_limit;
+	enum record_watchdog watchdog;
+	uint8_t watchdog_flags;
+	uint16_t watchdog_s;
 	struct slot slots[SLOT_COUNT];
 	struct attempt attempts[RECORD_ATTEMPTS];
 	uint64_t kexec_nonce;
@@ -139,3 +159,5 @@ const char *slot_status_text(enum slot_status status);
  * were spent without mark-good"). Never NULL. */
 const char *slot_reason_text(enum slot_reason reason);
 const char *slot_reason_words(enum slot_reason reason);
+/* "none", "i6300esb", "itco", "wdat"; never NULL. */
+const char *record_watchdog_text(enum record_watchdog watchdog);

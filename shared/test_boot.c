@@ -13,6 +13,10 @@ struct machine {
 	enum slot_reason fails[2];	/* REASON_NONE: it boots */
 	char started[16];		/* "ab": what start() was asked for */
 	bool digest_asked;
+	enum trace_watchdog armable;	/* what watchdog_arm() answers */
+	enum trace_reset fired;
+	unsigned armed, arms, disarms, asked;	/* armed: seconds, 0 after a disarm */
+	unsigned armed_at_start[2];
 	struct trace trace;
 	jmp_buf booted;
 };
@@ -71,6 +75,7 @@ static enum slot_reason start(void *ctx, unsigned slot, const uint8_t *digest, u
 	(void)size;
 	m->started[strlen(m->started)] = (char)('a' + (int)slot);
 	m->digest_asked = digest != NULL;
+	m->armed_at_start[slot] = m->armed;
 	if (m->fails[slot] == REASON_NONE)
 		longjmp(m->booted, 1);
 	*ret_efi_status = 0x8000000000000001;
@@ -82,6 +87,35 @@ static void report(void *ctx, const struct trace *trace)
 	((struct machine *)ctx)->trace = *trace;
 }
 
+static enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds)
+{
+	struct machine *m = ctx;
+
+	assert_int_equal(kind, WATCHDOG_ITCO);
+	m->arms++;
+	if (m->armable == TRACE_WATCHDOG_ARMED)
+		m->armed = seconds;
+	return m->armable;
+}
+
+static void watchdog_disarm(void *ctx)
+{
+	struct machine *m = ctx;
+
+	m->disarms++;
+	m->armed = 0;
+}
+
+static enum trace_reset watchdog_fired(void *ctx, enum record_watchdog kind)
+{
+	struct machine *m = ctx;
+
+	assert_int_equal(kind, WATCHDOG_ITCO);
+	assert_int_equal(m->var_writes, 0);
+	m->asked++;
+	return m->fired;
+}
+
 static struct state_ops storage_of(struct machine *m)
 {
 	return (struct state_ops){ m, var_read, var_write, mirror_read, mirror_write };
@@ -90,11 +124,13 @@ static struct state_ops storage_of(struct machine *m)
 /* 'a', 'b', or '-' for back to the firmware. */
 static char boot(struct machine *m)
 {
-	struct boot_ops ops = { m, storage_of(m), start, report };
+	struct boot_ops ops = { m, storage_of(m), start, report,
+				watchdog_arm, watchdog_disarm, watchdog_fired };
 	struct trace trace;
 
 	memset(m->started, 0, sizeof m->started);
 	m->var_reads = m->var_writes = m->mirror_reads = m->mirror_writes = 0;
+	m->armed = m->arms = m->disarms = m->asked = 0;
 	if (setjmp(m->booted))
 		return m->started[strlen(m->started) - 1];
 	boot_run(&ops, &trace);
@@ -383,7 +419,8 @@ static void good_limit_counts_in_the_mirror_when_the_variable_does_not_take(void
 static void a_trace_survives_encoding_and_refuses_nonsense(void **state)
 {
 	struct trace in = { .source = STATE_MIRROR_COPY, .var_error = SB_CHECKSUM,
-			    .sequence = 77 }, out;
+			    .watchdog = TRACE_WATCHDOG_NOT_FOUND,
+			    .reset = TRACE_RESET_OTHER, .sequence = 77 }, out;
 	uint8_t bytes[TRACE_BYTES + 1] = { 0 }, again[TRACE_BYTES];
 
 	(void)state;
@@ -395,17 +432,135 @@ static void a_trace_survives_encoding_and_refuses_nonsense(void **state)
 	assert_int_equal(trace_decode(bytes, TRACE_BYTES, &out), SB_OK);
 	trace_encode(&out, again);
 	assert_memory_equal(bytes, again, TRACE_BYTES);
+	assert_int_equal(bytes[14], TRACE_WATCHDOG_NOT_FOUND);
+	assert_int_equal(bytes[15], TRACE_RESET_OTHER);
 	assert_int_equal(trace_decode(bytes, TRACE_BYTES - 1, &out), SB_SHORT);
 	assert_int_equal(trace_decode(bytes, TRACE_BYTES + 1, &out), SB_LONG);
 	for (unsigned at = 0; at < 28; at++) {
 		uint8_t was = bytes[at];
 
-		if (at == 14 || at == 15 || (at >= 16 && at < 24))
-			continue;	/* reserved, or any value */
+		if (at >= 16 && at < 24)
+			continue;	/* any value */
 		bytes[at] = 0xff;
 		assert_int_not_equal(trace_decode(bytes, TRACE_BYTES, &out), SB_OK);
 		bytes[at] = was;
 	}
+}
+
+static void watchdog_put(struct machine *m, uint8_t flags)
+{
+	struct record r = stored(m);
+
+	r.watchdog = WATCHDOG_ITCO;
+	r.watchdog_flags = flags;
+	r.watchdog_s = 60;
+	record_encode(&r, m->var);
+	m->armable = TRACE_WATCHDOG_ARMED;
+}
+
+static void a_trial_starts_with_the_watchdog_and_hands_over_without(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	watchdog_put(&m, WATCHDOG_FLAG_TRIAL);
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(m.armed, 60);
+	assert_int_equal(m.trace.watchdog, TRACE_WATCHDOG_ARMED);
+	m.fails[1] = REASON_RETURNED;
+	assert_int_equal(boot(&m), 'a');
+	assert_int_equal(m.armed_at_start[1], 60);
+	assert_int_equal(m.armed_at_start[0], 0);
+	assert_int_equal(m.disarms, 1);
+	assert_int_equal(m.trace.watchdog, TRACE_WATCHDOG_OFF);
+}
+
+static void back_at_the_firmware_the_watchdog_is_off(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	watchdog_put(&m, WATCHDOG_FLAG_TRIAL | WATCHDOG_FLAG_GOOD);
+	m.fails[0] = m.fails[1] = REASON_RETURNED;
+	assert_int_equal(boot(&m), '-');
+	assert_int_equal(m.arms, 2);
+	assert_int_equal(m.disarms, 2);
+	assert_int_equal(m.armed, 0);
+}
+
+static void a_watchdog_that_is_not_there_stops_nothing(void **state)
+{
+	static const enum trace_watchdog answers[] = { TRACE_WATCHDOG_NOT_FOUND,
+						       TRACE_WATCHDOG_FAILED };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct machine m;
+
+		machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+		watchdog_put(&m, WATCHDOG_FLAG_TRIAL);
+		m.armable = answers[i];
+		assert_int_equal(boot(&m), 'b');
+		assert_int_equal(m.trace.watchdog, answers[i]);
+		/* It may be half armed. */
+		m.fails[1] = REASON_RETURNED;
+		assert_int_equal(boot(&m), 'a');
+		assert_int_equal(m.disarms, 1);
+	}
+}
+
+static void a_steady_boot_does_not_touch_the_watchdog(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_BAD, 0);
+	watchdog_put(&m, WATCHDOG_FLAG_TRIAL);
+	assert_int_equal(boot(&m), 'a');
+	assert_int_equal(m.arms + m.disarms + m.asked, 0);
+	assert_int_equal(m.trace.reset, TRACE_RESET_UNKNOWN);
+}
+
+static void a_trial_that_hangs_falls_back_with_the_reason(void **state)
+{
+	struct machine m;
+	struct record r;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	watchdog_put(&m, WATCHDOG_FLAG_TRIAL);
+	assert_int_equal(boot(&m), 'b');
+	m.fired = TRACE_RESET_WATCHDOG;
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(m.asked, 1);
+	assert_int_equal(m.var_writes, 1);
+	assert_int_equal(m.trace.reset, TRACE_RESET_WATCHDOG);
+	r = stored(&m);
+	assert_int_equal(r.attempts[RECORD_ATTEMPTS - 2].event, ATTEMPT_FAILED);
+	assert_int_equal(r.attempts[RECORD_ATTEMPTS - 2].reason, REASON_WATCHDOG);
+	assert_int_equal(boot(&m), 'a');
+	assert_int_equal(stored(&m).slots[1].reason, REASON_WATCHDOG);
+	assert_int_equal(m.trace.steps[0].reason, REASON_WATCHDOG);
+}
+
+static void a_loader_without_a_watchdog_boots(void **state)
+{
+	struct machine m;
+	struct boot_ops ops;
+	struct trace trace;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	watchdog_put(&m, WATCHDOG_FLAG_TRIAL);
+	m.fails[0] = m.fails[1] = REASON_LOAD;
+	ops = (struct boot_ops){ .ctx = &m, .storage = storage_of(&m), .start = start,
+				 .report = report };
+	boot_run(&ops, &trace);
+	assert_string_equal(m.started, "ba");
+	assert_int_equal(trace.watchdog, TRACE_WATCHDOG_OFF);
+	assert_int_equal(trace.reset, TRACE_RESET_UNKNOWN);
 }
 
 int main(void)
@@ -426,6 +581,12 @@ int main(void)
 		cmocka_unit_test(the_loader_overwrites_the_older_copy_without_having_looked),
 		cmocka_unit_test(tries_end_also_where_the_variable_is_lost_at_every_boot),
 		cmocka_unit_test(good_limit_counts_in_the_mirror_when_the_variable_does_not_take),
+		cmocka_unit_test(a_trial_starts_with_the_watchdog_and_hands_over_without),
+		cmocka_unit_test(back_at_the_firmware_the_watchdog_is_off),
+		cmocka_unit_test(a_watchdog_that_is_not_there_stops_nothing),
+		cmocka_unit_test(a_steady_boot_does_not_touch_the_watchdog),
+		cmocka_unit_test(a_trial_that_hangs_falls_back_with_the_reason),
+		cmocka_unit_test(a_loader_without_a_watchdog_boots),
 		cmocka_unit_test(a_trace_survives_encoding_and_refuses_nonsense),
 	};
 

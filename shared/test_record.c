@@ -13,6 +13,9 @@ static struct record sample(void)
 	r.sequence = 0x0102030405060708;
 	r.preferred = 1;
 	r.good_limit = 9;
+	r.watchdog = WATCHDOG_ITCO;
+	r.watchdog_flags = WATCHDOG_FLAG_TRIAL | 0x80;
+	r.watchdog_s = 0x1234;
 	r.slots[0] = (struct slot){ .status = SLOT_GOOD, .good_boots = 4,
 				    .flags = SLOT_FLAG_DIGEST, .uki_size = 40 << 20,
 				    .installed = 1700000000 };
@@ -40,6 +43,9 @@ static void a_record_survives_encoding(void **state)
 	record_encode(&out, again);
 	assert_memory_equal(bytes, again, sizeof bytes);
 	assert_true(out.sequence == in.sequence);
+	assert_int_equal(out.watchdog, in.watchdog);
+	assert_int_equal(out.watchdog_flags, in.watchdog_flags);
+	assert_int_equal(out.watchdog_s, in.watchdog_s);
 	assert_int_equal(out.slots[1].tries_left, 2);
 	assert_int_equal(out.attempts[RECORD_ATTEMPTS - 1].event, ATTEMPT_STARTED);
 	assert_true(out.kexec_nonce == in.kexec_nonce);
@@ -59,6 +65,10 @@ static void fields_lie_where_the_format_says(void **state)
 	assert_true(le64_get(b + 16) == r.sequence);
 	assert_int_equal(b[24], 1);
 	assert_int_equal(b[25], 9);
+	assert_int_equal(b[26], WATCHDOG_ITCO);
+	assert_int_equal(b[27], 0x81);
+	assert_int_equal(le16_get(b + 28), 0x1234);
+	assert_int_equal(le16_get(b + 30), 0);
 	assert_int_equal(b[32], SLOT_GOOD);
 	assert_int_equal(b[104], SLOT_TRIAL);
 	assert_int_equal(b[105], 2);
@@ -93,6 +103,7 @@ static void a_bad_field_is_refused_even_with_a_good_checksum(void **state)
 	} rows[] = {
 		{ 0, 'X', SB_MAGIC },	  { 8, 2, SB_VERSION },
 		{ 10, 1, SB_LONG },	  { 24, 2, SB_RANGE },
+		{ 26, WATCHDOG_COUNT, SB_RANGE },
 		{ 32, SLOT_STATUS_COUNT, SB_RANGE },
 		{ 105, 4, SB_RANGE },	  { 107, REASON_COUNT, SB_RANGE },
 		{ 176, 2, SB_RANGE },	  { 177, ATTEMPT_EVENT_COUNT, SB_RANGE },
@@ -139,6 +150,18 @@ static void the_ring_keeps_the_last_eight(void **state)
 	assert_int_equal(r.attempts[7].sequence, 11);
 }
 
+/* Records in the field hold these numbers. */
+static void stored_numbers_stay(void **state)
+{
+	(void)state;
+	assert_int_equal(REASON_STATE_LOST, 9);
+	assert_int_equal(REASON_UNSAVED, 10);
+	assert_int_equal(REASON_WATCHDOG, 11);
+	assert_int_equal(WATCHDOG_I6300ESB, 1);
+	assert_int_equal(WATCHDOG_ITCO, 2);
+	assert_int_equal(WATCHDOG_WDAT, 3);
+}
+
 static void every_status_and_reason_has_its_own_words(void **state)
 {
 	(void)state;
@@ -148,6 +171,8 @@ static void every_status_and_reason_has_its_own_words(void **state)
 		assert_non_null(slot_reason_text((enum slot_reason)i));
 		assert_non_null(slot_reason_words((enum slot_reason)i));
 	}
+	for (int i = 0; i < WATCHDOG_COUNT; i++)
+		assert_string_not_equal(record_watchdog_text((enum record_watchdog)i), "unknown");
 	for (int i = 0; i < SB_ERROR_COUNT; i++)
 		assert_string_not_equal(sb_error_text((enum sb_error)i), "unknown error");
 }
@@ -161,6 +186,7 @@ int main(void)
 		cmocka_unit_test(a_bad_field_is_refused_even_with_a_good_checksum),
 		cmocka_unit_test(a_wrong_length_is_refused),
 		cmocka_unit_test(the_ring_keeps_the_last_eight),
+		cmocka_unit_test(stored_numbers_stay),
 		cmocka_unit_test(every_status_and_reason_has_its_own_words),
 	};
 

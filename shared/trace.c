@@ -27,6 +27,8 @@ void trace_encode(const struct trace *trace, uint8_t ret_bytes[TRACE_BYTES])
 	p[11] = (uint8_t)trace->mirror_error;
 	p[12] = (uint8_t)trace->save_error;
 	p[13] = (uint8_t)trace->step_count;
+	p[14] = (uint8_t)trace->watchdog;
+	p[15] = (uint8_t)trace->reset;
 	le64_put(p + 16, trace->sequence);
 	for (unsigned i = 0; i < trace->step_count; i++) {
 		const struct trace_step *s = &trace->steps[i];
@@ -64,12 +66,15 @@ enum sb_error trace_decode(const uint8_t *bytes, size_t len, struct trace *ret_t
 		return SB_VERSION;
 	if (bytes[9] > STATE_MIRROR_COPY || bytes[10] >= SB_ERROR_COUNT ||
 	    bytes[11] >= SB_ERROR_COUNT || bytes[12] >= SB_ERROR_COUNT ||
-	    bytes[13] > TRACE_STEPS)
+	    bytes[13] > TRACE_STEPS || bytes[14] >= TRACE_WATCHDOG_COUNT ||
+	    bytes[15] >= TRACE_RESET_COUNT)
 		return SB_RANGE;
 	t.source = (enum state_source)bytes[9];
 	t.var_error = (enum sb_error)bytes[10];
 	t.mirror_error = (enum sb_error)bytes[11];
 	t.save_error = (enum sb_error)bytes[12];
+	t.watchdog = (enum trace_watchdog)bytes[14];
+	t.reset = (enum trace_reset)bytes[15];
 	t.sequence = le64_get(bytes + 16);
 	for (unsigned i = 0; i < bytes[13]; i++)
 		if (!step_decode(bytes + AT_STEPS + i * STEP_BYTES, &t.steps[i]))

@@ -12,7 +12,8 @@
  *         11    1  what reading the mirror gave
  *         12    1  what the last save gave
  *         13    1  number of steps, at most 8
- *         14    2  reserved
+ *         14    1  the watchdog, as it was armed last (enum trace_watchdog)
+ *         15    1  what caused the last reset (enum trace_reset)
  *         16    8  sequence of the record that was read
  *         24   12  step 0, ... step 7
  *        120    8  reserved
@@ -35,6 +36,22 @@ enum trace_what {
 	TRACE_WHAT_COUNT
 };
 
+/* Of the slot that is started, or of the last one that was. */
+enum trace_watchdog {
+	TRACE_WATCHDOG_OFF = 0,		/* not asked for */
+	TRACE_WATCHDOG_ARMED,
+	TRACE_WATCHDOG_NOT_FOUND,	/* the hardware that the record names is not there */
+	TRACE_WATCHDOG_FAILED,		/* it is there, and does not do as it is told */
+	TRACE_WATCHDOG_COUNT
+};
+
+enum trace_reset {
+	TRACE_RESET_UNKNOWN = 0,	/* not asked, or the hardware does not say */
+	TRACE_RESET_WATCHDOG,
+	TRACE_RESET_OTHER,		/* power loss, a reset button, a reboot */
+	TRACE_RESET_COUNT
+};
+
 struct trace_step {
 	uint8_t slot;
 	enum trace_what what;
@@ -46,6 +63,8 @@ struct trace_step {
 struct trace {
 	enum state_source source;
 	enum sb_error var_error, mirror_error, save_error;
+	enum trace_watchdog watchdog;
+	enum trace_reset reset;
 	uint64_t sequence;
 	unsigned step_count;
 	struct trace_step steps[TRACE_STEPS];

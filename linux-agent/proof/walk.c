@@ -190,7 +190,7 @@ static void boot(const struct record *record)
 {
 	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true };
 
-	policy_boot_begin(&b.policy, record);
+	policy_boot_begin(&b.policy, record, false);
 	boot_on(b, 0);
 }
 
