@@ -144,6 +144,51 @@ void check_start(struct world *w, const struct state *at_begin, unsigned slot,
 		violation("trial %c is a last resort without need", name);
 }
 
+void check_armed(const struct state *at_begin, unsigned slot, bool last_resort,
+		 unsigned armed)
+{
+	const struct record *r = &at_begin->record;
+	unsigned want = 0;
+
+	if (at_begin->source != STATE_LOST && r->watchdog != WATCHDOG_NONE && !last_resort &&
+	    r->slots[slot].status == SLOT_TRIAL)
+		want = r->watchdog_s;
+	if (armed != want)
+		violation("slot %c (%s) starts with the watchdog at %u s, not %u s",
+			  slot_letter(slot), slot_status_text(r->slots[slot].status), armed,
+			  want);
+}
+
+/* Where a try was left, and stored: the entry before the one of the next start. */
+static void check_hang_noted(const struct record *now, unsigned slot)
+{
+	for (unsigned i = 0; i < RECORD_ATTEMPTS; i++) {
+		const struct attempt *a = &now->attempts[i];
+
+		if (a->slot == slot && a->event == ATTEMPT_FAILED &&
+		    a->reason == REASON_WATCHDOG && a->sequence == (uint32_t)now->sequence)
+			return;
+	}
+	violation("slot %c was reset by the watchdog, and no attempt says so",
+		  slot_letter(slot));
+}
+
+void check_hang(struct world *w, const struct state *at_begin, unsigned slot)
+{
+	const struct slot *was = &at_begin->record.slots[slot];
+	struct state state = sim_state(w, false);
+	const struct slot *now = &state.record.slots[slot];
+
+	if (state.record.sequence == at_begin->record.sequence)
+		return;		/* nothing could be stored */
+	if (now->status == SLOT_TRIAL && now->tries_left < was->tries_left)
+		check_hang_noted(&state.record, slot);
+	if (now->status == SLOT_BAD && was->status != SLOT_BAD && was->tries_left == 0 &&
+	    now->reason != REASON_WATCHDOG)
+		violation("slot %c hung, and is bad for another reason (%s)",
+			  slot_letter(slot), slot_reason_text(now->reason));
+}
+
 static void check_foreign(struct world *w, const char *name, const char *content)
 {
 	const struct sim_var *v = simvars_find(w, VARS_GLOBAL, name);

@@ -176,7 +176,8 @@ static void boot_after(struct world *w)
 
 	simloader_boot(w);
 	if (!w->session.up && w->refuse >= 0 &&
-	    !policy_slot_bootable(&state.record, 1u - (unsigned)w->refuse)) {
+	    (w->hangs >= 0 ||
+	     !policy_slot_bootable(&state.record, 1u - (unsigned)w->refuse))) {
 		w->refuse = -1;
 		simloader_boot(w);
 	}

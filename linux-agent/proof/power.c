@@ -109,6 +109,7 @@ void power_down(struct world *w)
 		f->dirty = 0;
 	}
 	w->var_flight = -1;
+	w->latch = false;
 	w->session = (struct session){ .staged = -1 };
 	w->ghost.guard = 0;
 }

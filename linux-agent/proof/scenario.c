@@ -70,6 +70,10 @@ const struct scenario scenarios[] = {
 		BOOT, GOOD } },
 	{ "good slots counted", .good_limit = 2, .setup = 2, .count = 10, .steps = {
 		UPDATED, BOOT, BOOT, BOOT, GOOD, INSTALL(2, REBOOT) } },
+	{ "a trial that hangs", .hangs = 2, .setup = 2, .count = 5, .steps = {
+		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD } },
+	{ "a kexec into what hangs", .hangs = 2, .setup = 2, .count = 5, .steps = {
+		BOOT, GOOD, INSTALL(1, KEXEC), JUMP, GOOD } },
 };
 const unsigned scenario_count = sizeof scenarios / sizeof scenarios[0];
 
@@ -135,6 +139,8 @@ void scenario_begin(const struct scenario *scenario, struct world *ret_world)
 	w->device = scenario->device;
 	w->good_limit = scenario->good_limit;
 	w->broken = scenario->broken - 1;
+	w->hangs = scenario->hangs - 1;
+	w->watchdog = scenario->hangs > 0;
 	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = true;
 	var_put(w, "BootOrder", order, sizeof order);
 	var_put(w, "Boot0000", "foreign zero", 12);

@@ -11,6 +11,7 @@ struct scenario {
 	bool device;		/* slot targets are block devices, not files */
 	uint8_t good_limit;
 	int broken;		/* version that gives control back, + 1; 0: none */
+	int hangs;		/* version that hangs, + 1; 0: none */
 	bool duplicates;	/* each of our boot entries is there twice */
 	unsigned setup;		/* steps at the beginning that are not cut */
 	unsigned count;

@@ -55,8 +55,11 @@ struct state sim_state(struct world *w, bool kept);
 uint64_t sim_mirror_sequence(struct world *w, bool kept);
 struct state_ops simloader_storage(struct world *w, bool kept);
 
-/* Runs the loader. w->session says what it started. */
+/* Runs the loader, again after each reset by the watchdog. w->session says what it
+ * started, and what stays up. */
 void simloader_boot(struct world *w);
+/* What runs hangs with the watchdog armed: reset, and the loader again. */
+void simloader_reset(struct world *w);
 
 /* What boot entries name the ESP by. */
 struct esp_info;
@@ -73,6 +76,11 @@ void violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void check_start(struct world *w, const struct state *at_begin, unsigned slot,
 		 bool last_resort);
 void check_guard(struct world *w, const char *who);
+/* ... with the watchdog armed for so many seconds. */
+void check_armed(const struct state *at_begin, unsigned slot, bool last_resort,
+		 unsigned armed);
+/* After a boot that follows a reset by the watchdog while the slot ran. */
+void check_hang(struct world *w, const struct state *at_begin, unsigned slot);
 /* At the beginning of a boot: tries grow by the agent's doing only. */
 void check_tries(struct world *w, const struct state *at_begin);
 

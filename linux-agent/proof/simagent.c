@@ -65,6 +65,14 @@ static bool is_confirmed(const struct slot *slot, bool kexec)
 	       (kexec && slot->status == SLOT_TRIAL && (slot->flags & SLOT_FLAG_KEXEC_GOOD));
 }
 
+/* What the agent sees at install time. */
+static void watchdog_put(struct record *record)
+{
+	record->watchdog = WATCHDOG_ITCO;
+	record->watchdog_flags = WATCHDOG_FLAG_TRIAL;
+	record->watchdog_s = 60;
+}
+
 static int install(struct machine *m, const struct step *step, struct err *err)
 {
 	struct report report = { 0 };
@@ -74,6 +82,8 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 	(void)snprintf(where, sizeof where, "%d%s%s", step->arg, step->how ? ":" : "",
 		       step->how ? step->how : "");
 	options.where = where;
+	if (sim_world->watchdog)
+		watchdog_put(&m->state.record);
 	return install_run(m, &options, err);
 }
 
@@ -146,7 +156,10 @@ static int jump(struct world *w, struct err *err)
 		violation("kexec starts slot %d, which is not one whole version", slot);
 	w->session = (struct session){ .up = true, .running = (unsigned)slot, .kexec = true,
 				       .staged = -1 };
-	return 0;
+	if (sim_version_of(w, (unsigned)slot, true) != w->hangs || w->hangs < 0)
+		return 0;
+	simloader_reset(w);	/* the agent had armed it */
+	return w->session.up ? 0 : err_set(err, EX_SOFTWARE, "nothing started");
 }
 
 void op_prepare(struct world *w, const struct step *step)

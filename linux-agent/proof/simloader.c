@@ -117,6 +117,7 @@ struct firmware {
 	struct world *w;
 	struct state at_begin;
 	bool last_resort;
+	unsigned armed;		/* seconds; 0: the watchdog is off */
 	jmp_buf gone;
 };
 
@@ -167,10 +168,12 @@ static enum slot_reason start(void *ctx, unsigned slot, const uint8_t *digest, u
 	if (!uki_loads(f))
 		return REASON_LOAD;
 	check_start(w, &fw->at_begin, slot, fw->last_resort);
+	check_armed(&fw->at_begin, slot, fw->last_resort, fw->armed);
 	if (w->broken >= 0 && sim_version_of(w, slot, true) == w->broken)
 		return REASON_RETURNED;
 	w->session = (struct session){ .up = true, .running = slot, .staged = -1,
 				       .lost = fw->at_begin.source == STATE_LOST };
+	w->session.hung = w->hangs >= 0 && sim_version_of(w, slot, true) == w->hangs;
 	longjmp(fw->gone, 1);
 }
 
@@ -182,9 +185,37 @@ static void report(void *ctx, const struct trace *trace)
 			  trace->steps[trace->step_count - 1].last_resort;
 }
 
+static enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds)
+{
+	struct firmware *fw = ctx;
+
+	if (kind == WATCHDOG_NONE || !fw->w->watchdog)
+		return TRACE_WATCHDOG_NOT_FOUND;
+	fw->armed = seconds;
+	return TRACE_WATCHDOG_ARMED;
+}
+
+static void watchdog_disarm(void *ctx)
+{
+	((struct firmware *)ctx)->armed = 0;
+}
+
+static enum trace_reset watchdog_fired(void *ctx, enum record_watchdog kind)
+{
+	struct world *w = ((struct firmware *)ctx)->w;
+	bool fired = w->latch;
+
+	(void)kind;
+	w->latch = false;
+	return fired ? TRACE_RESET_WATCHDOG : TRACE_RESET_OTHER;
+}
+
 static void boot(struct firmware *fw)
 {
-	struct boot_ops ops = { .ctx = fw, .start = start, .report = report };
+	struct boot_ops ops = { .ctx = fw, .start = start, .report = report,
+				.watchdog_arm = watchdog_arm,
+				.watchdog_disarm = watchdog_disarm,
+				.watchdog_fired = watchdog_fired };
 	struct trace trace;
 
 	ops.storage = simloader_storage(fw->w, false);
@@ -192,8 +223,9 @@ static void boot(struct firmware *fw)
 		boot_run(&ops, &trace);
 }
 
-/* boot_run() hands the storage its own ctx, the world. */
-void simloader_boot(struct world *w)
+/* boot_run() hands the storage its own ctx, the world. Whether the watchdog will
+ * reset what it started. */
+static bool boot_once(struct world *w, int hung)
 {
 	struct firmware fw = { .w = w, .at_begin = sim_state(w, false) };
 
@@ -202,4 +234,36 @@ void simloader_boot(struct world *w)
 	check_tries(w, &fw.at_begin);
 	boot(&fw);
 	check_guard(w, "the loader");
+	if (hung >= 0 && !w->fault.dead)
+		check_hang(w, &fw.at_begin, (unsigned)hung);
+	return w->session.hung && fw.armed > 0;
+}
+
+/* A last resort that hangs stays as it is, until somebody comes. */
+static void boot_on(struct world *w, int hung)
+{
+	for (int resets = 0; boot_once(w, hung); resets++) {
+		if (resets > SIM_TRIES) {
+			violation("the watchdog resets the machine for ever");
+			break;
+		}
+		hung = (int)w->session.running;
+		power_down(w);
+		w->latch = true;
+	}
+	w->session.up = w->session.up && !w->session.hung;
+}
+
+void simloader_boot(struct world *w)
+{
+	boot_on(w, -1);
+}
+
+void simloader_reset(struct world *w)
+{
+	int hung = (int)w->session.running;
+
+	power_down(w);
+	w->latch = true;
+	boot_on(w, hung);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every state of the record that events can lead to: the loader's boot with each
- * outcome of each save and start, and each verb of the agent. What holds in all
- * of them is checked on the way. No disk here, only the policy; tries 2,
- * good-limit 0 and 2.
+ * outcome of each save and start, after a reset by the watchdog and by anything
+ * else, and each verb of the agent. What holds in all of them is checked on the
+ * way. No disk here, only the policy; tries 2, good-limit 0 and 2.
  */
 #include "bytes.h"
 #include "cmdline.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 2, BUCKETS = 1 << 18, NODES_MAX = 1 << 20, DEPTH_MAX = 5 };
+enum { TRIES = 2, WATCHDOG_S = 60, BUCKETS = 1 << 18, NODES_MAX = 1 << 20, DEPTH_MAX = 5 };
 enum { DOWN = 2 };	/* running: no slot; the firmware has the machine */
 
 /* A record as stored, and what runs. */
@@ -64,17 +64,32 @@ static void check_record(const struct record *record)
 	}
 }
 
-/* Adds a node unless it is known. What only grows is left out. */
+/* Of what only grows, the start that was last, and whether the record is as the
+ * loader left it then. */
+static struct record without_history(const struct record *record)
+{
+	const struct attempt *last = &record->attempts[RECORD_ATTEMPTS - 1];
+	struct record plain = *record;
+
+	plain.sequence = 0;
+	memset(plain.attempts, 0, sizeof plain.attempts);
+	if (last->event == ATTEMPT_STARTED) {
+		plain.attempts[RECORD_ATTEMPTS - 1] = *last;
+		plain.attempts[RECORD_ATTEMPTS - 1].sequence =
+			last->sequence != (uint32_t)record->sequence;
+	}
+	return plain;
+}
+
+/* Adds a node unless it is known. */
 static void reach(const struct record *record, unsigned running, bool kexec)
 {
-	struct record plain = *record;
+	struct record plain = without_history(record);
 	struct node node = { .running = (uint8_t)running, .kexec = kexec };
 	uint32_t *at;
 
 	transitions++;
 	check_record(record);
-	plain.sequence = 0;
-	memset(plain.attempts, 0, sizeof plain.attempts);
 	record_encode(&plain, node.bytes);
 	at = &buckets[(le32_get(node.bytes + 252) ^ (running * 2u + kexec) * 0x9e3779b9u) %
 		      BUCKETS];
@@ -93,12 +108,44 @@ struct boot {
 	struct record begin, stored;	/* at power on; what a cut now would keep */
 	struct boot_policy policy;
 	bool undisturbed;		/* every save and start went well so far */
+	bool watchdog;			/* it caused the reset before */
 	unsigned starts[SLOT_COUNT];
 };
 
 static bool has_image(const struct slot *s)
 {
 	return s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
+}
+
+/* Why a slot is bad, and that its hang is noted where it has another try. */
+static void check_reasons(const struct boot *b, unsigned slot)
+{
+	const struct attempt *last = &b->begin.attempts[RECORD_ATTEMPTS - 1];
+	const struct slot *begin = &b->begin.slots[slot], *now = &b->policy.record.slots[slot];
+	bool ran = last->event == ATTEMPT_STARTED && last->slot == slot && last->sequence == 0;
+	bool hung = b->watchdog && (begin->status == SLOT_KEXEC_TRIAL || ran);
+	const struct attempt *note = &b->policy.record.attempts[RECORD_ATTEMPTS - 2];
+	bool noted = note->event == ATTEMPT_FAILED && note->slot == slot &&
+		     note->reason == REASON_WATCHDOG;
+
+	if (begin->status == SLOT_BAD || !b->undisturbed)
+		return;
+	if (now->status == SLOT_BAD && hung != (now->reason == REASON_WATCHDOG))
+		broken(&b->begin, "a slot is bad for the wrong reason after a hang");
+	if (now->status == SLOT_TRIAL && now->tries_left < begin->tries_left && hung != noted)
+		broken(&b->begin, "the ring is wrong about a hang");
+}
+
+static void check_watchdog(const struct boot *b, const struct boot_step *step)
+{
+	const struct slot *begin = &b->begin.slots[step->slot];
+	unsigned flag = begin->status == SLOT_TRIAL ? WATCHDOG_FLAG_TRIAL : WATCHDOG_FLAG_GOOD;
+	bool want = !step->last_resort && (b->begin.watchdog_flags & flag);
+
+	if (step->watchdog_s != (want ? WATCHDOG_S : 0))
+		broken(&b->begin, "the watchdog is armed, or not, against the flags");
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		check_reasons(b, slot);
 }
 
 static void check_step(const struct boot *b, const struct boot_step *step)
@@ -119,6 +166,7 @@ static void check_step(const struct boot *b, const struct boot_step *step)
 	    b->begin.slots[b->begin.preferred].status == SLOT_GOOD &&
 	    b->begin.slots[1 - b->begin.preferred].status != SLOT_KEXEC_TRIAL)
 		broken(&b->begin, "a steady boot saves");
+	check_watchdog(b, step);
 }
 
 static void boot_on(struct boot b, unsigned depth);
@@ -151,6 +199,7 @@ static void boot_start(const struct boot *b, const struct boot_step *step, unsig
 static void boot_saved(struct boot b, const struct boot_step *step, bool durable,
 		       unsigned depth)
 {
+	b.policy.record.sequence++;	/* as state_save() does in any case */
 	if (durable)
 		b.stored = b.policy.record;
 	else
@@ -186,11 +235,12 @@ static void boot_on(struct boot b, unsigned depth)
 	}
 }
 
-static void boot(const struct record *record)
+static void boot(const struct record *record, bool watchdog)
 {
-	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true };
+	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true,
+			  .watchdog = watchdog };
 
-	policy_boot_begin(&b.policy, record, false);
+	policy_boot_begin(&b.policy, record, watchdog);
 	boot_on(b, 0);
 }
 
@@ -205,6 +255,7 @@ static void event(const struct record *record, const struct node *node,
 		return;
 	if (what == ON_INSTALL_NONE || what == ON_INSTALL_REBOOT || what == ON_INSTALL_KEXEC)
 		next.slots[slot].flags |= SLOT_FLAG_DIGEST;
+	next.sequence++;
 	if (what == ON_GOOD_KEXEC && record->slots[slot].status != SLOT_GOOD &&
 	    next.slots[slot].status == SLOT_GOOD)
 		broken(record, "a kexec alone makes a slot good");
@@ -242,7 +293,7 @@ static void agent_events(const struct record *record, const struct node *node)
 	}
 }
 
-static bool walk(uint8_t good_limit)
+static bool walk(uint8_t good_limit, uint8_t watchdog_flags)
 {
 	struct record first;
 
@@ -251,6 +302,9 @@ static bool walk(uint8_t good_limit)
 	memset(buckets, 0, BUCKETS * sizeof *buckets);
 	record_init(&first);
 	first.good_limit = good_limit;
+	first.watchdog = WATCHDOG_ITCO;
+	first.watchdog_flags = watchdog_flags;
+	first.watchdog_s = WATCHDOG_S;
 	first.slots[0].status = SLOT_GOOD;
 	reach(&first, 0, false);
 	first.slots[0].status = SLOT_BAD;	/* as after a lost record */
@@ -262,7 +316,8 @@ static bool walk(uint8_t good_limit)
 
 		if (record_decode(node.bytes, sizeof node.bytes, &record) != SB_OK)
 			continue;
-		boot(&record);
+		boot(&record, false);
+		boot(&record, true);
 		if (node.running != DOWN)
 			agent_events(&record, &node);
 	}
@@ -281,8 +336,8 @@ int main(int argc, char **argv)
 	buckets = calloc(BUCKETS, sizeof *buckets);
 	if (!nodes || !buckets)
 		return 1;
-	passed += walk(0);
-	passed += walk(2);
+	passed += walk(0, WATCHDOG_FLAG_TRIAL);
+	passed += walk(2, WATCHDOG_FLAG_TRIAL | WATCHDOG_FLAG_GOOD);
 	free(nodes);
 	free(buckets);
 	(void)printf("%u passed, %u failed\n", passed, 2 - passed);

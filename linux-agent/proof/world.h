@@ -78,6 +78,7 @@ struct sim_var {
 struct session {
 	bool up;		/* a slot was started */
 	bool lost;		/* with the record lost, so without a look at it */
+	bool hung;		/* it does nothing any more */
 	unsigned running;
 	bool kexec;
 	int staged;		/* slot staged for kexec; -1: none */
@@ -106,6 +107,9 @@ struct world {
 	bool device;			/* slot targets are block devices */
 	int broken;			/* version whose image gives control back; -1 */
 	int refuse;		/* slot whose UKI the firmware does not load now; -1 */
+	int hangs;		/* version whose image hangs; -1 */
+	bool watchdog;		/* the machine has one, and the agent has seen it */
+	bool latch;		/* it caused the last reset, and nobody has asked yet */
 	uint8_t good_limit;
 	struct fault fault;
 	struct session session;
