@@ -8,23 +8,29 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* One row a key of [slotboot]: where its value goes, and for numbers the range. */
+static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
+
+/* One row a key of [slotboot]: where its value goes; for numbers the range, for
+ * words those that are known. */
 static const struct key {
 	const char *name;
 	size_t offset;
-	unsigned min, max;	/* max 0: a string */
+	unsigned min, max;		/* max 0: a string */
+	const char *const *words;	/* stored as the word's place in the list */
 } keys[] = {
-	{ "compatible", offsetof(struct config, compatible), 0, 0 },
-	{ "esp", offsetof(struct config, esp), 0, 0 },
-	{ "esp-device", offsetof(struct config, esp_device), 0, 0 },
-	{ "keyring", offsetof(struct config, keyring), 0, 0 },
-	{ "download-dir", offsetof(struct config, download_dir), 0, 0 },
-	{ "lock", offsetof(struct config, lock), 0, 0 },
-	{ "ca-file", offsetof(struct config, ca_file), 0, 0 },
-	{ "sysroot", offsetof(struct config, sysroot), 0, 0 },
-	{ "tries", offsetof(struct config, tries), 1, 255 },
-	{ "good-limit", offsetof(struct config, good_limit), 0, 255 },
-	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600 },
+	{ "compatible", offsetof(struct config, compatible), 0, 0, NULL },
+	{ "esp", offsetof(struct config, esp), 0, 0, NULL },
+	{ "esp-device", offsetof(struct config, esp_device), 0, 0, NULL },
+	{ "keyring", offsetof(struct config, keyring), 0, 0, NULL },
+	{ "download-dir", offsetof(struct config, download_dir), 0, 0, NULL },
+	{ "lock", offsetof(struct config, lock), 0, 0, NULL },
+	{ "ca-file", offsetof(struct config, ca_file), 0, 0, NULL },
+	{ "sysroot", offsetof(struct config, sysroot), 0, 0, NULL },
+	{ "tries", offsetof(struct config, tries), 1, 255, NULL },
+	{ "good-limit", offsetof(struct config, good_limit), 0, 255, NULL },
+	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600, NULL },
+	{ "watchdog", offsetof(struct config, watchdog), 0, 2, watchdog_words },
+	{ "watchdog-timeout", offsetof(struct config, watchdog_s), 5, 600, NULL },
 };
 
 struct parser {
@@ -59,6 +65,17 @@ static int number_set(unsigned *field, const struct key *key, const char *value,
 	return 0;
 }
 
+static int word_set(unsigned *field, const struct key *key, const char *value, struct err *err)
+{
+	for (unsigned i = 0; key->words[i]; i++)
+		if (strcmp(value, key->words[i]) == 0) {
+			*field = i;
+			return 0;
+		}
+	return err_set(err, EX_CONFIG, "%s = %s: must be %s, %s or %s", key->name, value,
+		       key->words[0], key->words[1], key->words[2]);
+}
+
 /* inih takes an indented line for more of the value before it, and hands it over
  * as the same key again: what reads as a new key would be lost in silence. */
 static int given_twice(const char *name, struct err *err)
@@ -76,6 +93,8 @@ static int main_key(struct parser *p, const char *name, const char *value, struc
 		if (p->seen[i])
 			return given_twice(name, err);
 		p->seen[i] = true;
+		if (keys[i].words)
+			return word_set(field, &keys[i], value, err);
 		if (keys[i].max)
 			return number_set(field, &keys[i], value, err);
 		if (!*value && strcmp(name, "sysroot") != 0)
@@ -162,6 +181,7 @@ static int defaults_set(struct config *config, struct err *err)
 {
 	config->tries = 3;
 	config->deadline_s = 3600;
+	config->watchdog_s = 120;
 	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
 	    string_set(&config->download_dir, "/var/tmp", err) < 0 ||
 	    string_set(&config->lock, "/run/slotboot/lock", err) < 0)

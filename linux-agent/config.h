@@ -14,6 +14,9 @@
  *   lock          default /run/slotboot/lock
  *   ca-file       PEM, for https; default: the system's
  *   deadline      seconds for the whole transfer; default 3600
+ *   watchdog      trial, always or off: which boots the loader arms the hardware
+ *                 watchdog for; default trial
+ *   watchdog-timeout  seconds, 5 to 600; default 120
  *   sysroot       put before /proc and /sys; for dry runs and tests
  *
  *   [image NAME]  (rootfs, usr, ...; default: partitions slotboot-a and
@@ -27,6 +30,12 @@
 
 #define CONFIG_DEFAULT_PATH "/etc/slotboot/slotboot.conf"
 #define CONFIG_MAX_IMAGES 16
+
+enum config_watchdog {
+	CONFIG_WATCHDOG_TRIAL,
+	CONFIG_WATCHDOG_ALWAYS,
+	CONFIG_WATCHDOG_OFF,
+};
 
 struct config_image {
 	char *name;
@@ -45,6 +54,8 @@ struct config {
 	unsigned tries;
 	unsigned good_limit;
 	unsigned deadline_s;
+	unsigned watchdog;		/* enum config_watchdog */
+	unsigned watchdog_s;
 	struct config_image images[CONFIG_MAX_IMAGES];
 	size_t image_count;
 };

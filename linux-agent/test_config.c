@@ -28,6 +28,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
 			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\n"
 			      "download-dir = d\nlock = l\nca-file = ca\ndeadline = 60\n"
+			      "watchdog = always\nwatchdog-timeout = 30\n"
 			      "sysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
 			      "[image usr]\nb=y\na=x\n", &c, &err), 0);
 	assert_string_equal(c->compatible, "acme");
@@ -35,6 +36,8 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c->tries, 7);
 	assert_int_equal(c->good_limit, 5);
 	assert_int_equal(c->deadline_s, 60);
+	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_ALWAYS);
+	assert_int_equal(c->watchdog_s, 30);
 	assert_int_equal(c->image_count, 2);
 	assert_string_equal(config_image_find(c, "usr")->target[0], "x");
 	assert_string_equal(config_image_find(c, "rootfs")->target[1], "/dev/2");
@@ -53,6 +56,8 @@ static void an_empty_file_gives_the_defaults(void **state)
 	assert_null(c->compatible);
 	assert_int_equal(c->tries, 3);
 	assert_int_equal(c->good_limit, 0);
+	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_TRIAL);
+	assert_int_equal(c->watchdog_s, 120);
 	assert_string_equal(c->keyring, "/etc/slotboot/keyring.pem");
 	config_free(c);
 	unlink(path);
@@ -68,6 +73,11 @@ static void a_bad_line_is_named_with_file_line_and_key(void **state)
 		{ "[slotboot]\ntries = 256\n", ":2: tries = 256" },
 		{ "[slotboot]\ntries = -1\n", ":2: tries = -1" },
 		{ "[slotboot]\ntries = 3x\n", ":2: tries = 3x" },
+		{ "[slotboot]\nwatchdog = on\n",
+		  ":2: watchdog = on: must be trial, always or off" },
+		{ "[slotboot]\nwatchdog =\n", ":2: watchdog = : must be trial" },
+		{ "[slotboot]\nwatchdog-timeout = 4\n", ":2: watchdog-timeout = 4: must be a number "
+							"from 5 to 600" },
 		{ "[slotboot]\ncompatible =\n", ":2: compatible: has no value" },
 		{ "[slotbot]\ncompatible = x\n", ":2: [slotbot] compatible: unknown section" },
 		{ "compatible = x\n", ":1: [] compatible: unknown section" },
