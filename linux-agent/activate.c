@@ -8,7 +8,6 @@
 #include <linux/reboot.h>
 #include <net/if.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
@@ -33,12 +32,12 @@ int activate_parse(const char *text, enum activate *ret_activate, struct err *er
 		       "is to happen when the image is in place");
 }
 
-static bool systemd_runs(void)
+bool activate_systemd_runs(void)
 {
 	return access("/run/systemd/system", F_OK) == 0;
 }
 
-static int run(char *const argv[], struct err *err)
+int activate_run(char *const argv[], struct err *err)
 {
 	pid_t pid;
 	int status, error = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
@@ -62,7 +61,7 @@ int activate_reboot(struct err *err)
 	char *other[] = { "reboot", NULL };
 
 	sync();
-	return run(systemd_runs() ? systemd : other, err);
+	return activate_run(activate_systemd_runs() ? systemd : other, err);
 }
 
 /* A card left running may write into the new kernel's memory. */
@@ -89,8 +88,8 @@ int activate_kexec(struct err *err)
 	char *systemd[] = { "systemctl", "kexec", NULL };
 
 	sync();
-	if (systemd_runs())
-		return run(systemd, err);
+	if (activate_systemd_runs())
+		return activate_run(systemd, err);
 	interfaces_down();
 	sync();
 	(void)syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
@@ -116,6 +115,6 @@ int activate_now(enum activate how, struct err *err)
 
 void activate_recover(void)
 {
-	if (!systemd_runs())
+	if (!activate_systemd_runs())
 		(void)activate_reboot(NULL);
 }

@@ -4,6 +4,8 @@
 
 #include "err.h"
 
+#include <stdbool.h>
+
 enum activate {
 	ACTIVATE_NONE,
 	ACTIVATE_REBOOT,
@@ -21,6 +23,11 @@ int activate_now(enum activate how, struct err *err);
 /* After a failed activate_kexec(): a firmware reboot, unless systemd runs, which
  * has left the system as it was. */
 void activate_recover(void);
+
+bool activate_systemd_runs(void);
+
+/* Runs a program to its end. EX_UNAVAILABLE: it cannot be run, or fails. */
+int activate_run(char *const argv[], struct err *err);
 
 /* Asks the init system for a reboot; returns once that was asked for. */
 int activate_reboot(struct err *err);

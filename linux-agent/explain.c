@@ -45,6 +45,53 @@ void explain_slot(const struct slot *slot, char *out, size_t cap)
 		say(&t, ", marked good after a kexec, not yet after a firmware boot");
 }
 
+static const char *watchdog_use(const struct record *record)
+{
+	if (record->watchdog_s == 0 || record->watchdog_flags == 0)
+		return "never armed";
+	if (record->watchdog_flags & WATCHDOG_FLAG_GOOD)
+		return "for all boots";
+	return "for trials";
+}
+
+void explain_watchdog(const struct record *record, const struct trace *trace,
+		      const char *identity, char *out, size_t cap)
+{
+	static const char *const boots[TRACE_WATCHDOG_COUNT] = {
+		[TRACE_WATCHDOG_OFF] = "not armed in this boot",
+		[TRACE_WATCHDOG_ARMED] = "armed in this boot",
+		[TRACE_WATCHDOG_NOT_FOUND] = "the loader did not find it in this boot",
+		[TRACE_WATCHDOG_FAILED] = "the loader could not start it in this boot",
+	};
+	static const char *const resets[TRACE_RESET_COUNT] = {
+		[TRACE_RESET_UNKNOWN] = "",
+		[TRACE_RESET_WATCHDOG] = "; it caused the last reset",
+		[TRACE_RESET_OTHER] = "; the last reset was another (power, button, reboot)",
+	};
+	struct text t = { out, cap };
+
+	if (record->watchdog == WATCHDOG_NONE && *identity)
+		say(&t, "none that the loader can arm (Linux drives %s)", identity);
+	else if (record->watchdog == WATCHDOG_NONE)
+		say(&t, "none");
+	else
+		say(&t, "%s, %u s, %s", record_watchdog_text(record->watchdog), record->watchdog_s,
+		    watchdog_use(record));
+	if (record->watchdog != WATCHDOG_NONE && !*identity)
+		say(&t, "; Linux drives none now");
+	if (trace && (record->watchdog != WATCHDOG_NONE || trace->watchdog != TRACE_WATCHDOG_OFF))
+		say(&t, "; %s%s", boots[trace->watchdog], resets[trace->reset]);
+}
+
+static void why_reset(struct text *t, const struct trace *trace)
+{
+	for (unsigned i = 0; i < trace->step_count; i++)
+		if (trace->steps[i].reason == REASON_WATCHDOG)
+			return;		/* its step says so */
+	if (trace->reset == TRACE_RESET_WATCHDOG)
+		say(t, "The hardware watchdog had reset the machine. ");
+}
+
 static void why_source(struct text *t, const struct trace *trace)
 {
 	if (trace->source == STATE_MIRROR_COPY)
@@ -85,6 +132,7 @@ static void why_firmware(struct text *t, const struct state *state, const struct
 	const struct slot *s = &state->record.slots[r->slot];
 	bool first = trace->step_count == 1 && trace->steps[0].what == TRACE_STARTED;
 
+	why_reset(t, trace);
 	why_source(t, trace);
 	if (first && trace->source != STATE_LOST && trace->steps[0].slot == r->slot &&
 	    !trace->steps[0].last_resort) {

@@ -14,5 +14,10 @@
 void explain_why(const struct state *state, const struct trace *trace,
 		 const struct running *running, char *out, size_t cap);
 
+/* "itco, 120 s, for trials; armed in this boot". trace is NULL where the loader left
+ * none, or after a kexec; identity is what Linux drives now, "" for nothing. */
+void explain_watchdog(const struct record *record, const struct trace *trace,
+		      const char *identity, char *out, size_t cap);
+
 /* "bad: all its tries were spent without mark-good", "trial, 2 of 3 tries left". */
 void explain_slot(const struct slot *slot, char *out, size_t cap);

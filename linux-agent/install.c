@@ -12,6 +12,7 @@
 #include "report.h"
 #include "slotdev.h"
 #include "util.h"
+#include "watchdog.h"
 
 #include <string.h>
 #include <time.h>
@@ -193,6 +194,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	struct slot *s = &m->state.record.slots[slot];
 	unsigned tries = o->tries ? o->tries : m->config->tries;
 	struct record before = m->state.record;
+	struct watchdog watchdog;
 
 	s->uki_size = uki->size;
 	memcpy(s->uki_sha256, uki->sha256, sizeof s->uki_sha256);
@@ -200,6 +202,8 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	s->installed = (uint64_t)time(NULL);
 	m->state.record.kexec_nonce = nonce;
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
+	watchdog_find(m->config, &watchdog);
+	watchdog_to_record(m->config, &watchdog, &m->state.record);
 	if (!policy_apply(&m->state.record, event, slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
 	if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)
@@ -281,14 +285,31 @@ static int jump_failed(struct machine *m, struct err *err)
 	return -1;
 }
 
+/* The new slot is on trial: armed unless the configuration says off. */
+static int arm_for_jump(struct machine *m, struct report *report)
+{
+	char say[512];
+	int fd = -1;
+
+	if (m->config->watchdog != CONFIG_WATCHDOG_OFF &&
+	    watchdog_arm(m->config, &fd, say, sizeof say) < 0)
+		report_warning(report, "%s", say);
+	return fd;
+}
+
 int install_activate(struct machine *machine, const struct install_options *options,
 		     struct err *err)
 {
+	int watchdog = -1;
+
 	if (options->activate == ACTIVATE_NONE)
 		return 0;
 	report_step(options->report, "activate", "leaving for the new slot through %s",
 		    options->activate == ACTIVATE_KEXEC ? "kexec" : "the firmware");
+	if (options->activate == ACTIVATE_KEXEC)
+		watchdog = arm_for_jump(machine, options->report);
 	if (activate_now(options->activate, err) == 0)
 		return 0;
+	watchdog_disarm(watchdog);
 	return options->activate == ACTIVATE_KEXEC ? jump_failed(machine, err) : -1;
 }

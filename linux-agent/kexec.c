@@ -13,6 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+/* Seconds until a new kernel that panics returns to the firmware. */
+#define KEXEC_PANIC_S "10"
+
 int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
 {
 	uint64_t nonce = 0;
@@ -81,8 +84,10 @@ int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsign
 	n = snprintf(text, cap, "%s", filled);
 	if (!cmdline_get(filled, "slotboot.slot", &value_len))
 		n += snprintf(text + n, cap - (size_t)n, " slotboot.slot=%c", slot_letter(slot));
-	(void)snprintf(text + n, cap - (size_t)n, " slotboot.nonce=%016llx",
-		       (unsigned long long)nonce);
+	n += snprintf(text + n, cap - (size_t)n, " slotboot.nonce=%016llx",
+		      (unsigned long long)nonce);
+	if (!cmdline_get(filled, "panic", &value_len))
+		(void)snprintf(text + n, cap - (size_t)n, " panic=" KEXEC_PANIC_S);
 	rsdp_append(config, text, cap);
 	*ret_text = text;
 	return 0;

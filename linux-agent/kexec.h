@@ -11,8 +11,10 @@
 #include <stdbool.h>
 
 /* The command line the new kernel gets: .cmdline with the slot filled in, then
- * slotboot.slot= (unless it is there) and slotboot.nonce=, and acpi_rsdp= where
- * the running kernel would not hand ACPI's root over by itself. The caller frees. */
+ * slotboot.slot= (unless it is there) and slotboot.nonce=, panic= unless it is
+ * there (a panic shall end on the slot that the firmware boots), and acpi_rsdp=
+ * where the running kernel would not hand ACPI's root over by itself. The caller
+ * frees. */
 int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsigned slot,
 		  uint64_t nonce, char **ret_text, struct err *err);
 

@@ -4,6 +4,7 @@
 #include "cmdline.h"
 #include "readback.h"
 #include "util.h"
+#include "watchdog.h"
 
 #include <string.h>
 
@@ -90,6 +91,7 @@ int mark_good(struct machine *machine, struct err *err)
 	struct record *record = &machine->state.record;
 	enum policy_event event = machine->running.kexec ? ON_GOOD_KEXEC : ON_GOOD_FIRMWARE;
 	unsigned slot = machine->running.slot;
+	struct watchdog watchdog;
 	struct record before;
 
 	if (machine->state.source == STATE_LOST)
@@ -100,6 +102,8 @@ int mark_good(struct machine *machine, struct err *err)
 	if (digest_learn(machine, slot, err) < 0)
 		return -1;
 	record->good_limit = (uint8_t)machine->config->good_limit;
+	watchdog_find(machine->config, &watchdog);
+	watchdog_to_record(machine->config, &watchdog, record);
 	record->kexec_nonce = 0;
 	if (!policy_apply(record, event, slot, (uint8_t)machine->config->tries))
 		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: an install into it "

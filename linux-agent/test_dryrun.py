@@ -197,6 +197,78 @@ def refuse_install(machine, status, words, bundle, *options):
 
 # --- what works ---
 
+def add_watchdog(machine, identity, state="inactive"):
+    """A /dev/watchdog0 that is a file, and what sysfs says of it."""
+    attributes = machine.top / "sysroot/sys/class/watchdog/watchdog0"
+    attributes.mkdir(parents=True, exist_ok=True)
+    for name, value in (("identity", identity), ("nowayout", "0"), ("state", state)):
+        (attributes / name).write_text(value + "\n")
+    (machine.top / "sysroot/dev").mkdir(exist_ok=True)
+    (machine.top / "sysroot/dev/watchdog0").write_bytes(b"")
+
+
+def start_by_loader(machine, watchdog, reset):
+    """SlotTrace of a boot of slot a."""
+    machine.set_variable("SlotTrace", OURS, struct.pack("<8s8B8x12x92x", b"SLOTTRCE", 1, 1, 0, 0, 0, 1, watchdog,
+                                                            reset))
+
+
+def test_the_watchdog_that_linux_drives_goes_into_the_record(machine, create):
+    assert machine.status()["watchdog"]["hardware"] == "none"
+    add_watchdog(machine, "iTCO_wdt")
+    machine.configure("watchdog = always\nwatchdog-timeout = 40")
+    machine.check("install", create(), "--activate=none")
+    status = machine.status()["watchdog"]
+    assert status == {"hardware": "itco", "timeout": 40, "trial": True, "good": True, "driver": "iTCO_wdt",
+                      "this_boot": None, "last_reset": None}
+    assert "watchdog   itco, 40 s, for all boots\n" in machine.check("status")
+    add_watchdog(machine, "Software Watchdog")
+    machine.check("install", create("3"), "--activate=none")
+    assert machine.status()["watchdog"]["hardware"] == "none"
+    assert "none that the loader can arm (Linux drives Software Watchdog)" in machine.check("status")
+
+
+def test_status_says_what_the_loader_did_with_the_watchdog(machine):
+    add_watchdog(machine, "i6300ESB timer")
+    machine.check("mark-good")
+    for watchdog, reset, words in ((0, 0, ("off", "unknown")), (1, 1, ("armed", "watchdog")),
+                                   (2, 2, ("not-found", "other")), (3, 0, ("failed", "unknown"))):
+        start_by_loader(machine, watchdog, reset)
+        status = machine.status()
+        assert (status["watchdog"]["this_boot"], status["watchdog"]["last_reset"]) == words
+        assert ("The hardware watchdog had reset the machine." in status["why"]) == (reset == 1)
+    machine.boot_by("kexec", "a")
+    assert machine.status()["watchdog"]["this_boot"] is None
+
+
+def test_mark_good_stops_the_watchdog_that_the_loader_armed(machine):
+    device = machine.top / "sysroot/dev/watchdog0"
+    add_watchdog(machine, "iTCO_wdt")
+    machine.check("mark-good")
+    assert device.read_bytes() == b""
+    start_by_loader(machine, 1, 0)
+    assert "watchdog: iTCO_wdt is stopped\n" in machine.check("mark-good")
+    assert device.read_bytes() == b"V"
+    add_watchdog(machine, "iTCO_wdt", "active")
+    assert "watchdog: iTCO_wdt is left to the process that feeds it\n" in machine.check("mark-good")
+    assert device.read_bytes() == b""
+    machine.boot_by("kexec", "a")
+    add_watchdog(machine, "iTCO_wdt")
+    assert "watchdog: iTCO_wdt is stopped\n" in machine.check("mark-good")
+
+
+def test_mark_good_warns_of_an_armed_watchdog_without_a_driver(machine):
+    add_watchdog(machine, "iTCO_wdt")
+    machine.check("mark-good")
+    add_watchdog(machine, "Software Watchdog")
+    start_by_loader(machine, 1, 0)
+    out = machine.check("mark-good")
+    assert "warning: the loader started the watchdog (itco)" in out and "modprobe iTCO_wdt" in out
+    # From the next boot on it is not armed: this image would be reset while healthy.
+    assert machine.status()["watchdog"]["hardware"] == "none"
+    assert (machine.top / "sysroot/dev/watchdog0").read_bytes() == b""
+
+
 def test_an_install_fills_the_idle_slot_and_confirms_step_by_step(machine, create, parts):
     machine.check("install", create(), "--activate=none")
     assert (machine.top / "b.img").read_bytes() == (parts / "rootfs.img").read_bytes()

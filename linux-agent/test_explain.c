@@ -66,6 +66,80 @@ static void each_way_to_a_slot_has_its_sentence(void **state)
 	}
 }
 
+static void a_reset_by_the_watchdog_is_said_once(void **state)
+{
+	static const struct {
+		struct trace trace;
+		const char *want;
+	} rows[] = {
+		{ { .source = STATE_VARIABLE_COPY, .reset = TRACE_RESET_WATCHDOG, .step_count = 1,
+		    .steps = { { .slot = 1, .what = TRACE_STARTED } } },
+		  "The hardware watchdog had reset the machine. Slot b was started: it was the "
+		  "preferred slot." },
+		{ { .source = STATE_VARIABLE_COPY, .reset = TRACE_RESET_WATCHDOG, .step_count = 2,
+		    .steps = { { .slot = 0, .what = TRACE_SKIPPED, .reason = REASON_WATCHDOG },
+			       { .slot = 1, .what = TRACE_STARTED } } },
+		  "Slot a was passed over: the hardware watchdog reset the machine before "
+		  "mark-good. Slot b was started." },
+		{ { .source = STATE_VARIABLE_COPY, .reset = TRACE_RESET_OTHER, .step_count = 1,
+		    .steps = { { .slot = 1, .what = TRACE_STARTED } } },
+		  "Slot b was started: it was the preferred slot." },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct state s = { 0 };
+		char out[512];
+
+		record_init(&s.record);
+		s.record.slots[1].status = SLOT_GOOD;
+		explain_why(&s, &rows[i].trace, &b_runs, out, sizeof out);
+		assert_string_equal(out, rows[i].want);
+	}
+}
+
+static void the_watchdog_has_a_line(void **state)
+{
+	static const struct trace armed = { .watchdog = TRACE_WATCHDOG_ARMED,
+					    .reset = TRACE_RESET_WATCHDOG };
+	static const struct trace lost = { .watchdog = TRACE_WATCHDOG_NOT_FOUND,
+					   .reset = TRACE_RESET_OTHER };
+	static const struct trace failed = { .watchdog = TRACE_WATCHDOG_FAILED };
+	static const struct trace off = { .watchdog = TRACE_WATCHDOG_OFF };
+	static const struct {
+		enum record_watchdog kind;
+		uint8_t flags;
+		const struct trace *trace;
+		const char *identity, *want;
+	} rows[] = {
+		{ WATCHDOG_NONE, 0, &off, "", "none" },
+		{ WATCHDOG_NONE, 0, NULL, "Software Watchdog",
+		  "none that the loader can arm (Linux drives Software Watchdog)" },
+		{ WATCHDOG_ITCO, 0, NULL, "iTCO_wdt", "itco, 120 s, never armed" },
+		{ WATCHDOG_ITCO, 1, &off, "iTCO_wdt",
+		  "itco, 120 s, for trials; not armed in this boot" },
+		{ WATCHDOG_ITCO, 3, &armed, "iTCO_wdt",
+		  "itco, 120 s, for all boots; armed in this boot; it caused the last reset" },
+		{ WATCHDOG_I6300ESB, 1, &lost, "i6300ESB timer",
+		  "i6300esb, 120 s, for trials; the loader did not find it in this boot; the last "
+		  "reset was another (power, button, reboot)" },
+		{ WATCHDOG_WDAT, 1, &failed, "",
+		  "wdat, 120 s, for trials; Linux drives none now; the loader could not start it in "
+		  "this boot" },
+		{ WATCHDOG_NONE, 0, &armed, "", "none; armed in this boot; it caused the last reset" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct record record = { .watchdog = rows[i].kind, .watchdog_flags = rows[i].flags,
+					 .watchdog_s = 120 };
+		char out[256];
+
+		explain_watchdog(&record, rows[i].trace, rows[i].identity, out, sizeof out);
+		assert_string_equal(out, rows[i].want);
+	}
+}
+
 static void without_a_trace_the_loader_was_not_there(void **state)
 {
 	struct running kexec = { .slot = 0, .kexec = true };
@@ -98,6 +172,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_way_to_a_slot_has_its_sentence),
+		cmocka_unit_test(a_reset_by_the_watchdog_is_said_once),
+		cmocka_unit_test(the_watchdog_has_a_line),
 		cmocka_unit_test(without_a_trace_the_loader_was_not_there),
 		cmocka_unit_test(a_small_buffer_is_cut_and_terminated),
 	};

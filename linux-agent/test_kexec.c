@@ -47,10 +47,10 @@ static void the_command_line_names_slot_and_nonce(void **state)
 		const char *want;
 	} rows[] = {
 		{ "quiet slotboot.slot={slot}\0\0\0", 29,
-		  "quiet slotboot.slot=b slotboot.nonce=00000000000000ff" },
+		  "quiet slotboot.slot=b slotboot.nonce=00000000000000ff panic=10" },
 		{ "quiet root={SLOT} \n", 19,
-		  "quiet root=B slotboot.slot=b slotboot.nonce=00000000000000ff" },
-		{ "", 0, " slotboot.slot=b slotboot.nonce=00000000000000ff" },
+		  "quiet root=B slotboot.slot=b slotboot.nonce=00000000000000ff panic=10" },
+		{ "", 0, " slotboot.slot=b slotboot.nonce=00000000000000ff panic=10" },
 	};
 
 	(void)state;

@@ -7,6 +7,7 @@
 #include "readback.h"
 #include "util.h"
 #include "verbs.h"
+#include "watchdog.h"
 
 #include <string.h>
 
@@ -69,10 +70,16 @@ static int kexec_run(struct machine *m, const struct options *o, struct err *err
 
 /* The record stands as it is: whether by kexec or through the firmware, the slot
  * that was chosen comes next. */
-static int leave(enum activate how, struct err *err)
+static int leave(const struct config *config, enum activate how, struct err *err)
 {
-	int r = activate_now(how, err);
+	int r, watchdog = -1;
+	char say[512];
 
+	if (how == ACTIVATE_KEXEC && config->watchdog == CONFIG_WATCHDOG_ALWAYS &&
+	    watchdog_arm(config, &watchdog, say, sizeof say) < 0)
+		(void)printf("warning: %s\n", say);
+	r = activate_now(how, err);
+	watchdog_disarm(watchdog);
 	if (r < 0 && how == ACTIVATE_KEXEC)
 		activate_recover();
 	return r;
@@ -122,7 +129,7 @@ int verb_kexec(int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = kexec_run(&machine, &o, err);
 	if (r == 0)
-		r = leave(exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, err);
+		r = leave(machine.config, exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, err);
 	machine_close(&machine);
 	return r;
 }
@@ -175,7 +182,7 @@ int verb_rollback(int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = rollback_run(&machine, o.activate, err);
 	if (r == 0)
-		r = leave(o.activate, err);
+		r = leave(machine.config, o.activate, err);
 	machine_close(&machine);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "mark.h"
 #include "options.h"
 #include "verbs.h"
+#include "watchdog.h"
 
 #include <stdio.h>
 
@@ -18,6 +19,22 @@ static void slot_print(const struct machine *m, unsigned slot)
 		(void)printf("warning: %s\n", m->warning);
 }
 
+/* The watchdog that this system was started with: by the loader, as its trace says;
+ * or perhaps by the system that jumped here, if a process or the kernel has it. */
+static void watchdog_print(const struct machine *m, enum record_watchdog known)
+{
+	bool loader = !m->running.kexec && m->has_trace &&
+		      m->trace.watchdog == TRACE_WATCHDOG_ARMED;
+	char say[512];
+
+	if (!loader && (!m->running.kexec || known == WATCHDOG_NONE))
+		return;
+	if (watchdog_release(m->config, known, say, sizeof say) == 0)
+		(void)printf("watchdog: %s\n", say);
+	else
+		(void)printf("warning: %s\n", say);
+}
+
 int verb_mark_good(int argc, char **argv, struct err *err)
 {
 	static const char help[] =
@@ -28,6 +45,7 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 		"\n"
 		"After a firmware boot the slot becomes good. After a kexec it becomes a trial\n"
 		"with fresh tries, so that its first cold boots are still counted.\n";
+	enum record_watchdog known;
 	struct machine machine;
 	struct options o;
 	int r = options_parse(argc, argv, 0, help, &o, err);
@@ -38,10 +56,13 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 		return err_set(err, EX_USAGE, "mark-good takes no slot: only the running one can "
 			       "be confirmed");
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	known = machine.state.record.watchdog;
 	if (r == 0)
 		r = mark_good(&machine, err);
-	if (r == 0)
+	if (r == 0) {
 		slot_print(&machine, machine.running.slot);
+		watchdog_print(&machine, known);
+	}
 	machine_close(&machine);
 	return r;
 }

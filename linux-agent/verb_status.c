@@ -7,6 +7,7 @@
 #include "policy.h"
 #include "util.h"
 #include "verbs.h"
+#include "watchdog.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -16,10 +17,17 @@ struct view {
 	struct machine machine;
 	char *version[SLOT_COUNT];
 	char *loader;		/* LoaderInfo of a firmware boot, or NULL */
+	struct watchdog watchdog;	/* that Linux drives now */
 	char why[2048];
 };
 
 static const char *const source_text[] = { "lost", "variable", "mirror" };
+
+/* NULL where it is of an earlier boot, or the loader left none. */
+static const struct trace *trace_of(const struct machine *m)
+{
+	return m->has_trace && m->is_running && !m->running.kexec ? &m->trace : NULL;
+}
 
 static void view_fill(struct view *v)
 {
@@ -28,6 +36,7 @@ static void view_fill(struct view *v)
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (m->state.record.slots[slot].status != SLOT_EMPTY)
 			v->version[slot] = installcheck_slot_version(m, slot);
+	watchdog_find(m->config, &v->watchdog);
 	/* After a kexec it is of an earlier boot. */
 	if (m->is_running && !m->running.kexec)
 		(void)vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &v->loader, NULL);
@@ -79,6 +88,23 @@ static json_t *attempts_json(const struct record *record)
 	return list;
 }
 
+static json_t *watchdog_json(const struct view *v)
+{
+	static const char *const boots[TRACE_WATCHDOG_COUNT] = { "off", "armed", "not-found",
+								 "failed" };
+	static const char *const resets[TRACE_RESET_COUNT] = { "unknown", "watchdog", "other" };
+	const struct record *record = &v->machine.state.record;
+	const struct trace *trace = trace_of(&v->machine);
+
+	return json_pack("{s:s, s:i, s:b, s:b, s:s?, s:s?, s:s?}", "hardware",
+			 record_watchdog_text(record->watchdog), "timeout", record->watchdog_s,
+			 "trial", record->watchdog_flags & WATCHDOG_FLAG_TRIAL, "good",
+			 record->watchdog_flags & WATCHDOG_FLAG_GOOD, "driver",
+			 *v->watchdog.identity ? v->watchdog.identity : NULL, "this_boot",
+			 trace ? boots[trace->watchdog] : NULL, "last_reset",
+			 trace ? resets[trace->reset] : NULL);
+}
+
 static int print_json(const struct view *v, struct err *err)
 {
 	const struct machine *m = &v->machine;
@@ -86,15 +112,15 @@ static int print_json(const struct view *v, struct err *err)
 	char running[2] = { slot_letter(m->running.slot), 0 };
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
 	json_t *root = json_pack(
-		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:b, s:s, s:o}",
+		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:o, s:b, s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "loader",
 		v->loader, "state",
 		"source", source_text[state->source], "sequence",
 		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
 		"mirror", sb_error_text(state->mirror_error), "slots", "a", slot_json(v, 0), "b",
-		slot_json(v, 1), "good_limit", state->record.good_limit, "kexec_loaded",
-		kexec_is_loaded(m->config), "why", v->why, "attempts",
+		slot_json(v, 1), "good_limit", state->record.good_limit, "watchdog",
+		watchdog_json(v), "kexec_loaded", kexec_is_loaded(m->config), "why", v->why, "attempts",
 		attempts_json(&state->record));
 	char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 
@@ -140,6 +166,15 @@ static void print_state(const struct state *state)
 	(void)putchar('\n');
 }
 
+static void print_watchdog(const struct view *v)
+{
+	char text[256];
+
+	explain_watchdog(&v->machine.state.record, trace_of(&v->machine), v->watchdog.identity,
+			 text, sizeof text);
+	(void)printf("watchdog   %s\n", text);
+}
+
 static void print_text(const struct view *v)
 {
 	const struct machine *m = &v->machine;
@@ -157,6 +192,7 @@ static void print_text(const struct view *v)
 	if (m->state.record.good_limit)
 		(void)printf("good-limit %u boots without mark-good\n",
 			     m->state.record.good_limit);
+	print_watchdog(v);
 	print_state(&m->state);
 	if (kexec_is_loaded(m->config))
 		(void)printf("kexec      a kernel is staged\n");

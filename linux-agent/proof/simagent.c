@@ -13,10 +13,11 @@
 static char mirror_path[] = "esp/EFI/slotboot/state.bin", esp_dir[] = "esp";
 static char image_name[] = "rootfs", target_a[] = "slot-a", target_b[] = "slot-b";
 static char compatible[] = "sim", disk_path[] = "disk.img", empty[] = "";
+static char nowhere[] = "/nonexistent";	/* not this machine's /sys */
 
 static struct config config = {
 	.compatible = compatible,
-	.sysroot = empty,
+	.sysroot = nowhere,
 	.tries = SIM_TRIES,
 	.images = { { .name = image_name, .target = { target_a, target_b } } },
 	.image_count = 1,
