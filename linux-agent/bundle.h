@@ -15,12 +15,14 @@
 
 #include <stdbool.h>
 
+struct cms_rules;
 struct fetch_options;
 struct bundle;
 
 struct bundle_options {
 	const char *keyring;		/* PEM file of trusted certificates; NULL: do not
 					 * check (bundle info only, says so) */
+	const struct cms_rules *rules;	/* of the signature; NULL: the defaults of cms.h */
 	const char *download_dir;	/* for the unlinked temporary file */
 	const struct fetch_options *fetch;	/* for URLs; may be NULL for a path */
 };

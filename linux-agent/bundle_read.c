@@ -102,7 +102,8 @@ static int payload_open(const struct bundle *b, const struct payload *p, zip_fil
 
 /* Everything that can be said without unpacking a payload, said before a slot is
  * touched. The manifest is parsed only after its signature proved good. */
-static int bundle_check_manifest(struct bundle *b, const char *keyring, struct err *err)
+static int bundle_check_manifest(struct bundle *b, const char *keyring,
+				 const struct cms_rules *rules, struct err *err)
 {
 	if (zipentry_read(b->zip, "manifest.json", MANIFEST_MAX_BYTES, &b->json, &b->json_len,
 		       err) < 0 ||
@@ -113,7 +114,7 @@ static int bundle_check_manifest(struct bundle *b, const char *keyring, struct e
 	if (keyring && !b->p7s)
 		return err_set(err, EX_DATAERR, "it is not signed: it has no manifest.p7s");
 	if (keyring && cms_verify_detached(b->json, b->json_len, b->p7s, b->p7s_len, keyring,
-					   &b->signer, err) < 0)
+					   rules, &b->signer, err) < 0)
 		return -1;
 	if (manifest_parse(b->json, b->json_len, &b->manifest, err) < 0)
 		return -1;
@@ -141,7 +142,7 @@ int bundle_open(const char *where, const struct bundle_options *options,
 				 : local_open(where, &fd, err)) < 0)
 		return -1;
 	if (zipentry_archive_open(fd, &b->zip, err) < 0 ||
-	    bundle_check_manifest(b, options->keyring, err) < 0)
+	    bundle_check_manifest(b, options->keyring, options->rules, err) < 0)
 		return err_prefix(err, "bundle %s", where);
 	*ret_bundle = b;
 	b = NULL;

@@ -3,26 +3,38 @@
  * The signature of a bundle: detached CMS SignedData (RFC 5652, DER) over the
  * very bytes of manifest.json, made and checked by libcrypto.
  *
- * Trust is a PEM file of one or more certificates, the keyring. A signer is
- * good if its certificate is in the keyring or leads to one that is, through
- * certificates carried in the signature; every certificate on the way must be
- * valid now. No other certificate of the system plays a part.
+ * Trust is a PEM file of one or more certificates, the keyring; cms_chain.h has
+ * the rules for a signer's certificate. Each signer is judged alone: one that is
+ * unknown, expired or revoked counts for nothing, and the manifest is good when
+ * enough of them remain. So a bundle signed with an old and a new key is good for
+ * machines that know either.
  */
 #pragma once
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
-#define CMS_MAX_BYTES (256 * 1024)
+#define CMS_MAX_BYTES (64 * 1024)
 
-/* Succeeds only if there is at least one signer and each of them is good.
- * EX_CONFIG: the keyring cannot be read or holds no certificate. EX_DATAERR: not
- * a detached CMS signature; nobody, a stranger, or an expired certificate signed
- * it; data was altered. The caller frees *ret_signer, the first signer's subject. */
+struct cms_rules {
+	const char *crl;	/* PEM file of revocation lists; NULL: none are looked at */
+	unsigned signers;	/* that many, each with a key of its own; 0: one */
+	bool signing_time;	/* certificates must be valid when the signature says that
+				 * it was made; else, and where it does not say, now */
+};
+
+/* rules NULL: one signer, valid now. EX_CONFIG: keyring or CRL cannot be read or
+ * are of no use; EX_DATAERR: not a detached CMS signature, data was altered, or
+ * too few good signers, with the first one's defect: unknown, expired, revoked,
+ * not for code signing, a digest shorter than SHA-256. The caller frees
+ * *ret_signer, the good signers' subjects. */
 int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, size_t siglen,
-			const char *keyring_pem_path, char **ret_signer, struct err *err);
+			const char *keyring_pem_path, const struct cms_rules *rules,
+			char **ret_signer, struct err *err);
 
 /* Signs with a PEM key and the first certificate of a PEM file; the others of
  * that file (intermediates) go along. No signed attributes, hence no time: the
@@ -34,3 +46,12 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 int cms_sign_detached(const uint8_t *data, size_t len, const char *key_pem_path,
 		      const char *cert_pem_path, uint8_t **ret_sig, size_t *ret_siglen,
 		      struct err *err);
+
+struct cms_signer {
+	const char *key_pem_path, *cert_pem_path;
+};
+
+/* The same with several signers, and with their signing time (seconds since 1970)
+ * as a signed attribute; 0: without attributes. */
+int cms_sign(const uint8_t *data, size_t len, const struct cms_signer *signers, size_t count,
+	     time_t signing_time, uint8_t **ret_sig, size_t *ret_siglen, struct err *err);

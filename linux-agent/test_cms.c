@@ -72,7 +72,7 @@ static void expect_good(const char *keyring, const uint8_t *sig, size_t len, con
 	struct err err = { 0 };
 	char *name;
 
-	if (cms_verify_detached(text, sizeof text, sig, len, in_dir(keyring), &name, &err) < 0)
+	if (cms_verify_detached(text, sizeof text, sig, len, in_dir(keyring), NULL, &name, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_string_equal(name, signer);
 	free(name);
@@ -84,8 +84,8 @@ static void expect_bad(const char *keyring, const uint8_t *sig, size_t len, int 
 	struct err err = { 0 };
 	char *name = NULL;
 
-	assert_int_equal(cms_verify_detached(text, sizeof text, sig, len, in_dir(keyring), &name,
-					     &err), -1);
+	assert_int_equal(cms_verify_detached(text, sizeof text, sig, len, in_dir(keyring), NULL,
+					     &name, &err), -1);
 	assert_null(name);
 	if (!strstr(err.text, why) || err.exit != exit)
 		fail_msg("exit %d: %s", err.exit, err.text);
@@ -236,7 +236,7 @@ static void altered_content_is_refused(void **state)
 		memcpy(altered, text, sizeof text);
 		altered[i] ^= 1;
 		assert_int_equal(cms_verify_detached(altered, sizeof altered, sig, len,
-						     in_dir("acme.crt"), &name, &err), -1);
+						     in_dir("acme.crt"), NULL, &name, &err), -1);
 		assert_int_equal(err.exit, EX_DATAERR);
 		assert_non_null(strstr(err.text, "altered after it was signed"));
 	}
@@ -250,7 +250,7 @@ static void what_is_no_signature_is_refused(void **state)
 	size_t len;
 
 	(void)state;
-	expect_bad("acme.crt", garbage, 0, EX_DATAERR, "is not a CMS signature");
+	expect_bad("acme.crt", garbage, 0, EX_DATAERR, "manifest.p7s is empty");
 	expect_bad("acme.crt", garbage, sizeof garbage, EX_DATAERR, "is not a CMS signature");
 	sign("acme", &sig, &len);
 	expect_bad("acme.crt", sig, len - 1, EX_DATAERR, "is not a CMS signature");
@@ -309,28 +309,6 @@ static void a_signature_without_certificates_needs_the_signer_in_the_keyring(voi
 	OPENSSL_free(der);
 	BIO_free(content);
 	testpki_free(&p);
-}
-
-static void a_second_signer_who_is_a_stranger_spoils_the_signature(void **state)
-{
-	struct testpki good = testpki_make("good"), bad = testpki_make("bad");
-	BIO *content = BIO_new_mem_buf(text, sizeof text);
-	CMS_ContentInfo *cms = CMS_sign(good.cert, good.key, NULL, content,
-					CMS_BINARY | CMS_DETACHED | CMS_PARTIAL);
-	uint8_t *der = NULL;
-	int len;
-
-	(void)state;
-	testpki_write(&good, &dir, "good");
-	assert_non_null(CMS_add1_signer(cms, bad.cert, bad.key, NULL, CMS_BINARY));
-	assert_int_equal(CMS_final(cms, content, NULL, CMS_BINARY), 1);
-	len = i2d_CMS_ContentInfo(cms, &der);
-	expect_bad("good.crt", der, (size_t)len, EX_DATAERR, "CN=bad, who is not");
-	OPENSSL_free(der);
-	CMS_ContentInfo_free(cms);
-	BIO_free(content);
-	testpki_free(&good);
-	testpki_free(&bad);
 }
 
 static void a_useless_keyring_is_a_configuration_error_that_names_it(void **state)
@@ -439,7 +417,6 @@ int main(void)
 		cmocka_unit_test(signed_data_without_a_signer_is_refused),
 		cmocka_unit_test(a_signature_with_content_of_its_own_is_refused),
 		cmocka_unit_test(a_signature_without_certificates_needs_the_signer_in_the_keyring),
-		cmocka_unit_test(a_second_signer_who_is_a_stranger_spoils_the_signature),
 		cmocka_unit_test(a_useless_keyring_is_a_configuration_error_that_names_it),
 		cmocka_unit_test(signing_twice_with_rsa_gives_the_same_bytes),
 		cmocka_unit_test(signing_says_which_file_is_wrong),

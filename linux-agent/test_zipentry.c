@@ -60,7 +60,7 @@ static void a_manifest_or_signature_beyond_its_cap_is_refused(void **state)
 	memset(spaces, ' ', MANIFEST_MAX_BYTES + 1);
 	testbundle_set(&good, ENTRY_P7S, spaces, CMS_MAX_BYTES + 1);
 	good.entries[ENTRY_P7S].method = ZIP_CM_DEFLATE;
-	expect_good_refused("manifest.p7s is larger than 262144 bytes");
+	expect_good_refused("manifest.p7s is larger than 65536 bytes");
 	testbundle_set(&good, ENTRY_JSON, spaces, MANIFEST_MAX_BYTES + 1);
 	good.entries[ENTRY_JSON].method = ZIP_CM_DEFLATE;
 	expect_good_refused("manifest.json is larger than 1048576 bytes");

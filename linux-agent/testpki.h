@@ -84,6 +84,39 @@ static inline void testpki_write(const struct testpki *p, const struct testdir *
 	fclose(f);
 }
 
+/* Writes NAME.crl: ca's list of what it revoked (revoked may be NULL), current from
+ * from to until, in seconds from now. */
+static inline void testpki_write_crl(const struct testpki *ca, const struct testpki *revoked,
+				     long from, long until, const struct testdir *dir,
+				     const char *name)
+{
+	X509_CRL *crl = X509_CRL_new();
+	ASN1_TIME *at = X509_gmtime_adj(NULL, from), *next = X509_gmtime_adj(NULL, until);
+	char path[128];
+	FILE *f;
+
+	X509_CRL_set_version(crl, 1);
+	X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca->cert));
+	X509_CRL_set1_lastUpdate(crl, at);
+	X509_CRL_set1_nextUpdate(crl, next);
+	if (revoked) {
+		X509_REVOKED *entry = X509_REVOKED_new();
+
+		X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->cert));
+		X509_REVOKED_set_revocationDate(entry, at);
+		assert_int_equal(X509_CRL_add0_revoked(crl, entry), 1);
+	}
+	assert_true(X509_CRL_sign(crl, ca->key, EVP_sha256()) > 0);
+	snprintf(path, sizeof path, "%s/%s.crl", dir->path, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509_CRL(f, crl), 1);
+	fclose(f);
+	X509_CRL_free(crl);
+	ASN1_TIME_free(at);
+	ASN1_TIME_free(next);
+}
+
 static inline void testpki_free(struct testpki *p)
 {
 	EVP_PKEY_free(p->key);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Is a signer's certificate one to trust? RFC 5280, section 6, by libcrypto, with
+ * these rules:
+ *
+ *   - it is in the keyring, or leads to a certificate that is, through those
+ *     carried in the signature; no other certificate of the system counts, and
+ *     one in the keyring is trusted as it stands, self-signed or not;
+ *   - 112 bits of security on the way (RSA from 2048, no SHA-1);
+ *   - where a certificate on the way has an extendedKeyUsage, it has codeSigning,
+ *     and where the signer's has a keyUsage, it has digitalSignature. Without the
+ *     extension no purpose is excluded (RFC 5280, 4.2.1.12), so that a plain
+ *     self-signed certificate will do;
+ *   - each is valid at the time asked for;
+ *   - with a CRL file: none is revoked, and of each there is a current CRL, but
+ *     for those in the keyring, which are revoked by being taken out of it.
+ */
+#pragma once
+
+#include "cms_pem.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+struct cms_chain {
+	const char *keyring_path, *crl_path;	/* crl_path may be NULL; not owned */
+	x509_stack *keyring;
+	X509_STORE *store;
+};
+
+/* EX_CONFIG: a file is missing, damaged or empty. The paths must outlive it.
+ * cms_chain_close() in every case. */
+int cms_chain_open(const char *keyring_path, const char *crl_path, struct cms_chain *ret_chain,
+		   struct err *err);
+void cms_chain_close(struct cms_chain *chain);
+
+/* carried: the signature's certificates, may be NULL. when: what validity is
+ * judged by; is_signing_time: for the message. Revocation goes by the machine's
+ * clock always. EX_DATAERR: not to be trusted, and why; EX_CONFIG: the CRL file
+ * is out of date or lacks an authority. */
+int cms_chain_check(const struct cms_chain *chain, X509 *signer, x509_stack *carried,
+		    time_t when, bool is_signing_time, struct err *err);
