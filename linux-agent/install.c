@@ -171,21 +171,6 @@ static int write_payloads(struct machine *m, const struct install_options *o,
 	return write_uki(m, o, bundle, manifest_uki(manifest), slot, err);
 }
 
-/* Step 5. */
-static int stage(struct machine *m, unsigned slot, uint64_t *ret_nonce, struct err *err)
-{
-	_cleanup_free_ char *path = NULL;
-	struct ukifile uki;
-	int r;
-
-	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    kexec_nonce_new(ret_nonce, err) < 0 || ukifile_open(path, &uki, err) < 0)
-		return -1;
-	r = kexec_load(m->config, &uki, slot, *ret_nonce, err);
-	ukifile_close(&uki);
-	return r;
-}
-
 /* Steps 6 and 7. */
 static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
 		  unsigned slot, enum policy_event event, uint64_t nonce, struct err *err)
@@ -238,10 +223,9 @@ static int write_slot(struct machine *m, const struct install_options *o,
 	if (check_cancel(o, err) < 0 || begin(m, o, slot, err) < 0 ||
 	    write_payloads(m, o, bundle, slot, err) < 0 || check_cancel(o, err) < 0)
 		return -1;
-	if (o->activate == ACTIVATE_KEXEC && stage(m, slot, &nonce, &staging) < 0) {
+	/* Step 5. */
+	if (o->activate == ACTIVATE_KEXEC && kexec_stage(m, slot, &nonce, &staging) < 0)
 		event = ON_INSTALL_NONE;
-		nonce = 0;
-	}
 	if (finish(m, o, bundle, slot, event, nonce, err) < 0) {
 		if (nonce)
 			(void)kexec_unload(NULL);

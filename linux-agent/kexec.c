@@ -167,8 +167,8 @@ static int load_error(const char *name, int error, struct err *err)
 	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
 }
 
-int kexec_load(const struct config *config, const struct ukifile *uki, unsigned slot,
-	       uint64_t nonce, struct err *err)
+static int load(const struct config *config, const struct ukifile *uki, unsigned slot,
+		uint64_t nonce, struct err *err)
 {
 	_cleanup_close_ int kernel = -1;
 	_cleanup_close_ int initrd = -1;
@@ -184,6 +184,24 @@ int kexec_load(const struct config *config, const struct ukifile *uki, unsigned 
 	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, flags) < 0)
 		return load_error(uki->name, errno, err);
 	return 0;
+}
+
+int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
+		struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	struct ukifile uki;
+	uint64_t nonce;
+	int r;
+
+	if (machine_slot_file(machine, slot, "uki.efi", &path, err) < 0 ||
+	    kexec_nonce_new(&nonce, err) < 0 || ukifile_open(path, &uki, err) < 0)
+		return -1;
+	r = load(machine->config, &uki, slot, nonce, err);
+	ukifile_close(&uki);
+	if (r == 0)
+		*ret_nonce = nonce;
+	return r;
 }
 
 int kexec_unload(struct err *err)

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "config.h"
+#include "machine.h"
 #include "ukifile.h"
 
 #include <stdbool.h>
@@ -21,11 +21,11 @@ int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsign
 /* Never 0. */
 int kexec_nonce_new(uint64_t *ret_nonce, struct err *err);
 
-/* Stages the UKI; it replaces what was staged before. Nothing else changes. Each
- * errno becomes a sentence with its cause: EX_NOPERM, EX_UNAVAILABLE where the
- * kernel will not, EX_DATAERR where the UKI is to blame. */
-int kexec_load(const struct config *config, const struct ukifile *uki, unsigned slot,
-	       uint64_t nonce, struct err *err);
+/* Stages the slot's UKI under a new nonce; it replaces what was staged before.
+ * Nothing else changes. Each errno becomes a sentence with its cause: EX_NOPERM,
+ * EX_UNAVAILABLE where the kernel will not, EX_DATAERR where the UKI is to blame. */
+int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
+		struct err *err);
 
 /* Forgets what is staged; nothing staged is success. */
 int kexec_unload(struct err *err);

@@ -35,19 +35,13 @@ static int slot_check(const struct machine *m, unsigned slot, const char *path,
 static int load(struct machine *m, unsigned slot, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
-	struct ukifile uki;
 	uint64_t nonce;
-	int r;
 
 	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    slot_check(m, slot, path, err) < 0 || kexec_nonce_new(&nonce, err) < 0 ||
-	    ukifile_open(path, &uki, err) < 0)
+	    slot_check(m, slot, path, err) < 0 || kexec_stage(m, slot, &nonce, err) < 0)
 		return -1;
-	r = kexec_load(m->config, &uki, slot, nonce, err);
-	ukifile_close(&uki);
-	if (r == 0)
-		(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
-	return r;
+	(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
+	return 0;
 }
 
 static int load_default(struct machine *m, const struct options *o, struct err *err)

@@ -16,21 +16,18 @@
 
 struct world *sim_world;
 
-int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
+int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
+		struct err *err)
 {
-	(void)err;
-	*ret_nonce = 0x5107;
-	return 0;
-}
+	_cleanup_free_ char *path = NULL;
+	struct ukifile uki;
 
-int kexec_load(const struct config *config, const struct ukifile *uki, unsigned slot,
-	       uint64_t nonce, struct err *err)
-{
-	(void)config;
-	(void)uki;
-	(void)nonce;
-	(void)err;
+	if (machine_slot_file(machine, slot, "uki.efi", &path, err) < 0 ||
+	    ukifile_open(path, &uki, err) < 0)
+		return -1;
+	ukifile_close(&uki);
 	sim_world->session.staged = (int)slot;
+	*ret_nonce = 0x5107;
 	return 0;
 }
 
