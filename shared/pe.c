@@ -73,9 +73,9 @@ static enum sb_error headers_read(struct pe_image *image)
 	image->machine = le16_get(coff + 4);
 	image->section_count = le16_get(coff + 6);
 	image->section_table = at + COFF_HEADER + le16_get(coff + 20);
-	if (image->section_count == 0 || image->section_count > PE_MAX_SECTIONS)
+	if (image->section_count == 0)
 		return SB_RANGE;
-	return SB_OK;
+	return image->section_count > PE_MAX_SECTIONS ? SB_LONG : SB_OK;
 }
 
 enum sb_error pe_open(const struct pe_source *source, struct pe_image *ret_image)
@@ -93,26 +93,44 @@ enum sb_error pe_open(const struct pe_source *source, struct pe_image *ret_image
 	return error;
 }
 
-static bool name_equal(const char *a, const char *b)
+bool pe_section_named(const struct pe_section *section, const char *name)
 {
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
+	const char *own = section->name;
+
+	while (*own && *own == *name)
+		own++, name++;
+	return *own == *name;
 }
 
-enum sb_error pe_section_find(const struct pe_image *image, const char *name,
-			      struct pe_section *ret_section)
+enum sb_error pe_section_find_in(const struct pe_image *image, unsigned profile,
+				 const char *name, struct pe_section *ret_section)
 {
-	for (unsigned i = 0; i < image->section_count; i++) {
+	enum sb_error found = SB_NOT_FOUND;
+	unsigned begun = 0;	/* profiles; 0: in the common sections */
+
+	for (unsigned i = 0; i < image->section_count && begun <= profile + 1; i++) {
 		struct pe_section section;
 		enum sb_error error = pe_section_at(image, i, &section);
 
 		if (error != SB_OK)
 			return error;
-		if (name_equal(section.name, name)) {
-			*ret_section = section;
-			return SB_OK;
-		}
+		if (pe_section_named(&section, ".profile"))
+			begun++;
+		if (!pe_section_named(&section, name) ||
+		    (begun != 0 && begun != profile + 1))
+			continue;
+		if (begun == 0 && found == SB_OK)
+			continue;
+		*ret_section = section;
+		found = SB_OK;
+		if (begun != 0)
+			break;
 	}
-	return SB_NOT_FOUND;
+	return found;
+}
+
+enum sb_error pe_section_find(const struct pe_image *image, const char *name,
+			      struct pe_section *ret_section)
+{
+	return pe_section_find_in(image, 0, name, ret_section);
 }

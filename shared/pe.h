@@ -14,6 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * A UKI may hold several profiles: the sections before the first .profile belong
+ * to all of them; profile N (from 0) owns those from the N-th .profile up to the
+ * next, which go before common ones of the same name. Profile 0 always exists.
+ */
 #define PE_MAX_SECTIONS 96	/* the PE format's own limit for images */
 
 enum pe_machine {
@@ -43,15 +48,24 @@ struct pe_section {
 				 * whose VirtualSize is 0, 0 */
 };
 
-/* SB_MAGIC: not a PE32+ image; SB_RANGE: headers or a section reach past the
- * end, or a count is out of range; SB_IO. Every section is checked here, so that
- * what pe_section_*() returns can be read. The source must outlive the image. */
+/* SB_MAGIC: not a PE32+ image; SB_LONG: more sections than PE_MAX_SECTIONS;
+ * SB_RANGE: none, or headers or a section reach past the end; SB_IO. Every section
+ * is checked here, so that what pe_section_*() returns can be read. The source must
+ * outlive the image. */
 enum sb_error pe_open(const struct pe_source *source, struct pe_image *ret_image);
 
 /* index < image->section_count. */
 enum sb_error pe_section_at(const struct pe_image *image, unsigned index,
 			    struct pe_section *ret_section);
 
-/* The first section of that name (with its dot). SB_NOT_FOUND. */
+/* The first section of that name (with its dot) in a profile. SB_NOT_FOUND, also of
+ * ".profile" where there is no such profile. */
+enum sb_error pe_section_find_in(const struct pe_image *image, unsigned profile,
+				 const char *name, struct pe_section *ret_section);
+
+/* The same in profile 0, which a boot uses that names none. */
 enum sb_error pe_section_find(const struct pe_image *image, const char *name,
 			      struct pe_section *ret_section);
+
+/* Whether a section has that name. */
+bool pe_section_named(const struct pe_section *section, const char *name);

@@ -86,6 +86,45 @@ static void a_loaded_image_is_read_at_its_virtual_addresses(void **state)
 	assert_true(s.offset == 0x300 && s.size == 10);
 }
 
+/* Common: .cmdline "c", .linux. Profile 0: .cmdline "0". Profile 1: .osrel. */
+static void a_profile_goes_before_what_is_common(void **state)
+{
+	static const struct {
+		unsigned profile;
+		const char *name;
+		enum sb_error want;
+		uint64_t offset;
+	} rows[] = {
+		{ 0, ".cmdline", SB_OK, 803 },	 { 0, ".linux", SB_OK, 801 },
+		{ 0, ".osrel", SB_NOT_FOUND, 0 }, { 0, ".profile", SB_OK, 802 },
+		{ 1, ".cmdline", SB_OK, 800 },	 { 1, ".osrel", SB_OK, 805 },
+		{ 1, ".profile", SB_OK, 804 },	 { 2, ".profile", SB_NOT_FOUND, 0 },
+		{ 2, ".cmdline", SB_OK, 800 },	 { 95, ".linux", SB_OK, 801 },
+	};
+	static const char *const names[] = { ".cmdline", ".linux",   ".profile",
+					     ".cmdline", ".profile", ".osrel" };
+	struct pe_image image;
+	struct pe_section s;
+	struct file f;
+
+	(void)state;
+	sample(&f);
+	le16_put(f.bytes + PE_AT + 6, 6);
+	memset(f.bytes + TABLE_AT, 0, 6 * 40);
+	for (unsigned i = 0; i < 6; i++)
+		section_put(&f, i, names[i], 1, 0, 1, 800 + i);
+	assert_int_equal(open_as(&f, false, &image), SB_OK);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		print_message("  %u %s\n", rows[i].profile, rows[i].name);
+		assert_int_equal(pe_section_find_in(&image, rows[i].profile, rows[i].name, &s),
+				 rows[i].want);
+		if (rows[i].want == SB_OK)
+			assert_int_equal(s.offset, rows[i].offset);
+	}
+	assert_int_equal(pe_section_find(&image, ".cmdline", &s), SB_OK);
+	assert_int_equal(s.offset, 803);
+}
+
 static void one_wrong_field_is_refused(void **state)
 {
 	static const struct {
@@ -101,8 +140,8 @@ static void one_wrong_field_is_refused(void **state)
 		{ "no PE signature", PE_AT, 4, 0, SB_MAGIC },
 		{ "PE32", PE_AT + 24, 2, 0x10b, SB_MAGIC },
 		{ "no sections", PE_AT + 6, 2, 0, SB_RANGE },
-		{ "too many sections", PE_AT + 6, 2, 97, SB_RANGE },
-		{ "65535 sections", PE_AT + 6, 2, 65535, SB_RANGE },
+		{ "too many sections", PE_AT + 6, 2, 97, SB_LONG },
+		{ "65535 sections", PE_AT + 6, 2, 65535, SB_LONG },
 		{ "table past the end", PE_AT + 20, 2, 65535, SB_RANGE },
 		{ "section past the end", TABLE_AT + 20, 4, FILE_BYTES - 9, SB_RANGE },
 		{ "section at 4 GiB", TABLE_AT + 20, 4, 0xffffffff, SB_RANGE },
@@ -141,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_section_is_the_smaller_of_its_two_sizes),
 		cmocka_unit_test(a_loaded_image_is_read_at_its_virtual_addresses),
+		cmocka_unit_test(a_profile_goes_before_what_is_common),
 		cmocka_unit_test(one_wrong_field_is_refused),
 		cmocka_unit_test(a_short_file_is_no_pe_file),
 	};
