@@ -7,11 +7,10 @@
 
 #include "err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct bundle_image {
-	const char *name;	/* stored as NAME.img */
+	const char *name;	/* stored as NAME.img.zst */
 	const char *file;
 	const char *root_hash;	/* lower-case hex, or NULL */
 };
@@ -20,12 +19,11 @@ struct bundle_create_options {
 	const char *output;	/* replaced only once the new one is complete */
 	const char *compatible;
 	const char *version;
-	const char *uki;	/* stored as uki.efi */
+	const char *uki;	/* stored as uki.efi.zst */
 	const struct bundle_image *images;
 	size_t image_count;
 	const char *key;	/* PEM, unencrypted */
 	const char *cert;	/* PEM; the signer's first, then any intermediates */
-	bool compress;		/* deflate; false: stored */
 };
 
 /* On success the bundle is complete, read back and durable under its name; on

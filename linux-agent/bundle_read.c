@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zstd.h>
 
 #define CHUNK_BYTES (1024 * 1024)
 
@@ -91,10 +92,6 @@ static int payload_open(const struct bundle *b, const struct payload *p, zip_fil
 	if (!file)
 		return err_set(err, EX_DATAERR,
 			       "%s is missing: the manifest names it, the ZIP has none", p->file);
-	if (size != p->size)
-		return err_set(err, EX_DATAERR, "%s is %llu bytes in the ZIP and %llu in the "
-			       "manifest", p->file, (unsigned long long)size,
-			       (unsigned long long)p->size);
 	*ret_file = file;
 	file = NULL;
 	return 0;
@@ -193,6 +190,9 @@ struct stream {
 	void *ctx;
 	const volatile int *cancel;
 	EVP_MD_CTX *md;
+	ZSTD_DStream *zstd;
+	zip_file_t *file;
+	ZSTD_inBuffer in;	/* frames read and not decoded yet */
 	bool foreign_error;	/* the sink's or the signal's, not the bundle's */
 };
 
@@ -207,32 +207,56 @@ static int chunk_take(struct stream *s, const uint8_t *chunk, size_t len, struct
 	return 0;
 }
 
-/* Never asks for more than is left, so that a bomb cannot overrun the sink. */
-static int payload_stream(const struct payload *p, zip_file_t *file, struct stream *s,
-			  struct err *err)
+/* Decodes at most cap bytes of the frames; *ret_len is 0 only at their end. */
+static int frames_read(struct stream *s, const struct payload *p, uint8_t *frames, uint8_t *out,
+		       size_t cap, size_t *ret_len, struct err *err)
 {
-	_cleanup_free_ uint8_t *chunk = malloc(CHUNK_BYTES);
-	zip_int64_t n;
+	ZSTD_outBuffer to = { out, cap, 0 };
 
-	if (!chunk)
+	while (to.pos == 0) {
+		size_t before = s->in.pos, r = ZSTD_decompressStream(s->zstd, &to, &s->in);
+		zip_int64_t n;
+
+		if (ZSTD_isError(r))
+			return err_set(err, EX_DATAERR, "%s is damaged: %s", p->file,
+				       ZSTD_getErrorName(r));
+		if (to.pos > 0 || s->in.pos > before)
+			continue;
+		n = zip_fread(s->file, frames, CHUNK_BYTES);
+		if (n < 0)
+			return zipentry_damaged(p->file, s->file, err);
+		if (n == 0)
+			break;
+		s->in = (ZSTD_inBuffer){ frames, (size_t)n, 0 };
+	}
+	*ret_len = to.pos;
+	return 0;
+}
+
+/* Never asks for more than is left, so that a bomb cannot overrun the sink. */
+static int payload_stream(const struct payload *p, struct stream *s, struct err *err)
+{
+	_cleanup_free_ uint8_t *chunk = malloc(CHUNK_BYTES), *frames = malloc(CHUNK_BYTES);
+	size_t n;
+
+	if (!chunk || !frames)
 		return no_memory(err);
-	for (uint64_t left = p->size; left > 0; left -= (uint64_t)n) {
+	for (uint64_t left = p->size; left > 0; left -= n) {
 		if (s->cancel && *s->cancel) {
 			s->foreign_error = true;
 			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
 		}
-		n = zip_fread(file, chunk, left < CHUNK_BYTES ? left : CHUNK_BYTES);
-		if (n < 0)
-			return zipentry_damaged(p->file, file, err);
+		if (frames_read(s, p, frames, chunk, left < CHUNK_BYTES ? left : CHUNK_BYTES, &n,
+				err) < 0)
+			return -1;
 		if (n == 0)
 			return err_set(err, EX_DATAERR, "%s is shorter than the manifest says",
 				       p->file);
-		if (chunk_take(s, chunk, (size_t)n, err) < 0)
+		if (chunk_take(s, chunk, n, err) < 0)
 			return -1;
 	}
-	n = zip_fread(file, chunk, 1);	/* at the end libzip compares the CRC */
-	if (n < 0)
-		return zipentry_damaged(p->file, file, err);
+	if (frames_read(s, p, frames, chunk, 1, &n, err) < 0)	/* the CRC is compared here */
+		return -1;
 	if (n > 0)
 		return err_set(err, EX_DATAERR, "%s is larger than the manifest says", p->file);
 	return 0;
@@ -253,17 +277,26 @@ static int digest_compare(const struct payload *p, EVP_MD_CTX *md, struct err *e
 		       "manifest says %s", p->file, is, should);
 }
 
+static void zstd_freep(ZSTD_DStream **zstd)
+{
+	(void)ZSTD_freeDStream(*zstd);
+}
+
 int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_sink_fn *sink,
 		   void *ctx, const volatile int *cancel, struct err *err)
 {
 	_cleanup_(zip_fclosep) zip_file_t *file = NULL;
 	_cleanup_(md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
-	struct stream stream = { .sink = sink, .ctx = ctx, .cancel = cancel, .md = md };
+	_cleanup_(zstd_freep) ZSTD_DStream *zstd = ZSTD_createDStream();
+	struct stream stream = { .sink = sink, .ctx = ctx, .cancel = cancel, .md = md,
+				 .zstd = zstd };
 
-	if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+	if (!md || !zstd || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
 		return no_memory(err);
-	if (payload_open(bundle, payload, &file, err) < 0 ||
-	    payload_stream(payload, file, &stream, err) < 0 ||
+	if (payload_open(bundle, payload, &file, err) < 0)
+		return err_prefix(err, "bundle %s", bundle->where);
+	stream.file = file;
+	if (payload_stream(payload, &stream, err) < 0 ||
 	    digest_compare(payload, md, err) < 0)
 		return stream.foreign_error ? -1 : err_prefix(err, "bundle %s", bundle->where);
 	return 0;

@@ -5,11 +5,15 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <string.h>
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGIT "0123456789"
+
+enum { WHERE_MAX = 64 };	/* "payloads[31].blocks.dictionary." */
+enum { PAYLOAD_MAX_FILES = 5 + 2 * MANIFEST_MAX_BASES };
 
 /* What a string value may be; every text that leaves the parser passed one of
  * these, so it is safe in messages, on a terminal and as a name. */
@@ -45,6 +49,17 @@ static const struct text_rule rule_root_hash = {
 static const struct text_rule rule_type = {
 	"type", 1, 16, LOWER, "\"uki\" or \"image\"",
 };
+
+/* Where in the manifest, for messages: short by construction, cut if not. */
+__attribute__((format(printf, 2, 3)))
+static void where_set(char where[WHERE_MAX], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(where, WHERE_MAX, fmt, ap);
+	va_end(ap);
+}
 
 static int key_bad(const char *where, const char *key, const char *problem, struct err *err)
 {
@@ -95,7 +110,8 @@ static int type_parse(const json_t *object, const char *where, enum payload_type
 	return 0;
 }
 
-/* File names that are never a payload: two of our own, two of the file system. */
+/* File names that are never part of a payload: two of our own, two of the file
+ * system. */
 static bool file_is_reserved(const char *file)
 {
 	static const char *const reserved[] = { ".", "..", "manifest.json", "manifest.p7s" };
@@ -106,8 +122,19 @@ static bool file_is_reserved(const char *file)
 	return false;
 }
 
-static int size_and_hash_parse(const json_t *object, const char *where, struct payload *p,
-			       struct err *err)
+static int file_parse(const json_t *object, const char *where, char **ret_file, struct err *err)
+{
+	const char *file;
+
+	if (text_get(object, where, &rule_file, &file, err) < 0)
+		return -1;
+	if (file_is_reserved(file))
+		return key_bad(where, "file", "names no payload", err);
+	return text_copy(object, where, &rule_file, ret_file, err);
+}
+
+static int size_and_hash_parse(const json_t *object, const char *where, uint64_t *ret_size,
+			       uint8_t ret_sha256[32], struct err *err)
 {
 	const json_t *size = json_object_get(object, "size");
 	const char *sha256;
@@ -118,9 +145,96 @@ static int size_and_hash_parse(const json_t *object, const char *where, struct p
 		return key_bad(where, "size", "must be a whole number of bytes, at least 1", err);
 	if (text_get(object, where, &rule_sha256, &sha256, err) < 0)
 		return -1;
-	p->size = (uint64_t)json_integer_value(size);
-	if (!hex_decode(sha256, p->sha256, sizeof p->sha256))
+	if (!hex_decode(sha256, ret_sha256, 32))
 		return key_bad(where, "sha256", "must be 64 hexadecimal digits", err);
+	*ret_size = (uint64_t)json_integer_value(size);
+	return 0;
+}
+
+/* The object under key, and where for messages about what is in it. */
+static int object_get(const json_t *object, const char *where, const char *key,
+		      const json_t **ret_object, char ret_where[WHERE_MAX], struct err *err)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!value)
+		return key_bad(where, key, "is missing", err);
+	if (!json_is_object(value))
+		return key_bad(where, key, "is not an object", err);
+	where_set(ret_where, "%s%s.", where, key);
+	*ret_object = value;
+	return 0;
+}
+
+static int pinned_parse(const json_t *object, const char *where, const char *key, uint64_t max,
+			struct pinned_entry *entry, struct err *err)
+{
+	char inside[WHERE_MAX];
+	const json_t *pinned;
+
+	if (object_get(object, where, key, &pinned, inside, err) < 0 ||
+	    file_parse(pinned, inside, &entry->file, err) < 0 ||
+	    size_and_hash_parse(pinned, inside, &entry->size, entry->sha256, err) < 0)
+		return -1;
+	if (entry->size > max)
+		return key_bad(inside, "size", "is larger than this slotctl reads", err);
+	return 0;
+}
+
+static int index_parse(const json_t *object, const char *where, struct pinned_entry *entry,
+		       struct err *err)
+{
+	return pinned_parse(object, where, "index", MANIFEST_MAX_INDEX_BYTES, entry, err);
+}
+
+static int blocks_parse(const json_t *payload, const char *where, struct payload_blocks *blocks,
+			struct err *err)
+{
+	char inside[WHERE_MAX];
+	const json_t *object;
+
+	if (!json_object_get(payload, "blocks"))
+		return 0;
+	if (object_get(payload, where, "blocks", &object, inside, err) < 0 ||
+	    file_parse(object, inside, &blocks->file, err) < 0 ||
+	    index_parse(object, inside, &blocks->index, err) < 0)
+		return -1;
+	if (!json_object_get(object, "dictionary"))
+		return 0;
+	return pinned_parse(object, inside, "dictionary", MANIFEST_MAX_DICTIONARY_BYTES,
+			    &blocks->dictionary, err);
+}
+
+static int base_parse(const json_t *object, const char *where, struct payload_base *base,
+		      struct err *err)
+{
+	if (!json_is_object(object))
+		return err_set(err, EX_DATAERR, "manifest.json: %.*s is not an object",
+			       (int)strlen(where) - 1, where);
+	if (file_parse(object, where, &base->file, err) < 0 ||
+	    size_and_hash_parse(object, where, &base->size, base->sha256, err) < 0)
+		return -1;
+	return index_parse(object, where, &base->index, err);
+}
+
+static int bases_parse(const json_t *payload, const char *where, struct payload *p,
+		       struct err *err)
+{
+	const json_t *list = json_object_get(payload, "bases");
+	char inside[WHERE_MAX];
+	size_t count = json_array_size(list);
+
+	if (!list)
+		return 0;
+	if (!json_is_array(list) || count > MANIFEST_MAX_BASES)
+		return err_set(err, EX_DATAERR, "manifest.json: %sbases must be a list of at "
+			       "most %d bases", where, MANIFEST_MAX_BASES);
+	for (size_t i = 0; i < count; i++) {
+		p->base_count = i + 1;
+		where_set(inside, "%sbases[%zu].", where, i);
+		if (base_parse(json_array_get(list, i), inside, &p->bases[i], err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -141,42 +255,79 @@ static int image_parse(const json_t *object, const char *where, struct payload *
 
 static int payload_parse(const json_t *object, size_t index, struct payload *p, struct err *err)
 {
-	char where[32];
+	char where[WHERE_MAX];
 
-	(void)snprintf(where, sizeof where, "payloads[%zu].", index);
+	where_set(where, "payloads[%zu].", index);
 	if (!json_is_object(object))
 		return err_set(err, EX_DATAERR, "manifest.json: payloads[%zu] is not an object",
 			       index);
 	if (type_parse(object, where, &p->type, err) < 0 ||
-	    text_copy(object, where, &rule_file, &p->file, err) < 0 ||
-	    size_and_hash_parse(object, where, p, err) < 0)
+	    file_parse(object, where, &p->file, err) < 0 ||
+	    size_and_hash_parse(object, where, &p->size, p->sha256, err) < 0)
 		return -1;
-	if (file_is_reserved(p->file))
-		return key_bad(where, "file", "names no payload", err);
-	if (p->type == PAYLOAD_IMAGE)
-		return image_parse(object, where, p, err);
-	p->name = strdup("uki");
-	if (!p->name)
+	if (p->type == PAYLOAD_IMAGE && image_parse(object, where, p, err) < 0)
+		return -1;
+	if (p->type == PAYLOAD_UKI && !(p->name = strdup("uki")))
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
-	return 0;
+	if (index_parse(object, where, &p->index, err) < 0 ||
+	    blocks_parse(object, where, &p->blocks, err) < 0)
+		return -1;
+	return bases_parse(object, where, p, err);
 }
 
 /* The UKI is named "uki", so this refuses an image of that name as well. */
-static int payloads_unique(const struct manifest *m, struct err *err)
+static int names_unique(const struct manifest *m, struct err *err)
 {
 	for (size_t i = 1; i < m->payload_count; i++)
-		for (size_t k = 0; k < i; k++) {
-			const struct payload *a = &m->payloads[k], *b = &m->payloads[i];
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(m->payloads[k].name, m->payloads[i].name) == 0)
+				return err_set(err, EX_DATAERR,
+					       "manifest.json: payloads[%zu] and payloads[%zu] "
+					       "have the same name, %s", k, i,
+					       m->payloads[i].name);
+	return 0;
+}
 
-			if (strcmp(a->name, b->name) == 0)
-				return err_set(err, EX_DATAERR,
-					       "manifest.json: payloads[%zu] and payloads[%zu] "
-					       "have the same name, %s", k, i, a->name);
-			if (strcmp(a->file, b->file) == 0)
-				return err_set(err, EX_DATAERR,
-					       "manifest.json: payloads[%zu] and payloads[%zu] "
-					       "have the same file, %s", k, i, a->file);
-		}
+/* Every entry of the ZIP that a payload names; an absent one is NULL. */
+static size_t files_list(const struct payload *p, const char *files[PAYLOAD_MAX_FILES])
+{
+	size_t n = 0;
+
+	files[n++] = p->file;
+	files[n++] = p->index.file;
+	files[n++] = p->blocks.file;
+	files[n++] = p->blocks.index.file;
+	files[n++] = p->blocks.dictionary.file;
+	for (size_t i = 0; i < p->base_count; i++) {
+		files[n++] = p->bases[i].file;
+		files[n++] = p->bases[i].index.file;
+	}
+	return n;
+}
+
+static int text_order(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int files_unique(const struct manifest *m, struct err *err)
+{
+	const char *all[MANIFEST_MAX_PAYLOADS * PAYLOAD_MAX_FILES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->payload_count; i++) {
+		const char *files[PAYLOAD_MAX_FILES];
+		size_t count = files_list(&m->payloads[i], files);
+
+		for (size_t k = 0; k < count; k++)
+			if (files[k])
+				all[n++] = files[k];
+	}
+	qsort(all, n, sizeof *all, text_order);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(all[i - 1], all[i]) == 0)
+			return err_set(err, EX_DATAERR, "manifest.json: two parts of it have the "
+				       "same file, %s", all[i]);
 	return 0;
 }
 
@@ -193,7 +344,7 @@ static int payloads_parse(const json_t *list, struct manifest *m, struct err *er
 		if (payload_parse(json_array_get(list, i), i, &m->payloads[i], err) < 0)
 			return -1;
 	}
-	if (payloads_unique(m, err) < 0)
+	if (names_unique(m, err) < 0 || files_unique(m, err) < 0)
 		return -1;
 	if (!manifest_uki(m))
 		return err_set(err, EX_DATAERR,
@@ -231,8 +382,8 @@ static int root_load(const uint8_t *json, size_t len, json_t **ret_root, struct 
 	format = json_object_get(root, "format");
 	if (!format)
 		return key_bad("", "format", "is missing", err);
-	if (!json_is_integer(format) || json_integer_value(format) != 1)
-		return key_bad("", "format", "is not 1, the one this slotctl knows", err);
+	if (!json_is_integer(format) || json_integer_value(format) != MANIFEST_FORMAT)
+		return key_bad("", "format", "is not 2, the one this slotctl knows", err);
 	*ret_root = root;
 	root = NULL;
 	return 0;
@@ -256,15 +407,27 @@ int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manife
 	return 0;
 }
 
+static void payload_clear(struct payload *p)
+{
+	free(p->name);
+	free(p->file);
+	free(p->root_hash);
+	free(p->index.file);
+	free(p->blocks.file);
+	free(p->blocks.index.file);
+	free(p->blocks.dictionary.file);
+	for (size_t i = 0; i < p->base_count; i++) {
+		free(p->bases[i].file);
+		free(p->bases[i].index.file);
+	}
+}
+
 void manifest_free(struct manifest *manifest)
 {
 	if (!manifest)
 		return;
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		free(manifest->payloads[i].name);
-		free(manifest->payloads[i].file);
-		free(manifest->payloads[i].root_hash);
-	}
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		payload_clear(&manifest->payloads[i]);
 	free(manifest->compatible);
 	free(manifest->version);
 	free(manifest);
@@ -281,50 +444,4 @@ const struct payload *manifest_uki(const struct manifest *manifest)
 		if (manifest->payloads[i].type == PAYLOAD_UKI)
 			return &manifest->payloads[i];
 	return NULL;
-}
-
-static json_t *payload_json(const struct payload *p)
-{
-	_cleanup_(json_decrefp) json_t *object = NULL;
-	char sha256[2 * sizeof p->sha256 + 1];
-	json_t *ret;
-
-	hex_encode(p->sha256, sizeof p->sha256, sha256);
-	object = json_pack("{s:s, s:s, s:I, s:s}", "type",
-			   p->type == PAYLOAD_UKI ? "uki" : "image", "file", p->file, "size",
-			   (json_int_t)p->size, "sha256", sha256);
-	if (!object)
-		return NULL;
-	if (p->type == PAYLOAD_IMAGE &&
-	    json_object_set_new(object, "name", json_string(p->name)) < 0)
-		return NULL;
-	if (p->root_hash &&
-	    json_object_set_new(object, "roothash", json_string(p->root_hash)) < 0)
-		return NULL;
-	ret = object;
-	object = NULL;
-	return ret;
-}
-
-int manifest_format(const struct manifest *manifest, char **ret_json, struct err *err)
-{
-	_cleanup_(json_decrefp) json_t *root = NULL;
-	_cleanup_free_ char *text = NULL;
-	json_t *list = json_array();
-	char *with_newline;
-
-	root = json_pack("{s:i, s:s, s:s, s:o}", "format", 1, "compatible",
-			 manifest->compatible, "version", manifest->version, "payloads", list);
-	for (size_t i = 0; root && i < manifest->payload_count; i++)
-		if (json_array_append_new(list, payload_json(&manifest->payloads[i])) < 0)
-			return err_set(err, EX_SOFTWARE, "failed to write manifest.json: "
-				       "payload %zu is incomplete", i);
-	text = root ? json_dumps(root, JSON_SORT_KEYS | JSON_INDENT(2)) : NULL;
-	if (!text)
-		return err_set(err, EX_SOFTWARE, "failed to write manifest.json: it is "
-			       "incomplete, not UTF-8, or out of memory");
-	if (asprintf(&with_newline, "%s\n", text) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to write manifest.json");
-	*ret_json = with_newline;
-	return 0;
 }

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The manifest of a bundle (manifest.json): what is in it, for which machines,
- * and the size and SHA-256 of each payload. docs/FORMAT.md has every key.
+ * the size and SHA-256 of each payload, and the entries of the ZIP that hold it.
+ * docs/FORMAT.md has every key.
  *
- *   { "format": 1, "compatible": "acme-gw", "version": "1.4.2",
+ *   { "format": 2, "compatible": "acme-gw", "version": "1.4.2",
  *     "payloads": [
- *       { "type": "uki",   "file": "uki.efi", "size": 1, "sha256": "..." },
- *       { "type": "image", "name": "rootfs", "file": "rootfs.img",
- *         "size": 1, "sha256": "...", "roothash": "..." } ] }
+ *       { "type": "uki", "file": "uki.efi.zst", "size": 1, "sha256": "...",
+ *         "index": { "file": "uki.index", "size": 1, "sha256": "..." } },
+ *       { "type": "image", "name": "rootfs", "file": "rootfs.img.zst",
+ *         "size": 1, "sha256": "...", "roothash": "...",
+ *         "index":  { "file": "rootfs.index", "size": 1, "sha256": "..." },
+ *         "blocks": { "file": "rootfs.4k.zst", "index": { ... },
+ *                     "dictionary": { ... } },
+ *         "bases":  [ { "file": "rootfs.from-1.zst", "index": { ... },
+ *                       "size": 1, "sha256": "..." } ] } ] }
+ *
+ * What the manifest pins by size and SHA-256 (indexes, dictionaries) is as good as
+ * signed; the data entries are not pinned: the chunk index says what they yield.
  */
 #pragma once
 
@@ -17,21 +27,52 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MANIFEST_FORMAT 2
 #define MANIFEST_MAX_BYTES (1024 * 1024)
 #define MANIFEST_MAX_PAYLOADS 32
+#define MANIFEST_MAX_BASES 16
+/* Of an index entry and of a dictionary: a reader may hold one in memory. */
+#define MANIFEST_MAX_INDEX_BYTES (64 * 1024 * 1024)
+#define MANIFEST_MAX_DICTIONARY_BYTES (1024 * 1024)
 
 enum payload_type {
 	PAYLOAD_UKI,		/* exactly one, goes to the slot's directory on the ESP */
 	PAYLOAD_IMAGE,		/* goes to the device or file configured for its name */
 };
 
+/* An entry of the ZIP whose bytes the manifest pins. */
+struct pinned_entry {
+	char *file;		/* NULL: there is none */
+	uint64_t size;		/* at least 1, at most the cap of its kind above */
+	uint8_t sha256[32];
+};
+
+/* The delta from any older image: 4 KiB blocks, each alone. */
+struct payload_blocks {
+	char *file;		/* the frames; NULL: the bundle has no such layout */
+	struct pinned_entry index;
+	struct pinned_entry dictionary;		/* optional */
+};
+
+/* The delta from one named older image. */
+struct payload_base {
+	char *file;		/* the frames */
+	uint64_t size;		/* of the base, bytes */
+	uint8_t sha256[32];	/* of the base: the sha256 of the payload that holds it */
+	struct pinned_entry index;
+};
+
 struct payload {
 	enum payload_type type;
 	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki" */
-	char *file;		/* entry in the ZIP: [A-Za-z0-9._-]+, no directory */
+	char *file;		/* the whole of it in frames: [A-Za-z0-9._-]+, no directory */
 	uint64_t size;		/* bytes, unpacked; at least 1, at most INT64_MAX */
 	uint8_t sha256[32];	/* of the unpacked bytes */
 	char *root_hash;	/* dm-verity root hash, lower-case hex, or NULL */
+	struct pinned_entry index;
+	struct payload_blocks blocks;
+	struct payload_base bases[MANIFEST_MAX_BASES];
+	size_t base_count;
 };
 
 struct manifest {
@@ -43,7 +84,7 @@ struct manifest {
 
 /* Parses and validates; any byte string is safe. Unknown keys are ignored (a
  * newer writer may add some), duplicate keys, names and files are refused, and
- * so is any format but 1. EX_DATAERR with the key named. The caller frees. */
+ * so is any format but 2. EX_DATAERR with the key named. The caller frees. */
 int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manifest,
 		   struct err *err);
 

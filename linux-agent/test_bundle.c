@@ -22,7 +22,7 @@ static void a_good_bundle_gives_its_payloads_and_its_signer(void **state)
 		assert_int_equal(bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen,
 						NULL, &err), 0);
 		assert_int_equal(seen.len, ROOTFS_LEN);
-		assert_memory_equal(seen.data, good.entries[ENTRY_ROOTFS].data, ROOTFS_LEN);
+		assert_memory_equal(seen.data, good.rootfs, ROOTFS_LEN);
 	}
 	free(seen.data);
 	bundle_close(b);
@@ -62,7 +62,7 @@ static void a_large_deflated_payload_comes_in_order_and_in_chunks(void **state)
 	assert_int_equal(bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL,
 					&err), 0);
 	assert_int_equal(seen.len, len);
-	assert_memory_equal(seen.data, good.entries[ENTRY_ROOTFS].data, len);
+	assert_memory_equal(seen.data, good.rootfs, len);
 	assert_in_range(seen.longest, 1, 1024 * 1024);
 	free(seen.data);
 	bundle_close(b);
@@ -155,7 +155,7 @@ static void a_signed_manifest_with_a_mistake_is_refused(void **state)
 	} rows[] = {
 		{ "{{{", "manifest.json is not valid JSON" },
 		{ "{\"format\":1,\"format\":1}", "duplicate" },
-		{ "{\"format\":1,\"compatible\":\"a\",\"version\":\"1\",\"payloads\":[{\"type\":"
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\",\"payloads\":[{\"type\":"
 		  "\"uki\",\"file\":\"../../boot/uki.efi\"}]}", "payloads[0].file must be" },
 	};
 
@@ -169,18 +169,23 @@ static void a_signed_manifest_with_a_mistake_is_refused(void **state)
 static void an_altered_payload_is_refused_and_both_hashes_told(void **state)
 {
 	(void)state;
-	good.entries[ENTRY_ROOTFS].data[1000] ^= 1;
+	good.rootfs[1000] ^= 1;
+	{
+		struct payload other = { 0 };
+
+		testbundle_pack(&good, ENTRY_ROOTFS_INDEX, &other, good.rootfs, ROOTFS_LEN);
+	}
 	testbundle_zip(&good, zip_path);
-	expect_extract_refused("rootfs.img is damaged or altered: its SHA-256 is ", ROOTFS_LEN);
+	expect_extract_refused("rootfs.img.zst is damaged or altered: its SHA-256 is ", ROOTFS_LEN);
 }
 
 static void a_missing_payload_is_refused_before_anything_is_unpacked(void **state)
 {
 	(void)state;
 	good.entries[ENTRY_ROOTFS].name = "ROOTFS.IMG";
-	expect_good_refused("rootfs.img is missing");
+	expect_good_refused("rootfs.img.zst is missing");
 	good.entries[ENTRY_ROOTFS].name = "../rootfs.img";
-	expect_good_refused("rootfs.img is missing");
+	expect_good_refused("rootfs.img.zst is missing");
 	good.entries[ENTRY_JSON].name = NULL;
 	expect_good_refused("it has no manifest.json");
 }
@@ -189,9 +194,11 @@ static void a_payload_of_another_size_than_the_manifest_says_is_refused(void **s
 {
 	(void)state;
 	testbundle_manifest(&good, &dir, -1);
-	expect_good_refused("rootfs.img is 3000 bytes in the ZIP and 2999 in the manifest");
+	testbundle_zip(&good, zip_path);
+	expect_extract_refused("rootfs.img.zst is larger than the manifest says", ROOTFS_LEN - 1);
 	testbundle_manifest(&good, &dir, 1);
-	expect_good_refused("rootfs.img is 3000 bytes in the ZIP and 3001 in the manifest");
+	testbundle_zip(&good, zip_path);
+	expect_extract_refused("rootfs.img.zst is shorter than the manifest says", ROOTFS_LEN);
 }
 
 static void an_error_of_the_sink_is_handed_through_as_it_is(void **state)

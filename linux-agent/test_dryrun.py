@@ -153,18 +153,33 @@ def create(tmp_path, identities, parts):
     return create
 
 
+def pack(content, log=20):
+    """The chunk index and the frames of a payload."""
+    index, frames = b"", b""
+    for at in range(0, len(content), 1 << log):
+        chunk = content[at:at + (1 << log)]
+        frame = subprocess.run(["zstd", "-q", "-1", "-c"], input=chunk, check=True, capture_output=True).stdout
+        index += hashlib.sha256(chunk).digest() + struct.pack("<I", len(frame))
+        frames += frame
+    return struct.pack("<8sHBxIQ", b"SLOTCHNK", 1, log, len(index) // 36, len(content)) + index, frames
+
+
 @pytest.fixture
 def craft(tmp_path, identities, parts):
     """Makes a bundle by hand, so that its manifest can say what slotctl would not."""
     def craft(uki_name="good.efi", change=None, drop=(), size=None, signed=True, tamper=None):
-        files = {"uki.efi": (parts / uki_name).read_bytes(), "rootfs.img": (parts / "rootfs.img").read_bytes()}
-        payloads = [{"type": "uki", "file": "uki.efi"}, {"type": "image", "name": "rootfs", "file": "rootfs.img"}]
-        for payload in payloads:
-            content = files[payload["file"]]
-            payload |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        files, payloads = {}, [{"type": "uki", "file": "uki.efi.zst"},
+                               {"type": "image", "name": "rootfs", "file": "rootfs.img.zst"}]
+        for payload, part in zip(payloads, (uki_name, "rootfs.img")):
+            content = (parts / part).read_bytes()
+            name = payload["file"].split(".")[0] + ".index"
+            files[name], files[payload["file"]] = pack(content)
+            payload |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+                        "index": {"file": name, "size": len(files[name]),
+                                  "sha256": hashlib.sha256(files[name]).hexdigest()}}
         for file, value in (size or {}).items():
             next(p for p in payloads if p["file"] == file)["size"] = value
-        manifest = {"format": 1, "compatible": "acme", "version": "2", "payloads": payloads} | (change or {})
+        manifest = {"format": 2, "compatible": "acme", "version": "2", "payloads": payloads} | (change or {})
         (tmp_path / "manifest.json").write_text(json.dumps(manifest))
         who = identities["signer"]
         subprocess.run(["openssl", "cms", "-sign", "-binary", "-in", tmp_path / "manifest.json", "-signer", who.cert,
@@ -375,7 +390,7 @@ def test_an_altered_manifest(machine, craft):
     refuse_install(machine, DATAERR, ["signature"], craft(tamper=lambda text: text.replace(b'"2"', b'"3"')))
 
 
-@pytest.mark.parametrize("payload", ["uki.efi", "rootfs.img"])
+@pytest.mark.parametrize("payload", ["uki.efi.zst", "rootfs.img.zst"])
 def test_an_altered_payload(machine, craft, tmp_path, payload):
     bundle = craft()
     with zipfile.ZipFile(bundle) as z:
@@ -387,14 +402,14 @@ def test_an_altered_payload(machine, craft, tmp_path, payload):
     refuse_install(machine, DATAERR, [payload], tmp_path / "altered.zip")
 
 
-@pytest.mark.parametrize("payload", ["uki.efi", "rootfs.img"])
+@pytest.mark.parametrize("payload", ["uki.efi.zst", "rootfs.img.zst"])
 def test_a_missing_payload(machine, craft, payload):
     refuse_install(machine, DATAERR, [payload], craft(drop=[payload]))
 
 
 @pytest.mark.parametrize("by", [-1, 1])
 def test_a_payload_of_another_size(machine, craft, by):
-    refuse_install(machine, DATAERR, ["rootfs.img"], craft(size={"rootfs.img": (3 << 20) + by}))
+    refuse_install(machine, DATAERR, ["rootfs.img.zst"], craft(size={"rootfs.img.zst": (3 << 20) + by}))
 
 
 def test_a_bundle_for_another_machine(machine, create):

@@ -5,13 +5,28 @@
 #include "util.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define UKI "{\"type\":\"uki\",\"file\":\"uki.efi\",\"size\":7,\"sha256\":\"" HASH "\"}"
+#define PINNED(key, file, size)                                                          \
+	"\"" key "\":{\"file\":\"" file "\",\"size\":" size ",\"sha256\":\"" HASH "\"}"
+#define UKI_WITH(more)                                                                   \
+	"{\"type\":\"uki\",\"file\":\"uki.efi\",\"size\":7,\"sha256\":\"" HASH "\"" more "}"
+#define UKI UKI_WITH("," PINNED("index", "uki.index", "60"))
+#define UKI_AND(more) UKI_WITH("," PINNED("index", "uki.index", "60") "," more)
+#define BLOCKS(file, more) "\"blocks\":{\"file\":\"" file "\"" more "}"
+#define BASE(file, more)                                                                 \
+	"{\"file\":\"" file "\",\"size\":5,\"sha256\":\"" HASH "\"" more "}"
+#define TEN_BASES(k)                                                                     \
+	BASE("f" k "0", "," PINNED("index", "g" k "0", "1")) ","                         \
+	BASE("f" k "1", "," PINNED("index", "g" k "1", "1")) ","                         \
+	BASE("f" k "2", "," PINNED("index", "g" k "2", "1")) ","                         \
+	BASE("f" k "3", "," PINNED("index", "g" k "3", "1")) ","                         \
+	BASE("f" k "4", "," PINNED("index", "g" k "4", "1")) ","                         \
+	BASE("f" k "5", "," PINNED("index", "g" k "5", "1"))
 #define IMAGE(name, file, size, sha256, more)                                            \
 	"{\"type\":\"image\",\"name\":" name ",\"file\":" file ",\"size\":" size         \
-	",\"sha256\":" sha256 more "}"
+	",\"sha256\":" sha256 "," PINNED("index", "image.index", "60") more "}"
 #define ROOTFS IMAGE("\"rootfs\"", "\"rootfs.img\"", "9", "\"" HASH "\"", "")
 #define WITH(payloads)                                                                   \
-	"{\"format\":1,\"compatible\":\"acme gw\",\"version\":\"1.4.2~rc1\","            \
+	"{\"format\":2,\"compatible\":\"acme gw\",\"version\":\"1.4.2~rc1\","            \
 	"\"payloads\":[" payloads "]}"
 #define ELEVEN_NUMBERS "1,1,1,1,1,1,1,1,1,1,1"
 
@@ -47,15 +62,71 @@ static void every_key_is_read(void **state)
 	manifest_free(m);
 }
 
+static void the_entries_of_every_layout_are_read_and_written_back(void **state)
+{
+	static const char json[] = WITH(UKI_AND(
+		BLOCKS("uki.4k", "," PINNED("index", "uki.4k.index", "3") ","
+		       PINNED("dictionary", "uki.dict", "4")) ","
+		"\"bases\":[" BASE("b1", "," PINNED("index", "i1", "6")) ","
+		BASE("b2", "," PINNED("index", "i2", "7")) "]"));
+	struct manifest *m = NULL;
+	char *text = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse(json, &m, &err), 0);
+	for (int round = 0; round < 2; round++) {
+		const struct payload *p = &m->payloads[0];
+
+		assert_string_equal(p->index.file, "uki.index");
+		assert_int_equal(p->index.size, 60);
+		assert_int_equal(p->index.sha256[1], 0x23);
+		assert_string_equal(p->blocks.file, "uki.4k");
+		assert_string_equal(p->blocks.index.file, "uki.4k.index");
+		assert_string_equal(p->blocks.dictionary.file, "uki.dict");
+		assert_int_equal(p->blocks.dictionary.size, 4);
+		assert_int_equal(p->base_count, 2);
+		assert_string_equal(p->bases[1].file, "b2");
+		assert_int_equal(p->bases[1].size, 5);
+		assert_int_equal(p->bases[1].sha256[2], 0x45);
+		assert_string_equal(p->bases[1].index.file, "i2");
+		assert_int_equal(p->bases[1].index.size, 7);
+		if (round == 1)
+			break;
+		assert_int_equal(manifest_format(m, &text, &err), 0);
+		manifest_free(m);
+		assert_int_equal(parse(text, &m, &err), 0);
+	}
+	manifest_free(m);
+	free(text);
+}
+
+static void layouts_and_dictionary_may_be_absent(void **state)
+{
+	struct manifest *m = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse(WITH(UKI "," IMAGE("\"x\"", "\"x.zst\"", "1", "\"" HASH "\"", ","
+		BLOCKS("x.4k", "," PINNED("index", "x.4k.index", "3")) ",\"bases\":[]")), &m,
+		&err), 0);
+	assert_null(m->payloads[0].blocks.file);
+	assert_int_equal(m->payloads[0].base_count, 0);
+	assert_non_null(m->payloads[1].blocks.file);
+	assert_null(m->payloads[1].blocks.dictionary.file);
+	manifest_free(m);
+}
+
 static void unknown_keys_of_a_newer_writer_are_ignored(void **state)
 {
 	struct manifest *m;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse("{\"format\":1,\"compatible\":\"a\",\"version\":\"1\",\"new\":[{}],"
+	assert_int_equal(parse("{\"format\":2,\"compatible\":\"a\",\"version\":\"1\",\"new\":[{}],"
 			       "\"payloads\":[" ROOTFS ",{\"chunks\":null,\"type\":\"uki\","
-			       "\"file\":\"u\",\"size\":1,\"sha256\":\"" HASH "\"}]}", &m, &err), 0);
+			       "\"file\":\"u\",\"size\":1,\"sha256\":\"" HASH "\","
+			       PINNED("index", "i", "1") "}]}", &m, &err), 0);
 	manifest_free(m);
 }
 
@@ -74,19 +145,19 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		{ "{\"format\":1,\"format\":1}", "duplicate" },
 		{ WITH("{\"type\":\"uki\",\"type\":\"uki\"}"), "duplicate" },
 		{ "{}", "format is missing" },
-		{ "{\"format\":2}", "format is not 1" },
-		{ "{\"format\":1.0}", "format is not 1" },
-		{ "{\"format\":\"1\"}", "format is not 1" },
-		{ "{\"format\":1}", "compatible is missing" },
-		{ "{\"format\":1,\"compatible\":\"\"}", "compatible must be" },
-		{ "{\"format\":1,\"compatible\":7}", "compatible must be" },
-		{ "{\"format\":1,\"compatible\":\"a\\nb\"}", "compatible must be" },
-		{ "{\"format\":1,\"compatible\":\"a\\u0000b\"}", "not valid JSON" },
-		{ "{\"format\":1,\"compatible\":\"caf\u00e9\"}", "compatible must be" },
-		{ "{\"format\":1,\"compatible\":\"a\"}", "version is missing" },
-		{ "{\"format\":1,\"compatible\":\"a\",\"version\":\"1/2\"}", "version must be" },
-		{ "{\"format\":1,\"compatible\":\"a\",\"version\":\"" HASH "0\"}", "version must" },
-		{ "{\"format\":1,\"compatible\":\"a\",\"version\":\"1\"}", "payloads must be" },
+		{ "{\"format\":1}", "format is not 2" },
+		{ "{\"format\":2.0}", "format is not 2" },
+		{ "{\"format\":\"2\"}", "format is not 2" },
+		{ "{\"format\":2}", "compatible is missing" },
+		{ "{\"format\":2,\"compatible\":\"\"}", "compatible must be" },
+		{ "{\"format\":2,\"compatible\":7}", "compatible must be" },
+		{ "{\"format\":2,\"compatible\":\"a\\nb\"}", "compatible must be" },
+		{ "{\"format\":2,\"compatible\":\"a\\u0000b\"}", "not valid JSON" },
+		{ "{\"format\":2,\"compatible\":\"caf\u00e9\"}", "compatible must be" },
+		{ "{\"format\":2,\"compatible\":\"a\"}", "version is missing" },
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"1/2\"}", "version must be" },
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"" HASH "0\"}", "version must" },
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\"}", "payloads must be" },
 		{ WITH(""), "payloads must be" },
 		{ WITH(ELEVEN_NUMBERS "," ELEVEN_NUMBERS "," ELEVEN_NUMBERS), "payloads must be" },
 		{ WITH("7"), "payloads[0] is not an object" },
@@ -118,6 +189,31 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 				     ",\"roothash\":\"" HASH "a\"")), "[1].roothash must be" },
 		{ WITH(UKI "," IMAGE("\"a\"", "\"x\"", "1", "\"" HASH "\"", ",\"roothash\":null")),
 		  "[1].roothash must be" },
+		{ WITH(UKI_WITH("")), "payloads[0].index is missing" },
+		{ WITH(UKI_WITH(",\"index\":\"x\"")), "payloads[0].index is not an object" },
+		{ WITH(UKI_WITH(",\"index\":{}")), "payloads[0].index.file is missing" },
+		{ WITH(UKI_WITH("," PINNED("index", "../x", "1"))), "index.file must be" },
+		{ WITH(UKI_WITH("," PINNED("index", "manifest.p7s", "1"))), "index.file names no" },
+		{ WITH(UKI_WITH("," PINNED("index", "x", "0"))), "index.size must be" },
+		{ WITH(UKI_WITH("," PINNED("index", "x", "67108865"))), "index.size is larger" },
+		{ WITH(UKI_WITH("," PINNED("index", "uki.efi", "1"))), "same file, uki.efi" },
+		{ WITH(UKI_AND("\"blocks\":[]")), "payloads[0].blocks is not an object" },
+		{ WITH(UKI_AND("\"blocks\":{}")), "payloads[0].blocks.file is missing" },
+		{ WITH(UKI_AND(BLOCKS("x", ""))), "payloads[0].blocks.index is missing" },
+		{ WITH(UKI_AND(BLOCKS("x", "," PINNED("index", "y", "1") ",\"dictionary\":7"))),
+		  "payloads[0].blocks.dictionary is not an object" },
+		{ WITH(UKI_AND(BLOCKS("x", "," PINNED("index", "y", "1") ","
+				      PINNED("dictionary", "z", "1048577")))),
+		  "payloads[0].blocks.dictionary.size is larger" },
+		{ WITH(UKI_AND(BLOCKS("x", "," PINNED("index", "x", "1")))), "same file, x" },
+		{ WITH(UKI_AND("\"bases\":{}")), "payloads[0].bases must be a list" },
+		{ WITH(UKI_AND("\"bases\":[7]")), "payloads[0].bases[0] is not an object" },
+		{ WITH(UKI_AND("\"bases\":[" BASE("x", "") "]")), "bases[0].index is missing" },
+		{ WITH(UKI_AND("\"bases\":[" BASE("x", "," PINNED("index", "y", "1")) ","
+			       BASE("z", "," PINNED("index", "uki.index", "1")) "]")),
+		  "same file, uki.index" },
+		{ WITH(UKI_AND("\"bases\":[" TEN_BASES("1") "," TEN_BASES("2") ","
+			       TEN_BASES("3") "]")), "at most 16 bases" },
 	};
 
 	(void)state;
@@ -157,16 +253,26 @@ static void formatting_gives_sorted_text_that_parses_to_the_same(void **state)
 	static const char expected[] =
 		"{\n"
 		"  \"compatible\": \"acme gw\",\n"
-		"  \"format\": 1,\n"
+		"  \"format\": 2,\n"
 		"  \"payloads\": [\n"
 		"    {\n"
 		"      \"file\": \"uki.efi\",\n"
+		"      \"index\": {\n"
+		"        \"file\": \"uki.index\",\n"
+		"        \"sha256\": \"" HASH "\",\n"
+		"        \"size\": 60\n"
+		"      },\n"
 		"      \"sha256\": \"" HASH "\",\n"
 		"      \"size\": 7,\n"
 		"      \"type\": \"uki\"\n"
 		"    },\n"
 		"    {\n"
 		"      \"file\": \"rootfs.img\",\n"
+		"      \"index\": {\n"
+		"        \"file\": \"image.index\",\n"
+		"        \"sha256\": \"" HASH "\",\n"
+		"        \"size\": 60\n"
+		"      },\n"
 		"      \"name\": \"rootfs\",\n"
 		"      \"roothash\": \"" HASH "\",\n"
 		"      \"sha256\": \"" HASH "\",\n"
@@ -196,6 +302,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),
+		cmocka_unit_test(layouts_and_dictionary_may_be_absent),
 		cmocka_unit_test(unknown_keys_of_a_newer_writer_are_ignored),
 		cmocka_unit_test(each_broken_manifest_is_refused_by_the_key_at_fault),
 		cmocka_unit_test(a_manifest_beyond_the_size_cap_is_refused),

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For tests: a good bundle as a list of ZIP entries, so that a test can spoil one
- * of them before the ZIP is written; and what the tests of the reader share.
+ * of them before the ZIP is written; and what the tests of the reader share. It has
+ * the FULL layout only, in chunks of 64 KiB; seek tables are left out.
  */
 #pragma once
 
 #include "bundle.h"
+#include "chunkindex.h"
 #include "cms.h"
 #include "manifest.h"
 #include "testpki.h"
 #include "util.h"
 
 #include <zip.h>
+#include <zstd.h>
 
-enum { ENTRY_JSON, ENTRY_P7S, ENTRY_UKI, ENTRY_ROOTFS, ENTRY_COUNT };
+enum {
+	ENTRY_JSON, ENTRY_P7S, ENTRY_UKI_INDEX, ENTRY_UKI, ENTRY_ROOTFS_INDEX, ENTRY_ROOTFS,
+	ENTRY_COUNT
+};
 
 struct testentry {
 	const char *name;	/* NULL: left out */
@@ -25,6 +31,8 @@ struct testentry {
 
 struct testbundle {
 	struct testentry entries[ENTRY_COUNT];
+	uint8_t *uki, *rootfs;	/* the payloads themselves */
+	size_t uki_len, rootfs_len;
 };
 
 static inline void testbundle_set(struct testbundle *b, int entry, const void *data, size_t len)
@@ -61,46 +69,87 @@ static inline void testbundle_set_text(struct testbundle *b, const struct testdi
 	testbundle_sign(b, dir, "acme");
 }
 
-/* Writes and signs the manifest of the two payloads as they are now; size_bias
- * is added to the size of rootfs. */
+/* Packs data as payload p: the frames go to entry + 1, the index to entry. */
+static inline void testbundle_pack(struct testbundle *b, int entry, struct payload *p,
+				   const uint8_t *data, size_t len)
+{
+	size_t count = (size_t)chunkindex_parts(len, CHUNK_MIN_LOG), frames_len = 0, index_len;
+	struct chunk *rows = calloc(count, sizeof *rows);
+	struct chunkindex index = { CHUNK_MIN_LOG, (uint32_t)count, len, 0, rows };
+	uint8_t *frames = malloc(len + len / 128 + count * 1024), *index_data;
+	struct err err = { 0 };
+
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *chunk = data + ((size_t)i << CHUNK_MIN_LOG);
+		uint32_t n = chunkindex_length(&index, i);
+
+		EVP_Digest(chunk, n, rows[i].sha256, NULL, EVP_sha256(), NULL);
+		rows[i].frame = (uint32_t)ZSTD_compress(frames + frames_len, ZSTD_compressBound(n),
+							chunk, n, 1);
+		frames_len += rows[i].frame;
+	}
+	assert_int_equal(chunkindex_encode(&index, &index_data, &index_len, &err), 0);
+	testbundle_set(b, entry, index_data, index_len);
+	testbundle_set(b, entry + 1, frames, frames_len);
+	p->size = len;
+	EVP_Digest(data, len, p->sha256, NULL, EVP_sha256(), NULL);
+	p->index.size = index_len;
+	EVP_Digest(index_data, index_len, p->index.sha256, NULL, EVP_sha256(), NULL);
+	free(index_data);
+	free(frames);
+	free(rows);
+}
+
+/* Packs both payloads, writes and signs the manifest; size_bias is added to the size of
+ * rootfs that the manifest tells. */
 static inline void testbundle_manifest(struct testbundle *b, const struct testdir *dir,
 				       long size_bias)
 {
-	struct testentry *uki = &b->entries[ENTRY_UKI], *rootfs = &b->entries[ENTRY_ROOTFS];
-	struct manifest m = { .payload_count = 2 };
+	struct manifest *m = calloc(1, sizeof *m);
+	struct payload *uki = &m->payloads[0], *rootfs = &m->payloads[1];
 	struct err err = { 0 };
 	char *json;
 
-	m.compatible = (char *)"acme-gw";
-	m.version = (char *)"1.4.2";
-	m.payloads[0] = (struct payload){ PAYLOAD_UKI, (char *)"uki", (char *)"uki.efi",
-					  uki->len, { 0 }, NULL };
-	m.payloads[1] = (struct payload){ PAYLOAD_IMAGE, (char *)"rootfs", (char *)"rootfs.img",
-					  rootfs->len + (size_t)size_bias, { 0 }, NULL };
-	EVP_Digest(uki->data, uki->len, m.payloads[0].sha256, NULL, EVP_sha256(), NULL);
-	EVP_Digest(rootfs->data, m.payloads[1].size < rootfs->len ? m.payloads[1].size : rootfs->len,
-		   m.payloads[1].sha256, NULL, EVP_sha256(), NULL);
-	assert_int_equal(manifest_format(&m, &json, &err), 0);
+	m->compatible = (char *)"acme-gw";
+	m->version = (char *)"1.4.2";
+	m->payload_count = 2;
+	uki->type = PAYLOAD_UKI;
+	uki->name = (char *)"uki";
+	uki->file = (char *)"uki.efi.zst";
+	uki->index.file = (char *)"uki.index";
+	rootfs->type = PAYLOAD_IMAGE;
+	rootfs->name = (char *)"rootfs";
+	rootfs->file = (char *)"rootfs.img.zst";
+	rootfs->index.file = (char *)"rootfs.index";
+	testbundle_pack(b, ENTRY_UKI_INDEX, uki, b->uki, b->uki_len);
+	testbundle_pack(b, ENTRY_ROOTFS_INDEX, rootfs, b->rootfs, b->rootfs_len);
+	rootfs->size += (uint64_t)size_bias;
+	if (size_bias < 0)
+		EVP_Digest(b->rootfs, rootfs->size, rootfs->sha256, NULL, EVP_sha256(), NULL);
+	assert_int_equal(manifest_format(m, &json, &err), 0);
 	testbundle_set_text(b, dir, json);
 	free(json);
+	free(m);
 }
 
 /* A good bundle, signed with acme.key, of rootfs_len bytes of rootfs. */
 static inline void testbundle_make(struct testbundle *b, const struct testdir *dir,
 				   size_t rootfs_len)
 {
-	uint8_t *rootfs = malloc(rootfs_len);
+	static const char *const names[ENTRY_COUNT] = {
+		"manifest.json", "manifest.p7s", "uki.index", "uki.efi.zst", "rootfs.index",
+		"rootfs.img.zst",
+	};
 
 	memset(b, 0, sizeof *b);
-	b->entries[ENTRY_JSON].name = "manifest.json";
-	b->entries[ENTRY_P7S].name = "manifest.p7s";
-	b->entries[ENTRY_UKI].name = "uki.efi";
-	b->entries[ENTRY_ROOTFS].name = "rootfs.img";
+	for (int i = 0; i < ENTRY_COUNT; i++)
+		b->entries[i].name = names[i];
+	b->uki_len = 15;
+	b->uki = (uint8_t *)strdup("MZ and a kernel");
+	b->rootfs_len = rootfs_len;
+	b->rootfs = malloc(rootfs_len);
 	for (size_t i = 0; i < rootfs_len; i++)
-		rootfs[i] = (uint8_t)(i * i >> 7);
-	testbundle_set(b, ENTRY_UKI, "MZ and a kernel", 15);
-	testbundle_set(b, ENTRY_ROOTFS, rootfs, rootfs_len);
-	free(rootfs);
+		b->rootfs[i] = (uint8_t)(i * i >> 7);
 	testbundle_manifest(b, dir, 0);
 }
 
@@ -129,6 +178,8 @@ static inline void testbundle_free(struct testbundle *b)
 {
 	for (int i = 0; i < ENTRY_COUNT; i++)
 		free(b->entries[i].data);
+	free(b->uki);
+	free(b->rootfs);
 }
 
 #define ROOTFS_LEN 3000

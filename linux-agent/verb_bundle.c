@@ -33,8 +33,7 @@ static const char help_create[] =
 	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
 	"                     of the dm-verity tree in it; may be repeated\n"
 	"  --key=PEM          the signing key\n"
-	"  --cert=PEM         its certificate, then any intermediate ones\n"
-	"  --compress         deflate the payloads; otherwise they are stored\n";
+	"  --cert=PEM         its certificate, then any intermediate ones\n";
 
 static const char help_info[] =
 	"Usage: slotctl bundle info [--json] [--config=FILE] BUNDLE\n"
@@ -57,7 +56,7 @@ static const char help_verify[] =
 enum {
 	OPT_HELP = 256,
 	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_KEY, OPT_CERT,
-	OPT_COMPRESS, OPT_JSON, OPT_CONFIG, OPT_KEYRING,
+	OPT_JSON, OPT_CONFIG, OPT_KEYRING,
 };
 
 static const struct option create_options[] = {
@@ -68,7 +67,6 @@ static const struct option create_options[] = {
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "cert", required_argument, NULL, OPT_CERT },
-	{ "compress", no_argument, NULL, OPT_COMPRESS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -155,9 +153,6 @@ static int create_option(int option, struct bundle_create_options *o,
 		return 0;
 	case OPT_CERT:
 		o->cert = optarg;
-		return 0;
-	case OPT_COMPRESS:
-		o->compress = true;
 		return 0;
 	case OPT_IMAGE:
 		if (o->image_count == MANIFEST_MAX_PAYLOADS - 1)

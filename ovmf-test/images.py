@@ -63,7 +63,7 @@ def bundle(variant, signer="signer", directory=WORK / "bundles"):
 
 
 def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=None, padding=()):
-    """padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which deflate to next to nothing."""
+    """padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which compress to next to nothing."""
     identity = pki.identities()[signer]
     parts = {"uki": variant.uki, "rootfs": variant.rootfs}
     with tempfile.TemporaryDirectory(dir=WORK) as work:
@@ -73,4 +73,4 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
         run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", compatible,
             "--version", version or variant.version, "--uki", parts["uki"],
             "--image", f"rootfs={parts['rootfs']},roothash={variant.root_hash}",
-            "--key", identity.key, "--cert", identity.cert, *(["--compress"] if padding else []))
+            "--key", identity.key, "--cert", identity.cert)

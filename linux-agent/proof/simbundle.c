@@ -25,8 +25,9 @@ struct bundle {
 	uint8_t uki[SIM_FILE_MAX];
 };
 
-static char uki_word[] = "uki", uki_file[] = "uki.efi";
-static char image_word[] = "rootfs", image_file[] = "rootfs.img";
+static char uki_word[] = "uki", uki_file[] = "uki.efi.zst", uki_index[] = "uki.index";
+static char image_word[] = "rootfs", image_file[] = "rootfs.img.zst";
+static char image_index[] = "rootfs.index";
 static char compatible[] = "sim", other_compatible[] = "other";
 
 static bool is_wrong(const struct bundle *b, const char *word)
@@ -56,9 +57,11 @@ static void manifest_fill(struct bundle *b)
 	m->version = b->version;
 	m->payload_count = 2;
 	m->payloads[0] = (struct payload){ .type = PAYLOAD_UKI, .name = uki_word,
-					   .file = uki_file, .size = v->uki_len };
+					   .file = uki_file, .size = v->uki_len,
+					   .index = { .file = uki_index, .size = 60 } };
 	m->payloads[1] = (struct payload){ .type = PAYLOAD_IMAGE, .name = image_word,
-					   .file = image_file, .size = v->image_len };
+					   .file = image_file, .size = v->image_len,
+					   .index = { .file = image_index, .size = 60 } };
 	digest_of(b->uki, v->uki_len, m->payloads[0].sha256);
 	digest_of(v->image, v->image_len, m->payloads[1].sha256);
 	if (is_wrong(b, "large"))

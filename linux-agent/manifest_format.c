@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "manifest.h"
+
+#include "util.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+/* Sets object[key] = value and takes value; either may be NULL: out of memory. */
+static bool set(json_t *object, const char *key, json_t *value)
+{
+	return json_object_set_new(object, key, value) == 0;
+}
+
+static json_t *hex_json(const uint8_t sha256[32])
+{
+	char hex[65];
+
+	hex_encode(sha256, 32, hex);
+	return json_string(hex);
+}
+
+/* { "file", "size", "sha256" }, which every object below begins with. */
+static json_t *entry_json(const char *file, uint64_t size, const uint8_t sha256[32])
+{
+	return json_pack("{s:s, s:I, s:o}", "file", file, "size", (json_int_t)size, "sha256",
+			 hex_json(sha256));
+}
+
+static json_t *pinned_json(const struct pinned_entry *entry)
+{
+	return entry_json(entry->file, entry->size, entry->sha256);
+}
+
+static json_t *blocks_json(const struct payload_blocks *blocks)
+{
+	_cleanup_(json_decrefp) json_t *object = json_pack("{s:s}", "file", blocks->file);
+
+	if (!set(object, "index", pinned_json(&blocks->index)) ||
+	    (blocks->dictionary.file &&
+	     !set(object, "dictionary", pinned_json(&blocks->dictionary))))
+		return NULL;
+	return json_incref(object);
+}
+
+static json_t *bases_json(const struct payload *p)
+{
+	_cleanup_(json_decrefp) json_t *list = json_array();
+
+	for (size_t i = 0; i < p->base_count; i++) {
+		const struct payload_base *base = &p->bases[i];
+		json_t *object = entry_json(base->file, base->size, base->sha256);
+
+		if (!set(object, "index", pinned_json(&base->index))) {
+			json_decref(object);
+			return NULL;
+		}
+		if (json_array_append_new(list, object) < 0)
+			return NULL;
+	}
+	return json_incref(list);
+}
+
+static json_t *payload_json(const struct payload *p)
+{
+	_cleanup_(json_decrefp) json_t *object = entry_json(p->file, p->size, p->sha256);
+
+	if (!set(object, "type", json_string(p->type == PAYLOAD_UKI ? "uki" : "image")) ||
+	    !set(object, "index", pinned_json(&p->index)) ||
+	    (p->type == PAYLOAD_IMAGE && !set(object, "name", json_string(p->name))) ||
+	    (p->root_hash && !set(object, "roothash", json_string(p->root_hash))) ||
+	    (p->blocks.file && !set(object, "blocks", blocks_json(&p->blocks))) ||
+	    (p->base_count > 0 && !set(object, "bases", bases_json(p))))
+		return NULL;
+	return json_incref(object);
+}
+
+int manifest_format(const struct manifest *manifest, char **ret_json, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *root = NULL;
+	_cleanup_free_ char *text = NULL;
+	json_t *list = json_array();
+	char *with_newline;
+
+	root = json_pack("{s:i, s:s, s:s, s:o}", "format", MANIFEST_FORMAT, "compatible",
+			 manifest->compatible, "version", manifest->version, "payloads", list);
+	for (size_t i = 0; root && i < manifest->payload_count; i++)
+		if (json_array_append_new(list, payload_json(&manifest->payloads[i])) < 0)
+			return err_set(err, EX_SOFTWARE, "failed to write manifest.json: "
+				       "payload %zu is incomplete", i);
+	text = root ? json_dumps(root, JSON_SORT_KEYS | JSON_INDENT(2)) : NULL;
+	if (!text)
+		return err_set(err, EX_SOFTWARE, "failed to write manifest.json: it is "
+			       "incomplete, not UTF-8, or out of memory");
+	if (asprintf(&with_newline, "%s\n", text) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to write manifest.json");
+	*ret_json = with_newline;
+	return 0;
+}
