@@ -191,7 +191,7 @@ static int signers_count(const struct judge *j, unsigned needed, x509_stack *goo
 
 	for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && i < SIGNERS_MAX; i++) {
 		struct err why = { 0 };
-		X509 *signer;
+		X509 *signer = NULL;
 
 		if (signer_check(j, sk_CMS_SignerInfo_value(infos, i), &signer, &why) < 0) {
 			if (!first.exit)
@@ -234,7 +234,7 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 {
 	static const struct cms_rules defaults;
 	const struct cms_rules *r = rules ? rules : &defaults;
-	_cleanup_(judge_clear) struct judge j = { .signing_time = r->signing_time };
+	_cleanup_(judge_clear) struct judge j = { .signing_time = r->signing_time != 0 };
 	_cleanup_(certs_borrowed_freep) x509_stack *good = sk_X509_new_null();
 
 	ERR_clear_error();

@@ -13,7 +13,6 @@
 
 #include "err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -23,8 +22,9 @@
 struct cms_rules {
 	const char *crl;	/* PEM file of revocation lists; NULL: none are looked at */
 	unsigned signers;	/* that many, each with a key of its own; 0: one */
-	bool signing_time;	/* certificates must be valid when the signature says that
-				 * it was made; else, and where it does not say, now */
+	unsigned signing_time;	/* not 0: certificates must be valid when the signature
+				 * says that it was made; else, or where it says
+				 * nothing, now */
 };
 
 /* rules NULL: one signer, valid now. EX_CONFIG: keyring or CRL cannot be read or

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
 
 /* One row a key of [slotboot]: where its value goes; for numbers the range, for
@@ -24,7 +25,18 @@ static const struct key {
 	{ "keyring", offsetof(struct config, keyring), 0, 0, NULL },
 	{ "download-dir", offsetof(struct config, download_dir), 0, 0, NULL },
 	{ "lock", offsetof(struct config, lock), 0, 0, NULL },
-	{ "ca-file", offsetof(struct config, ca_file), 0, 0, NULL },
+	{ "crl", offsetof(struct config, rules.crl), 0, 0, NULL },
+	{ "signers", offsetof(struct config, rules.signers), 1, 8, NULL },
+	{ "signing-time", offsetof(struct config, rules.signing_time), 0, 1, no_yes },
+	{ "ca-file", offsetof(struct config, http.ca_file), 0, 0, NULL },
+	{ "pin", offsetof(struct config, http.pin), 0, 0, NULL },
+	{ "client-cert", offsetof(struct config, http.client_cert), 0, 0, NULL },
+	{ "client-key", offsetof(struct config, http.client_key), 0, 0, NULL },
+	{ "token-file", offsetof(struct config, http.token_file), 0, 0, NULL },
+	{ "header-file", offsetof(struct config, http.header_file), 0, 0, NULL },
+	{ "proxy", offsetof(struct config, http.proxy), 0, 0, NULL },
+	{ "redirects", offsetof(struct config, http.redirects), 0, 20, NULL },
+	{ "rate-limit", offsetof(struct config, http.rate_limit), 0, 1U << 31, NULL },
 	{ "sysroot", offsetof(struct config, sysroot), 0, 0, NULL },
 	{ "tries", offsetof(struct config, tries), 1, 255, NULL },
 	{ "good-limit", offsetof(struct config, good_limit), 0, 255, NULL },
@@ -65,6 +77,7 @@ static int number_set(unsigned *field, const struct key *key, const char *value,
 	return 0;
 }
 
+/* Of two or three words. */
 static int word_set(unsigned *field, const struct key *key, const char *value, struct err *err)
 {
 	for (unsigned i = 0; key->words[i]; i++)
@@ -72,8 +85,9 @@ static int word_set(unsigned *field, const struct key *key, const char *value, s
 			*field = i;
 			return 0;
 		}
-	return err_set(err, EX_CONFIG, "%s = %s: must be %s, %s or %s", key->name, value,
-		       key->words[0], key->words[1], key->words[2]);
+	return err_set(err, EX_CONFIG, "%s = %s: must be %s%s%s or %s", key->name, value,
+		       key->words[0], key->words[2] ? ", " : "", key->words[2] ? key->words[1] : "",
+		       key->words[2] ? key->words[2] : key->words[1]);
 }
 
 /* inih takes an indented line for more of the value before it, and hands it over
@@ -153,6 +167,21 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	return r == 0;
 }
 
+/* What only makes sense together. */
+static int config_complete(const char *path, const struct config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->image_count; i++)
+		for (int s = 0; s < SLOT_COUNT; s++)
+			if (!config->images[i].target[s])
+				return err_set(err, EX_CONFIG,
+					       "bad configuration: %s: [image %s] has no key %c",
+					       path, config->images[i].name, 'a' + s);
+	if (config->http.client_key && !config->http.client_cert)
+		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
+			       "client-cert", path);
+	return 0;
+}
+
 static int config_parse(const char *path, struct config *config, struct err *err)
 {
 	struct parser p = { .config = config };
@@ -168,13 +197,7 @@ static int config_parse(const char *path, struct config *config, struct err *err
 			       p.why.exit ? p.why.text : "not a [section] or a key = value line");
 	if (line < 0)
 		return err_set(err, EX_SOFTWARE, "failed to read the configuration %s", path);
-	for (size_t i = 0; i < config->image_count; i++)
-		for (int s = 0; s < SLOT_COUNT; s++)
-			if (!config->images[i].target[s])
-				return err_set(err, EX_CONFIG,
-					       "bad configuration: %s: [image %s] has no key %c",
-					       path, config->images[i].name, 'a' + s);
-	return 0;
+	return config_complete(path, config, err);
 }
 
 static int defaults_set(struct config *config, struct err *err)
@@ -182,6 +205,7 @@ static int defaults_set(struct config *config, struct err *err)
 	config->tries = 3;
 	config->deadline_s = 3600;
 	config->watchdog_s = 120;
+	config->http.redirects = HTTPOPTS_REDIRECTS;
 	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
 	    string_set(&config->download_dir, "/var/tmp", err) < 0 ||
 	    string_set(&config->lock, "/run/slotboot/lock", err) < 0)

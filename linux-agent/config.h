@@ -12,7 +12,9 @@
  *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
  *   download-dir  temporary files; default /var/tmp
  *   lock          default /run/slotboot/lock
- *   ca-file       PEM, for https; default: the system's
+ *   crl, signers, signing-time: of signatures; see struct cms_rules
+ *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
+ *   redirects, rate-limit: of https; see struct httpopts
  *   deadline      seconds for the whole transfer; default 3600
  *   watchdog      trial, always or off: which boots the loader arms the hardware
  *                 watchdog for; default trial
@@ -25,7 +27,9 @@
  */
 #pragma once
 
+#include "cms.h"
 #include "err.h"
+#include "httpopts.h"
 #include "record.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/slotboot/slotboot.conf"
@@ -49,7 +53,8 @@ struct config {
 	char *keyring;
 	char *download_dir;
 	char *lock;
-	char *ca_file;		/* or NULL */
+	struct cms_rules rules;
+	struct httpopts http;
 	char *sysroot;		/* "" by default */
 	unsigned tries;
 	unsigned good_limit;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "err.h"
 
+#include "secret.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@ int err_set(struct err *err, int exit, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
+	secret_mask_urls(err->text, sizeof err->text);
 	return -1;
 }
 
@@ -43,6 +46,7 @@ int err_errno(struct err *err, int exit, int errno_value, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
+	secret_mask_urls(err->text, sizeof err->text);
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof err->text - used, ": %s",
 		       strerror(errno_value));
@@ -61,6 +65,7 @@ int err_prefix(struct err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
+	secret_mask_urls(err->text, sizeof err->text);
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof err->text - used, ": %s", old);
 	return -1;

@@ -28,7 +28,8 @@ struct err {
 };
 
 /* Fills err (which may be NULL) and returns -1, so that callers can write
- * return err_set(...). A message too long for text is cut. */
+ * return err_set(...). A message too long for text is cut; the user and password
+ * of a URL in it are masked (secret.h). */
 int err_set(struct err *err, int exit, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -9,7 +9,6 @@
 #include <strings.h>
 #include <sys/random.h>
 
-#define REDIRECTS_MAX 8
 #define BACKOFF_MAX_MS 60000
 #define DEFAULT_BACKOFF_MS 1000
 #define DEFAULT_DEADLINE_S 3600
@@ -79,6 +78,15 @@ static enum outcome final(const struct fetch *f, int exit, const char *cause, st
 	return OUTCOME_FINAL;
 }
 
+static const char *error_text(const struct transfer *t, CURLcode code)
+{
+	const char *text = httpopts_explain(t->http.options, code);
+
+	if (text)
+		return text;
+	return *t->curl_text ? t->curl_text : curl_easy_strerror(code);
+}
+
 /* What a transfer that libcurl ended with an error means. */
 static enum outcome error_judge(struct fetch *f, CURLcode code, struct err *err)
 {
@@ -89,8 +97,7 @@ static enum outcome error_judge(struct fetch *f, CURLcode code, struct err *err)
 	if (code == CURLE_COULDNT_CONNECT && os_errno)
 		(void)snprintf(f->why, sizeof f->why, "%s", strerror((int)os_errno));
 	else
-		(void)snprintf(f->why, sizeof f->why, "%s",
-			       *t->curl_text ? t->curl_text : curl_easy_strerror(code));
+		(void)snprintf(f->why, sizeof f->why, "%s", error_text(t, code));
 	if (t->write_errno) {
 		(void)err_errno(err, EX_IOERR, t->write_errno,
 				"failed to store what was fetched from %s", t->url);
@@ -133,8 +140,10 @@ static enum outcome redirect_judge(struct fetch *f, const char *from, const char
 			      "%s, which is not allowed from %s", f->t.url, to, from);
 		return OUTCOME_FINAL;
 	}
-	if (hop == REDIRECTS_MAX)
-		return final(f, EX_UNAVAILABLE, "too many redirects", err);
+	if (hop >= (int)f->t.http.options->redirects)
+		return err_set(err, EX_UNAVAILABLE, "failed to fetch %s: too many redirects "
+			       "(more than %u)", f->t.url, f->t.http.options->redirects),
+		       OUTCOME_FINAL;
 	free(f->next);
 	f->next = strdup(to);
 	return f->next ? OUTCOME_REDIRECTED : final(f, EX_SOFTWARE, "out of memory", err);

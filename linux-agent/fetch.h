@@ -12,6 +12,7 @@
 #pragma once
 
 #include "err.h"
+#include "httpopts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ struct fetch_options {
 	unsigned stall_timeout_s;	/* no byte for so long: broken; 0: 60 */
 	unsigned backoff_ms;		/* first pause; 0: 1000 */
 	uint64_t max_bytes;		/* larger is refused; 0: 64 GiB */
-	const char *ca_file;		/* PEM, https; NULL: the system's */
+	const struct httpopts *http;	/* TLS, headers, proxy; NULL: the system's */
 	const volatile int *cancel;	/* looked at at least once a second; may be NULL */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);	/* total 0: unknown */
 	void (*retrying)(void *ctx, const char *why, unsigned wait_ms);

@@ -32,7 +32,7 @@ static int open_bundle(struct machine *m, const struct install_options *o,
 {
 	const struct fetch_options fetch = {
 		.deadline_s = m->config->deadline_s,
-		.ca_file = m->config->ca_file,
+		.http = &m->config->http,
 		.cancel = o->cancel,
 		.progress = on_progress,
 		.retrying = on_retry,
@@ -40,6 +40,7 @@ static int open_bundle(struct machine *m, const struct install_options *o,
 	};
 	const struct bundle_options options = {
 		.keyring = m->config->keyring,
+		.rules = &m->config->rules,
 		.download_dir = m->config->download_dir,
 		.fetch = &fetch,
 	};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "secret.h"
+
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,6 +55,7 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	secret_mask_urls(text, sizeof text);
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
 	report->shown_ms = 0;
 	line(report, step, "", text);
@@ -98,5 +101,6 @@ void report_warning(struct report *report, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	secret_mask_urls(text, sizeof text);
 	line(report, "warning", "warning: ", text);
 }

@@ -29,7 +29,11 @@ static void every_key_is_read(void **state)
 			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\n"
 			      "download-dir = d\nlock = l\nca-file = ca\ndeadline = 60\n"
 			      "watchdog = always\nwatchdog-timeout = 30\n"
-			      "sysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
+			      "crl = r.crl\nsigners = 2\nsigning-time = yes\n"
+			      "pin = sha256//x;sha256//y=\n"
+			      "client-cert = pkcs11:object=me;type=cert\nclient-key = ck\n"
+			      "token-file = t\nheader-file = h\nproxy = p\nredirects = 0\n"
+			      "rate-limit = 1000\nsysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
 			      "[image usr]\nb=y\na=x\n", &c, &err), 0);
 	assert_string_equal(c->compatible, "acme");
 	assert_string_equal(c->esp_device, "disk.img:1");
@@ -38,6 +42,18 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c->deadline_s, 60);
 	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_ALWAYS);
 	assert_int_equal(c->watchdog_s, 30);
+	assert_string_equal(c->http.ca_file, "ca");
+	assert_string_equal(c->rules.crl, "r.crl");
+	assert_int_equal(c->rules.signers, 2);
+	assert_true(c->rules.signing_time);
+	assert_string_equal(c->http.pin, "sha256//x;sha256//y=");
+	assert_string_equal(c->http.client_cert, "pkcs11:object=me;type=cert");
+	assert_string_equal(c->http.client_key, "ck");
+	assert_string_equal(c->http.token_file, "t");
+	assert_string_equal(c->http.header_file, "h");
+	assert_string_equal(c->http.proxy, "p");
+	assert_int_equal(c->http.redirects, 0);
+	assert_int_equal(c->http.rate_limit, 1000);
 	assert_int_equal(c->image_count, 2);
 	assert_string_equal(config_image_find(c, "usr")->target[0], "x");
 	assert_string_equal(config_image_find(c, "rootfs")->target[1], "/dev/2");
@@ -58,6 +74,8 @@ static void an_empty_file_gives_the_defaults(void **state)
 	assert_int_equal(c->good_limit, 0);
 	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_TRIAL);
 	assert_int_equal(c->watchdog_s, 120);
+	assert_int_equal(c->http.redirects, 8);
+	assert_false(c->rules.signing_time);
 	assert_string_equal(c->keyring, "/etc/slotboot/keyring.pem");
 	config_free(c);
 	unlink(path);
@@ -78,6 +96,10 @@ static void a_bad_line_is_named_with_file_line_and_key(void **state)
 		{ "[slotboot]\nwatchdog =\n", ":2: watchdog = : must be trial" },
 		{ "[slotboot]\nwatchdog-timeout = 4\n", ":2: watchdog-timeout = 4: must be a number "
 							"from 5 to 600" },
+		{ "[slotboot]\nsigners = 0\n", ":2: signers = 0: must be a number from 1 to 8" },
+		{ "[slotboot]\nsigning-time = 1\n", ":2: signing-time = 1: must be no or yes" },
+		{ "[slotboot]\nredirects = 21\n", ":2: redirects = 21" },
+		{ "[slotboot]\nclient-key = k\n", "client-key without client-cert" },
 		{ "[slotboot]\ncompatible =\n", ":2: compatible: has no value" },
 		{ "[slotbot]\ncompatible = x\n", ":2: [slotbot] compatible: unknown section" },
 		{ "compatible = x\n", ":1: [] compatible: unknown section" },

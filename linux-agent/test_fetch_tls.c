@@ -63,7 +63,8 @@ static void expect_hello(const char *url, const struct fetch_options *o)
 static void https_needs_a_known_certificate_and_is_never_left_for_http(void **state)
 {
 	struct testpki tls = testpki_make("127.0.0.1");
-	struct fetch_options o = { .deadline_s = 10, .backoff_ms = 10 };
+	struct httpopts http = { 0 };
+	struct fetch_options o = { .deadline_s = 10, .backoff_ms = 10, .http = &http };
 	struct testdir dir;
 	char url[64], ca[128];
 	pid_t pid;
@@ -81,12 +82,13 @@ static void https_needs_a_known_certificate_and_is_never_left_for_http(void **st
 	port = tls_server_start(&dir, &pid);
 	if (port > 0) {
 		snprintf(ca, sizeof ca, "%s/tls.crt", dir.path);
-		o.ca_file = ca;
+		http.ca_file = ca;
+		http.redirects = 1;
 		snprintf(url, sizeof url, "https://127.0.0.1:%d/good.zip", port);
 		expect_hello(url, &o);
 		snprintf(url, sizeof url, "https://127.0.0.1:%d/b.zip", port);
 		expect_fail(url, &o, "not allowed from https://");
-		o.ca_file = NULL;
+		http.ca_file = NULL;
 		expect_fail(url, &o, "certificate");
 	}
 	kill(pid, SIGKILL);

@@ -108,8 +108,7 @@ static CURL *easy_new(struct transfer *t)
 			     (long)or_default(o->connect_timeout_s, 30)) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
-			     (long)or_default(o->stall_timeout_s, 60)) != CURLE_OK ||
-	    (o->ca_file && curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file) != CURLE_OK)) {
+			     (long)or_default(o->stall_timeout_s, 60)) != CURLE_OK) {
 		curl_easy_cleanup(easy);
 		return NULL;
 	}
@@ -118,18 +117,23 @@ static CURL *easy_new(struct transfer *t)
 
 int transfer_begin(struct transfer *t, struct err *err)
 {
+	static const struct httpopts defaults = { .redirects = HTTPOPTS_REDIRECTS };
+
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, EX_SOFTWARE, "failed to start libcurl");
 	t->easy = easy_new(t);
 	t->multi = curl_multi_init();
 	if (!t->easy || !t->multi)
 		return err_set(err, EX_SOFTWARE, "failed to set up libcurl");
-	return 0;
+	if (httpopts_open(t->options->http ? t->options->http : &defaults, &t->http, err) < 0)
+		return -1;
+	return httpopts_apply(t->easy, &t->http, err);
 }
 
 void transfer_end(struct transfer *t)
 {
 	curl_easy_cleanup(t->easy);
+	httpopts_close(&t->http);
 	(void)curl_multi_cleanup(t->multi);
 	curl_global_cleanup();
 }
@@ -164,6 +168,8 @@ int transfer_run(struct transfer *t, const char *url, CURLcode *ret_code, struct
 	t->reason[0] = t->curl_text[0] = 0;
 	if (ftruncate(t->fd, 0) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to empty the file for %s", t->url);
+	if (httpopts_apply_url(t->easy, &t->http, t->url, url, err) < 0)
+		return -1;
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)
 		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", t->url);
 	multi = curl_multi_add_handle(t->multi, t->easy);

@@ -18,6 +18,7 @@ struct transfer {
 	const char *url;	/* as the caller named it */
 	int fd;
 	CURL *easy;
+	struct httpopts_session http;
 	CURLM *multi;
 	int64_t deadline_ms;
 	uint64_t max_bytes;
@@ -39,7 +40,8 @@ bool transfer_cancelled(const struct transfer *t);
 /* The last status, 0 if there was none (file://, no answer). */
 long transfer_status(const struct transfer *t);
 
-/* Fills t->easy and t->multi from t->options; EX_SOFTWARE. transfer_end() always. */
+/* Fills t->easy and t->multi from t->options; EX_SOFTWARE, httpopts_open(). transfer_end()
+ * always. */
 int transfer_begin(struct transfer *t, struct err *err);
 void transfer_end(struct transfer *t);
 

@@ -3,6 +3,7 @@
 #include "bundle_create.h"
 #include "config.h"
 #include "fetch.h"
+#include "secret.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -91,6 +92,7 @@ struct reading {
 	const char *config;
 	const char *keyring;
 	const char *where;
+	char shown[512];	/* where, for messages */
 };
 
 /* The next option, -1 at the end; EX_USAGE in err and '?' for a wrong one. */
@@ -228,6 +230,8 @@ static int reading_parse(int argc, char **argv, const struct option *known, cons
 	if (argc - optind != 1)
 		return err_set(err, EX_USAGE, "bundle %s: one bundle must be named", argv[0]);
 	r.where = argv[optind];
+	(void)snprintf(r.shown, sizeof r.shown, "%s", r.where);
+	secret_mask_urls(r.shown, sizeof r.shown);
 	*ret_reading = r;
 	return 0;
 }
@@ -238,10 +242,11 @@ static int reading_open(const struct reading *r, const struct config *config,
 {
 	const struct fetch_options fetch = {
 		.deadline_s = config->deadline_s,
-		.ca_file = config->ca_file,
+		.http = &config->http,
 	};
 	const struct bundle_options options = {
 		.keyring = keyring,
+		.rules = &config->rules,
 		.download_dir = config->download_dir,
 		.fetch = &fetch,
 	};
@@ -295,8 +300,8 @@ static int info(int argc, char **argv, struct err *err)
 	    reading_open(&r, config, NULL, &bundle, err) < 0)
 		return -1;
 	if (r.json)
-		return info_print_json(bundle, r.where, err);
-	info_print(bundle, r.where);
+		return info_print_json(bundle, r.shown, err);
+	info_print(bundle, r.shown);
 	return 0;
 }
 
@@ -317,7 +322,7 @@ static int verify(int argc, char **argv, struct err *err)
 	for (size_t i = 0; i < m->payload_count; i++)
 		if (bundle_extract(bundle, &m->payloads[i], NULL, NULL, NULL, err) < 0)
 			return -1;
-	(void)printf("%s: good, signed by %s\n", r.where, bundle_signer(bundle));
+	(void)printf("%s: good, signed by %s\n", r.shown, bundle_signer(bundle));
 	return 0;
 }
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "httpopts.h"
+
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define SECRET_MAX_BYTES (64 * 1024)
+
+static int no_memory(struct err *err)
+{
+	return err_set(err, EX_SOFTWARE, "failed to set up libcurl: out of memory");
+}
+
+/* Reads a file that nobody else may read; a NUL is added. */
+static int secret_read(const char *key, const char *path, char **ret_text, struct err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(err, EX_CONFIG, errno, "failed to read %s = %s", key, path);
+	if (!S_ISREG(st.st_mode) || st.st_size > SECRET_MAX_BYTES)
+		return err_set(err, EX_CONFIG, "failed to read %s = %s: it is not a file of at "
+			       "most %d bytes", key, path, SECRET_MAX_BYTES);
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		return err_set(err, EX_CONFIG, "failed to read %s = %s: others may read it (mode "
+			       "%04o); chmod 600 %s", key, path, (unsigned)st.st_mode & 07777,
+			       path);
+	text = calloc(1, (size_t)st.st_size + 1);
+	if (!text)
+		return no_memory(err);
+	if (pread_full(fd, text, (size_t)st.st_size, 0) < 0)
+		return err_errno(err, EX_CONFIG, errno, "failed to read %s = %s", key, path);
+	if (strlen(text) != (size_t)st.st_size)
+		return err_set(err, EX_CONFIG, "failed to read %s = %s: it is not text", key, path);
+	*ret_text = text;
+	text = NULL;
+	return 0;
+}
+
+static int header_append(struct httpopts_session *s, const char *line, struct err *err)
+{
+	struct curl_slist *longer = curl_slist_append(s->headers, line);
+
+	if (!longer)
+		return no_memory(err);
+	s->headers = longer;
+	return 0;
+}
+
+static bool is_visible(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= 0x20 || *text >= 0x7f)
+			return false;
+	return true;
+}
+
+/* RFC 6750: one word, and the newline of the editor. */
+static int token_load(struct httpopts_session *s, struct err *err)
+{
+	const char *path = s->options->token_file;
+	_cleanup_free_ char *token = NULL, *header = NULL;
+
+	if (secret_read("token-file", path, &token, err) < 0)
+		return -1;
+	token[strcspn(token, "\r\n")] = 0;
+	if (!*token || !is_visible(token))
+		return err_set(err, EX_CONFIG, "failed to read token-file = %s: its first line is "
+			       "not one word", path);
+	if (asprintf(&header, "Authorization: Bearer %s", token) < 0)
+		return no_memory(err);
+	return header_append(s, header, err);
+}
+
+/* "Name: value", with nothing in it that would end the line or the request. */
+static bool header_is_sound(const char *line)
+{
+	size_t name = strcspn(line, ":");
+
+	if (name == 0 || line[name] != ':' || strcspn(line, " \t") < name)
+		return false;
+	for (const char *p = line; *p; p++)
+		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
+			return false;
+	return true;
+}
+
+static int headers_load(struct httpopts_session *s, struct err *err)
+{
+	const char *path = s->options->header_file;
+	_cleanup_free_ char *text = NULL;
+	char *rest, *line;
+	unsigned number = 0;
+
+	if (secret_read("header-file", path, &text, err) < 0)
+		return -1;
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		number++;
+		line[strcspn(line, "\r")] = 0;
+		if (!*line || *line == '#')
+			continue;
+		if (!header_is_sound(line))
+			return err_set(err, EX_CONFIG, "failed to read header-file = %s: line %u "
+				       "is not Name: value", path, number);
+		if (header_append(s, line, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int httpopts_open(const struct httpopts *options, struct httpopts_session *ret_session,
+		  struct err *err)
+{
+	ret_session->options = options;
+	if (options->token_file && token_load(ret_session, err) < 0)
+		return -1;
+	return options->header_file ? headers_load(ret_session, err) : 0;
+}
+
+void httpopts_close(struct httpopts_session *session)
+{
+	curl_slist_free_all(session->headers);
+	session->headers = NULL;
+}
+
+static bool is_pkcs11(const char *name)
+{
+	return strncasecmp(name, "pkcs11:", 7) == 0;
+}
+
+static int string_apply(CURL *easy, CURLoption option, const char *key, const char *value,
+			struct err *err)
+{
+	CURLcode code = value ? curl_easy_setopt(easy, option, value) : CURLE_OK;
+
+	if (code != CURLE_OK)
+		return err_set(err, EX_CONFIG, "libcurl does not take %s: %s", key,
+			       curl_easy_strerror(code));
+	return 0;
+}
+
+/* A missing file would only show as a failed handshake, which is tried again. */
+static int file_check(const char *key, const char *path, struct err *err)
+{
+	if (path && !is_pkcs11(path) && access(path, R_OK) < 0)
+		return err_errno(err, EX_CONFIG, errno, "failed to read %s = %s", key, path);
+	return 0;
+}
+
+/* libcurl reaches tokens through OpenSSL's engine of that name (package
+ * libengine-pkcs11-openssl), for the certificate and the key each by itself. */
+static int client_apply(CURL *easy, const struct httpopts *o, struct err *err)
+{
+	const char *key = o->client_key ? o->client_key : o->client_cert;
+	const bool cert_token = is_pkcs11(o->client_cert), key_token = is_pkcs11(key);
+
+	if ((cert_token || key_token) &&
+	    curl_easy_setopt(easy, CURLOPT_SSLENGINE, "pkcs11") != CURLE_OK)
+		return err_set(err, EX_CONFIG, "failed to use client-cert and client-key with "
+			       "PKCS#11: libcrypto has no engine pkcs11; install "
+			       "libengine-pkcs11-openssl");
+	if (file_check("client-cert", o->client_cert, err) < 0 ||
+	    file_check("client-key", key, err) < 0 ||
+	    string_apply(easy, CURLOPT_SSLCERTTYPE, "client-cert", cert_token ? "ENG" : "PEM",
+			 err) < 0 ||
+	    string_apply(easy, CURLOPT_SSLKEYTYPE, "client-key", key_token ? "ENG" : "PEM",
+			 err) < 0 ||
+	    string_apply(easy, CURLOPT_SSLCERT, "client-cert", o->client_cert, err) < 0)
+		return -1;
+	return string_apply(easy, CURLOPT_SSLKEY, "client-key", key, err);
+}
+
+int httpopts_apply(CURL *easy, const struct httpopts_session *session, struct err *err)
+{
+	const struct httpopts *o = session->options;
+	const char *proxy = o->proxy && strcmp(o->proxy, "none") == 0 ? "" : o->proxy;
+
+	if (file_check("ca-file", o->ca_file, err) < 0 ||
+	    string_apply(easy, CURLOPT_CAINFO, "ca-file", o->ca_file, err) < 0 ||
+	    string_apply(easy, CURLOPT_PINNEDPUBLICKEY, "pin", o->pin, err) < 0 ||
+	    string_apply(easy, CURLOPT_PROXY, "proxy", proxy, err) < 0 ||
+	    (o->client_cert && client_apply(easy, o, err) < 0))
+		return -1;
+	if (o->rate_limit &&
+	    curl_easy_setopt(easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)o->rate_limit) !=
+		    CURLE_OK)
+		return err_set(err, EX_CONFIG, "libcurl does not take rate-limit");
+	return 0;
+}
+
+/* One part of both URLs; the port is filled in where it is the scheme's own. */
+static bool part_is_same(CURLU *a, CURLU *b, CURLUPart part)
+{
+	char *x = NULL, *y = NULL;
+	bool same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		    curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+		    strcasecmp(x, y) == 0;
+
+	curl_free(x);
+	curl_free(y);
+	return same;
+}
+
+static bool origin_is_same(const char *origin, const char *url)
+{
+	CURLU *a = curl_url(), *b = curl_url();
+	bool same = a && b && curl_url_set(a, CURLUPART_URL, origin, 0) == CURLUE_OK &&
+		    curl_url_set(b, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		    part_is_same(a, b, CURLUPART_SCHEME) && part_is_same(a, b, CURLUPART_HOST) &&
+		    part_is_same(a, b, CURLUPART_PORT);
+
+	curl_url_cleanup(a);
+	curl_url_cleanup(b);
+	return same;
+}
+
+int httpopts_apply_url(CURL *easy, const struct httpopts_session *session, const char *origin,
+		       const char *url, struct err *err)
+{
+	bool send = session->headers && origin_is_same(origin, url);
+
+	if (session->headers && strncasecmp(origin, "http://", 7) == 0)
+		return err_set(err, EX_CONFIG, "token-file and header-file are sent over https "
+			       "only, and the URL is http");
+	if (curl_easy_setopt(easy, CURLOPT_HTTPHEADER, send ? session->headers : NULL) != CURLE_OK)
+		return no_memory(err);
+	/* Through a proxy they are the server's and not the proxy's. */
+	if (curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) != CURLE_OK)
+		return no_memory(err);
+	return 0;
+}
+
+const char *httpopts_explain(const struct httpopts *options, CURLcode code)
+{
+	switch (code) {
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+		return "the server's public key is not the configured one (pin)";
+	case CURLE_SSL_CERTPROBLEM:
+		return options->client_cert ? "the client certificate cannot be used (client-cert, "
+					      "client-key)" : NULL;
+	case CURLE_SSL_CACERT_BADFILE:
+		return "the certificate authorities cannot be read (ca-file)";
+	case CURLE_SSL_ENGINE_NOTFOUND:
+	case CURLE_SSL_ENGINE_SETFAILED:
+	case CURLE_SSL_ENGINE_INITFAILED:
+		return "the PKCS#11 token cannot be used (client-cert, client-key)";
+	default:
+		return NULL;
+	}
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps secrets out of messages. */
+#pragma once
+
+/* In place, in each URL of text: what stands between :// and @ becomes "...", so
+ * that "https://me:pw@host/x" reads "https://...@host/x" (RFC 3986, 3.2.1). Where
+ * the text was cut (its length is cap - 1) an authority without an end goes too. */
+void secret_mask_urls(char *text, unsigned long cap);
