@@ -21,8 +21,8 @@ EFI_CFLAGS := -std=c11 -ffreestanding -fshort-wchar -fpic -fvisibility=hidden \
 EFI_LDFLAGS := -nostdlib -static-pie -Wl,--gc-sections -Wl,-Tefi-app/efi.lds -Wl,--no-dynamic-linker \
                -Wl,--no-undefined -Wl,-z,norelro -Wl,--build-id=none -Wl,--fatal-warnings
 
-EFI_SRC := $(filter-out efi-app/ticks_%.c,$(wildcard efi-app/*.c)) efi-app/ticks_$(ARCH).c \
-           $(SHARED_SRC)
+EFI_SRC := $(filter-out efi-app/ticks_%.c efi-app/port_%.c,$(wildcard efi-app/*.c)) \
+           efi-app/ticks_$(ARCH).c efi-app/port_$(ARCH).c $(SHARED_SRC)
 EFI_OBJ := $(EFI_SRC:%.c=$(EFI)/obj/%.o)
 LOADER  := $(EFI)/slotboot$(EFI_NAME).efi
 
@@ -41,7 +41,7 @@ $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
 	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
-EFI_APPS := show show_stub returns_success returns_error entry
+EFI_APPS := show show_stub returns_success returns_error entry hangs
 
 loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
 $(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/efi.lds efi-app/efi.mk

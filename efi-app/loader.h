@@ -22,6 +22,7 @@ struct loader {
 	uint64_t ticks_per_second;	/* see ticks.h */
 	unsigned steps_told;		/* steps of the trace already on the console */
 	bool record_told;		/* ... and how reading the record went */
+	const struct watchdog_driver *watchdog;	/* that may be armed now; NULL: none */
 };
 
 /* a44b7925-64fe-4f5f-9e3a-49b0319efd7d: SlotState, SlotTrace */

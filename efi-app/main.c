@@ -5,6 +5,7 @@
 #include "report.h"
 #include "storage.h"
 #include "ticks.h"
+#include "watchdog.h"
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 
@@ -35,6 +36,9 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		.storage = storage_ops(&l),
 		.start = chainload_start,
 		.report = report_trace,
+		.watchdog_arm = watchdog_arm,
+		.watchdog_disarm = watchdog_disarm,
+		.watchdog_fired = watchdog_fired,
 	};
 	struct trace trace;
 

@@ -12,8 +12,8 @@ def read(path):
 class Boot:
     """What a boot left behind, in the order in which one asks for it."""
 
-    def __init__(self, machine, *extra):
-        log = machine.run(*extra)
+    def __init__(self, machine, *extra, resets=False):
+        log = machine.run(*extra, resets=resets)
         self.shown, self.said = shown(log), said(log)
         assert "end" in self.shown, "the test application did not run to its end"
         self.path = self.text("FilePath")

@@ -7,12 +7,17 @@ import zlib
 
 EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
 LOAD, DIGEST, RETURNED, TRIES, KEXEC = range(1, 6)
-UNSAVED = 10
+UNSAVED, WATCHDOG = 10, 11
+NO_WATCHDOG, I6300ESB, ITCO, WDAT = range(4)   # enum record_watchdog
+ON_TRIAL, ON_GOOD = 1, 2
+OFF, ARMED, NOT_FOUND, NOT_ARMED = range(4)    # enum trace_watchdog
+UNKNOWN, BY_WATCHDOG, OTHERWISE = range(3)     # enum trace_reset
+ATTEMPT_STARTED, ATTEMPT_FAILED = 1, 2
 STARTED, FAILED, SKIPPED = range(3)
 LOST, VARIABLE, MIRROR = range(3)
 MISSING, CHECKSUM, ATTRIBUTES = 1, 8, 10    # enum sb_error
 SLOT = struct.Struct("<BBBBBB2xQQ32sQ8x")
-HEAD = struct.Struct("<8sHH4xQBB6x")
+HEAD = struct.Struct("<8sHH4xQBBBBH2x")
 
 
 def slot(status, tries=0, reason=0, uki=None, size=None):
@@ -23,15 +28,16 @@ def slot(status, tries=0, reason=0, uki=None, size=None):
                      0, length, digest, 0)
 
 
-def record(a, b, preferred=0, sequence=5):
-    body = HEAD.pack(b"SLOTBOOT", 1, 256, sequence, preferred, 0) + a + b
+def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0)):
+    """watchdog: which, flags, seconds"""
+    body = HEAD.pack(b"SLOTBOOT", 1, 256, sequence, preferred, 0, *watchdog) + a + b
     body = body.ljust(252, b"\0")
     return body + struct.pack("<I", zlib.crc32(body))
 
 
 class Record:
     def __init__(self, data):
-        _, _, _, self.sequence, self.preferred, _ = HEAD.unpack_from(data)
+        _, _, _, self.sequence, self.preferred, _, *self.watchdog = HEAD.unpack_from(data)
         self.valid = len(data) == 256 and zlib.crc32(data[:252]) == struct.unpack(
             "<I", data[252:256])[0]
         self.status, self.tries, self.reason, self.efi_status = [], [], [], []
@@ -41,10 +47,13 @@ class Record:
             self.tries.append(f[1])
             self.reason.append(f[3])
             self.efi_status.append(f[6])
+        # (slot, event, reason), the oldest first
+        self.attempts = [tuple(data[at:at + 3]) for at in range(176, 240, 8) if data[at + 1]]
 
 
 class Trace:
     def __init__(self, data):
         self.source, self.var_error, self.mirror_error, self.save_error, count = data[9:14]
+        self.watchdog, self.reset = data[14:16]
         self.sequence = struct.unpack_from("<Q", data, 16)[0]
         self.steps = [struct.unpack_from("<BBBBQ", data, 24 + 12 * i) for i in range(count)]

@@ -59,6 +59,17 @@ static void show_variable(EFI_SYSTEM_TABLE *st, const char *name, EFI_GUID guid)
 		show(st, name, data, len);
 }
 
+/* As long as the variable TestStall says, in microseconds. */
+static void stall(EFI_SYSTEM_TABLE *st, EFI_GUID guid)
+{
+	CHAR16 name[] = L"TestStall";
+	uint32_t microseconds = 0;
+	UINTN len = sizeof microseconds;
+
+	if (!EFI_ERROR(st->RuntimeServices->GetVariable(name, &guid, NULL, &len, &microseconds)))
+		(void)st->BootServices->Stall(microseconds);
+}
+
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	static const char *const loader_names[] = {
@@ -76,6 +87,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 
 	if (EFI_ERROR(st->BootServices->HandleProtocol(image, &loaded_guid, (void **)&self)))
 		return EFI_LOAD_ERROR;
+	stall(st, slot_guid);
 	for (node = self->FilePath; !IsDevicePathEnd(node); node = NextDevicePathNode(node))
 		show(st, "FilePath", node + 1, (size_t)DevicePathNodeLength(node) - sizeof *node);
 	show(st, "LoadOptions", self->LoadOptions, self->LoadOptionsSize);
