@@ -12,6 +12,9 @@
 
 enum { SIM_VERSIONS = 4, SIM_TRIES = 2 };
 
+/* Where the agent looks for /sys: not this machine's. */
+#define SIM_SYSROOT "/nonexistent"
+
 /* What a version's bundle holds. */
 struct sim_version {
 	uint8_t uki[SIM_FILE_MAX], image[SIM_FILE_MAX];

@@ -13,11 +13,12 @@
 static char mirror_path[] = "esp/EFI/slotboot/state.bin", esp_dir[] = "esp";
 static char image_name[] = "rootfs", target_a[] = "slot-a", target_b[] = "slot-b";
 static char compatible[] = "sim", disk_path[] = "disk.img", empty[] = "";
-static char nowhere[] = "/nonexistent";	/* not this machine's /sys */
+static char sysroot[] = SIM_SYSROOT;
 
 static struct config config = {
 	.compatible = compatible,
-	.sysroot = nowhere,
+	.sysroot = sysroot,
+	.watchdog_s = 60,
 	.tries = SIM_TRIES,
 	.images = { { .name = image_name, .target = { target_a, target_b } } },
 	.image_count = 1,
@@ -66,14 +67,6 @@ static bool is_confirmed(const struct slot *slot, bool kexec)
 	       (kexec && slot->status == SLOT_TRIAL && (slot->flags & SLOT_FLAG_KEXEC_GOOD));
 }
 
-/* What the agent sees at install time. */
-static void watchdog_put(struct record *record)
-{
-	record->watchdog = WATCHDOG_ITCO;
-	record->watchdog_flags = WATCHDOG_FLAG_TRIAL;
-	record->watchdog_s = 60;
-}
-
 static int install(struct machine *m, const struct step *step, struct err *err)
 {
 	struct report report = { 0 };
@@ -83,8 +76,6 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 	(void)snprintf(where, sizeof where, "%d%s%s", step->arg, step->how ? ":" : "",
 		       step->how ? step->how : "");
 	options.where = where;
-	if (sim_world->watchdog)
-		watchdog_put(&m->state.record);
 	return install_run(m, &options, err);
 }
 
