@@ -2,47 +2,31 @@
 #include "bundle_create.h"
 
 #include "bundle.h"
-#include "chunkindex.h"
+#include "bundle_zip.h"
 #include "cms.h"
-#include "digest.h"
+#include "packer.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
+#include <openssl/evp.h>
+#include <stdarg.h>
 #include <string.h>
-#include <zip.h>
-#include <zstd.h>
 
-#define LEVEL 3
-#define DOS_DATE_1980 ((1 << 5) | 1)	/* MS-DOS date: 1 January 1980 */
-
-/* What goes into the ZIP. */
+/* What goes into the ZIP; the names in it are the manifest's. */
 struct draft {
+	const struct bundle_create_options *options;
 	struct manifest *manifest;
-	FILE *frames[MANIFEST_MAX_PAYLOADS];		/* temporary files without a name */
-	uint8_t *indexes[MANIFEST_MAX_PAYLOADS];
-	char *json;
-	uint8_t *p7s;
-	size_t p7s_len;
+	const char *files[MANIFEST_MAX_PAYLOADS];	/* where each payload's bytes are */
+	struct bundle_zip zip;
 };
 
-static void draft_clear(struct draft *d)
+static void draft_free(struct draft **draft)
 {
-	for (size_t i = 0; i < MANIFEST_MAX_PAYLOADS; i++) {
-		if (d->frames[i])
-			(void)fclose(d->frames[i]);
-		free(d->indexes[i]);
-	}
-	manifest_free(d->manifest);
-	free(d->json);
-	free(d->p7s);
-}
-
-static void zip_discardp(zip_t **zip)
-{
-	if (*zip)
-		zip_discard(*zip);
+	if (!*draft)
+		return;
+	bundle_zip_clear(&(*draft)->zip);
+	manifest_free((*draft)->manifest);
+	free(*draft);
 }
 
 static int no_memory(struct err *err)
@@ -50,203 +34,251 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to make a bundle: out of memory");
 }
 
-/* Reads up to len bytes, fewer only at the end. */
-static int chunk_read(const char *path, int fd, uint8_t *buf, size_t len, size_t *ret_len,
-		      struct err *err)
+__attribute__((format(printf, 2, 3)))
+static bool text_make(char **ret_text, const char *fmt, ...)
 {
-	size_t done = 0;
+	va_list ap;
+	int n;
 
-	while (done < len) {
-		ssize_t n = read(fd, buf + done, len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(err, EX_NOINPUT, errno, "failed to read %s", path);
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	*ret_len = done;
-	return 0;
+	va_start(ap, fmt);
+	n = vasprintf(ret_text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		*ret_text = NULL;
+	return n >= 0;
 }
 
-static int chunk_add(struct chunkindex *index, FILE *to, const uint8_t *buf, size_t len,
-		     struct err *err)
-{
-	size_t max = ZSTD_compressBound(len);
-	_cleanup_free_ uint8_t *frame = malloc(max);
-	struct chunk *bigger = reallocarray(index->chunks, index->count + 1, sizeof *bigger);
-	size_t n;
+/* --- the plan: everything but sizes and digests, so that mistakes show at once --- */
 
-	if (bigger)
-		index->chunks = bigger;
-	if (!frame || !bigger)
-		return no_memory(err);
-	n = ZSTD_compress(frame, max, buf, len, LEVEL);
-	if (ZSTD_isError(n) ||
-	    EVP_Digest(buf, len, bigger[index->count].sha256, NULL, EVP_sha256(), NULL) != 1)
-		return no_memory(err);
-	bigger[index->count++].frame = (uint32_t)n;
-	if (fwrite(frame, 1, n, to) != n)
-		return err_errno(err, EX_IOERR, errno, "failed to write a temporary file");
-	return 0;
+static const char *base_of(const struct bundle_create_options *o, const struct payload *p,
+			   size_t *at)
+{
+	while (*at < o->base_count && strcmp(o->bases[*at].name, p->name) != 0)
+		(*at)++;
+	return *at < o->base_count ? o->bases[(*at)++].file : NULL;
 }
 
-static int payload_pack(const char *path, int fd, FILE *to, EVP_MD_CTX *md, struct payload *p,
-			struct chunkindex *index, struct err *err)
+static int plan_bases(const struct bundle_create_options *o, struct payload *p, struct err *err)
 {
-	size_t cap = (size_t)1 << CHUNK_DEFAULT_LOG, n;
-	_cleanup_free_ uint8_t *buf = malloc(cap);
+	size_t at = 0;
 
-	if (!buf || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
-		return no_memory(err);
-	do {
-		if (chunk_read(path, fd, buf, cap, &n, err) < 0)
-			return -1;
-		if (p->type == PAYLOAD_UKI && p->size == 0 && (n < 2 || memcmp(buf, "MZ", 2) != 0))
-			return err_set(err, EX_DATAERR, "%s is not a UKI: a PE file begins "
-				       "with MZ", path);
-		if (n > 0 && chunk_add(index, to, buf, n, err) < 0)
-			return -1;
-		if (EVP_DigestUpdate(md, buf, n) != 1)
+	while (base_of(o, p, &at)) {
+		struct payload_base *base = &p->bases[p->base_count];
+
+		if (p->base_count == MANIFEST_MAX_BASES)
+			return err_set(err, EX_DATAERR, "too many bases of %s: at most %d",
+				       p->name, MANIFEST_MAX_BASES);
+		p->base_count++;
+		base->size = base->index.size = 1;
+		if (!text_make(&base->file, "%s.from-%zu.zst", p->name, p->base_count) ||
+		    !text_make(&base->index.file, "%s.from-%zu.index", p->name, p->base_count))
 			return no_memory(err);
-		p->size += n;
-	} while (n == cap);
-	if (p->size == 0)
-		return err_set(err, EX_DATAERR, "%s is empty", path);
-	index->size = p->size;
-	index->chunk_log = CHUNK_DEFAULT_LOG;
-	return EVP_DigestFinal_ex(md, p->sha256, NULL) == 1 ? 0 : no_memory(err);
-}
-
-static int payload_index(struct payload *p, const struct chunkindex *index, uint8_t **ret_data,
-			 struct err *err)
-{
-	size_t len;
-
-	if (chunkindex_encode(index, ret_data, &len, err) < 0)
-		return -1;
-	p->index.size = len;
-	if (asprintf(&p->index.file, "%s.index", p->name) < 0) {
-		p->index.file = NULL;
-		return no_memory(err);
 	}
-	return EVP_Digest(*ret_data, len, p->index.sha256, NULL, EVP_sha256(), NULL) == 1
-		? 0 : no_memory(err);
+	return 0;
 }
 
-/* Adds a payload; root_hash may be NULL. */
-static int payload_add(struct draft *d, enum payload_type type, const char *name,
-		       const char *file, const char *root_hash, struct err *err)
+/* root_hash may be NULL. */
+static int plan_payload(struct draft *d, enum payload_type type, const char *name,
+			const char *file, const char *root_hash, struct err *err)
 {
 	struct manifest *m = d->manifest;
-	size_t k = m->payload_count++;
-	struct payload *p = &m->payloads[k];
-	_cleanup_(md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
-	_cleanup_(chunkindex_clear) struct chunkindex index = { 0 };
-	_cleanup_close_ int fd = -1;
+	struct payload *p = &m->payloads[m->payload_count];
 
+	d->files[m->payload_count++] = file;
 	p->type = type;
-	p->name = strdup(name);
-	p->root_hash = root_hash ? strdup(root_hash) : NULL;
-	d->frames[k] = tmpfile();
-	if (!md || !d->frames[k] || !p->name || (root_hash && !p->root_hash))
+	p->size = p->index.size = 1;
+	if (!text_make(&p->name, "%s", name) ||
+	    !text_make(&p->file, "%s.%s.zst", name, type == PAYLOAD_UKI ? "efi" : "img") ||
+	    !text_make(&p->index.file, "%s.index", name) ||
+	    (root_hash && !text_make(&p->root_hash, "%s", root_hash)))
 		return no_memory(err);
-	if (asprintf(&p->file, "%s.%s.zst", name, type == PAYLOAD_UKI ? "efi" : "img") < 0) {
-		p->file = NULL;
-		return no_memory(err);
-	}
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(err, EX_NOINPUT, errno, "failed to open %s", file);
-	if (payload_pack(file, fd, d->frames[k], md, p, &index, err) < 0)
-		return -1;
-	if (fseek(d->frames[k], 0, SEEK_SET) != 0)	/* flushes */
-		return err_errno(err, EX_IOERR, errno, "failed to write a temporary file");
-	return payload_index(p, &index, &d->indexes[k], err);
+	return plan_bases(d->options, p, err);
 }
 
-static int draft_payloads(struct draft *d, const struct bundle_create_options *o,
-			  struct err *err)
+static int bases_belong(const struct draft *d, struct err *err)
 {
+	const struct bundle_create_options *o = d->options;
+	size_t planned = 0;
+
+	for (size_t i = 0; i < d->manifest->payload_count; i++)
+		planned += d->manifest->payloads[i].base_count;
+	if (planned != o->base_count)
+		return err_set(err, EX_DATAERR, "a base is for an image that the bundle does not "
+			       "have");
+	return 0;
+}
+
+static int plan_check(const struct draft *d, struct err *err)
+{
+	_cleanup_(manifest_freep) struct manifest *parsed = NULL;
+	_cleanup_free_ char *json = NULL;
+
+	if (manifest_format(d->manifest, &json, err) < 0)
+		return -1;
+	return manifest_parse((const uint8_t *)json, strlen(json), &parsed, err);
+}
+
+static int plan_make(struct draft *d, struct err *err)
+{
+	const struct bundle_create_options *o = d->options;
+
 	if (o->image_count > MANIFEST_MAX_PAYLOADS - 1)
 		return err_set(err, EX_DATAERR, "too many images: at most %d",
 			       MANIFEST_MAX_PAYLOADS - 1);
-	d->manifest->compatible = strdup(o->compatible);
-	d->manifest->version = strdup(o->version);
-	if (!d->manifest->compatible || !d->manifest->version)
+	if (!text_make(&d->manifest->compatible, "%s", o->compatible) ||
+	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
-	if (payload_add(d, PAYLOAD_UKI, "uki", o->uki, NULL, err) < 0)
+	if (plan_payload(d, PAYLOAD_UKI, "uki", o->uki, NULL, err) < 0)
 		return -1;
 	for (size_t i = 0; i < o->image_count; i++)
-		if (payload_add(d, PAYLOAD_IMAGE, o->images[i].name, o->images[i].file,
-				o->images[i].root_hash, err) < 0)
+		if (plan_payload(d, PAYLOAD_IMAGE, o->images[i].name, o->images[i].file,
+				 o->images[i].root_hash, err) < 0)
 			return -1;
+	return bases_belong(d, err) < 0 ? -1 : plan_check(d, err);
+}
+
+/* --- packing --- */
+
+/* The rank of a part of payload p, see bundle_zip.h. */
+static unsigned rank_of(const struct draft *d, const struct payload *p, unsigned part)
+{
+	return RANK_PAYLOADS + (unsigned)(p - d->manifest->payloads) * RANKS_EACH + part;
+}
+
+/* Adds an entry that the manifest pins; takes data. */
+static int pinned_add(struct draft *d, unsigned rank, struct pinned_entry *entry, uint8_t *data,
+		      size_t len, struct err *err)
+{
+	bundle_zip_add_data(&d->zip, rank, entry->file, data, len);
+	entry->size = len;
+	return EVP_Digest(data, len, entry->sha256, NULL, EVP_sha256(), NULL) == 1
+		? 0 : no_memory(err);
+}
+
+static int temporary_add(struct draft *d, unsigned rank, const char *name, FILE **ret_file,
+			 struct err *err)
+{
+	if (bundle_zip_temporary(d->options->output, ret_file, err) < 0)
+		return -1;
+	bundle_zip_add_file(&d->zip, rank, name, *ret_file);
 	return 0;
 }
 
-/* The reader's own parser has the last word on names and values. */
-static int draft_sign(struct draft *d, const struct bundle_create_options *o, struct err *err)
+static int pack_full(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *parsed = NULL;
+	uint8_t *data;
+	size_t len;
+	FILE *out;
 
-	if (manifest_format(d->manifest, &d->json, err) < 0 ||
-	    manifest_parse((const uint8_t *)d->json, strlen(d->json), &parsed, err) < 0)
+	if (temporary_add(d, rank_of(d, p, RANK_FULL), p->file, &out, err) < 0 || packer_full(packer, out, err) < 0)
 		return -1;
-	return cms_sign_detached((const uint8_t *)d->json, strlen(d->json), o->key, o->cert,
-				 &d->p7s, &d->p7s_len, err);
+	p->size = packer->size;
+	memcpy(p->sha256, packer->sha256, sizeof p->sha256);
+	if (chunkindex_encode(&packer->index, &data, &len, err) < 0)
+		return -1;
+	return pinned_add(d, rank_of(d, p, RANK_INDEX), &p->index, data, len, err);
 }
 
-/* A fixed time (as MS-DOS numbers: libzip would turn a time_t into local time)
- * and fixed attributes, so that only the inputs decide the bytes. Takes source. */
-static int entry_add(zip_t *zip, const char *name, zip_source_t *source, struct err *err)
+static int pack_blocks(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
 {
-	zip_int64_t index = source ? zip_file_add(zip, name, source, ZIP_FL_ENC_UTF_8) : -1;
-	zip_uint64_t i = (zip_uint64_t)index;
+	_cleanup_(blockindex_clear) struct blockindex index = { 0 };
+	uint8_t *dictionary, *data;
+	size_t dictionary_len, len;
+	FILE *out;
 
-	if (index < 0 && source)
-		zip_source_free(source);
-	if (index < 0 ||
-	    zip_set_file_compression(zip, i, ZIP_CM_STORE, 0) < 0 ||
-	    zip_file_set_dostime(zip, i, 0, DOS_DATE_1980, 0) < 0 ||
-	    zip_file_set_external_attributes(zip, i, 0, ZIP_OPSYS_UNIX, 0100644U << 16) < 0)
-		return err_set(err, EX_IOERR, "failed to add %s to the bundle: %s", name,
-			       zip_strerror(zip));
-	return 0;
-}
-
-static int zip_write(struct draft *d, const char *path, struct err *err)
-{
-	int code = 0;
-	_cleanup_(zip_discardp) zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
-	const struct manifest *m = d->manifest;
-
-	if (!zip)
-		return err_errno(err, EX_IOERR, errno, "failed to create %s", path);
-	if (entry_add(zip, "manifest.json",
-		      zip_source_buffer(zip, d->json, strlen(d->json), 0), err) < 0 ||
-	    entry_add(zip, "manifest.p7s", zip_source_buffer(zip, d->p7s, d->p7s_len, 0),
-		      err) < 0)
+	if (!text_make(&p->blocks.file, "%s.4k.zst", p->name) ||
+	    !text_make(&p->blocks.index.file, "%s.4k.index", p->name))
+		return no_memory(err);
+	if (temporary_add(d, rank_of(d, p, RANK_BLOCKS), p->blocks.file, &out, err) < 0 ||
+	    packer_blocks(packer, out, &index, &dictionary, &dictionary_len, err) < 0)
 		return -1;
-	for (size_t i = 0; i < m->payload_count; i++) {
-		const struct payload *p = &m->payloads[i];
-		FILE *frames = d->frames[i];
-
-		d->frames[i] = NULL;	/* libzip closes it */
-		if (entry_add(zip, p->index.file,
-			      zip_source_buffer(zip, d->indexes[i], p->index.size, 0), err) < 0 ||
-		    entry_add(zip, p->file, zip_source_filep(zip, frames, 0, -1), err) < 0)
+	if (dictionary) {
+		if (!text_make(&p->blocks.dictionary.file, "%s.dict", p->name)) {
+			free(dictionary);
+			return no_memory(err);
+		}
+		if (pinned_add(d, rank_of(d, p, RANK_DICTIONARY), &p->blocks.dictionary, dictionary,
+			       dictionary_len, err) < 0)
 			return -1;
 	}
-	if (zip_close(zip) < 0)
-		return err_set(err, EX_IOERR, "failed to write %s: %s", path, zip_strerror(zip));
-	zip = NULL;
+	if (blockindex_encode(&index, &data, &len, err) < 0)
+		return -1;
+	return pinned_add(d, rank_of(d, p, RANK_BLOCKS_INDEX), &p->blocks.index, data, len, err);
+}
+
+static int pack_base(struct draft *d, struct packer *packer, struct payload *p, unsigned k,
+		     const char *path, struct err *err)
+{
+	_cleanup_(packer_clear) struct packer old = { .fd = -1 };
+	_cleanup_(baseindex_clear) struct baseindex index = { 0 };
+	struct payload_base *base = &p->bases[k];
+	uint8_t *data;
+	size_t len;
+	FILE *out;
+
+	if (packer_open(path, &old, err) < 0 ||
+	    temporary_add(d, rank_of(d, p, RANK_BASE + k), base->file, &out, err) < 0 ||
+	    packer_base(packer, &old, out, &index, err) < 0)
+		return -1;
+	base->size = old.size;
+	memcpy(base->sha256, old.sha256, sizeof base->sha256);
+	if (baseindex_encode(&index, &data, &len, err) < 0)
+		return -1;
+	return pinned_add(d, rank_of(d, p, RANK_BASE_INDEX + k), &base->index, data, len, err);
+}
+
+/* All layouts of one payload. */
+static int pack_payload(struct draft *d, struct payload *p, const char *file, struct err *err)
+{
+	const struct bundle_create_options *o = d->options;
+	_cleanup_(packer_clear) struct packer packer = { .fd = -1 };
+	const char *path;
+	size_t at = 0;
+
+	if (packer_open(file, &packer, err) < 0)
+		return -1;
+	packer.name = p->name;
+	packer.uki = p->type == PAYLOAD_UKI;
+	packer.chunk_log = o->chunk_log ? o->chunk_log : CHUNK_DEFAULT_LOG;
+	packer.threads = o->threads;
+	packer.level = o->level ? o->level : PACKER_LEVEL;
+	packer.report = o->report;
+	if (pack_full(d, &packer, p, err) < 0)
+		return -1;
+	if (!o->no_blocks && packer_blocks_fit(&packer) &&
+	    pack_blocks(d, &packer, p, err) < 0)
+		return -1;
+	for (unsigned k = 0; (path = base_of(o, p, &at)); k++)
+		if (pack_base(d, &packer, p, k, path, err) < 0)
+			return -1;
 	return 0;
 }
 
-/* Reads the bundle as a machine would: a payload that changed between hashing
- * and packing shows here and not in the field. */
+/* --- the whole --- */
+
+static int manifest_add(struct draft *d, struct err *err)
+{
+	const struct bundle_create_options *o = d->options;
+	_cleanup_(manifest_freep) struct manifest *parsed = NULL;
+	uint8_t *p7s;
+	size_t p7s_len;
+	char *json;
+
+	if (manifest_format(d->manifest, &json, err) < 0)
+		return -1;
+	bundle_zip_add_data(&d->zip, RANK_MANIFEST, "manifest.json", (uint8_t *)json, strlen(json));
+	if (manifest_parse((const uint8_t *)json, strlen(json), &parsed, err) < 0)
+		return -1;
+	if (!o->key)
+		return 0;
+	if (cms_sign_detached((const uint8_t *)json, strlen(json), o->key, o->cert, &p7s,
+			      &p7s_len, err) < 0)
+		return -1;
+	bundle_zip_add_data(&d->zip, RANK_SIGNATURE, "manifest.p7s", p7s, p7s_len);
+	return 0;
+}
+
+/* Reads the bundle as a machine would. */
 static int zip_check(const char *path, struct err *err)
 {
 	const struct bundle_options options = { .keyring = NULL };
@@ -262,47 +294,21 @@ static int zip_check(const char *path, struct err *err)
 	return 0;
 }
 
-static int path_fsync(const char *path, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to flush %s", path);
-	return 0;
-}
-
-static int zip_publish(const char *temporary, const char *output, struct err *err)
-{
-	_cleanup_free_ char *copy = strdup(output);
-
-	if (!copy)
-		return no_memory(err);
-	if (path_fsync(temporary, err) < 0)
-		return -1;
-	if (rename(temporary, output) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to rename %s to %s", temporary,
-				 output);
-	return path_fsync(dirname(copy), err);
-}
-
 int bundle_create(const struct bundle_create_options *options, struct err *err)
 {
-	_cleanup_(draft_clear) struct draft d = { .manifest = calloc(1, sizeof *d.manifest) };
-	_cleanup_free_ char *temporary = NULL;
+	_cleanup_(draft_free) struct draft *d = calloc(1, sizeof *d);
 
-	if (!d.manifest)
+	if (d)
+		d->manifest = calloc(1, sizeof *d->manifest);
+	if (!d || !d->manifest)
 		return no_memory(err);
-	if (draft_payloads(&d, options, err) < 0 || draft_sign(&d, options, err) < 0)
+	d->options = options;
+	if (plan_make(d, err) < 0)
 		return -1;
-	if (asprintf(&temporary, "%s.%d.tmp", options->output, getpid()) < 0) {
-		temporary = NULL;
-		return no_memory(err);
-	}
-	if (zip_write(&d, temporary, err) < 0 ||
-	    zip_check(temporary, err) < 0 ||
-	    zip_publish(temporary, options->output, err) < 0) {
-		(void)unlink(temporary);
+	for (size_t i = 0; i < d->manifest->payload_count; i++)
+		if (pack_payload(d, &d->manifest->payloads[i], d->files[i], err) < 0)
+			return -1;
+	if (manifest_add(d, err) < 0)
 		return -1;
-	}
-	return 0;
+	return bundle_zip_write(&d->zip, options->output, zip_check, err);
 }

@@ -1,34 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making a bundle, on the build machine: needs neither root nor a slot. The
- * same inputs and an RSA key give the same bytes, in any time zone.
+ * Making a bundle, on the build machine: needs neither root nor a slot. The same inputs
+ * and an RSA key give the same bytes, in any time zone, with any number of threads.
  */
 #pragma once
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
+struct report;
+
 struct bundle_image {
-	const char *name;	/* stored as NAME.img.zst */
+	const char *name;	/* stored as NAME.img.zst and beside it */
 	const char *file;
 	const char *root_hash;	/* lower-case hex, or NULL */
+};
+
+/* An older image of a payload, from which a delta is made. */
+struct bundle_base {
+	const char *name;	/* of the payload: an image's, or "uki" */
+	const char *file;
 };
 
 struct bundle_create_options {
 	const char *output;	/* replaced only once the new one is complete */
 	const char *compatible;
 	const char *version;
-	const char *uki;	/* stored as uki.efi.zst */
+	const char *uki;	/* stored as uki.efi.zst and beside it */
 	const struct bundle_image *images;
 	size_t image_count;
-	const char *key;	/* PEM, unencrypted */
+	const struct bundle_base *bases;
+	size_t base_count;
+	const char *key;	/* PEM, unencrypted; NULL: the bundle is not signed */
 	const char *cert;	/* PEM; the signer's first, then any intermediates */
+	bool no_blocks;		/* leave out the delta from any older image */
+	unsigned chunk_log;	/* 0: CHUNK_DEFAULT_LOG */
+	unsigned threads;	/* 0: one for each processor */
+	int level;		/* zstd's; 0: PACKER_LEVEL */
+	struct report *report;	/* NULL: nothing is shown */
 };
 
-/* On success the bundle is complete, read back and durable under its name; on
- * failure nothing is left behind and an older bundle of that name is untouched.
- * EX_NOINPUT, EX_NOPERM: an input cannot be read; EX_DATAERR: an input is empty,
- * not a UKI, changed while it was read, or a name or value is not allowed;
- * EX_IOERR: writing. */
+/* On success the bundle is complete, read back and durable under its name; on failure
+ * nothing is left behind and an older bundle of that name is untouched. What can be said
+ * of names and values is said before anything is packed. EX_NOINPUT, EX_NOPERM: an input
+ * cannot be read; EX_DATAERR: an input is empty, not a UKI, changed while it was read, or
+ * a name or value is not allowed; EX_IOERR: writing. Temporary files without a name, as
+ * large as the bundle, are in its directory meanwhile. */
 int bundle_create(const struct bundle_create_options *options, struct err *err);

@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <time.h>
 
+enum { LARGE = 300000 };	/* large enough for a dictionary */
+
 static char output[128], uki[128], rootfs[128], key[128], cert[128];
 static struct bundle_image images[40];
 
@@ -70,10 +72,89 @@ static void what_is_created_opens_with_its_signer_and_its_payloads(void **state)
 	assert_string_equal(bundle_manifest(b)->payloads[1].root_hash, images[0].root_hash);
 	assert_int_equal(bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL,
 					&err), 0);
-	assert_int_equal(seen.len, ROOTFS_LEN);
-	assert_memory_equal(seen.data, good.rootfs, ROOTFS_LEN);
+	assert_int_equal(seen.len, LARGE);
+	assert_memory_equal(seen.data, good.rootfs, LARGE);
 	bundle_close(b);
 	free(seen.data);
+}
+
+/* The names of the ZIP's entries in order, each with a space behind it. */
+static void zip_names(char *text, size_t size)
+{
+	zip_t *zip = zip_open(output, ZIP_RDONLY, NULL);
+
+	assert_non_null(zip);
+	text[0] = 0;
+	for (zip_uint64_t i = 0; i < (zip_uint64_t)zip_get_num_entries(zip, 0); i++)
+		snprintf(text + strlen(text), size - strlen(text), "%s ", zip_get_name(zip, i, 0));
+	zip_discard(zip);
+}
+
+static void unzip_and_zstd_unpack_an_image(void **state)
+{
+	struct bundle_create_options o = options();
+	char command[512];
+
+	(void)state;
+	create(&o);
+	snprintf(command, sizeof command, "unzip -p %s rootfs.img.zst | zstd -q -d | cmp - %s",
+		 output, rootfs);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof command, "unzip -p %s uki.efi.zst | zstd -q -d | cmp - %s", output,
+		 uki);
+	assert_int_equal(system(command), 0);
+}
+
+static void every_layout_stands_in_the_manifest_and_in_its_place(void **state)
+{
+	struct bundle_create_options o = options();
+	const struct bundle_base bases[] = { { "rootfs", rootfs }, { "uki", uki }, { "rootfs", uki } };
+	const struct payload *p;
+	struct bundle *b;
+	struct err err = { 0 };
+	char names[1024];
+
+	(void)state;
+	o.bases = bases;
+	o.base_count = ARRAY_SIZE(bases);
+	create(&o);
+	zip_names(names, sizeof names);
+	assert_string_equal(names, "manifest.json manifest.p7s "
+		"uki.index uki.from-1.index uki.efi.zst uki.from-1.zst "
+		"rootfs.index rootfs.4k.index rootfs.dict rootfs.from-1.index "
+		"rootfs.from-2.index rootfs.img.zst rootfs.4k.zst rootfs.from-1.zst "
+		"rootfs.from-2.zst ");
+	assert_int_equal(bundle_open(output, &(struct bundle_options){ .keyring = cert }, &b, &err),
+			 0);
+	p = &bundle_manifest(b)->payloads[1];
+	assert_string_equal(p->blocks.file, "rootfs.4k.zst");
+	assert_string_equal(p->blocks.dictionary.file, "rootfs.dict");
+	assert_int_equal(p->base_count, 2);
+	assert_string_equal(p->bases[1].file, "rootfs.from-2.zst");
+	assert_int_equal(p->bases[1].size, 15);
+	assert_memory_equal(p->bases[0].sha256, p->sha256, 32);
+	assert_memory_equal(p->bases[1].sha256, bundle_manifest(b)->payloads[0].sha256, 32);
+	bundle_close(b);
+	o.base_count = 0;
+	o.no_blocks = true;
+	create(&o);
+	zip_names(names, sizeof names);
+	assert_string_equal(names, "manifest.json manifest.p7s uki.index uki.efi.zst rootfs.index "
+		"rootfs.img.zst ");
+}
+
+static void an_unsigned_bundle_has_everything_but_the_signature(void **state)
+{
+	struct bundle_create_options o = options();
+	char names[1024];
+
+	(void)state;
+	o.key = o.cert = NULL;
+	o.no_blocks = true;
+	create(&o);
+	zip_names(names, sizeof names);
+	assert_string_equal(names, "manifest.json uki.index uki.efi.zst rootfs.index "
+		"rootfs.img.zst ");
 }
 
 static void a_bundle_may_hold_a_uki_alone(void **state)
@@ -97,6 +178,7 @@ static void the_same_inputs_give_the_same_bytes_in_any_time_zone(void **state)
 		setenv("TZ", zones[i], 1);
 		tzset();
 		assert_int_equal(chmod(rootfs, i ? 0444 : 0755), 0);
+		o.threads = (unsigned)i + 1;
 		create(&o);
 		assert_int_equal(read_file(output, SIZE_MAX / 2, &again, &again_len), 0);
 		if (first) {
@@ -145,10 +227,16 @@ static void wrong_inputs_are_refused_and_leave_nothing_behind(void **state)
 	expect_create_refused(&o, EX_NOINPUT, "signing key /nowhere/x");
 	o = options();
 	o.output = missing;
-	expect_create_refused(&o, EX_IOERR, "failed to write /nowhere/x");
+	expect_create_refused(&o, EX_IOERR, "temporary file in /nowhere");
 	o = options();
 	o.output = dir.path;
 	expect_create_refused(&o, EX_IOERR, "failed to rename");
+	o = options();
+	o.bases = &(struct bundle_base){ "usr", rootfs };
+	o.base_count = 1;
+	expect_create_refused(&o, EX_DATAERR, "a base is for an image that the bundle does not have");
+	o.bases = &(struct bundle_base){ "rootfs", missing };
+	expect_create_refused(&o, EX_NOINPUT, "failed to open /nowhere/x");
 	o = options();
 	o.image_count = ARRAY_SIZE(images);
 	expect_create_refused(&o, EX_DATAERR, "too many images");
@@ -180,9 +268,9 @@ static int create_setup(void **state)
 	rsa = testpki_make_full("release", NULL, EVP_RSA_gen(2048), false, -DAY, DAY, NULL);
 	testpki_write(&rsa, &dir, "acme");
 	testpki_free(&rsa);
-	testbundle_make(&good, &dir, ROOTFS_LEN);
+	testbundle_make(&good, &dir, LARGE);
 	testdir_text(&dir, "linux.efi", "MZ and a kernel");
-	testdir_put(&dir, "rootfs.img", good.rootfs, ROOTFS_LEN);
+	testdir_put(&dir, "rootfs.img", good.rootfs, LARGE);
 	snprintf(output, sizeof output, "%s/out.zip", dir.path);
 	snprintf(uki, sizeof uki, "%s/linux.efi", dir.path);
 	snprintf(rootfs, sizeof rootfs, "%s/rootfs.img", dir.path);
@@ -201,6 +289,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_created_opens_with_its_signer_and_its_payloads),
+		cmocka_unit_test(unzip_and_zstd_unpack_an_image),
+		cmocka_unit_test(every_layout_stands_in_the_manifest_and_in_its_place),
+		cmocka_unit_test(an_unsigned_bundle_has_everything_but_the_signature),
 		cmocka_unit_test(a_bundle_may_hold_a_uki_alone),
 		cmocka_unit_test(the_same_inputs_give_the_same_bytes_in_any_time_zone),
 		cmocka_unit_test(wrong_inputs_are_refused_and_leave_nothing_behind),

@@ -62,6 +62,34 @@ static void create_info_and_verify_fit_together(void **state)
 		  "bundle.zip: good, signed by O=Acme, CN=release\n");
 }
 
+static void a_base_is_for_the_image_it_names_or_for_the_only_one(void **state)
+{
+	static const struct {
+		const char *bases, *files;
+	} rows[] = {
+		{ "--base=%s/old=1.img", "rootfs.from-1.zst" },
+		{ "--base=rootfs=%s/old=1.img", "rootfs.from-1.zst" },
+		{ "--base=uki=%s/old=1.img", "uki.from-1.zst" },
+	};
+	const char *d = dir.path;
+
+	(void)state;
+	testdir_text(&dir, "linux.efi", "MZ and a kernel");
+	testdir_text(&dir, "root.img", "rootfs");
+	testdir_text(&dir, "old=1.img", "rootfs of old");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char base[256];
+		struct err err;
+
+		snprintf(base, sizeof base, rows[i].bases, d);
+		expect_ok(run(&err, "create --output=%s --compatible acme-gw --version=2 "
+			      "--uki=%s/linux.efi %s --image rootfs=%s/root.img --chunk-size=64K "
+			      "--level=1 --threads=1 --json --key=%s/acme.key --cert=%s/acme.crt",
+			      zip_path, d, base, d, d, d), &err, "{\"event\":\"pack\"");
+		expect_ok(run(&err, "info --json %s", zip_path), &err, rows[i].files);
+	}
+}
+
 static void verify_takes_the_keyring_from_the_configuration(void **state)
 {
 	struct err err;
@@ -104,6 +132,16 @@ static void wrong_command_lines_are_usage_errors(void **state)
 		{ "create --image=rootfs", "--image=rootfs: must be NAME=FILE" },
 		{ "create --image==x", "must be NAME=FILE" },
 		{ "create --image=x=", "must be NAME=FILE" },
+		{ "create --level=0", "--level=0: must be a number from 1 to 22" },
+		{ "create --level=x", "--level=x: must be" },
+		{ "create --threads=65", "--threads=65: must be" },
+		{ "create --chunk-size=32K", "must be a power of two from 64K to 8M" },
+		{ "create --chunk-size=16M", "must be a power of two" },
+		{ "create --chunk-size=1MM", "must be a power of two" },
+		{ "create --chunk-size=65537", "must be a power of two" },
+		{ "create --chunk-size=1M --chunk-size=", "--chunk-size=: must be" },
+		{ "create --base=x", "--base=x: must be NAME=FILE" },
+		{ "create --image=a=x --image=b=x --base=c=x", "--base=c=x: must be NAME=FILE" },
 		{ "create x", "x is no option" },
 		{ "info", "one bundle must be named" },
 		{ "info a b", "one bundle must be named" },
@@ -136,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(create_info_and_verify_fit_together),
+		TEST(a_base_is_for_the_image_it_names_or_for_the_only_one),
 		TEST(verify_takes_the_keyring_from_the_configuration),
 		TEST(verify_looks_at_every_payload),
 		TEST(wrong_command_lines_are_usage_errors),

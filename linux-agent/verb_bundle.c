@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#include "verb_bundle.h"
+
 #include "bundle.h"
-#include "bundle_create.h"
 #include "config.h"
 #include "fetch.h"
 #include "secret.h"
 #include "util.h"
 #include "verbs.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -19,22 +19,6 @@ static const char help_bundle[] =
 	"  verify   check a bundle's signature and every payload\n"
 	"\n"
 	"Each has its own --help.\n";
-
-static const char help_create[] =
-	"Usage: slotctl bundle create --output=FILE --compatible=NAME --version=VERSION\n"
-	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... --key=PEM --cert=PEM\n"
-	"\n"
-	"Makes a bundle and signs it. Needs no privileges.\n"
-	"\n"
-	"  --output=FILE      the bundle; replaced only when the new one is complete\n"
-	"  --compatible=NAME  the machines it is for; theirs is in slotboot.conf\n"
-	"  --version=VERSION  compared as the UAPI Version Format Specification says\n"
-	"  --uki=FILE         the unified kernel image\n"
-	"  --image=NAME=FILE[,roothash=HEX]\n"
-	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
-	"                     of the dm-verity tree in it; may be repeated\n"
-	"  --key=PEM          the signing key\n"
-	"  --cert=PEM         its certificate, then any intermediate ones\n";
 
 static const char help_info[] =
 	"Usage: slotctl bundle info [--json] [--config=FILE] BUNDLE\n"
@@ -54,23 +38,7 @@ static const char help_verify[] =
 	"  --keyring=PEM  the trusted certificates, instead of the configured ones\n"
 	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
 
-enum {
-	OPT_HELP = 256,
-	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_KEY, OPT_CERT,
-	OPT_JSON, OPT_CONFIG, OPT_KEYRING,
-};
-
-static const struct option create_options[] = {
-	{ "output", required_argument, NULL, OPT_OUTPUT },
-	{ "compatible", required_argument, NULL, OPT_COMPATIBLE },
-	{ "version", required_argument, NULL, OPT_VERSION },
-	{ "uki", required_argument, NULL, OPT_UKI },
-	{ "image", required_argument, NULL, OPT_IMAGE },
-	{ "key", required_argument, NULL, OPT_KEY },
-	{ "cert", required_argument, NULL, OPT_CERT },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
-};
+enum { OPT_HELP = 256, OPT_JSON, OPT_CONFIG, OPT_KEYRING };
 
 static const struct option info_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -95,8 +63,7 @@ struct reading {
 	char shown[512];	/* where, for messages */
 };
 
-/* The next option, -1 at the end; EX_USAGE in err and '?' for a wrong one. */
-static int option_next(int argc, char **argv, const struct option *known, struct err *err)
+int verb_bundle_option(int argc, char **argv, const struct option *known, struct err *err)
 {
 	int option = getopt_long(argc, argv, ":", known, NULL);
 
@@ -109,100 +76,10 @@ static int option_next(int argc, char **argv, const struct option *known, struct
 	return option == ':' ? '?' : option;
 }
 
-static void options_start(void)
+void verb_bundle_start(void)
 {
 	optind = 0;
 	opterr = 0;
-}
-
-/* NAME=FILE[,roothash=HEX], cut up in place. */
-static int image_split(char *text, struct bundle_image *ret_image, struct err *err)
-{
-	static const char mark[] = ",roothash=";
-	char *file = strchr(text, '='), *hash;
-
-	if (!file || file == text || !file[1])
-		return err_set(err, EX_USAGE, "--image=%s: must be NAME=FILE[,roothash=HEX]",
-			       text);
-	*file++ = 0;
-	hash = strstr(file, mark);
-	if (hash) {
-		*hash = 0;
-		hash += strlen(mark);
-	}
-	*ret_image = (struct bundle_image){ .name = text, .file = file, .root_hash = hash };
-	return 0;
-}
-
-static int create_option(int option, struct bundle_create_options *o,
-			 struct bundle_image *images, struct err *err)
-{
-	switch (option) {
-	case OPT_OUTPUT:
-		o->output = optarg;
-		return 0;
-	case OPT_COMPATIBLE:
-		o->compatible = optarg;
-		return 0;
-	case OPT_VERSION:
-		o->version = optarg;
-		return 0;
-	case OPT_UKI:
-		o->uki = optarg;
-		return 0;
-	case OPT_KEY:
-		o->key = optarg;
-		return 0;
-	case OPT_CERT:
-		o->cert = optarg;
-		return 0;
-	case OPT_IMAGE:
-		if (o->image_count == MANIFEST_MAX_PAYLOADS - 1)
-			return err_set(err, EX_USAGE, "bundle create: more than %d images",
-				       MANIFEST_MAX_PAYLOADS - 1);
-		return image_split(optarg, &images[o->image_count++], err);
-	default:
-		return -1;
-	}
-}
-
-static int create_complete(const struct bundle_create_options *o, struct err *err)
-{
-	const struct {
-		const char *name, *value;
-	} needed[] = {
-		{ "--output", o->output }, { "--compatible", o->compatible },
-		{ "--version", o->version }, { "--uki", o->uki },
-		{ "--key", o->key }, { "--cert", o->cert },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		if (!needed[i].value)
-			return err_set(err, EX_USAGE, "bundle create: %s is missing; see slotctl "
-				       "bundle create --help", needed[i].name);
-	return 0;
-}
-
-static int create(int argc, char **argv, struct err *err)
-{
-	struct bundle_image images[MANIFEST_MAX_PAYLOADS];
-	struct bundle_create_options o = { .images = images };
-	int option;
-
-	options_start();
-	while ((option = option_next(argc, argv, create_options, err)) != -1) {
-		if (option == OPT_HELP) {
-			(void)fputs(help_create, stdout);
-			return 0;
-		}
-		if (option == '?' || create_option(option, &o, images, err) < 0)
-			return -1;
-	}
-	if (optind < argc)
-		return err_set(err, EX_USAGE, "bundle create: %s is no option", argv[optind]);
-	if (create_complete(&o, err) < 0)
-		return -1;
-	return bundle_create(&o, err);
 }
 
 /* 0; 1: help was asked for and printed; -1: EX_USAGE. */
@@ -212,8 +89,8 @@ static int reading_parse(int argc, char **argv, const struct option *known, cons
 	struct reading r = { 0 };
 	int option;
 
-	options_start();
-	while ((option = option_next(argc, argv, known, err)) != -1) {
+	verb_bundle_start();
+	while ((option = verb_bundle_option(argc, argv, known, err)) != -1) {
 		if (option == OPT_HELP) {
 			(void)fputs(help, stdout);
 			return 1;
@@ -335,7 +212,7 @@ int verb_bundle(int argc, char **argv, struct err *err)
 		return 0;
 	}
 	if (strcmp(what, "create") == 0)
-		return create(argc - 1, argv + 1, err);
+		return verb_bundle_create(argc - 1, argv + 1, err);
 	if (strcmp(what, "info") == 0)
 		return info(argc - 1, argv + 1, err);
 	if (strcmp(what, "verify") == 0)

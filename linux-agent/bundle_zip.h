@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing a bundle's ZIP: stored entries in the order of their ranks, each with the same
+ * date and attributes, so that only contents and names decide the bytes.
+ */
+#pragma once
+
+#include "err.h"
+#include "manifest.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The order of docs/FORMAT.md: the manifest, its signature, then for each payload its
+ * small entries and its frames. */
+enum {
+	RANK_MANIFEST,
+	RANK_SIGNATURE,
+	RANK_PAYLOADS,
+	/* within a payload; bases add their number */
+	RANK_INDEX = 0,
+	RANK_BLOCKS_INDEX,
+	RANK_DICTIONARY,
+	RANK_BASE_INDEX,
+	RANK_FULL = RANK_BASE_INDEX + MANIFEST_MAX_BASES,
+	RANK_BLOCKS,
+	RANK_BASE,
+	RANKS_EACH = RANK_BASE + MANIFEST_MAX_BASES,
+};
+
+struct bundle_zip_entry {
+	unsigned rank;		/* each occurs once */
+	const char *name;	/* the caller's, for as long as the list */
+	uint8_t *data;		/* owned; NULL: the content is in file */
+	size_t len;
+	FILE *file;		/* owned; all of it, from the start */
+};
+
+struct bundle_zip {
+	struct bundle_zip_entry entries[RANK_PAYLOADS + MANIFEST_MAX_PAYLOADS * RANKS_EACH];
+	size_t count;
+};
+
+/* Both take their content. */
+void bundle_zip_add_data(struct bundle_zip *zip, unsigned rank, const char *name, uint8_t *data,
+			 size_t len);
+void bundle_zip_add_file(struct bundle_zip *zip, unsigned rank, const char *name, FILE *file);
+
+void bundle_zip_clear(struct bundle_zip *zip);
+
+/* A file without a name in the directory that output will be in; the caller closes. */
+int bundle_zip_temporary(const char *output, FILE **ret_file, struct err *err);
+
+/* Writes the ZIP beside output and, if check (may be NULL) finds it good, puts it in its
+ * place. On success it is complete and durable under that name; on failure nothing is left
+ * behind and an older file of that name is untouched. Takes the files. EX_IOERR. */
+int bundle_zip_write(struct bundle_zip *zip, const char *output,
+		     int (*check)(const char *path, struct err *err), struct err *err);

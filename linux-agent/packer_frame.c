@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "packer_frame.h"
+
+#include "util.h"
+
+#include <string.h>
+#include <zstd.h>
+
+static void cctx_freep(ZSTD_CCtx **ctx)
+{
+	(void)ZSTD_freeCCtx(*ctx);
+}
+
+static void dctx_freep(ZSTD_DCtx **ctx)
+{
+	(void)ZSTD_freeDCtx(*ctx);
+}
+
+void packer_buffer_clear(struct packer_buffer *buffer)
+{
+	free(buffer->data);
+	*buffer = (struct packer_buffer){ 0 };
+}
+
+int packer_buffer_grow(struct packer_buffer *buffer, size_t more, struct err *err)
+{
+	uint8_t *bigger;
+
+	if (buffer->len + more <= buffer->cap)
+		return 0;
+	bigger = realloc(buffer->data, buffer->len + more);
+	if (!bigger)
+		return packer_no_memory(err);
+	buffer->data = bigger;
+	buffer->cap = buffer->len + more;
+	return 0;
+}
+
+/* The smallest window that reaches back over everything. */
+static int window_log(size_t len)
+{
+	int log = 10;
+
+	while (((size_t)1 << log) < len)
+		log++;
+	return log;
+}
+
+static int frame_make(int level, const void *prefix, size_t prefix_len, const void *src,
+		      size_t len, struct packer_buffer *out, size_t *ret_len, struct err *err)
+{
+	_cleanup_(cctx_freep) ZSTD_CCtx *ctx = ZSTD_createCCtx();
+	size_t n;
+
+	if (!ctx)
+		return packer_no_memory(err);
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, window_log(prefix_len + len));
+	if (prefix_len > 0) {
+		(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_enableLongDistanceMatching, 1);
+		(void)ZSTD_CCtx_refPrefix(ctx, prefix, prefix_len);
+	}
+	n = ZSTD_compress2(ctx, out->data + out->len, out->cap - out->len, src, len);
+	if (ZSTD_isError(n))
+		return err_set(err, EX_SOFTWARE, "failed to compress: %s", ZSTD_getErrorName(n));
+	*ret_len = n;
+	return 0;
+}
+
+/* A fault in memory or in zstd shows here and not in the field. */
+static int frame_check(const void *prefix, size_t prefix_len, const void *frame,
+		       size_t frame_len, const void *src, size_t len, struct err *err)
+{
+	_cleanup_(dctx_freep) ZSTD_DCtx *ctx = ZSTD_createDCtx();
+	_cleanup_free_ uint8_t *again = malloc(len);
+
+	if (!ctx || !again)
+		return packer_no_memory(err);
+	if (prefix_len > 0)
+		(void)ZSTD_DCtx_refPrefix(ctx, prefix, prefix_len);
+	if (ZSTD_decompressDCtx(ctx, again, len, frame, frame_len) != len ||
+	    memcmp(again, src, len) != 0)
+		return err_set(err, EX_SOFTWARE, "failed to compress: a frame decodes to other "
+			       "bytes");
+	return 0;
+}
+
+int packer_frame(int level, const void *prefix, size_t prefix_len, const void *src, size_t len,
+		 struct packer_buffer *out, struct err *err)
+{
+	size_t n = 0;
+
+	if (packer_buffer_grow(out, ZSTD_compressBound(len), err) < 0 ||
+	    frame_make(level, prefix, prefix_len, src, len, out, &n, err) < 0 ||
+	    frame_check(prefix, prefix_len, out->data + out->len, n, src, len, err) < 0)
+		return -1;
+	out->len += n;
+	return 0;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "verb_bundle.h"
+
+#include "bundle_create.h"
+#include "chunkindex.h"
+#include "manifest.h"
+#include "report.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char help_create[] =
+	"Usage: slotctl bundle create --output=FILE --compatible=NAME --version=VERSION\n"
+	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... --key=PEM --cert=PEM\n"
+	"           [--base=[NAME=]FILE]... [OPTION]...\n"
+	"\n"
+	"Makes a bundle and signs it. Needs no privileges.\n"
+	"\n"
+	"  --output=FILE      the bundle; replaced only when the new one is complete\n"
+	"  --compatible=NAME  the machines it is for; theirs is in slotboot.conf\n"
+	"  --version=VERSION  compared as the UAPI Version Format Specification says\n"
+	"  --uki=FILE         the unified kernel image\n"
+	"  --image=NAME=FILE[,roothash=HEX]\n"
+	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
+	"                     of the dm-verity tree in it; may be repeated\n"
+	"  --base=[NAME=]FILE an older image of NAME (or uki): machines that run it fetch\n"
+	"                     only the difference; NAME is needed unless there is one\n"
+	"                     image; may be repeated\n"
+	"  --key=PEM          the signing key\n"
+	"  --cert=PEM         its certificate, then any intermediate ones\n"
+	"  --no-delta         leave out the 4 KiB blocks for machines that run any other\n"
+	"                     older image\n"
+	"  --chunk-size=SIZE  64K to 8M, a power of two; 1M if not given\n"
+	"  --level=N          zstd's compression level, 1 to 22; 19 if not given\n"
+	"  --threads=N        as many as there are processors if not given\n"
+	"  --json             progress as JSON lines\n";
+
+enum {
+	OPT_HELP = 256,
+	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_BASE, OPT_KEY, OPT_CERT,
+	OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
+};
+
+static const struct option create_options[] = {
+	{ "output", required_argument, NULL, OPT_OUTPUT },
+	{ "compatible", required_argument, NULL, OPT_COMPATIBLE },
+	{ "version", required_argument, NULL, OPT_VERSION },
+	{ "uki", required_argument, NULL, OPT_UKI },
+	{ "image", required_argument, NULL, OPT_IMAGE },
+	{ "base", required_argument, NULL, OPT_BASE },
+	{ "key", required_argument, NULL, OPT_KEY },
+	{ "cert", required_argument, NULL, OPT_CERT },
+	{ "no-delta", no_argument, NULL, OPT_NO_DELTA },
+	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
+	{ "level", required_argument, NULL, OPT_LEVEL },
+	{ "threads", required_argument, NULL, OPT_THREADS },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+enum { BASES_MAX = MANIFEST_MAX_PAYLOADS * MANIFEST_MAX_BASES };
+
+/* The command line, which options points into. */
+struct creation {
+	struct bundle_create_options options;
+	struct bundle_image images[MANIFEST_MAX_PAYLOADS];
+	struct bundle_base bases[BASES_MAX];
+	bool json;
+};
+
+/* NAME=FILE[,roothash=HEX], cut up in place. */
+static int image_split(char *text, struct bundle_image *ret_image, struct err *err)
+{
+	static const char mark[] = ",roothash=";
+	char *file = strchr(text, '='), *hash;
+
+	if (!file || file == text || !file[1])
+		return err_set(err, EX_USAGE, "--image=%s: must be NAME=FILE[,roothash=HEX]",
+			       text);
+	*file++ = 0;
+	hash = strstr(file, mark);
+	if (hash) {
+		*hash = 0;
+		hash += strlen(mark);
+	}
+	*ret_image = (struct bundle_image){ .name = text, .file = file, .root_hash = hash };
+	return 0;
+}
+
+static int image_add(struct creation *c, char *text, struct err *err)
+{
+	struct bundle_create_options *o = &c->options;
+
+	if (o->image_count == MANIFEST_MAX_PAYLOADS - 1)
+		return err_set(err, EX_USAGE, "bundle create: more than %d images",
+			       MANIFEST_MAX_PAYLOADS - 1);
+	return image_split(text, &c->images[o->image_count++], err);
+}
+
+static int base_add(struct creation *c, char *text, struct err *err)
+{
+	struct bundle_create_options *o = &c->options;
+
+	if (o->base_count == BASES_MAX)
+		return err_set(err, EX_USAGE, "bundle create: more than %d bases", BASES_MAX);
+	c->bases[o->base_count++].file = text;
+	return 0;
+}
+
+static bool is_payload(const struct bundle_create_options *o, const char *name, size_t len)
+{
+	if (len == 3 && memcmp(name, "uki", 3) == 0)
+		return true;
+	for (size_t i = 0; i < o->image_count; i++)
+		if (strlen(o->images[i].name) == len && memcmp(o->images[i].name, name, len) == 0)
+			return true;
+	return false;
+}
+
+/* NAME=FILE where NAME is one of the payloads; else all of it is a file, and it is for
+ * the only image. Cut up in place, once all images are known. */
+static int base_resolve(const struct bundle_create_options *o, struct bundle_base *base,
+			struct err *err)
+{
+	char *text = (char *)(uintptr_t)base->file, *file = strchr(text, '=');
+
+	if (file && file[1] && is_payload(o, text, (size_t)(file - text))) {
+		*file++ = 0;
+		*base = (struct bundle_base){ .name = text, .file = file };
+		return 0;
+	}
+	if (o->image_count != 1)
+		return err_set(err, EX_USAGE, "--base=%s: must be NAME=FILE, NAME being uki or one "
+			       "of the images", text);
+	base->name = o->images[0].name;
+	return 0;
+}
+
+static int number_parse(const char *option, const char *text, long min, long max, long *ret_n,
+			struct err *err)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno || end == text || *end || n < min || n > max)
+		return err_set(err, EX_USAGE, "--%s=%s: must be a number from %ld to %ld", option,
+			       text, min, max);
+	*ret_n = n;
+	return 0;
+}
+
+static int chunk_size_parse(const char *text, unsigned *ret_log, struct err *err)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+	unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 0;
+
+	for (unsigned log = CHUNK_MIN_LOG; log <= CHUNK_MAX_LOG; log++)
+		if (end != text && strlen(end) == (shift ? 1 : 0) && n <= 1UL << 30 &&
+		    n << shift == 1UL << log) {
+			*ret_log = log;
+			return 0;
+		}
+	return err_set(err, EX_USAGE, "--chunk-size=%s: must be a power of two from 64K to 8M",
+		       text);
+}
+
+static int number_option(int option, struct bundle_create_options *o, struct err *err)
+{
+	long n = 0;
+
+	if (option == OPT_CHUNK_SIZE)
+		return chunk_size_parse(optarg, &o->chunk_log, err);
+	if (option == OPT_LEVEL) {
+		if (number_parse("level", optarg, 1, 22, &n, err) < 0)
+			return -1;
+		o->level = (int)n;
+		return 0;
+	}
+	if (number_parse("threads", optarg, 1, 64, &n, err) < 0)
+		return -1;
+	o->threads = (unsigned)n;
+	return 0;
+}
+
+static int create_option(int option, struct creation *c, struct err *err)
+{
+	struct bundle_create_options *o = &c->options;
+
+	switch (option) {
+	case OPT_OUTPUT:
+		o->output = optarg;
+		return 0;
+	case OPT_COMPATIBLE:
+		o->compatible = optarg;
+		return 0;
+	case OPT_VERSION:
+		o->version = optarg;
+		return 0;
+	case OPT_UKI:
+		o->uki = optarg;
+		return 0;
+	case OPT_KEY:
+		o->key = optarg;
+		return 0;
+	case OPT_CERT:
+		o->cert = optarg;
+		return 0;
+	case OPT_NO_DELTA:
+		o->no_blocks = true;
+		return 0;
+	case OPT_JSON:
+		c->json = true;
+		return 0;
+	case OPT_IMAGE:
+		return image_add(c, optarg, err);
+	case OPT_BASE:
+		return base_add(c, optarg, err);
+	default:
+		return number_option(option, o, err);
+	}
+}
+
+static int create_complete(const struct bundle_create_options *o, struct err *err)
+{
+	const struct {
+		const char *name, *value;
+	} needed[] = {
+		{ "--output", o->output }, { "--compatible", o->compatible },
+		{ "--version", o->version }, { "--uki", o->uki },
+		{ "--key", o->key }, { "--cert", o->cert },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!needed[i].value)
+			return err_set(err, EX_USAGE, "bundle create: %s is missing; see slotctl "
+				       "bundle create --help", needed[i].name);
+	return 0;
+}
+
+/* 0; 1: help was asked for and printed; -1: EX_USAGE. */
+static int create_parse(int argc, char **argv, struct creation *c, struct err *err)
+{
+	int option;
+
+	verb_bundle_start();
+	while ((option = verb_bundle_option(argc, argv, create_options, err)) != -1) {
+		if (option == OPT_HELP) {
+			(void)fputs(help_create, stdout);
+			return 1;
+		}
+		if (option == '?' || create_option(option, c, err) < 0)
+			return -1;
+	}
+	if (optind < argc)
+		return err_set(err, EX_USAGE, "bundle create: %s is no option", argv[optind]);
+	for (size_t i = 0; i < c->options.base_count; i++)
+		if (base_resolve(&c->options, &c->bases[i], err) < 0)
+			return -1;
+	return create_complete(&c->options, err);
+}
+
+int verb_bundle_create(int argc, char **argv, struct err *err)
+{
+	_cleanup_free_ struct creation *c = calloc(1, sizeof *c);
+	struct report report;
+	int parsed;
+
+	if (!c)
+		return err_set(err, EX_SOFTWARE, "bundle create: out of memory");
+	c->options.images = c->images;
+	c->options.bases = c->bases;
+	parsed = create_parse(argc, argv, c, err);
+	if (parsed != 0)
+		return parsed < 0 ? -1 : 0;
+	report_init(&report, c->json);
+	c->options.report = &report;
+	return bundle_create(&c->options, err);
+}
