@@ -3,6 +3,7 @@
 # demo           the main job, shown    unit   unit tests only, under ASan and UBSan
 # bench          beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root, for loop devices)
 # install        DESTDIR, PREFIX        clean
+# soak           power cuts on real firmware: CUTS=200 SEED=N JOBS=2
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
 PREFIX  ?= /usr
@@ -35,7 +36,7 @@ SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
               $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
 
-.PHONY: all deps check unit unit-programs demo bench fuzz install clean
+.PHONY: all deps check unit unit-programs demo soak bench fuzz install clean
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -79,6 +80,11 @@ unit-programs: $(TESTS) $(BUILD)/san/slotctl
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) ovmf-test/demo.py
+CUTS ?= 200
+JOBS ?= 2
+soak: deps
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) ovmf-test/soak.py --cuts $(CUTS) --jobs $(JOBS) $(if $(SEED),--seed $(SEED))
 
 # --- benchmarks: what they need and print is in docs/BENCHMARKS.md ---
 bench:

@@ -70,18 +70,21 @@ class Machine:
         accel = accelerator()
         chardevs = [word for name, number in numbers.items()
                     for word in ("-chardev", f"socket,id={name},fd={number}")]
-        # No bootindex anywhere: with one, OVMF rewrites BootOrder at every boot.
-        disk = {"virtio": "virtio-blk-pci,drive=disk", "nvme": "nvme,drive=disk,serial=slotboot"}[self.storage]
         return [QEMU, "-name", "slotboot-test", "-nodefaults", "-no-user-config", "-display", "none",
                 "-machine", "q35", "-accel", accel, "-cpu", "host" if accel == "kvm" else TCG_CPU,
                 "-smp", "1", "-m", "1024",
                 "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
                 "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}",
-                # A killed QEMU loses nothing that it has written to the file, so host flushes buy nothing.
-                "-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={self.disk.path}", "-device", disk,
+                *self._drive(),
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
                 *chardevs, "-serial", "chardev:serial", "-mon", "chardev=qmp,mode=control",
                 "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=command,name=slotboot.command"]
+
+    def _drive(self):
+        # No bootindex anywhere: with one, OVMF rewrites BootOrder at every boot.
+        device = {"virtio": "virtio-blk-pci,drive=disk", "nvme": "nvme,drive=disk,serial=slotboot"}[self.storage]
+        # A killed QEMU loses nothing that it has written to the file, so host flushes buy nothing.
+        return ["-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={self.disk.path}", "-device", device]
 
     def is_on(self):
         return self.process is not None and self.process.poll() is None
