@@ -25,7 +25,7 @@ from httpd import HttpServer
 from machine import MachineError
 from paths import LOADER, SLOTCTL, WORK, run, work_alone
 from soakcheck import Recovery, Violation, World
-from soakrecord import GROUP, PHASES, STORIES, Cut, Pace, Recorder, Recording
+from soakrecord import DEADLINE, GROUP, PHASES, STORIES, Cut, Pace, Recorder, Recording
 from varstore import VarStore
 
 PLACE = WORK / "soak"
@@ -54,10 +54,10 @@ class Bases:
         run("cp", "--sparse=always", begin, making / "disk.img")
         recorder = Recorder(making, making / "disk.img")
         since = time.monotonic()
-        recorder.cold_boot()
+        recorder.cold_boot(DEADLINE)
         self.pace = Pace(time.monotonic() - since)
-        recorder.check("slotctl mark-good")
-        recorder.shutdown()
+        recorder.check("slotctl mark-good", DEADLINE)
+        recorder.shutdown(DEADLINE)
         self._keep("confirmed", recorder)
         blklog.leave(begin, recorder.log, None, None, recorder.disk.path)
         if recorder.disk.hashes() != self.disk("confirmed").hashes():
@@ -72,7 +72,7 @@ class Bases:
         cut = Cut(0, "reboot", "firmware")
         recording = Recording("reboot", recorder, self.world.url("y"), self.pace)
         recording.run([])
-        recorder.shutdown()
+        recorder.shutdown(DEADLINE)
         self._keep("updated", recorder)
         recorder = Recorder(self.copy("confirmed", self.place / "making"), self.place / "making/disk.img")
         Recording("reboot", recorder, self.world.url("y"), self.pace).run([cut])
@@ -100,6 +100,8 @@ class Soak:
     """Records stories and recovers their cuts; tell() gets a line for each."""
     def __init__(self, world, bases, place, tell=print):
         self.world, self.bases, self.place, self.tell = world, bases, place, tell
+        # What failed outlives the next run.
+        self.kept = place.with_name(place.name + "-failed")
         self.lock = threading.Lock()
         self.recovered, self.failed = [], []
 
@@ -148,7 +150,8 @@ class Soak:
                       f"cut {number}: kept in {kept}")
 
     def keep(self, cut, log, error):
-        kept = fresh(self.place.parent / "soak-failed" / str(cut.seed))
+        """All that load() needs, in a directory of its own."""
+        kept = fresh(self.kept / str(cut.seed))
         base = self.bases.disk(STORIES[cut.story].base)
         run("cp", "--sparse=always", base.path, kept / "base.img")
         run("cp", "--sparse=always", log, kept / "disk.log")
@@ -192,12 +195,17 @@ def open_world(place):
     return World(variants, bundles, lambda name: server.url(f"{name}.zip")), bundles, server
 
 
+def load(directory, world):
+    """The recovery of a cut that was kept."""
+    cut = Cut(vars=(directory / "vars.cut").read_bytes(), **json.loads((directory / "cut.json").read_text()))
+    return Recovery(cut, Disk(directory / "base.img"), directory / "disk.log", directory / "machine", world)
+
+
 def replay(directory):
     """A failed cut's disk and variables, booted and checked again."""
-    directory = Path(directory)
     world, _, server = open_world(PLACE)
-    cut = Cut(vars=(directory / "vars.cut").read_bytes(), **json.loads((directory / "cut.json").read_text()))
-    recovery = Recovery(cut, Disk(directory / "base.img"), directory / "disk.log", directory / "machine", world)
+    recovery = load(Path(directory), world)
+    cut = recovery.cut
     print("%d writes were lasting, %d pending, %d pieces of these kept" % recovery.counts)
     try:
         recovery.run()

@@ -10,14 +10,14 @@ import zipfile
 from pathlib import Path
 
 import blklog
+import record
 from machine import Machine
 from paths import ENV
-from soakrecord import STORIES
+from soakrecord import DEADLINE, STORIES
 
 GRANTED = 3
 UKI, MANIFEST, SIGNATURE = "uki.efi", "manifest.json", "manifest.p7s"
 LOADERS = ("EFI/slotboot/slotbootx64.efi", "EFI/BOOT/BOOTX64.EFI")
-COMMAND_DEADLINE = 240
 
 
 class Violation(AssertionError):
@@ -61,6 +61,28 @@ def tries_may_be(cut):
         return GRANTED - 1, GRANTED - 1
     entered, started = cut.reached("firmware"), cut.reached("mark-good")
     return GRANTED - 1 - entered, GRANTED - 1 - started
+
+
+def newest_in_mirror(disk):
+    """The newest valid record in state.bin; None without any."""
+    content, found = disk.esp.read(record.MIRROR), []
+    for at in (0, 512):
+        copy = content[at:at + 256]
+        if any(copy) and record.seal(copy) == copy:
+            found.append(record.Record.decode(copy))
+    return max(found, key=lambda one: one.sequence, default=None)
+
+
+def mirror_must_say(cut):
+    """The new slot's status and the preferred slot, if they have been reported as stored; the loader's own writes do
+    not count, which go to the variable."""
+    story = STORIES[cut.story]
+    by_kexec, old, new = story.activate == "kexec", story.old[1], story.new[1]
+    if cut.phase == "confirmed":
+        return (record.TRIAL if by_kexec else record.GOOD), new
+    if not cut.reached("activate") or cut.phase == "mark-good":
+        return None
+    return (record.KEXEC_TRIAL, old) if by_kexec else (record.TRIAL, new)
 
 
 def fsck(disk, scratch):
@@ -109,10 +131,12 @@ class Recovery:
         try:
             self.old_is_untouched()
             self.esp_is_sound()
-            boot = self.machine.cold_boot()
+            mirror = newest_in_mirror(self.machine.disk)
+            boot = self.machine.cold_boot(DEADLINE)
             status = self.machine.status()
             runs = self.right_slot_runs(boot)
             self.status_is_right(status, runs)
+            self.mirror_is_right(mirror)
             self.bytes_are_whole(status)
             self.repeat(runs, boot)
             self.old_is_untouched()
@@ -126,7 +150,8 @@ class Recovery:
         must(disk.hash(partition) == self.base.hash(partition), f"the partition of confirmed slot {slot} was written")
         kept = [f"EFI/slotboot/{slot}/{name}" for name in (UKI, MANIFEST)]
         for name in (*kept, *LOADERS):
-            must(disk.esp.exists(name) and disk.esp.read(name) == self.base.esp.read(name), f"{name} is not what it was")
+            must(disk.esp.exists(name) and disk.esp.read(name) == self.base.esp.read(name),
+                 f"{name} is not what it was")
 
     def esp_is_sound(self):
         found = complaints(fsck(self.machine.disk, self.machine.directory), self.story.new[1])
@@ -158,6 +183,12 @@ class Recovery:
             must(least <= new["tries_left"] <= most,
                  f"{new['tries_left']} tries are left, not {least} to {most}")
 
+    def mirror_is_right(self, mirror):
+        """What was reported as stored is also there if the variables should go next."""
+        wanted, slot = mirror_must_say(self.cut), self.story.new[1]
+        found = mirror and (getattr(mirror, slot).status, "ab"[mirror.preferred])
+        must(not wanted or found == wanted, f"the mirror says {found} of slot {slot}, not {wanted}")
+
     def bytes_are_whole(self, status):
         """What runs, and whatever else would be started, is one whole version: hashed in the guest."""
         held = self.read_slots()
@@ -176,7 +207,7 @@ class Recovery:
             "  name=$(grep -lx PARTNAME=slotboot-$slot /sys/class/block/*/uevent)\n"
             "  device=/dev/$(sed -n 's/^DEVNAME=//p' $name)\n"
             f"  echo $slot $(head -c {size} $device | sha256sum | cut -c1-64)"
-            f" $(sha256sum /efi/EFI/slotboot/$slot/{UKI} 2>/dev/null | cut -c1-64)\ndone", COMMAND_DEADLINE)
+            f" $(sha256sum /efi/EFI/slotboot/$slot/{UKI} 2>/dev/null | cut -c1-64)\ndone", DEADLINE)
         return {slot: (image, uki) for slot, image, uki in
                 re.findall(r"^([ab]) ([0-9a-f]{64}) ?([0-9a-f]{64}|)$", text, re.M)}
 
@@ -186,7 +217,7 @@ class Recovery:
         if runs == "old":
             boot = self.install_again(boot)
         if boot.slot == self.story.new[1]:
-            self.machine.check("slotctl mark-good", COMMAND_DEADLINE)
+            self.machine.check("slotctl mark-good", DEADLINE)
             self.new_is("good" if self.machine.status()["boot"] == "firmware" else "trial")
 
     def install_again(self, boot):
@@ -194,10 +225,10 @@ class Recovery:
         whole = self.draw.random() < 0.25
         command = f"slotctl install {self.world.url(self.story.new[0])} --activate="
         if whole:
-            boot = self.machine.run_to_boot(command + self.story.activate, COMMAND_DEADLINE)
+            boot = self.machine.run_to_boot(command + self.story.activate, DEADLINE)
             must((boot.variant, boot.slot) == self.story.new, f"repeated, the install ends in {boot}")
         else:
-            self.machine.check(command + "none", COMMAND_DEADLINE)
+            self.machine.check(command + "none", DEADLINE)
             self.new_is("trial", preferred=self.story.old[1])
         return boot
 

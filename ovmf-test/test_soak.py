@@ -10,10 +10,11 @@ import shutil
 import pytest
 
 import blklog
+import record
 import soakcheck
 from blklog import DISCARD, FLUSH, FUA, HEADER, SECTOR, Entry
 from paths import WORK
-from soak import Bases, Soak, fresh
+from soak import Bases, Soak, fresh, load
 from soakcheck import Recovery, Violation, World
 from soakrecord import PHASES, STORIES, Cut
 
@@ -122,6 +123,14 @@ def test_what_was_reported_is_what_may_run():
     assert (kexec["mark-good"], kexec["confirmed"]) == ({"old", "new"}, {"new"})
 
 
+def test_what_was_reported_is_in_the_mirror():
+    assert soakcheck.mirror_must_say(cut_in("record")) is soakcheck.mirror_must_say(cut_in("mark-good")) is None
+    assert soakcheck.mirror_must_say(cut_in("loader")) == (record.TRIAL, "b")
+    assert soakcheck.mirror_must_say(cut_in("confirmed")) == (record.GOOD, "b")
+    assert soakcheck.mirror_must_say(cut_in("activate", "kexec")) == (record.KEXEC_TRIAL, "a")
+    assert soakcheck.mirror_must_say(cut_in("confirmed", "kexec")) == (record.TRIAL, "b")
+
+
 def test_tries_are_at_least_those_started_and_at_most_those_entered():
     assert [soakcheck.tries_may_be(cut_in(phase)) for phase in ("activate", "loader", "mark-good")] == [
         (2, 2), (1, 2), (1, 1)]
@@ -185,6 +194,16 @@ def after_the_install(soak, flushes):
 def test_disk_that_confirms_flushes_and_does_not_do_them_is_a_violation(soak):
     with pytest.raises(Violation, match="x runs in slot a after a cut in .*, but only new may"):
         after_the_install(soak, flushes=False).run()
+
+
+def test_kept_cut_is_the_same_disk_again(soak):
+    cut = soak.recovered[0]
+    log = soak.place / "recording-0/disk.log"
+    made = Recovery(cut, soak.bases.disk("confirmed"), log, fresh(soak.place / "made"), soak.world)
+    kept = load(soak.keep(cut, log, "a test"), soak.world)
+    assert (kept.cut, kept.counts, kept.machine.disk.hashes()) == (cut, made.counts, made.machine.disk.hashes())
+    assert kept.machine.vars.read_bytes() == made.machine.vars.read_bytes() == cut.vars
+    shutil.rmtree(soak.kept)
 
 
 def test_confirmed_slot_that_was_written_is_a_violation(soak):
