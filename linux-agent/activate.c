@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "activate.h"
 
+#include "jump.h"
 #include "kexec.h"
 #include "util.h"
 
 #include <errno.h>
-#include <linux/reboot.h>
-#include <net/if.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -64,25 +60,6 @@ int activate_reboot(struct err *err)
 	return activate_run(activate_systemd_runs() ? systemd : other, err);
 }
 
-/* A card left running may write into the new kernel's memory. */
-static void interfaces_down(void)
-{
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct if_nameindex *all = if_nameindex();
-
-	for (struct if_nameindex *i = all; fd >= 0 && i && i->if_index; i++) {
-		struct ifreq req = { 0 };
-
-		(void)snprintf(req.ifr_name, sizeof req.ifr_name, "%s", i->if_name);
-		if (ioctl(fd, SIOCGIFFLAGS, &req) < 0)
-			continue;
-		req.ifr_flags = (short)(req.ifr_flags & ~IFF_UP);
-		(void)ioctl(fd, SIOCSIFFLAGS, &req);
-	}
-	if (all)
-		if_freenameindex(all);
-}
-
 int activate_kexec(struct err *err)
 {
 	char *systemd[] = { "systemctl", "kexec", NULL };
@@ -90,11 +67,7 @@ int activate_kexec(struct err *err)
 	sync();
 	if (activate_systemd_runs())
 		return activate_run(systemd, err);
-	interfaces_down();
-	sync();
-	(void)syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2,
-		      LINUX_REBOOT_CMD_KEXEC, NULL);
-	return err_errno(err, EX_UNAVAILABLE, errno, "failed to jump to the staged kernel");
+	return jump_run(&jump_posix, err);
 }
 
 int activate_now(enum activate how, struct err *err)
@@ -115,6 +88,8 @@ int activate_now(enum activate how, struct err *err)
 
 void activate_recover(void)
 {
-	if (!activate_systemd_runs())
-		(void)activate_reboot(NULL);
+	if (activate_systemd_runs() || activate_reboot(NULL) == 0)
+		return;
+	sync();
+	(void)reboot(RB_AUTOBOOT);	/* there is nobody else to ask */
 }

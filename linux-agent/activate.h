@@ -32,7 +32,6 @@ int activate_run(char *const argv[], struct err *err);
 /* Asks the init system for a reboot; returns once that was asked for. */
 int activate_reboot(struct err *err);
 
-/* Jumps to the staged kernel: through systemd where it runs, else interfaces
- * down, file systems flushed, reboot(2). Returns only on failure, or when systemd
- * was asked. */
+/* Jumps to the staged kernel: through systemd where it runs, else jump.h. Returns
+ * only on failure, or when systemd was asked. */
 int activate_kexec(struct err *err);
