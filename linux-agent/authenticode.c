@@ -61,9 +61,19 @@ static void name_text(const X509_NAME *name, char *out, size_t size)
 static void key_add(struct authenticode *a, const ASN1_STRING *id)
 {
 	int len = id ? ASN1_STRING_length(id) : 0;
+	const uint8_t *data = id ? ASN1_STRING_get0_data(id) : NULL;
+	char *out;
 
-	if (len > 0 && len <= AUTHENTICODE_KEY_CHARS / 2 && a->key_count < AUTHENTICODE_MAX_KEYS)
-		hex_encode(ASN1_STRING_get0_data(id), (size_t)len, a->keys[a->key_count++]);
+	if (len <= 0 || len >= AUTHENTICODE_KEY_CHARS / 2 ||
+	    a->key_count >= AUTHENTICODE_MAX_KEYS)
+		return;
+	out = a->keys[a->key_count++];
+	/* A keyring shows a serial number as it is encoded: a leading 00 keeps it positive. */
+	if (ASN1_STRING_type(id) == V_ASN1_INTEGER && (data[0] & 0x80)) {
+		memcpy(out, "00", 2);
+		out += 2;
+	}
+	hex_encode(data, (size_t)len, out);
 }
 
 /* The certificates from the signer upwards, as far as the signature carries them. */

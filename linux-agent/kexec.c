@@ -2,6 +2,8 @@
 #include "kexec.h"
 
 #include "cmdline.h"
+#include "kexecslot.h"
+#include "preflight.h"
 #include "util.h"
 
 #include <errno.h>
@@ -167,6 +169,23 @@ static int load_error(const char *name, int error, struct err *err)
 	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
 }
 
+/* The preflight's checks name the cause; the table above, what is left. */
+static int load_failed(const struct config *config, const struct ukifile *uki,
+		       const char *cmdline, int error, struct err *err)
+{
+	const struct preflight_input input = {
+		.sysroot = config->sysroot,
+		.uki = uki,
+		.cmdline = cmdline,
+		.initrd_size = preflight_initrd_size(uki),
+		.keyring_read = preflight_keyring_read,
+	};
+
+	if (preflight_error(&input, error, err) < 0)
+		return -1;
+	return load_error(uki->name, error, err);
+}
+
 static int load(const struct config *config, const struct ukifile *uki, unsigned slot,
 		uint64_t nonce, struct err *err)
 {
@@ -182,23 +201,21 @@ static int load(const struct config *config, const struct ukifile *uki, unsigned
 		return -1;
 	flags = initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
 	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, flags) < 0)
-		return load_error(uki->name, errno, err);
+		return load_failed(config, uki, cmdline, errno, err);
 	return 0;
 }
 
 int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
 		struct err *err)
 {
-	_cleanup_free_ char *path = NULL;
-	struct ukifile uki;
+	struct envelope envelope;
 	uint64_t nonce;
 	int r;
 
-	if (machine_slot_file(machine, slot, "uki.efi", &path, err) < 0 ||
-	    kexec_nonce_new(&nonce, err) < 0 || ukifile_open(path, &uki, err) < 0)
+	if (kexec_nonce_new(&nonce, err) < 0 || kexecslot_open(machine, slot, &envelope, err) < 0)
 		return -1;
-	r = load(machine->config, &uki, slot, nonce, err);
-	ukifile_close(&uki);
+	r = load(machine->config, &envelope.uki, slot, nonce, err);
+	envelope_close(&envelope);
 	if (r == 0)
 		*ret_nonce = nonce;
 	return r;

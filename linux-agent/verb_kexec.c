@@ -1,44 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "kexec.h"
+#include "kexecslot.h"
 #include "lock.h"
 #include "mark.h"
 #include "options.h"
-#include "readback.h"
 #include "util.h"
 #include "verbs.h"
 #include "watchdog.h"
 
 #include <string.h>
 
-/* What stands on the ESP must be what was installed, and a slot the loader would
- * start too, or the one that was installed for a kexec. */
-static int slot_check(const struct machine *m, unsigned slot, const char *path,
-		      struct err *err)
-{
-	const struct slot *s = &m->state.record.slots[slot];
-
-	if (m->state.source != STATE_LOST && s->status != SLOT_KEXEC_TRIAL &&
-	    !policy_slot_bootable(&m->state.record, slot))
-		return err_set(err, EX_CONFIG, "slot %c cannot be started: it is %s%s",
-			       slot_letter(slot), slot_status_text(s->status),
-			       s->status == SLOT_BAD ? "; slotctl mark-active gives it new tries"
-						     : "");
-	if (!(s->flags & SLOT_FLAG_DIGEST))
-		return 0;
-	if (readback_check(&m->disk, path, s->uki_size, s->uki_sha256, NULL, NULL) < 0)
-		return err_set(err, EX_DATAERR, "%s is not the UKI that was installed in slot %c: "
-			       "refused", path, slot_letter(slot));
-	return 0;
-}
-
 static int load(struct machine *m, unsigned slot, struct err *err)
 {
-	_cleanup_free_ char *path = NULL;
 	uint64_t nonce;
 
-	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    slot_check(m, slot, path, err) < 0 || kexec_stage(m, slot, &nonce, err) < 0)
+	if (kexecslot_check(m, slot, err) < 0 || kexec_stage(m, slot, &nonce, err) < 0)
 		return -1;
 	(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
 	return 0;
@@ -97,25 +74,32 @@ int verb_kexec(int argc, char **argv, struct err *err)
 {
 	static const char help[] =
 		"Usage: slotctl kexec load|exec [a|b] [--config=FILE]\n"
+		"       slotctl kexec explain [a|b] [--json] [--config=FILE]\n"
 		"       slotctl kexec unload [--config=FILE]\n"
 		"\n"
 		"load    stages a slot's kernel, initrd and command line (default: the preferred\n"
 		"        slot); the next systemctl kexec, or slotctl kexec exec, jumps into it\n"
 		"exec    jumps into what is staged, or stages a slot and jumps\n"
+		"explain foretells whether that will work, and why not; it loads nothing\n"
 		"unload  forgets what is staged\n"
 		"\n"
 		"The record does not change: what the firmware boots next stays as it is.\n";
 	struct machine machine;
 	struct options o;
-	int r = options_parse(argc, argv, 0, help, &o, err);
-	bool exec;
+	int r = options_parse(argc, argv, TAKES_JSON, help, &o, err);
+	bool exec, explain;
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
+	explain = o.operand_count > 0 && strcmp(o.operands[0], "explain") == 0;
 	if (o.operand_count < 1 || o.operand_count > 2 ||
 	    (strcmp(o.operands[0], "load") != 0 && strcmp(o.operands[0], "exec") != 0 &&
-	     strcmp(o.operands[0], "unload") != 0))
-		return err_set(err, EX_USAGE, "kexec: load, exec or unload must be named");
+	     strcmp(o.operands[0], "unload") != 0 && !explain))
+		return err_set(err, EX_USAGE, "kexec: load, exec, explain or unload must be named");
+	if (o.json && !explain)
+		return err_set(err, EX_USAGE, "kexec: --json goes with explain");
+	if (explain)
+		return kexec_explain(&o, err);
 	if (strcmp(o.operands[0], "unload") == 0)
 		return unload(&o, err);
 	exec = strcmp(o.operands[0], "exec") == 0;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The UKI of a slot, taken into memory and checked there: what is staged for kexec
+ * is read from the very bytes that were hashed, so that nothing which happens to the
+ * file in between matters.
+ *
+ * What the bytes must be, in this order:
+ *
+ *   the slot record's digest     if it has one: written by an install that had verified
+ *                                the bundle's signature
+ *   the signed manifest          manifest.json with manifest.p7s beside the UKI: the
+ *                                signature must hold against the keyring now, and the
+ *                                digest of its UKI must be that of the bytes
+ *
+ * A slot that was provisioned by hand has neither, or a manifest without a signature:
+ * it is taken as it stands, and ret_envelope->basis says so. The firmware starts it
+ * likewise, and without it there would be no way back by kexec from a first update.
+ */
+#pragma once
+
+#include "cms.h"
+#include "record.h"
+#include "ukifile.h"
+
+enum envelope_basis {
+	ENVELOPE_MANIFEST,	/* the signed manifest, and the record where it has a digest */
+	ENVELOPE_RECORD,	/* the record's digest alone */
+	ENVELOPE_NOTHING,
+};
+
+struct envelope {
+	enum envelope_basis basis;
+	char *signer;		/* MANIFEST: the subject of who signed it; else NULL */
+	struct ukifile uki;	/* over a sealed memfd; its name is the file's path */
+};
+
+/* dir: the slot's directory on the ESP. slot: its part of the record, or NULL where
+ * the record is lost; rules: of the signature, or NULL (cms.h). The object must not
+ * move while it is open; the caller closes it after success. EX_DATAERR:
+ * the UKI is not what was installed, or no signature holds for it; EX_NOINPUT: there
+ * is none; EX_CONFIG: the keyring; EX_IOERR. */
+int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
+		  const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
+void envelope_close(struct envelope *envelope);
+
+/* "the signed manifest (Acme release)": one line about the basis. */
+void envelope_text(const struct envelope *envelope, char *out, size_t size);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "kexecslot.h"
+
+#include "cmdline.h"
+#include "espfile.h"
+#include "policy.h"
+#include "util.h"
+
+int kexecslot_check(const struct machine *machine, unsigned slot, struct err *err)
+{
+	const struct slot *s = &machine->state.record.slots[slot];
+
+	if (machine->state.source == STATE_LOST || s->status == SLOT_KEXEC_TRIAL ||
+	    policy_slot_bootable(&machine->state.record, slot))
+		return 0;
+	return err_set(err, EX_CONFIG, "slot %c cannot be started: it is %s%s",
+		       slot_letter(slot), slot_status_text(s->status),
+		       s->status == SLOT_BAD ? "; slotctl mark-active gives it new tries" : "");
+}
+
+int kexecslot_open(const struct machine *machine, unsigned slot,
+		   struct envelope *ret_envelope, struct err *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	bool lost = machine->state.source == STATE_LOST;
+
+	if (espfile_path(machine->esp.dir, slot, NULL, &dir, err) < 0)
+		return -1;
+	return envelope_open(dir, lost ? NULL : &machine->state.record.slots[slot],
+			     machine->config->keyring, &machine->config->rules, ret_envelope,
+			     err);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* A slot as something to kexec: may it be started, and is its UKI what was installed? */
+#pragma once
+
+#include "envelope.h"
+#include "machine.h"
+#include "options.h"
+
+/* The loader would start it too, or it was installed for a kexec. EX_CONFIG. */
+int kexecslot_check(const struct machine *machine, unsigned slot, struct err *err);
+
+/* envelope_open() with what the machine knows about the slot. The caller closes. */
+int kexecslot_open(const struct machine *machine, unsigned slot,
+		   struct envelope *ret_envelope, struct err *err);
+
+/* The verb; o->operands[0] is "explain". 0: it will work. EX_UNAVAILABLE: it will
+ * not; EX_CONFIG: it cannot be foretold. Changes nothing, takes no lock. */
+int kexec_explain(const struct options *o, struct err *err);

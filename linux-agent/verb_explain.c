@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* slotctl kexec explain: the preflight of a slot, in words or as JSON. */
+#include "cmdline.h"
+#include "envelope.h"
+#include "kexec.h"
+#include "kexecslot.h"
+#include "preflight.h"
+#include "util.h"
+#include "verbs.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* Before the kernel is asked, slotctl asks these itself. */
+enum { OWN_SLOT, OWN_ENVELOPE, OWN_COUNT };
+
+struct explanation {
+	unsigned slot;
+	struct preflight_finding own[OWN_COUNT];
+	struct preflight preflight;
+	enum preflight_verdict verdict;
+};
+
+static void own_fail(struct preflight_finding *f, const struct err *err)
+{
+	f->verdict = PREFLIGHT_FAIL;
+	f->exit = err->exit;
+	(void)snprintf(f->evidence, sizeof f->evidence, "%s", err->text);
+}
+
+static void slot_explain(const struct machine *m, unsigned slot, struct preflight_finding *f)
+{
+	struct err err = { 0 };
+
+	f->check = "slot";
+	if (kexecslot_check(m, slot, &err) < 0)
+		own_fail(f, &err);
+	else
+		(void)snprintf(f->evidence, sizeof f->evidence, "slot %c may be started: it is %s",
+			       slot_letter(slot), m->state.source == STATE_LOST ? "not recorded"
+			       : slot_status_text(m->state.record.slots[slot].status));
+}
+
+/* With a nonce as long as any. */
+static int kernel_explain(const struct machine *m, const struct envelope *envelope,
+			  struct explanation *e, struct err *err)
+{
+	_cleanup_free_ char *cmdline = NULL;
+	struct preflight_input input = {
+		.sysroot = m->config->sysroot,
+		.uki = &envelope->uki,
+		.initrd_size = preflight_initrd_size(&envelope->uki),
+	};
+
+	if (kexec_cmdline(m->config, &envelope->uki, e->slot, 1, &cmdline, err) < 0)
+		return -1;
+	input.cmdline = cmdline;
+	/* Serial numbers in another tree's /proc/keys mean nothing to this kernel. */
+	if (!*m->config->sysroot)
+		input.keyring_read = preflight_keyring_read;
+	preflight_run(&input, &e->preflight);
+	return 0;
+}
+
+/* Without the image there is nothing to ask the kernel about. */
+static int explain(const struct machine *m, struct explanation *e, struct err *err)
+{
+	struct preflight_finding *f = &e->own[OWN_ENVELOPE];
+	struct envelope envelope;
+	struct err why = { 0 };
+	int r = 0;
+
+	slot_explain(m, e->slot, &e->own[OWN_SLOT]);
+	f->check = "image";
+	if (kexecslot_open(m, e->slot, &envelope, &why) < 0) {
+		own_fail(f, &why);
+	} else {
+		envelope_text(&envelope, f->evidence, sizeof f->evidence);
+		r = kernel_explain(m, &envelope, e, err);
+		envelope_close(&envelope);
+	}
+	e->verdict = e->preflight.verdict;
+	for (int i = 0; i < OWN_COUNT; i++)
+		if (e->own[i].verdict > e->verdict)
+			e->verdict = e->own[i].verdict;
+	return r;
+}
+
+static const struct preflight_finding *at(const struct explanation *e, unsigned i)
+{
+	return i < OWN_COUNT ? &e->own[i] : &e->preflight.findings[i - OWN_COUNT];
+}
+
+static unsigned count(const struct explanation *e)
+{
+	return OWN_COUNT + e->preflight.count;
+}
+
+static const struct preflight_finding *decisive(const struct explanation *e)
+{
+	for (unsigned i = 0; i < count(e); i++)
+		if (at(e, i)->verdict == e->verdict)
+			return at(e, i);
+	return NULL;
+}
+
+static void print_text(const struct explanation *e)
+{
+	static const char *const words[] = { "ok", "unknown", "FAILS" };
+
+	(void)printf("kexec into slot %c %s\n\n", slot_letter(e->slot),
+		     preflight_verdict_text(e->verdict));
+	for (unsigned i = 0; i < count(e); i++) {
+		const struct preflight_finding *f = at(e, i);
+
+		(void)printf("%-8s %-14s %s\n", words[f->verdict], f->check, f->evidence);
+		if (*f->fix && f->verdict != PREFLIGHT_PASS)
+			(void)printf("%-8s %-14s fix: %s\n", "", "", f->fix);
+	}
+}
+
+static int print_json(const struct explanation *e, struct err *err)
+{
+	static const char *const verdicts[] = { "pass", "unknown", "fail" };
+	static const char *const overall[] = { "yes", "unknown", "no" };
+	char slot[2] = { slot_letter(e->slot), 0 };
+	json_t *list = json_array(), *root;
+	char *text;
+
+	for (unsigned i = 0; list && i < count(e); i++) {
+		const struct preflight_finding *f = at(e, i);
+
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s?}", "check", f->check, "verdict",
+					verdicts[f->verdict], "evidence", f->evidence, "fix",
+					*f->fix ? f->fix : NULL));
+	}
+	root = json_pack("{s:s, s:s, s:o}", "slot", slot, "will_work", overall[e->verdict],
+			 "checks", list);
+	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+	json_decref(root);
+	if (!text)
+		return err_set(err, EX_SOFTWARE, "failed to make JSON of the explanation");
+	(void)puts(text);
+	free(text);
+	return 0;
+}
+
+/* The exit status says it too: EX_UNAVAILABLE will not work, EX_CONFIG unknown. */
+static int conclude(const struct explanation *e, struct err *err)
+{
+	const struct preflight_finding *f = decisive(e);
+
+	if (e->verdict == PREFLIGHT_PASS || !f)
+		return 0;
+	return err_set(err, e->verdict == PREFLIGHT_FAIL ? EX_UNAVAILABLE : EX_CONFIG,
+		       "kexec into slot %c %s: %s", slot_letter(e->slot),
+		       preflight_verdict_text(e->verdict), f->evidence);
+}
+
+int kexec_explain(const struct options *o, struct err *err)
+{
+	struct explanation e = { 0 };
+	struct machine machine;
+	int r = machine_open(o->config, MACHINE_LOOK, &machine, err);
+
+	e.slot = machine.state.record.preferred;
+	if (r == 0 && o->operand_count > 1)
+		r = options_slot(o->operands[1], &e.slot, err);
+	if (r == 0)
+		r = explain(&machine, &e, err);
+	machine_close(&machine);
+	if (r < 0)
+		return -1;
+	if (o->json)
+		r = print_json(&e, err);
+	else
+		print_text(&e);
+	return r < 0 ? -1 : conclude(&e, err);
+}
