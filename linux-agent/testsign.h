@@ -46,7 +46,7 @@ static inline void testpe_make(struct testpe *pe)
 	memset(pe, 0, sizeof *pe);
 	pe->size = TESTPE_BYTES;
 	for (size_t i = TESTPE_HEADERS; i < TESTPE_BYTES; i++)
-		pe->bytes[i] = (uint8_t)(i * 7);
+		pe->bytes[i] = (uint8_t)(i * 7 + i / 256);
 	memcpy(pe->bytes, "MZ", 2);
 	le32_put(pe->bytes + 0x3c, TESTPE_AT);
 	memcpy(pe->bytes + TESTPE_AT, "PE\0\0", 4);

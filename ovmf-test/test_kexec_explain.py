@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""What slotctl kexec explain foretells, and what the kernel then does."""
+import base64
+import dataclasses
+import json
+import struct
+import uuid
+
+import pytest
+
+import images
+import kernel
+import rootfs
+import uki
+from paths import WORK, run
+
+NOPERM, UNAVAILABLE, DATAERR = 77, 69, 65
+
+
+def certificate_table(image):
+    """(where the PE header names it, its offset, its size); it is the image's end."""
+    entry = struct.unpack_from("<I", image, 0x3C)[0] + 24 + 112 + 8 * 4
+    table, size = struct.unpack_from("<II", image, entry)
+    assert size and table + size == len(image)
+    return entry, table, size
+
+
+def unsigned(image):
+    """A PE image without its signature."""
+    entry, table, _ = certificate_table(image)
+    return image[:entry] + bytes(8) + image[entry + 8:table]
+
+
+def signer_certificate(image):
+    """The certificate in a PE image's signature, DER."""
+    _, table, _ = certificate_table(image)
+    length = struct.unpack_from("<I", image, table)[0]
+    pem = run("openssl", "pkcs7", "-inform", "DER", "-print_certs", stdin=image[table + 8:table + length])
+    return run("openssl", "x509", "-outform", "DER", stdin=pem)
+
+
+def enroll(machine, certificate):
+    """Put the certificate into db, as the firmware allows while it has no platform key (UEFI 2.10, 8.2.2
+    and 32.4.1): a time stamp, an empty signature, and a list of one X.509 certificate."""
+    x509, pkcs7 = (uuid.UUID(text).bytes_le for text in ("a5c059a1-94e4-4aa7-87b5-ab155c2bf072",
+                                                         "4aafd29d-68df-49ee-8aa9-347d375665a7"))
+    size = 16 + len(certificate)
+    content = struct.pack("<IHBBBBBBIhBB", 0x27, 2024, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    content += struct.pack("<IHH", 24, 0x0200, 0x0EF1) + pkcs7
+    content += x509 + struct.pack("<III", 28 + size, 0, size) + bytes(16) + certificate
+    machine.check(f"echo {base64.b64encode(content).decode()} | base64 -d >/tmp/db && dd bs=64k if=/tmp/db "
+                  "of=/sys/firmware/efi/efivars/db-d719b2cb-3d3a-4596-a3bc-dad00e67656f")
+
+
+@pytest.fixture(scope="module")
+def other(variants, bundles):
+    """Bundles of Y with another kernel or command line in its UKI."""
+    def make(name, linux=None, pad_to=0):
+        y = variants["y"]
+        work = WORK / "explain"
+        work.mkdir(exist_ok=True)
+        run("objcopy", "--dump-section", f".initrd={work / 'initrd'}", y.uki, work / "copy.efi")
+        (work / "linux").write_bytes(linux or kernel.image().read_bytes())
+        line = images.COMMAND_LINE.format(y.root_hash, "y")
+        line += " " + "x" * (pad_to - len(line) - 1) if pad_to else ""
+        uki.build(work / "uki.efi", work, work / "linux", work / "initrd", line,
+                  rootfs.os_release("y", y.version), kernel.release())
+        out = WORK / "bundles" / f"{name}.zip"
+        images.create_bundle(out, dataclasses.replace(y, uki=work / "uki.efi"))
+        return out.name
+    return make
+
+
+@pytest.fixture(scope="module")
+def machine(confirmed):
+    return confirmed()
+
+
+def lock_down(machine):
+    machine.check("mount -t securityfs securityfs /sys/kernel/security")
+    machine.check("echo integrity >/sys/kernel/security/lockdown")
+
+
+def explain(machine, slot):
+    """(exit status, will_work, findings by check)"""
+    status, output = machine.run(f"slotctl kexec explain {slot} --json 2>/dev/null", deadline=120)
+    told = json.loads(output)
+    assert told["slot"] == slot
+    return status, told["will_work"], {found["check"]: found for found in told["checks"]}
+
+
+def assert_no(machine, slot, check, exit_status):
+    """explain blames that check, and the load itself fails with the very same cause."""
+    status, will_work, checks = explain(machine, slot)
+    assert (status, will_work) == (UNAVAILABLE, "no"), checks
+    assert [name for name, found in checks.items() if found["verdict"] == "fail"] == [check]
+    assert checks[check]["fix"]
+    status, output = machine.run(f"slotctl kexec load {slot}", deadline=120)
+    assert status == exit_status, output
+    assert checks[check]["evidence"] in output and checks[check]["fix"] in output
+    assert machine.check("cat /sys/kernel/kexec_loaded").strip() == "0"
+    return checks[check]
+
+
+def test_yes_is_followed_by_a_jump_that_leaves_a_clean_esp(machine, install):
+    machine.check(install("y.zip", "none"), deadline=120)
+    before = machine.snapshot()
+    status, will_work, checks = explain(machine, "b")
+    assert (status, will_work) == (0, "yes"), checks
+    assert {found["verdict"] for found in checks.values()} == {"pass"}
+    assert "manifest signed by CN=slotboot test signer" in checks["image"]["evidence"]
+    assert machine.check("cat /sys/kernel/kexec_loaded").strip() == "0"
+    assert machine.snapshot() == before
+    print(machine.check("slotctl kexec explain b"))
+    boot = machine.run_to_boot("slotctl kexec exec b")
+    assert (boot.variant, boot.slot) == ("y", "b")
+    # The new kernel complains when it mounts a FAT that was not left in order.
+    log = machine.check("dmesg")
+    assert "kexec" in machine.status()["boot"] and "not properly unmounted" not in log
+    machine.check("slotctl mark-good")
+
+
+def test_uki_changed_on_the_esp_is_refused(machine):
+    file = "/efi/EFI/slotboot/b/uki.efi"
+    machine.check(f"cp {file} /tmp/uki && printf X | dd of={file} bs=1 seek=3000000 conv=notrunc && sync")
+    status, will_work, checks = explain(machine, "b")
+    assert (status, will_work, checks["image"]["verdict"]) == (UNAVAILABLE, "no", "fail")
+    status, output = machine.run("slotctl kexec load b")
+    assert status == DATAERR and "is not the UKI that was installed" in output, output
+    machine.check(f"cp /tmp/uki {file} && sync")
+    assert explain(machine, "b")[0] == 0
+
+
+def test_command_line_too_long_for_the_kernel(machine, install, other):
+    machine.check(install(other("toolong", pad_to=2040), "none", "--allow-downgrade"), deadline=120)
+    found = assert_no(machine, "a", "command-line", DATAERR)
+    assert "takes at most 2046" in found["evidence"]
+
+
+def test_under_lockdown_an_unsigned_kernel_does_not_go(machine, install, other):
+    unsigned_zip = other("unsigned", linux=unsigned(kernel.image().read_bytes()))
+    machine.check(install(unsigned_zip, "none", "--allow-downgrade"), deadline=120)
+    status, will_work, checks = explain(machine, "a")
+    assert (status, will_work) == (0, "yes"), checks
+    assert "is not signed, and no signature is demanded" in checks["signature"]["evidence"]
+    lock_down(machine)
+    found = assert_no(machine, "a", "signature", NOPERM)
+    assert "is not signed; kernel lockdown is integrity" in found["evidence"]
+
+
+def test_under_lockdown_a_signed_kernel_goes_if_its_key_is_enrolled(machine):
+    found = assert_no(machine, "b", "signature", NOPERM)
+    assert "signed by CN=Debian Secure Boot Signer" in found["evidence"] and "no key for it" in found["evidence"]
+    enroll(machine, signer_certificate(kernel.image().read_bytes()))
+    machine.shutdown()
+    assert machine.cold_boot().slot == "b"
+    lock_down(machine)
+    status, will_work, checks = explain(machine, "b")
+    assert (status, will_work) == (0, "yes"), checks
+    assert "the key for it is in .platform" in checks["signature"]["evidence"]
+    boot = machine.run_to_boot("slotctl kexec exec b")
+    assert (boot.variant, boot.slot) == ("y", "b")
+
+
+def test_loads_switched_off(machine):
+    assert explain(machine, "b")[0] == 0
+    machine.check("echo 1 >/proc/sys/kernel/kexec_load_disabled")
+    found = assert_no(machine, "b", "load-disabled", NOPERM)
+    assert found["evidence"] == "kernel.kexec_load_disabled is 1"
