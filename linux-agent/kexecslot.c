@@ -22,11 +22,13 @@ int kexecslot_open(const struct machine *machine, unsigned slot,
 		   struct envelope *ret_envelope, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
-	bool lost = machine->state.source == STATE_LOST;
+	const struct slot *s = &machine->state.record.slots[slot];
 
 	if (espfile_path(machine->esp.dir, slot, NULL, &dir, err) < 0)
 		return -1;
-	return envelope_open(dir, lost ? NULL : &machine->state.record.slots[slot],
-			     machine->config->keyring, &machine->config->rules, ret_envelope,
-			     err);
+	/* While an install writes the slot, its digest there is still the old image's. */
+	if (machine->state.source == STATE_LOST || s->status == SLOT_WRITING)
+		s = NULL;
+	return envelope_open(dir, s, machine->config->keyring, &machine->config->rules,
+			     ret_envelope, err);
 }

@@ -626,3 +626,37 @@ def test_a_record_with_a_good_checksum_and_nonsense_in_it_is_lost(machine):
     machine.set_variable("SlotState", OURS, bytes(record))
     status = machine.status()
     assert status["state"]["variable"] == "value out of range" and status["state"]["source"] == "mirror"
+
+
+def test_kexec_explain_changes_nothing_and_says_no(machine, create):
+    machine.check("install", create(), "--activate=none")
+    before = machine.bytes()
+    status, out, errors = machine.run("kexec", "explain", "b", "--json")
+    told = {check["check"]: check for check in json.loads(out)["checks"]}
+    assert (status, json.loads(out)["will_work"]) == (UNAVAILABLE, "no"), errors
+    assert "manifest signed by CN=slotboot test signer" in told["image"]["evidence"]
+    assert told["format"]["verdict"] == "fail" and "setup header" in told["format"]["evidence"]
+    assert (told["capability"]["verdict"], told["load-disabled"]["verdict"]) == ("unknown", "unknown")
+    assert "kexec into slot b will not work: .linux is not a kernel" in errors
+    assert machine.bytes() == before
+    assert "FAILS    format" in machine.run("kexec", "explain", "b")[1]
+
+
+def test_kexec_refuses_a_uki_that_changed_since_it_was_installed(machine, create):
+    machine.check("install", create(), "--activate=none")
+    uki_file = machine.top / "esp/EFI/slotboot/b/uki.efi"
+    uki_file.write_bytes(uki_file.read_bytes()[:-1] + b"?")
+    before = machine.bytes()
+    status, _, errors = machine.run("kexec", "load", "b")
+    assert status == DATAERR and "not the UKI that was installed" in errors
+    status, out, _ = machine.run("kexec", "explain", "b", "--json")
+    assert status == UNAVAILABLE
+    assert [check["verdict"] for check in json.loads(out)["checks"]] == ["pass", "fail"]
+    assert machine.bytes() == before
+
+
+def test_kexec_explain_of_an_empty_slot_and_json_where_it_has_no_place(machine):
+    status, out, errors = machine.run("kexec", "explain", "b")
+    assert status == UNAVAILABLE and "it is empty" in out + errors
+    assert machine.run("kexec", "load", "b", "--json")[0] == USAGE
+    assert machine.run("kexec", "explain", "c")[0] == USAGE
