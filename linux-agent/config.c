@@ -37,6 +37,8 @@ static const struct key {
 	{ "proxy", offsetof(struct config, http.proxy), 0, 0, NULL },
 	{ "redirects", offsetof(struct config, http.redirects), 0, 20, NULL },
 	{ "rate-limit", offsetof(struct config, http.rate_limit), 0, 1U << 31, NULL },
+	{ "kexec-kernel", offsetof(struct config, kexec_kernel), 0, 0, NULL },
+	{ "kexec-initrd", offsetof(struct config, kexec_initrd), 0, 0, NULL },
 	{ "sysroot", offsetof(struct config, sysroot), 0, 0, NULL },
 	{ "tries", offsetof(struct config, tries), 1, 255, NULL },
 	{ "good-limit", offsetof(struct config, good_limit), 0, 255, NULL },

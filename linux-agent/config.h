@@ -19,6 +19,9 @@
  *   watchdog      trial, always or off: which boots the loader arms the hardware
  *                 watchdog for; default trial
  *   watchdog-timeout  seconds, 5 to 600; default 120
+ *   kexec-kernel  file with the same bytes as the slot's .linux ({slot} is filled in),
+ *   kexec-initrd  and with those of .ucode and .initrd: for LoadPin; default: copies in
+ *                 memory, from the UKI
  *   sysroot       put before /proc and /sys; for dry runs and tests
  *
  *   [image NAME]  (rootfs, usr, ...; default: partitions slotboot-a and
@@ -55,6 +58,8 @@ struct config {
 	char *lock;
 	struct cms_rules rules;
 	struct httpopts http;
+	char *kexec_kernel;	/* or NULL */
+	char *kexec_initrd;	/* or NULL */
 	char *sysroot;		/* "" by default */
 	unsigned tries;
 	unsigned good_limit;

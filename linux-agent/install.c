@@ -218,6 +218,7 @@ static int write_slot(struct machine *m, const struct install_options *o,
 	static const enum policy_event events[] = { ON_INSTALL_NONE, ON_INSTALL_REBOOT,
 						    ON_INSTALL_KEXEC };
 	enum policy_event event = events[o->activate];
+	_cleanup_free_ char *ignored = NULL;
 	struct err staging = { 0 };
 	uint64_t nonce = 0;
 
@@ -225,8 +226,11 @@ static int write_slot(struct machine *m, const struct install_options *o,
 	    write_payloads(m, o, bundle, slot, err) < 0 || check_cancel(o, err) < 0)
 		return -1;
 	/* Step 5. */
-	if (o->activate == ACTIVATE_KEXEC && kexec_stage(m, slot, &nonce, &staging) < 0)
+	if (o->activate == ACTIVATE_KEXEC &&
+	    kexec_stage(m, slot, &nonce, &ignored, &staging) < 0)
 		event = ON_INSTALL_NONE;
+	if (ignored)
+		report_warning(o->report, "addons not used: %s", ignored);
 	if (finish(m, o, bundle, slot, event, nonce, err) < 0) {
 		if (nonce)
 			(void)kexec_unload(NULL);

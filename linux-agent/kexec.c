@@ -2,15 +2,15 @@
 #include "kexec.h"
 
 #include "cmdline.h"
+#include "handover.h"
 #include "kexecslot.h"
+#include "pinned.h"
 #include "preflight.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kexec.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -69,71 +69,24 @@ static void rsdp_append(const struct config *config, char *text, size_t cap)
 		(void)snprintf(text + len, cap - len, " acpi_rsdp=%s", rsdp);
 }
 
-int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsigned slot,
+int kexec_cmdline(const struct config *config, const char *handed, unsigned slot,
 		  uint64_t nonce, char **ret_text, struct err *err)
 {
-	_cleanup_free_ char *filled = NULL;
-	size_t cap, value_len;
-	char *text;
+	size_t cap = strlen(handed) + 128, value_len;
+	char *text = malloc(cap);
 	int n;
 
-	if (ukifile_cmdline(uki, slot, &filled, NULL, err) < 0)
-		return -1;
-	cap = strlen(filled) + 128;
-	text = malloc(cap);
 	if (!text)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to make the command line");
-	n = snprintf(text, cap, "%s", filled);
-	if (!cmdline_get(filled, "slotboot.slot", &value_len))
-		n += snprintf(text + n, cap - (size_t)n, " slotboot.slot=%c", slot_letter(slot));
-	n += snprintf(text + n, cap - (size_t)n, " slotboot.nonce=%016llx",
+	n = snprintf(text, cap, "%s%s", handed, *handed ? " " : "");
+	if (!cmdline_get(handed, "slotboot.slot", &value_len))
+		n += snprintf(text + n, cap - (size_t)n, "slotboot.slot=%c ", slot_letter(slot));
+	n += snprintf(text + n, cap - (size_t)n, "slotboot.nonce=%016llx",
 		      (unsigned long long)nonce);
-	if (!cmdline_get(filled, "panic", &value_len))
+	if (!cmdline_get(handed, "panic", &value_len))
 		(void)snprintf(text + n, cap - (size_t)n, " panic=" KEXEC_PANIC_S);
 	rsdp_append(config, text, cap);
 	*ret_text = text;
-	return 0;
-}
-
-static int copy_to(int from, const struct pe_section *section, int to)
-{
-	_cleanup_free_ uint8_t *buf = malloc(1024 * 1024);
-	uint64_t done = 0;
-
-	if (!buf)
-		return -1;
-	while (done < section->size) {
-		size_t n = section->size - done < 1024 * 1024 ? (size_t)(section->size - done)
-							      : 1024 * 1024;
-
-		if (pread_full(from, buf, n, (off_t)(section->offset + done)) < 0 ||
-		    pwrite_full(to, buf, n, (off_t)done) < 0)
-			return -1;
-		done += n;
-	}
-	return 0;
-}
-
-/* A sealed memfd with the section's bytes, or -1 in *ret_fd if there is none. */
-static int section_memfd(const struct ukifile *uki, const char *name, int *ret_fd,
-			 struct err *err)
-{
-	_cleanup_close_ int fd = -1;
-	struct pe_section section;
-	enum sb_error error = pe_section_find(&uki->image, name, &section);
-
-	*ret_fd = -1;
-	if (error == SB_NOT_FOUND || (error == SB_OK && section.size == 0))
-		return 0;
-	if (error != SB_OK)
-		return err_set(err, EX_IOERR, "failed to read %s", uki->name);
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || copy_to(uki->fd, &section, fd) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to stage %s of %s", name,
-				 uki->name);
-	*ret_fd = fd;
-	fd = -1;
 	return 0;
 }
 
@@ -171,13 +124,13 @@ static int load_error(const char *name, int error, struct err *err)
 
 /* The preflight's checks name the cause; the table above, what is left. */
 static int load_failed(const struct config *config, const struct ukifile *uki,
-		       const char *cmdline, int error, struct err *err)
+		       const struct handover *h, const char *cmdline, int error, struct err *err)
 {
 	const struct preflight_input input = {
 		.sysroot = config->sysroot,
 		.uki = uki,
 		.cmdline = cmdline,
-		.initrd_size = preflight_initrd_size(uki),
+		.initrd_size = h->initrd.size,
 		.keyring_read = preflight_keyring_read,
 	};
 
@@ -186,27 +139,80 @@ static int load_failed(const struct config *config, const struct ukifile *uki,
 	return load_error(uki->name, error, err);
 }
 
-static int load(const struct config *config, const struct ukifile *uki, unsigned slot,
-		uint64_t nonce, struct err *err)
+/* A sealed copy, or the file that LoadPin accepts. */
+static int pin(const struct config *config, unsigned slot, struct handover *h, struct err *err)
 {
-	_cleanup_close_ int kernel = -1;
-	_cleanup_close_ int initrd = -1;
-	_cleanup_free_ char *cmdline = NULL;
-	unsigned long flags;
+	int fd;
 
-	if (ukifile_check(uki, err) < 0 ||
-	    kexec_cmdline(config, uki, slot, nonce, &cmdline, err) < 0 ||
-	    section_memfd(uki, ".linux", &kernel, err) < 0 ||
-	    section_memfd(uki, ".initrd", &initrd, err) < 0)
-		return -1;
-	flags = initrd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
-	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, flags) < 0)
-		return load_failed(config, uki, cmdline, errno, err);
+	if (config->kexec_kernel) {
+		if (pinned_open(config->kexec_kernel, slot, &h->kernel, 0, h->kernel.size, &fd,
+				err) < 0)
+			return -1;
+		memfile_close(&h->kernel);
+		h->kernel.fd = fd;
+	}
+	if (config->kexec_initrd && h->initrd.fd >= 0) {
+		if (pinned_open(config->kexec_initrd, slot, &h->initrd, h->own_begin, h->own_end,
+				&fd, err) < 0)
+			return -1;
+		memfile_close(&h->initrd);
+		h->initrd.fd = fd;
+	}
 	return 0;
 }
 
-int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
-		struct err *err)
+static int load(const struct config *config, const struct ukifile *uki, struct handover *h,
+		unsigned slot, uint64_t nonce, struct err *err)
+{
+	_cleanup_free_ char *cmdline = NULL;
+	unsigned long flags;
+
+	if (pin(config, slot, h, err) < 0 ||
+	    kexec_cmdline(config, h->cmdline, slot, nonce, &cmdline, err) < 0)
+		return -1;
+	if (strlen(cmdline) >= h->cmdline_max)
+		return err_set(err, EX_DATAERR, "%s cannot be started: its command line has %zu "
+			       "bytes, its kernel takes %zu", uki->name, strlen(cmdline),
+			       h->cmdline_max - 1);
+	/* The only flag, and as old as the call. */
+	flags = h->initrd.fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
+	if (syscall(SYS_kexec_file_load, h->kernel.fd, h->initrd.fd, strlen(cmdline) + 1, cmdline,
+		    flags) < 0)
+		return load_failed(config, uki, h, cmdline, errno, err);
+	return 0;
+}
+
+int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
+		   struct handover *ret_handover, struct err *err)
+{
+	_cleanup_free_ char *extra_dir = NULL;
+	struct uki_place place = { .esp = machine->esp.dir };
+	bool secure;
+
+	if (asprintf(&extra_dir, "%s.extra.d", uki->name) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to stage %s", uki->name);
+	place.extra_dir = extra_dir;
+	if (machine_secure_boot(machine, &secure, err) < 0)
+		return -1;
+	return handover_make(uki, &place, slot, secure, ret_handover, err);
+}
+
+static int stage(struct machine *m, unsigned slot, const struct ukifile *uki, uint64_t nonce,
+		 char **ret_ignored, struct err *err)
+{
+	_cleanup_(handover_clear) struct handover h = { .kernel = MEMFILE_NONE,
+							.initrd = MEMFILE_NONE };
+
+	if (kexec_handover(m, uki, slot, &h, err) < 0 ||
+	    load(m->config, uki, &h, slot, nonce, err) < 0)
+		return -1;
+	*ret_ignored = h.ignored;
+	h.ignored = NULL;
+	return 0;
+}
+
+int kexec_stage(struct machine *machine, unsigned slot, uint64_t *ret_nonce,
+		char **ret_ignored, struct err *err)
 {
 	struct envelope envelope;
 	uint64_t nonce;
@@ -214,7 +220,7 @@ int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonc
 
 	if (kexec_nonce_new(&nonce, err) < 0 || kexecslot_open(machine, slot, &envelope, err) < 0)
 		return -1;
-	r = load(machine->config, &envelope.uki, slot, nonce, err);
+	r = stage(machine, slot, &envelope.uki, nonce, ret_ignored, err);
 	envelope_close(&envelope);
 	if (r == 0)
 		*ret_nonce = nonce;

@@ -1,31 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Skipping the firmware: a UKI's .linux, .initrd and .cmdline go to the running
- * kernel with kexec_file_load(2), and the jump follows a clean shutdown.
+ * Skipping the firmware: what systemd-stub would hand to a UKI's kernel (handover.h)
+ * goes to the running one with kexec_file_load(2), and the jump follows a clean shutdown.
  */
 #pragma once
 
+#include "handover.h"
 #include "machine.h"
-#include "ukifile.h"
 
 #include <stdbool.h>
 
-/* The command line the new kernel gets: .cmdline with the slot filled in, then
- * slotboot.slot= (unless it is there) and slotboot.nonce=, panic= unless it is
- * there (a panic shall end on the slot that the firmware boots), and acpi_rsdp=
- * where the running kernel would not hand ACPI's root over by itself. The caller
- * frees. */
-int kexec_cmdline(const struct config *config, const struct ukifile *uki, unsigned slot,
+/* The command line the new kernel gets: what systemd-stub would have given it
+ * (handover_cmdline()), then slotboot.slot= (unless it is there) and slotboot.nonce=,
+ * panic= unless it is there (a panic shall end on the slot that the firmware boots),
+ * and acpi_rsdp= where the running kernel would not hand ACPI's root over by itself.
+ * The caller frees. */
+int kexec_cmdline(const struct config *config, const char *handed, unsigned slot,
 		  uint64_t nonce, char **ret_text, struct err *err);
 
 /* Never 0. */
 int kexec_nonce_new(uint64_t *ret_nonce, struct err *err);
 
 /* Stages the slot's UKI under a new nonce; it replaces what was staged before.
- * Nothing else changes. Each errno becomes a sentence with its cause: EX_NOPERM,
- * EX_UNAVAILABLE where the kernel will not, EX_DATAERR where the UKI is to blame. */
-int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
-		struct err *err);
+ * Nothing else changes. Errors as in handover_make() and pinned_open(); each errno of
+ * the call becomes a sentence with its cause: EX_NOPERM, EX_UNAVAILABLE where the
+ * kernel will not, EX_DATAERR where the UKI is to blame. *ret_ignored: files beside the
+ * UKI that were passed over, in words, or NULL; the caller frees. */
+int kexec_stage(struct machine *machine, unsigned slot, uint64_t *ret_nonce,
+		char **ret_ignored, struct err *err);
+
+/* What would be staged of a UKI that is the slot's, without its tokens and without
+ * the system call; for kexec explain. As handover_make(). */
+int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
+		   struct handover *ret_handover, struct err *err);
 
 /* Forgets what is staged; nothing staged is success. */
 int kexec_unload(struct err *err);

@@ -60,18 +60,6 @@ long preflight_keyring_read(int32_t keyring, int32_t *keys, unsigned count)
 	return n < (long)count ? n : (long)count;
 }
 
-uint64_t preflight_initrd_size(const struct ukifile *uki)
-{
-	static const char *const names[] = { ".ucode", ".initrd" };
-	struct pe_section section;
-	uint64_t size = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (pe_section_find(&uki->image, names[i], &section) == SB_OK)
-			size += section.size;
-	return size;
-}
-
 /* What cannot be read stays empty: the checks say so. */
 static void kernel_read(struct preflight_context *ctx)
 {

@@ -53,9 +53,6 @@ struct preflight_input {
 /* Asks the running kernel by keyctl(2), which reads and changes nothing. */
 long preflight_keyring_read(int32_t keyring, int32_t *keys, unsigned count);
 
-/* Bytes of the UKI's sections that make up the initrd. */
-uint64_t preflight_initrd_size(const struct ukifile *uki);
-
 /* Every check; never fails. */
 void preflight_run(const struct preflight_input *input, struct preflight *ret_preflight);
 

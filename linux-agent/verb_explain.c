@@ -43,16 +43,16 @@ static void slot_explain(const struct machine *m, unsigned slot, struct prefligh
 
 /* With a nonce as long as any. */
 static int kernel_explain(const struct machine *m, const struct envelope *envelope,
-			  struct explanation *e, struct err *err)
+			  const struct handover *h, struct explanation *e, struct err *err)
 {
 	_cleanup_free_ char *cmdline = NULL;
 	struct preflight_input input = {
 		.sysroot = m->config->sysroot,
 		.uki = &envelope->uki,
-		.initrd_size = preflight_initrd_size(&envelope->uki),
+		.initrd_size = h->initrd.size,
 	};
 
-	if (kexec_cmdline(m->config, &envelope->uki, e->slot, 1, &cmdline, err) < 0)
+	if (kexec_cmdline(m->config, h->cmdline, e->slot, 1, &cmdline, err) < 0)
 		return -1;
 	input.cmdline = cmdline;
 	/* Serial numbers in another tree's /proc/keys mean nothing to this kernel. */
@@ -62,23 +62,36 @@ static int kernel_explain(const struct machine *m, const struct envelope *envelo
 	return 0;
 }
 
-/* Without the image there is nothing to ask the kernel about. */
-static int explain(const struct machine *m, struct explanation *e, struct err *err)
+static int image_explain(struct machine *m, struct explanation *e, struct err *err)
 {
+	_cleanup_(handover_clear) struct handover h = { .kernel = MEMFILE_NONE,
+							.initrd = MEMFILE_NONE };
 	struct preflight_finding *f = &e->own[OWN_ENVELOPE];
 	struct envelope envelope;
 	struct err why = { 0 };
 	int r = 0;
 
-	slot_explain(m, e->slot, &e->own[OWN_SLOT]);
 	f->check = "image";
 	if (kexecslot_open(m, e->slot, &envelope, &why) < 0) {
 		own_fail(f, &why);
-	} else {
-		envelope_text(&envelope, f->evidence, sizeof f->evidence);
-		r = kernel_explain(m, &envelope, e, err);
-		envelope_close(&envelope);
+		return 0;
 	}
+	envelope_text(&envelope, f->evidence, sizeof f->evidence);
+	if (kexec_handover(m, &envelope.uki, e->slot, &h, &why) < 0)
+		own_fail(f, &why);
+	else
+		r = kernel_explain(m, &envelope, &h, e, err);
+	envelope_close(&envelope);
+	return r;
+}
+
+/* Without the image there is nothing to ask the kernel about. */
+static int explain(struct machine *m, struct explanation *e, struct err *err)
+{
+	int r;
+
+	slot_explain(m, e->slot, &e->own[OWN_SLOT]);
+	r = image_explain(m, e, err);
 	e->verdict = e->preflight.verdict;
 	for (int i = 0; i < OWN_COUNT; i++)
 		if (e->own[i].verdict > e->verdict)

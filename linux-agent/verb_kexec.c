@@ -13,10 +13,13 @@
 
 static int load(struct machine *m, unsigned slot, struct err *err)
 {
+	_cleanup_free_ char *ignored = NULL;
 	uint64_t nonce;
 
-	if (kexecslot_check(m, slot, err) < 0 || kexec_stage(m, slot, &nonce, err) < 0)
+	if (kexecslot_check(m, slot, err) < 0 || kexec_stage(m, slot, &nonce, &ignored, err) < 0)
 		return -1;
+	if (ignored)
+		(void)printf("warning: addons not used: %s\n", ignored);
 	(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
 	return 0;
 }

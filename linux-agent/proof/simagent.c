@@ -83,12 +83,13 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 static int rollback(struct machine *m, const struct step *step, struct err *err)
 {
 	unsigned other = 1 - m->running.slot;
+	char *ignored;
 	uint64_t nonce;
 	int r;
 
 	if (!policy_slot_bootable(&m->state.record, other))
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to");
-	r = step->activate == ACTIVATE_KEXEC ? kexec_stage(m, other, &nonce, err)
+	r = step->activate == ACTIVATE_KEXEC ? kexec_stage(m, other, &nonce, &ignored, err)
 					     : kexec_cancel(m->config, err);
 	if (r == 0)
 		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);

@@ -7,6 +7,7 @@
 #include "kexec.h"
 #include "report.h"
 #include "sim.h"
+#include "ukifile.h"
 #include "util.h"
 
 #include <errno.h>
@@ -16,8 +17,8 @@
 
 struct world *sim_world;
 
-int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonce,
-		struct err *err)
+int kexec_stage(struct machine *machine, unsigned slot, uint64_t *ret_nonce,
+		char **ret_ignored, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	struct ukifile uki;
@@ -28,6 +29,7 @@ int kexec_stage(const struct machine *machine, unsigned slot, uint64_t *ret_nonc
 	ukifile_close(&uki);
 	sim_world->session.staged = (int)slot;
 	*ret_nonce = 0x5107;
+	*ret_ignored = NULL;
 	return 0;
 }
 
