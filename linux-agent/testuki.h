@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* For tests: UKIs and addons with the sections a test names, in memory. */
+/* For tests and fuzz targets: UKIs and addons with the sections that are asked for, in
+ * memory. What cannot be made aborts. */
 #pragma once
 
 #include "bytes.h"
 #include "pe.h"
-#include "unittest.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -47,7 +50,8 @@ static inline unsigned testuki_put(struct testuki *uki, const char *name, const 
 	uint32_t at = TESTUKI_DATA_AT + TESTUKI_STEP * uki->count;
 	uint8_t *h = testuki_header(uki, uki->count);
 
-	assert_true(uki->count < TESTUKI_MAX && len <= TESTUKI_STEP);
+	if (uki->count >= TESTUKI_MAX || len > TESTUKI_STEP)
+		abort();
 	memcpy(h, name, strlen(name));
 	le32_put(h + 8, len);
 	le32_put(h + 16, (len + 511) / 512 * 512);
@@ -90,6 +94,7 @@ static inline int testuki_memfd(const struct testuki *uki)
 {
 	int fd = memfd_create("uki", MFD_CLOEXEC);
 
-	assert_int_equal(write(fd, uki->bytes, sizeof uki->bytes), sizeof uki->bytes);
+	if (write(fd, uki->bytes, sizeof uki->bytes) != sizeof uki->bytes)
+		abort();
 	return fd;
 }
