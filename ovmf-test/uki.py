@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A UKI: systemd-stub with .osrel, .uname, .cmdline, .linux and .initrd added by objcopy."""
+"""A UKI: systemd-stub with .osrel, .uname, .cmdline, .linux and .initrd added by objcopy, and what else is asked for."""
 import struct
 from pathlib import Path
 
@@ -15,13 +15,13 @@ def _image_end(pe):
     return max(ends)
 
 
-def build(out, work, linux, initrd, cmdline, osrel, uname):
+def build(out, work, linux, initrd, cmdline, osrel, uname, more=()):
     """Lay the sections out one after another on page boundaries behind the stub's own.
 
     .linux comes last: kernels decompress in place, beyond the section's end."""
     work = Path(work)
     sections = {".osrel": osrel.encode(), ".uname": uname.encode(), ".cmdline": cmdline.encode(),
-                ".initrd": Path(initrd).read_bytes(), ".linux": Path(linux).read_bytes()}
+                **dict(more), ".initrd": Path(initrd).read_bytes(), ".linux": Path(linux).read_bytes()}
     address = -(-_image_end(STUB.read_bytes()) // 4096) * 4096
     arguments = []
     for name, content in sections.items():

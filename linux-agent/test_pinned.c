@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "pinned.h"
+
+#include "testdir.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+static struct memfile held(const char *text)
+{
+	struct memfile file;
+
+	assert_int_equal(memfile_open("held", &file), 0);
+	assert_int_equal(memfile_write(&file, text, strlen(text)), 0);
+	return file;
+}
+
+static void only_a_file_with_the_same_bytes_is_taken(void **state)
+{
+	static const struct {
+		const char *content;
+		int exit;	/* 0: taken */
+	} rows[] = {
+		{ "kernel", 0 },	     { "Kernel", EX_DATAERR }, { "kernel ", EX_DATAERR },
+		{ "kerne", EX_DATAERR },     { "", EX_DATAERR },       { NULL, EX_NOINPUT },
+	};
+	struct memfile want = held("..kernel....");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct err err = { 0 };
+		struct testdir dir;
+		char pattern[128];
+		int fd = -1, r;
+
+		testdir_make(&dir);
+		if (rows[i].content)
+			testdir_text(&dir, "b/vmlinuz-B", rows[i].content);
+		snprintf(pattern, sizeof pattern, "%s/{slot}/vmlinuz-{SLOT}", dir.path);
+		r = pinned_open(pattern, 1, &want, 2, 8, &fd, &err);
+		print_message("  %s\n", err.text);
+		assert_int_equal(r, rows[i].exit ? -1 : 0);
+		assert_int_equal(err.exit, rows[i].exit);
+		assert_int_equal(fd >= 0, r == 0);
+		if (fd >= 0)
+			close(fd);
+		testdir_remove(&dir);
+	}
+	memfile_close(&want);
+}
+
+static void a_copy_of_a_part_is_exact_and_padded(void **state)
+{
+	struct memfile from = held("0123456789"), to = held("ab");
+	char got[16] = { 0 };
+
+	(void)state;
+	assert_int_equal(memfile_copy(&to, from.fd, 3, 5), 0);
+	assert_int_equal(memfile_align(&to), 0);
+	assert_int_equal(to.size, 8);
+	assert_int_equal(pread(to.fd, got, sizeof got, 0), 8);
+	assert_memory_equal(got, "ab34567", 8);
+	assert_int_equal(memfile_copy(&to, from.fd, 8, 3), -1);
+	assert_int_equal(errno, ENODATA);
+	assert_int_equal(memfile_seal(&to), 0);
+	assert_int_equal(memfile_write(&to, "x", 1), -1);
+	memfile_close(&from);
+	memfile_close(&to);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_a_file_with_the_same_bytes_is_taken),
+		cmocka_unit_test(a_copy_of_a_part_is_exact_and_padded),
+	};
+
+	return cmocka_run_group_tests_name("pinned", tests, NULL, NULL);
+}
