@@ -94,12 +94,22 @@ static enum policy_action row_apply(struct boot_policy *policy, unsigned slot)
 
 /* The record is as the loader stored it when it started the slot: what ran until
  * the reset was this slot. */
-static bool was_started_last(const struct record *record, unsigned slot)
+static bool was_last(const struct record *record, unsigned slot, enum attempt_event event)
 {
 	const struct attempt *last = &record->attempts[RECORD_ATTEMPTS - 1];
 
-	return last->event == ATTEMPT_STARTED && last->slot == slot &&
+	return last->event == event && last->slot == slot &&
 	       last->sequence == (uint32_t)record->sequence;
+}
+
+/* A firmware boot has come first. A jump that was never begun has not failed. */
+static void kexec_trial_fail(struct boot_policy *policy, unsigned slot)
+{
+	bool jumped = was_last(&policy->record, slot, ATTEMPT_KEXEC);
+
+	(void)row_apply(policy, slot);
+	if (jumped && policy->record.kexec_failures < UINT8_MAX)
+		policy->record.kexec_failures++;
 }
 
 bool policy_reset_matters(const struct record *record)
@@ -128,10 +138,10 @@ void policy_boot_begin(struct boot_policy *policy, const struct record *record,
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		policy->hung[slot] = watchdog_reset &&
 				     (record->slots[slot].status == SLOT_KEXEC_TRIAL ||
-				      was_started_last(record, slot));
+				      was_last(record, slot, ATTEMPT_STARTED));
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)
-			(void)row_apply(policy, slot);
+			kexec_trial_fail(policy, slot);
 }
 
 /* Not for the last resort: a reset would only start the same slot again. */
@@ -294,8 +304,6 @@ static void event_note(struct record *record, enum policy_event event, unsigned 
 {
 	if (event == ON_INSTALL_NONE || event == ON_INSTALL_REBOOT || event == ON_INSTALL_KEXEC)
 		record_note(record, slot, ATTEMPT_INSTALLED, REASON_NONE);
-	if (event == ON_INSTALL_KEXEC)
-		record_note(record, slot, ATTEMPT_KEXEC, REASON_NONE);
 	if (event == ON_GOOD_FIRMWARE || event == ON_GOOD_KEXEC)
 		record_note(record, slot, ATTEMPT_CONFIRMED, REASON_NONE);
 	if ((event == ON_MARK_BAD || event == ON_ROLLBACK_FROM) &&
@@ -317,6 +325,10 @@ bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 		tries = s->tries_granted;
 	if (!keeps_its_tries(event, s))
 		slot_enter(s, row->next, row->reason, tries);
+	if (event == ON_GOOD_KEXEC) {
+		s->flags |= SLOT_FLAG_KEXEC_PROVEN;
+		record->kexec_failures = 0;
+	}
 	if (event == ON_GOOD_KEXEC && s->status == SLOT_TRIAL)
 		s->flags |= SLOT_FLAG_KEXEC_GOOD;
 	if (row->prefer == PREFER_THIS || (row->prefer == PREFER_IF_NEEDED &&

@@ -19,6 +19,7 @@ enum {
 	AT_ATTEMPTS = 176,
 	ATTEMPT_BYTES = 8,
 	AT_NONCE = 240,
+	AT_KEXEC_FAILURES = 248,
 	AT_CRC = 252,
 };
 
@@ -97,6 +98,7 @@ void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
 		le32_put(q + 4, a->sequence);
 	}
 	le64_put(p + AT_NONCE, record->kexec_nonce);
+	p[AT_KEXEC_FAILURES] = record->kexec_failures;
 	le32_put(p + AT_CRC, crc32_of(p, AT_CRC));
 }
 
@@ -134,6 +136,7 @@ enum sb_error record_decode(const uint8_t *bytes, size_t len, struct record *ret
 	for (int i = 0; ok && i < RECORD_ATTEMPTS; i++)
 		ok = attempt_decode(bytes + AT_ATTEMPTS + i * ATTEMPT_BYTES, &r.attempts[i]);
 	r.kexec_nonce = le64_get(bytes + AT_NONCE);
+	r.kexec_failures = bytes[AT_KEXEC_FAILURES];
 	if (!ok || r.preferred >= SLOT_COUNT || bytes[AT_WATCHDOG] >= WATCHDOG_COUNT)
 		return SB_RANGE;
 	*ret_record = r;

@@ -20,7 +20,8 @@
  *        104   72  slot b
  *        176   64  ring of past attempts: 8 entries, the oldest first
  *        240    8  nonce of the staged kexec; 0 = none
- *        248    4  reserved
+ *        248    1  kexecs in a row that never came to mark-good, at most 255
+ *        249    3  reserved
  *        252    4  CRC-32 of the bytes 0 to 251
  *
  *     slot:                                      attempt:
@@ -105,6 +106,8 @@ enum record_watchdog {
 #define SLOT_FLAG_DIGEST 0x01u		/* uki_size and uki_sha256 are known */
 #define SLOT_FLAG_KEXEC_GOOD 0x02u	/* marked good after a kexec, not yet after
 					 * a firmware boot */
+#define SLOT_FLAG_KEXEC_PROVEN 0x04u	/* marked good after a kexec since it was
+					 * installed, whatever came then */
 
 struct slot {
 	enum slot_status status;
@@ -136,6 +139,7 @@ struct record {
 	struct slot slots[SLOT_COUNT];
 	struct attempt attempts[RECORD_ATTEMPTS];
 	uint64_t kexec_nonce;
+	uint8_t kexec_failures;
 };
 
 /* Any record whose fields are in range encodes; others are the caller's bug

@@ -436,6 +436,44 @@ static void good_after_a_kexec_is_a_fresh_trial_first(void **state)
 	assert_int_equal(r.slots[1].flags & SLOT_FLAG_KEXEC_GOOD, 0);
 }
 
+static void a_kexec_that_is_never_confirmed_is_remembered_until_one_is(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_KEXEC_TRIAL);
+	struct boot_policy policy;
+
+	(void)state;
+	policy_boot_begin(&policy, &r, false);
+	assert_int_equal(policy.record.kexec_failures, 0);	/* it was never begun */
+	record_note(&r, 1, ATTEMPT_KEXEC, REASON_NONE);
+	r.sequence++;
+	policy_boot_begin(&policy, &r, false);
+	assert_int_equal(policy.record.kexec_failures, 1);
+	r = policy.record;
+	assert_true(policy_apply(&r, ON_INSTALL_BEGIN, 1, 3));
+	assert_true(policy_apply(&r, ON_INSTALL_KEXEC, 1, 3));
+	assert_int_equal(r.kexec_failures, 1);
+	r.kexec_failures = 255;
+	record_note(&r, 1, ATTEMPT_KEXEC, REASON_NONE);
+	r.sequence++;
+	policy_boot_begin(&policy, &r, true);
+	assert_int_equal(policy.record.kexec_failures, 255);
+	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 1, 3));
+	assert_int_equal(r.kexec_failures, 0);
+}
+
+static void the_proof_by_kexec_outlives_the_one_by_firmware(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_KEXEC_TRIAL);
+
+	(void)state;
+	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 1, 3));
+	assert_int_equal(r.slots[1].flags, SLOT_FLAG_KEXEC_GOOD | SLOT_FLAG_KEXEC_PROVEN);
+	assert_true(policy_apply(&r, ON_GOOD_FIRMWARE, 1, 3));
+	assert_int_equal(r.slots[1].flags, SLOT_FLAG_KEXEC_PROVEN);
+	assert_true(policy_apply(&r, ON_INSTALL_BEGIN, 1, 3));
+	assert_int_equal(r.slots[1].flags, 0);
+}
+
 static void an_unconfirmed_slot_is_not_confirmed(void **state)
 {
 	struct record r = two_slots(SLOT_TRIAL, SLOT_KEXEC_TRIAL);
@@ -609,6 +647,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_record_obeys_the_rules),
 		cmocka_unit_test(an_install_goes_through_writing_to_trial),
 		cmocka_unit_test(good_after_a_kexec_is_a_fresh_trial_first),
+		cmocka_unit_test(a_kexec_that_is_never_confirmed_is_remembered_until_one_is),
+		cmocka_unit_test(the_proof_by_kexec_outlives_the_one_by_firmware),
 		cmocka_unit_test(an_unconfirmed_slot_is_not_confirmed),
 		cmocka_unit_test(mark_good_of_a_good_slot_leaves_what_was_chosen_since),
 		cmocka_unit_test(a_jump_that_failed_leaves_a_trial_with_the_tries_asked_for),

@@ -24,6 +24,7 @@ static struct record sample(void)
 	memset(r.slots[1].uki_sha256, 0xa5, 32);
 	record_note(&r, 1, ATTEMPT_STARTED, REASON_NONE);
 	r.kexec_nonce = 0x1122334455667788;
+	r.kexec_failures = 9;
 	return r;
 }
 
@@ -49,6 +50,7 @@ static void a_record_survives_encoding(void **state)
 	assert_int_equal(out.slots[1].tries_left, 2);
 	assert_int_equal(out.attempts[RECORD_ATTEMPTS - 1].event, ATTEMPT_STARTED);
 	assert_true(out.kexec_nonce == in.kexec_nonce);
+	assert_int_equal(out.kexec_failures, in.kexec_failures);
 }
 
 /* docs/FORMAT.md promises these offsets to other programs. */
@@ -77,6 +79,7 @@ static void fields_lie_where_the_format_says(void **state)
 	assert_int_equal(b[128], 0xa5);
 	assert_int_equal(b[176 + 56 + 1], ATTEMPT_STARTED);
 	assert_true(le64_get(b + 240) == r.kexec_nonce);
+	assert_int_equal(b[248], r.kexec_failures);
 	assert_int_equal(le32_get(b + 252), crc32_of(b, 252));
 }
 
