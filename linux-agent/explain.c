@@ -35,6 +35,8 @@ void explain_slot(const struct slot *slot, char *out, size_t cap)
 	struct text t = { out, cap };
 
 	say(&t, "%s", slot_status_text(slot->status));
+	if (slot->status == SLOT_GOOD && (slot->flags & SLOT_FLAG_KEXEC_PROVEN))
+		say(&t, ", proven by the firmware and by kexec");
 	if (slot->status == SLOT_BAD)
 		say(&t, ": %s", slot_reason_words(slot->reason));
 	if (slot->status == SLOT_BAD && slot->efi_status)

@@ -6,12 +6,14 @@
 #include "espfile.h"
 #include "fetch.h"
 #include "installcheck.h"
+#include "intent.h"
 #include "kexec.h"
 #include "policy.h"
 #include "readback.h"
 #include "report.h"
 #include "slotdev.h"
 #include "util.h"
+#include "trip.h"
 #include "watchdog.h"
 
 #include <string.h>
@@ -91,10 +93,10 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 
 	if (kexec_cancel(m->config, err) < 0)
 		return -1;
+	(void)intent_forget(m);
 	if (!policy_apply(&m->state.record, ON_INSTALL_BEGIN, slot, 0))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be written",
 			       slot_letter(slot));
-	m->state.record.kexec_nonce = 0;
 	if (save(m, o->report, err) < 0)
 		return -1;
 	if (m->warning)
@@ -172,10 +174,12 @@ static int write_payloads(struct machine *m, const struct install_options *o,
 	return write_uki(m, o, bundle, manifest_uki(manifest), slot, err);
 }
 
-/* Steps 6 and 7. */
+/* Steps 5 and 6. */
 static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
-		  unsigned slot, enum policy_event event, uint64_t nonce, struct err *err)
+		  unsigned slot, struct err *err)
 {
+	static const enum policy_event events[] = { ON_INSTALL_NONE, ON_INSTALL_REBOOT,
+						    ON_INSTALL_KEXEC };
 	const struct payload *uki = manifest_uki(bundle_manifest(bundle));
 	struct slot *s = &m->state.record.slots[slot];
 	unsigned tries = o->tries ? o->tries : m->config->tries;
@@ -186,11 +190,12 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	memcpy(s->uki_sha256, uki->sha256, sizeof s->uki_sha256);
 	s->flags = SLOT_FLAG_DIGEST;
 	s->installed = (uint64_t)time(NULL);
-	m->state.record.kexec_nonce = nonce;
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	watchdog_find(m->config, &watchdog);
 	watchdog_to_record(m->config, &watchdog, &m->state.record);
-	if (!policy_apply(&m->state.record, event, slot, (uint8_t)tries))
+	if (o->activate == ACTIVATE_KEXEC && intent_make(m, err) < 0)
+		return -1;
+	if (!policy_apply(&m->state.record, events[o->activate], slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
 	if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)
 		return 0;
@@ -212,44 +217,43 @@ static int check_cancel(const struct install_options *o, struct err *err)
 	return 0;
 }
 
+/* Step 7. */
+static int stage(struct machine *m, const struct install_options *o, unsigned slot,
+		 struct err *err)
+{
+	_cleanup_free_ char *ignored = NULL;
+	int64_t begin_ms = trip_clock_ms();
+
+	if (intent_stage(m, slot, &ignored, err) < 0)
+		return err_prefix(err, "slot %c is installed but not activated",
+				  slot_letter(slot));
+	m->stage_ms = trip_clock_ms() - begin_ms;
+	if (ignored)
+		report_warning(o->report, "addons not used: %s", ignored);
+	return 0;
+}
+
 static int write_slot(struct machine *m, const struct install_options *o,
 		      struct bundle *bundle, unsigned slot, struct err *err)
 {
-	static const enum policy_event events[] = { ON_INSTALL_NONE, ON_INSTALL_REBOOT,
-						    ON_INSTALL_KEXEC };
-	enum policy_event event = events[o->activate];
-	_cleanup_free_ char *ignored = NULL;
-	struct err staging = { 0 };
-	uint64_t nonce = 0;
-
 	if (check_cancel(o, err) < 0 || begin(m, o, slot, err) < 0 ||
-	    write_payloads(m, o, bundle, slot, err) < 0 || check_cancel(o, err) < 0)
+	    write_payloads(m, o, bundle, slot, err) < 0 || check_cancel(o, err) < 0 ||
+	    finish(m, o, bundle, slot, err) < 0)
 		return -1;
-	/* Step 5. */
-	if (o->activate == ACTIVATE_KEXEC &&
-	    kexec_stage(m, slot, &nonce, &ignored, &staging) < 0)
-		event = ON_INSTALL_NONE;
-	if (ignored)
-		report_warning(o->report, "addons not used: %s", ignored);
-	if (finish(m, o, bundle, slot, event, nonce, err) < 0) {
-		if (nonce)
-			(void)kexec_unload(NULL);
-		return -1;
-	}
-	if (!staging.exit)
-		return 0;
-	*err = staging;
-	return err_prefix(err, "slot %c is installed but not activated", slot_letter(slot));
+	return o->activate == ACTIVATE_KEXEC ? stage(m, o, slot, err) : 0;
 }
 
 int install_run(struct machine *machine, const struct install_options *options,
 		struct err *err)
 {
+	int64_t begin_ms = trip_clock_ms();
 	struct bundle *bundle = NULL;
 	unsigned slot;
 	int r;
 
 	if (installcheck_target(machine, &slot, err) < 0 ||
+	    (options->activate == ACTIVATE_KEXEC &&
+	     intent_check_allowed(machine, options->force, err) < 0) ||
 	    open_bundle(machine, options, &bundle, err) < 0)
 		return -1;
 	r = check(machine, options, bundle, slot, err);
@@ -258,18 +262,17 @@ int install_run(struct machine *machine, const struct install_options *options,
 	if (r == 0)
 		report_step(options->report, "done", "installed version %s in slot %c",
 			    bundle_manifest(bundle)->version, slot_letter(slot));
+	machine->install_ms = trip_clock_ms() - begin_ms;
 	bundle_close(bundle);
 	return r;
 }
 
 static int jump_failed(struct machine *m, struct err *err)
 {
-	unsigned slot = 1 - m->running.slot;
-
-	m->state.record.kexec_nonce = 0;
-	if (policy_apply(&m->state.record, ON_KEXEC_FAILED, slot, (uint8_t)m->config->tries))
+	if (intent_forget(m))
 		(void)machine_save(m, NULL);
-	err_prefix(err, "slot %c is installed but not activated", slot_letter(slot));
+	err_prefix(err, "slot %c is installed but not activated",
+		   slot_letter(1 - m->running.slot));
 	activate_recover();
 	return -1;
 }
@@ -289,16 +292,20 @@ static int arm_for_jump(struct machine *m, struct report *report)
 int install_activate(struct machine *machine, const struct install_options *options,
 		     struct err *err)
 {
+	bool kexec = options->activate == ACTIVATE_KEXEC;
+	unsigned slot = 1 - machine->running.slot;
 	int watchdog = -1;
 
 	if (options->activate == ACTIVATE_NONE)
 		return 0;
 	report_step(options->report, "activate", "leaving for the new slot through %s",
-		    options->activate == ACTIVATE_KEXEC ? "kexec" : "the firmware");
-	if (options->activate == ACTIVATE_KEXEC)
+		    kexec ? "kexec" : "the firmware");
+	if (kexec)
 		watchdog = arm_for_jump(machine, options->report);
-	if (activate_now(options->activate, err) == 0)
+	trip_depart(machine, options->activate, slot, machine->install_ms, machine->stage_ms);
+	if ((!kexec || intent_jump(machine, slot, err) == 0) &&
+	    activate_now(options->activate, err) == 0)
 		return 0;
 	watchdog_disarm(watchdog);
-	return options->activate == ACTIVATE_KEXEC ? jump_failed(machine, err) : -1;
+	return kexec ? jump_failed(machine, err) : -1;
 }

@@ -8,10 +8,10 @@
  *   3. the target becomes writing, durably; its direct boot entry inactive
  *   4. images to the slot, the UKI and the manifest to the ESP, each flushed and
  *      read back
- *   5. for kexec: the UKI is staged; if that fails the slot ends as for none
- *   6. boot entries and BootOrder
- *   7. the target becomes trial or kexec-trial, durably: only this changes what
+ *   5. boot entries and BootOrder
+ *   6. the target becomes trial or kexec-trial, durably: only this changes what
  *      boots next, so it comes last
+ *   7. for kexec: the UKI is staged; if that fails the slot ends as for none
  *
  * What fails before 3 leaves every byte as it was; what fails after it leaves
  * the target in writing, which nothing starts, and all else as it was.
@@ -26,6 +26,7 @@ struct install_options {
 	enum activate activate;
 	unsigned tries;			/* 0: the configuration's */
 	bool allow_downgrade;
+	bool force;			/* kexec although the last ones failed */
 	const volatile int *cancel;
 	struct report *report;
 };

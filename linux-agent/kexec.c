@@ -211,19 +211,16 @@ static int stage(struct machine *m, unsigned slot, const struct ukifile *uki, ui
 	return 0;
 }
 
-int kexec_stage(struct machine *machine, unsigned slot, uint64_t *ret_nonce,
-		char **ret_ignored, struct err *err)
+int kexec_stage(struct machine *machine, unsigned slot, uint64_t nonce, char **ret_ignored,
+		struct err *err)
 {
 	struct envelope envelope;
-	uint64_t nonce;
 	int r;
 
-	if (kexec_nonce_new(&nonce, err) < 0 || kexecslot_open(machine, slot, &envelope, err) < 0)
+	if (kexecslot_open(machine, slot, &envelope, err) < 0)
 		return -1;
 	r = stage(machine, slot, &envelope.uki, nonce, ret_ignored, err);
 	envelope_close(&envelope);
-	if (r == 0)
-		*ret_nonce = nonce;
 	return r;
 }
 

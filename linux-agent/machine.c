@@ -108,7 +108,7 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 {
 	struct machine *m = machine;
 
-	*m = (struct machine){ .lock = -1, .disk = disk_posix };
+	*m = (struct machine){ .lock = -1, .disk = disk_posix, .install_ms = -1, .stage_ms = -1 };
 	if (config_load(config_path, &m->config, err) < 0)
 		return -1;
 	if (mode == MACHINE_CHANGE && lock_take(m->config->lock, &m->lock, err) < 0)

@@ -26,6 +26,7 @@ struct machine {
 	struct running running;
 	bool is_running;		/* running was found */
 	struct err running_error;	/* if not: why */
+	int64_t install_ms, stage_ms;	/* how long they took; LEDGER_UNKNOWN: not done */
 	const char *warning;		/* the mirror did not take the last save; or NULL */
 };
 

@@ -16,6 +16,7 @@ static const struct {
 	{ "mark-bad", verb_mark_bad, "do not boot a slot any more" },
 	{ "mark-active", verb_mark_active, "prefer a slot from the next firmware boot on" },
 	{ "rollback", verb_rollback, "go back to the other slot" },
+	{ "rehearse", verb_rehearse, "have the firmware prove a slot that was reached by kexec" },
 	{ "kexec", verb_kexec, "load, start or unload a slot's kernel without the firmware" },
 	{ "bundle", verb_bundle, "create, show or verify a bundle" },
 };

@@ -2,6 +2,7 @@
 #include "mark.h"
 
 #include "cmdline.h"
+#include "intent.h"
 #include "readback.h"
 #include "util.h"
 #include "watchdog.h"
@@ -99,12 +100,11 @@ int mark_good(struct machine *machine, struct err *err)
 	before = *record;
 	if (record->slots[slot].status == SLOT_EMPTY)
 		slot_unknown(&record->slots[slot]);	/* put there by hand */
-	if (digest_learn(machine, slot, err) < 0)
+	if (intent_check_arrival(machine, err) < 0 || digest_learn(machine, slot, err) < 0)
 		return -1;
 	record->good_limit = (uint8_t)machine->config->good_limit;
 	watchdog_find(machine->config, &watchdog);
 	watchdog_to_record(machine->config, &watchdog, record);
-	record->kexec_nonce = 0;
 	if (!policy_apply(record, event, slot, (uint8_t)machine->config->tries))
 		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: an install into it "
 			       "was begun and not completed (status %s)", slot_letter(slot),
@@ -127,7 +127,6 @@ int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 		return err_set(err, EX_CONFIG, "%s is not possible: slot %c is %s",
 			       policy_event_text(event), slot_letter(slot),
 			       slot_status_text(record->slots[slot].status));
-	record->kexec_nonce = 0;
 	if (machine_save(machine, err) < 0)
 		return -1;
 	return sync_entries(machine, err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_HELP };
+enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_HELP };
 
 static const struct option known[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
@@ -15,6 +15,7 @@ static const struct option known[] = {
 	{ "activate", required_argument, NULL, OPT_ACTIVATE },
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "allow-downgrade", no_argument, NULL, OPT_DOWNGRADE },
+	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -30,6 +31,8 @@ static bool taken(int option, unsigned takes)
 		return takes & TAKES_TRIES;
 	case OPT_DOWNGRADE:
 		return takes & TAKES_DOWNGRADE;
+	case OPT_FORCE:
+		return takes & TAKES_FORCE;
 	default:
 		return true;
 	}
@@ -65,6 +68,9 @@ static int option_apply(int option, struct options *o, const char **activate,
 		return tries_parse(optarg, &o->tries, err);
 	case OPT_DOWNGRADE:
 		o->allow_downgrade = true;
+		return 0;
+	case OPT_FORCE:
+		o->force = true;
 		return 0;
 	default:
 		return -1;

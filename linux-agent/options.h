@@ -15,6 +15,7 @@
 #define TAKES_ACTIVATE 0x02u	/* and demands it */
 #define TAKES_TRIES 0x04u
 #define TAKES_DOWNGRADE 0x08u
+#define TAKES_FORCE 0x10u
 
 struct options {
 	const char *config;	/* NULL: the default file */
@@ -22,6 +23,7 @@ struct options {
 	enum activate activate;
 	unsigned tries;		/* 0: not given */
 	bool allow_downgrade;
+	bool force;
 	char **operands;	/* what follows the options */
 	int operand_count;
 };

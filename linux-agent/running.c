@@ -178,18 +178,26 @@ static int slot_in_trace(const struct trace *trace)
 	return slot;
 }
 
-static bool came_by_kexec(const struct config *config, const char *cmdline)
+static uint64_t nonce_in_cmdline(const char *cmdline)
+{
+	const char *value;
+	size_t len;
+
+	value = cmdline_get(cmdline, "slotboot.nonce", &len);
+	return value ? strtoull(value, NULL, 16) : 0;
+}
+
+static enum running_bootloader bootloader_find(const struct config *config)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ uint8_t *text = NULL;
 	size_t len;
 
-	if (cmdline_get(cmdline, "slotboot.nonce", &len))
-		return true;
 	if (asprintf(&path, "%s/proc/sys/kernel/bootloader_type", config->sysroot) < 0 ||
 	    read_file(path, 32, &text, &len) < 0)
-		return false;	/* not x86: the nonce is all there is */
-	return strtoul((char *)text, NULL, 10) >> 4 == BOOTLOADER_KEXEC;
+		return BOOTLOADER_UNKNOWN;
+	return strtoul((char *)text, NULL, 10) >> 4 == BOOTLOADER_KEXEC ? BOOTLOADER_IS_KEXEC
+									: BOOTLOADER_IS_OTHER;
 }
 
 /* Each -1 or a slot; two that differ are a contradiction. */
@@ -250,7 +258,9 @@ int running_find(const struct config *config, const struct trace *trace,
 	cmdline[strcspn((char *)cmdline, "\n")] = 0;
 	r.cmdline = (char *)cmdline;
 	cmdline = NULL;
-	r.kexec = came_by_kexec(config, r.cmdline);
+	r.nonce = nonce_in_cmdline(r.cmdline);
+	r.bootloader = bootloader_find(config);
+	r.kexec = r.nonce != 0 || r.bootloader == BOOTLOADER_IS_KEXEC;
 	if (slot_decide(config, trace, &r, err ? err : &local) < 0)
 		return -1;
 	*ret_running = r;

@@ -17,9 +17,18 @@
 #include "config.h"
 #include "trace.h"
 
+/* What the kernel says of its boot loader's type. */
+enum running_bootloader {
+	BOOTLOADER_UNKNOWN,	/* it does not say: not x86 */
+	BOOTLOADER_IS_KEXEC,
+	BOOTLOADER_IS_OTHER,
+};
+
 struct running {
 	unsigned slot;
 	bool kexec;		/* else the firmware booted it */
+	uint64_t nonce;		/* slotboot.nonce= on its command line; 0: none */
+	enum running_bootloader bootloader;
 	char *cmdline;		/* of the running kernel */
 	char *evidence;		/* "/dev/vda2 is mounted on /", "slotboot.slot=b" */
 };

@@ -18,6 +18,7 @@ static const char help[] =
 	"                     until mark-good\n"
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
 	"  --allow-downgrade  accept a version lower than the running one\n"
+	"  --force            by kexec although the last one never came to mark-good\n"
 	"  --json             progress as JSON lines\n"
 	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
 
@@ -45,8 +46,8 @@ int verb_install(int argc, char **argv, struct err *err)
 	struct options o;
 	struct report report;
 	int r = options_parse(argc, argv,
-			      TAKES_JSON | TAKES_ACTIVATE | TAKES_TRIES | TAKES_DOWNGRADE, help,
-			      &o, err);
+			      TAKES_JSON | TAKES_ACTIVATE | TAKES_TRIES | TAKES_DOWNGRADE |
+			      TAKES_FORCE, help, &o, err);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
@@ -58,6 +59,7 @@ int verb_install(int argc, char **argv, struct err *err)
 	install.activate = o.activate;
 	install.tries = o.tries;
 	install.allow_downgrade = o.allow_downgrade;
+	install.force = o.force;
 	install.report = &report;
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
+#include "intent.h"
 #include "kexec.h"
 #include "kexecslot.h"
 #include "lock.h"
 #include "mark.h"
 #include "options.h"
+#include "trip.h"
 #include "util.h"
 #include "verbs.h"
 #include "watchdog.h"
@@ -14,63 +16,87 @@
 static int load(struct machine *m, unsigned slot, struct err *err)
 {
 	_cleanup_free_ char *ignored = NULL;
-	uint64_t nonce;
+	int64_t begin_ms = trip_clock_ms();
 
-	if (kexecslot_check(m, slot, err) < 0 || kexec_stage(m, slot, &nonce, &ignored, err) < 0)
+	if (kexecslot_check(m, slot, err) < 0 || intent_make(m, err) < 0 ||
+	    (m->state.source != STATE_LOST && machine_save(m, err) < 0) ||
+	    intent_stage(m, slot, &ignored, err) < 0)
 		return -1;
+	m->stage_ms = trip_clock_ms() - begin_ms;
 	if (ignored)
 		(void)printf("warning: addons not used: %s\n", ignored);
 	(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
 	return 0;
 }
 
-static int load_default(struct machine *m, const struct options *o, struct err *err)
+/* The slot that is named, or meant: the one an install left for a kexec, else the
+ * preferred one. Staged already: nothing is left to do. */
+static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_slot,
+		     struct err *err)
 {
-	unsigned slot = m->state.record.preferred;
+	unsigned other = 1 - m->running.slot;
+	bool exec = strcmp(o->operands[0], "exec") == 0;
 
-	if (o->operand_count > 1 && options_slot(o->operands[1], &slot, err) < 0)
-		return -1;
-	return load(m, slot, err);
-}
-
-static int kexec_run(struct machine *m, const struct options *o, struct err *err)
-{
-	const char *what = o->operands[0];
-
-	if (strcmp(what, "exec") == 0 && o->operand_count == 1 && kexec_is_loaded(m->config))
+	*ret_slot = m->state.record.slots[other].status == SLOT_KEXEC_TRIAL
+			    ? other : m->state.record.preferred;
+	if (exec && o->operand_count == 1 && kexec_is_loaded(m->config))
 		return 0;
-	return load_default(m, o, err);
+	if (o->operand_count > 1 && options_slot(o->operands[1], ret_slot, err) < 0)
+		return -1;
+	return load(m, *ret_slot, err);
 }
 
-/* The record stands as it is: whether by kexec or through the firmware, the slot
- * that was chosen comes next. */
-static int leave(const struct config *config, enum activate how, struct err *err)
+/* Whatever comes of it, the record already says what the firmware starts next. */
+static int leave(struct machine *m, enum activate how, unsigned slot, struct err *err)
 {
+	const struct config *config = m->config;
 	int r, watchdog = -1;
 	char say[512];
 
 	if (how == ACTIVATE_KEXEC && config->watchdog == CONFIG_WATCHDOG_ALWAYS &&
 	    watchdog_arm(config, &watchdog, say, sizeof say) < 0)
 		(void)printf("warning: %s\n", say);
-	r = activate_now(how, err);
+	trip_depart(m, how, slot, LEDGER_UNKNOWN, m->stage_ms);
+	r = how == ACTIVATE_KEXEC ? intent_jump(m, slot, err) : 0;
+	if (r == 0)
+		r = activate_now(how, err);
 	watchdog_disarm(watchdog);
-	if (r < 0 && how == ACTIVATE_KEXEC)
-		activate_recover();
-	return r;
+	if (r == 0 || how != ACTIVATE_KEXEC)
+		return r;
+	if (intent_forget(m) && m->state.source != STATE_LOST)
+		(void)machine_save(m, NULL);
+	activate_recover();
+	return -1;
 }
 
 /* Needs nothing but the lock, so that it works on a machine in disorder. */
-static int unload(const struct options *o, struct err *err)
+static int unload_alone(const struct options *o, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_close_ int lock = -1;
 
-	if (o->operand_count != 1)
-		return err_set(err, EX_USAGE, "kexec unload takes no slot");
 	if (config_load(o->config, &config, err) < 0 ||
 	    lock_take(config->lock, &lock, err) < 0)
 		return -1;
 	return kexec_unload(err);
+}
+
+/* The intent goes with the image, where there is a record to take it from. */
+static int unload(const struct options *o, struct err *err)
+{
+	struct machine machine;
+	struct err disorder;
+	bool opened;
+	int r;
+
+	if (o->operand_count != 1)
+		return err_set(err, EX_USAGE, "kexec unload takes no slot");
+	opened = machine_open(o->config, MACHINE_CHANGE, &machine, &disorder) == 0;
+	r = opened ? kexec_unload(err) : 0;
+	if (opened && r == 0 && machine.state.source != STATE_LOST && intent_forget(&machine))
+		r = machine_save(&machine, err);
+	machine_close(&machine);
+	return opened ? r : unload_alone(o, err);
 }
 
 int verb_kexec(int argc, char **argv, struct err *err)
@@ -86,11 +112,12 @@ int verb_kexec(int argc, char **argv, struct err *err)
 		"explain foretells whether that will work, and why not; it loads nothing\n"
 		"unload  forgets what is staged\n"
 		"\n"
-		"The record does not change: what the firmware boots next stays as it is.\n";
+		"What the firmware boots next stays as it is.\n";
 	struct machine machine;
 	struct options o;
 	int r = options_parse(argc, argv, TAKES_JSON, help, &o, err);
 	bool exec, explain;
+	unsigned slot;
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
@@ -108,16 +135,16 @@ int verb_kexec(int argc, char **argv, struct err *err)
 	exec = strcmp(o.operands[0], "exec") == 0;
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
-		r = kexec_run(&machine, &o, err);
+		r = kexec_run(&machine, &o, &slot, err);
 	if (r == 0)
-		r = leave(machine.config, exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, err);
+		r = leave(&machine, exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, slot, err);
 	machine_close(&machine);
 	return r;
 }
 
 /* The new kernel is staged before the record changes: a load that fails changes
  * nothing. */
-static int rollback_run(struct machine *m, enum activate how, struct err *err)
+static int rollback_run(struct machine *m, enum activate how, bool force, struct err *err)
 {
 	unsigned other = 1 - m->running.slot;
 	int r;
@@ -127,7 +154,11 @@ static int rollback_run(struct machine *m, enum activate how, struct err *err)
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is %s, "
 			       "not confirmed", slot_letter(other),
 			       slot_status_text(m->state.record.slots[other].status));
+	if (how == ACTIVATE_KEXEC && intent_check_allowed(m, force, err) < 0)
+		return -1;
 	r = how == ACTIVATE_KEXEC ? load(m, other, err) : kexec_cancel(m->config, err);
+	if (r == 0 && how != ACTIVATE_KEXEC)
+		(void)intent_forget(m);
 	if (r == 0)
 		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
 	if (r < 0) {
@@ -150,10 +181,11 @@ int verb_rollback(int argc, char **argv, struct err *err)
 		"\n"
 		"  --activate=none    takes effect at the next firmware boot\n"
 		"  --activate=reboot  reboots now\n"
-		"  --activate=kexec   jumps into the other slot now\n";
+		"  --activate=kexec   jumps into the other slot now\n"
+		"  --force            by kexec although the last one never came to mark-good\n";
 	struct machine machine;
 	struct options o;
-	int r = options_parse(argc, argv, TAKES_ACTIVATE, help, &o, err);
+	int r = options_parse(argc, argv, TAKES_ACTIVATE | TAKES_FORCE, help, &o, err);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
@@ -161,9 +193,9 @@ int verb_rollback(int argc, char **argv, struct err *err)
 		return err_set(err, EX_USAGE, "rollback takes no slot: it goes to the other one");
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
-		r = rollback_run(&machine, o.activate, err);
+		r = rollback_run(&machine, o.activate, o.force, err);
 	if (r == 0)
-		r = leave(machine.config, o.activate, err);
+		r = leave(&machine, o.activate, 1 - machine.running.slot, err);
 	machine_close(&machine);
 	return r;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "explain.h"
+#include "intent.h"
 #include "kexec.h"
 #include "mark.h"
 #include "options.h"
+#include "trip.h"
 #include "verbs.h"
 #include "watchdog.h"
 
@@ -60,6 +62,7 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = mark_good(&machine, err);
 	if (r == 0) {
+		trip_arrive(&machine);
 		slot_print(&machine, machine.running.slot);
 		watchdog_print(&machine, known);
 	}
@@ -86,6 +89,8 @@ static int mark_named(int argc, char **argv, const char *help, enum policy_event
 		slot = machine.running.slot;
 	if (r == 0)
 		r = kexec_cancel(machine.config, err);
+	if (r == 0)
+		(void)intent_forget(&machine);
 	if (r == 0)
 		r = mark_apply(&machine, event, slot, err);
 	if (r == 0)

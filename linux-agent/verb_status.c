@@ -5,6 +5,7 @@
 #include "kexec.h"
 #include "options.h"
 #include "policy.h"
+#include "status_jump.h"
 #include "util.h"
 #include "verbs.h"
 #include "watchdog.h"
@@ -59,12 +60,14 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:s?, s:I, s:s?}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:I, s:s?}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
 			 efi_status, "good_boots", s->good_boots, "confirmed",
-			 policy_slot_confirmed(s, by_kexec), "version", v->version[slot], "installed",
+			 policy_slot_confirmed(s, by_kexec), "proven", "firmware",
+			 s->status == SLOT_GOOD, "kexec",
+			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot], "installed",
 			 (json_int_t)s->installed, "uki_sha256", *sha256 ? sha256 : NULL);
 }
 
@@ -112,7 +115,8 @@ static int print_json(const struct view *v, struct err *err)
 	char running[2] = { slot_letter(m->running.slot), 0 };
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
 	json_t *root = json_pack(
-		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:o, s:b, s:s, s:o}",
+		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:o, s:b, s:i, s:o, s:o, "
+		"s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "loader",
 		v->loader, "state",
@@ -120,7 +124,9 @@ static int print_json(const struct view *v, struct err *err)
 		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
 		"mirror", sb_error_text(state->mirror_error), "slots", "a", slot_json(v, 0), "b",
 		slot_json(v, 1), "good_limit", state->record.good_limit, "watchdog",
-		watchdog_json(v), "kexec_loaded", kexec_is_loaded(m->config), "why", v->why, "attempts",
+		watchdog_json(v), "kexec_loaded", kexec_is_loaded(m->config), "kexec_failures",
+		state->record.kexec_failures, "jump", status_jump_json(m), "timing_ms",
+		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record));
 	char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 
@@ -196,6 +202,7 @@ static void print_text(const struct view *v)
 	print_state(&m->state);
 	if (kexec_is_loaded(m->config))
 		(void)printf("kexec      a kernel is staged\n");
+	status_jump_print(m);
 	(void)printf("why        %s\n", v->why);
 }
 

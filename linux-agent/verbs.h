@@ -14,4 +14,5 @@ int verb_mark_bad(int argc, char **argv, struct err *err);
 int verb_mark_active(int argc, char **argv, struct err *err);
 int verb_rollback(int argc, char **argv, struct err *err);
 int verb_kexec(int argc, char **argv, struct err *err);
+int verb_rehearse(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);

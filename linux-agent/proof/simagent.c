@@ -2,6 +2,7 @@
 /* The agent: a struct machine over the simulated disk and variables, and the
  * verbs of it that change something. */
 #include "install.h"
+#include "intent.h"
 #include "kexec.h"
 #include "mark.h"
 #include "report.h"
@@ -52,7 +53,8 @@ static int machine_fill(struct world *w, struct machine *m, struct err *err)
 	m->statefile = (struct statefile){ .vars = &m->vars, .disk = &m->disk,
 					   .mirror = mirror_path };
 	m->storage = statefile_ops(&m->statefile);
-	m->running = (struct running){ .slot = w->session.running, .kexec = w->session.kexec };
+	m->running = (struct running){ .slot = w->session.running, .kexec = w->session.kexec,
+				       .nonce = w->session.kexec ? SIM_NONCE : 0 };
 	state_load(&m->storage, true, &m->state);
 	if (m->state.var_error != SB_IO)
 		return 0;
@@ -70,13 +72,17 @@ static bool is_confirmed(const struct slot *slot, bool kexec)
 static int install(struct machine *m, const struct step *step, struct err *err)
 {
 	struct report report = { 0 };
-	struct install_options options = { .activate = step->activate, .report = &report };
+	struct install_options options = { .activate = step->activate, .report = &report,
+					   .force = true };
 	char where[32];
+	int r;
 
 	(void)snprintf(where, sizeof where, "%d%s%s", step->arg, step->how ? ":" : "",
 		       step->how ? step->how : "");
 	options.where = where;
-	return install_run(m, &options, err);
+	r = install_run(m, &options, err);
+	return r == 0 && step->activate == ACTIVATE_KEXEC
+		       ? intent_jump(m, 1 - m->running.slot, err) : r;
 }
 
 /* As rollback_run() does, which stands in a verb. */
@@ -84,15 +90,21 @@ static int rollback(struct machine *m, const struct step *step, struct err *err)
 {
 	unsigned other = 1 - m->running.slot;
 	char *ignored;
-	uint64_t nonce;
 	int r;
 
 	if (!policy_slot_bootable(&m->state.record, other))
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to");
-	r = step->activate == ACTIVATE_KEXEC ? kexec_stage(m, other, &nonce, &ignored, err)
-					     : kexec_cancel(m->config, err);
+	if (step->activate == ACTIVATE_KEXEC)
+		r = intent_make(m, err) < 0 || machine_save(m, err) < 0
+			    ? -1 : intent_stage(m, other, &ignored, err);
+	else
+		r = kexec_cancel(m->config, err);
+	if (r == 0 && step->activate != ACTIVATE_KEXEC)
+		(void)intent_forget(m);
 	if (r == 0)
 		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
+	if (r == 0 && step->activate == ACTIVATE_KEXEC)
+		r = intent_jump(m, other, err);
 	if (r < 0)
 		(void)kexec_cancel(m->config, NULL);
 	return r;
@@ -109,9 +121,11 @@ static int agent_verb(struct machine *m, const struct step *step, struct err *er
 		return mark_good(m, err);
 	case OP_BAD:
 		(void)kexec_cancel(m->config, NULL);
+		(void)intent_forget(m);
 		return mark_apply(m, ON_MARK_BAD, (unsigned)step->arg, err);
 	case OP_ACTIVE:
 		(void)kexec_cancel(m->config, NULL);
+		(void)intent_forget(m);
 		return mark_apply(m, ON_MARK_ACTIVE, (unsigned)step->arg, err);
 	case OP_ROLLBACK:
 		return rollback(m, step, err);

@@ -17,8 +17,15 @@
 
 struct world *sim_world;
 
-int kexec_stage(struct machine *machine, unsigned slot, uint64_t *ret_nonce,
-		char **ret_ignored, struct err *err)
+int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
+{
+	(void)err;
+	*ret_nonce = SIM_NONCE;
+	return 0;
+}
+
+int kexec_stage(struct machine *machine, unsigned slot, uint64_t nonce, char **ret_ignored,
+		struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	struct ukifile uki;
@@ -27,8 +34,9 @@ int kexec_stage(struct machine *machine, unsigned slot, uint64_t *ret_nonce,
 	    ukifile_open(path, &uki, err) < 0)
 		return -1;
 	ukifile_close(&uki);
+	if (nonce != SIM_NONCE)
+		return err_set(err, EX_SOFTWARE, "staged without an intent");
 	sim_world->session.staged = (int)slot;
-	*ret_nonce = 0x5107;
 	*ret_ignored = NULL;
 	return 0;
 }

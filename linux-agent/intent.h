@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A kexec as a transaction:
+ *
+ *   1. intent   a nonce in the record, durably, before anything is staged; the
+ *               record is already such that a firmware boot takes the old slot
+ *   2. stage    the same nonce goes onto the new kernel's command line
+ *   3. jump     noted in the record; after which nothing of this system can speak for itself
+ *   4. arrival  the new system's nonce must be the record's at the first mark-good
+ *
+ * What is given up in between is unloaded and forgotten, so that neither a later
+ * reboot nor a later mark-good takes it for what was meant.
+ */
+#pragma once
+
+#include "machine.h"
+
+/* Whether a kexec into a slot not yet proven may be tried: EX_CONFIG where the
+ * last one never came to mark-good, unless forced. */
+int intent_check_allowed(const struct machine *machine, bool force, struct err *err);
+
+/* Puts a fresh nonce into the record in memory; the caller saves it. */
+int intent_make(struct machine *machine, struct err *err);
+
+/* Stages the slot with the record's nonce. Where that fails, the intent is taken
+ * back, durably: a slot in kexec-trial becomes a trial that nothing prefers.
+ * ret_ignored as in kexec_stage(). */
+int intent_stage(struct machine *machine, unsigned slot, char **ret_ignored, struct err *err);
+
+/* The jump is next: noted in the ring of attempts, durably, so that the loader can
+ * tell a jump that failed from one that was never begun. */
+int intent_jump(struct machine *machine, unsigned slot, struct err *err);
+
+/* Takes the intent back in memory; the caller saves it. Whether anything changed.
+ * What runs keeps its own nonce. */
+bool intent_forget(struct machine *machine);
+
+/* At mark-good: whether what runs is what was meant. EX_CONFIG: it was reached by
+ * a kexec that the record does not know. */
+int intent_check_arrival(const struct machine *machine, struct err *err);

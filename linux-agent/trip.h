@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ledger's way to and from the machine: clocks, boot_id, the kernel's log
+ * and the file on the ESP. Nothing here fails: what cannot be read is unknown,
+ * and a ledger that cannot be written is missed by nobody.
+ */
+#pragma once
+
+#include "ledger.h"
+#include "machine.h"
+
+/* Milliseconds of CLOCK_BOOTTIME: for measuring a phase. */
+int64_t trip_clock_ms(void);
+
+/* The file as it is; empty if there is none. */
+void trip_read(const struct machine *machine, struct ledger *ret_ledger);
+
+/* About to leave for slot by how: notes the time, the boot_id and how long install
+ * and staging took (LEDGER_UNKNOWN: there was none). ACTIVATE_NONE: nothing. */
+void trip_depart(struct machine *machine, enum activate how, unsigned slot,
+		 int64_t install_ms, int64_t stage_ms);
+
+/* At mark-good: closes the entry that led here. Writes only then. */
+void trip_arrive(struct machine *machine);
+
+/* Whether the ledger says that this boot is not the one that was left for slot:
+ * its boot_id has changed. False also where there is nothing to compare. */
+bool trip_boot_changed(const struct machine *machine, const struct ledger *ledger);
+
+/* When the kernel ran /init, in milliseconds since its start, from the text of
+ * its log (/dev/kmsg: "6,339,1204311,-;Run /init as init process"); the first
+ * such record. LEDGER_UNKNOWN: there is none. */
+int64_t trip_init_ms(const char *log);
