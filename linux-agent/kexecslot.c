@@ -18,6 +18,17 @@ int kexecslot_check(const struct machine *machine, unsigned slot, struct err *er
 		       s->status == SLOT_BAD ? "; slotctl mark-active gives it new tries" : "");
 }
 
+bool kexecslot_is_known(const struct machine *machine, unsigned slot)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (machine->state.source != STATE_LOST &&
+	    (machine->state.record.slots[slot].flags & SLOT_FLAG_DIGEST))
+		return true;
+	return espfile_path(machine->esp.dir, slot, "manifest.p7s", &path, NULL) == 0 &&
+	       access(path, F_OK) == 0;
+}
+
 int kexecslot_open(const struct machine *machine, unsigned slot,
 		   struct envelope *ret_envelope, struct err *err)
 {

@@ -9,6 +9,10 @@
 /* The loader would start it too, or it was installed for a kexec. EX_CONFIG. */
 int kexecslot_check(const struct machine *machine, unsigned slot, struct err *err);
 
+/* Whether there is anything to hold the slot's UKI against: a digest in the record or
+ * a signature beside it. */
+bool kexecslot_is_known(const struct machine *machine, unsigned slot);
+
 /* envelope_open() with what the machine knows about the slot. The caller closes. */
 int kexecslot_open(const struct machine *machine, unsigned slot,
 		   struct envelope *ret_envelope, struct err *err);

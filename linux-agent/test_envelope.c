@@ -49,7 +49,6 @@ static void manifest_put(struct fixture *f, const struct testpki *signer)
 	uint8_t *sig;
 	size_t len;
 
-	(void)signer;
 	hex_encode(f->slot.uki_sha256, 32, hex);
 	snprintf(json, sizeof json, "{\"format\":2,\"compatible\":\"acme\",\"version\":\"2\","
 		 "\"payloads\":[{\"type\":\"uki\",\"file\":\"uki.efi.zst\",\"size\":%d,"

@@ -25,6 +25,9 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 	m->stage_ms = trip_clock_ms() - begin_ms;
 	if (ignored)
 		(void)printf("warning: addons not used: %s\n", ignored);
+	if (!kexecslot_is_known(m, slot))
+		(void)printf("warning: slot %c was not installed by slotctl: its UKI is taken as "
+			     "it stands\n", slot_letter(slot));
 	(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
 	return 0;
 }
