@@ -1,130 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every branch of every check, on a tree of files in the place of /proc and /sys. */
-#include "preflight.h"
-
-#include "testsign.h"
-#include "util.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-
-static const char *const baseline[][2] = {
-	{ "proc/self/status", "Name:\tslotctl\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n" },
-	{ "proc/self/uid_map", "         0          0 4294967295\n" },
-	{ "proc/cmdline", "quiet\n" },
-	{ "proc/cpuinfo", "flags\t\t: fpu lm\n" },
-	{ "proc/kallsyms", "0000000000000000 T start\n0000000000000000 T kexec_add_buffer\n" },
-	{ "proc/meminfo", "MemTotal:        1000000 kB\nMemAvailable:     800000 kB\n"
-			  "SwapFree:              0 kB\n" },
-	{ "proc/sys/kernel/osrelease", "6.1.0-test\n" },
-	{ "proc/sys/kernel/kexec_load_disabled", "0\n" },
-	{ "sys/kernel/kexec_loaded", "0\n" },
-	{ "sys/kernel/security/lsm", "lockdown,capability,yama\n" },
-	{ "sys/kernel/security/lockdown", "[none] integrity confidentiality\n" },
-};
-
-enum { LINUX_AT = 1024, RING_BUILTIN = 0x11, RING_PLATFORM = 0x12, KEY = 0x2a };
-
-struct change {
-	const char *path, *text;	/* text NULL: the file is removed */
-};
-
-struct fixture {
-	struct testdir dir;
-	struct testpe pe;
-	struct ukifile uki;
-	struct preflight_input input;
-	struct preflight preflight;
-};
-
-/* .linux: a PE image with a setup header of x86 in its headers. */
-static void kernel_make(struct testpe *pe)
-{
-	testpe_make(pe);
-	pe->bytes[0x1f1] = 1;
-	le16_put(pe->bytes + 0x1fe, 0xaa55);
-	memcpy(pe->bytes + 0x202, "HdrS", 4);
-	le16_put(pe->bytes + 0x206, 0x020f);
-	pe->bytes[0x211] = 1;
-	pe->bytes[0x234] = 1;
-	le16_put(pe->bytes + 0x236, 0x7f);
-	le32_put(pe->bytes + 0x238, 64);
-	le32_put(pe->bytes + 0x260, 100 * 1024 * 1024);
-}
-
-static void fixture_make(struct fixture *f)
-{
-	memset(f, 0, sizeof *f);
-	testdir_make(&f->dir);
-	for (size_t i = 0; i < ARRAY_SIZE(baseline); i++)
-		testdir_text(&f->dir, baseline[i][0], baseline[i][1]);
-	kernel_make(&f->pe);
-	f->input = (struct preflight_input){
-		.sysroot = f->dir.path,
-		.uki = &f->uki,
-		.cmdline = "quiet slotboot.slot=a slotboot.nonce=0123456789abcdef",
-		.initrd_size = 50 * 1024 * 1024,
-	};
-}
-
-static void fixture_free(struct fixture *f)
-{
-	testdir_remove(&f->dir);
-}
-
-static void uki_open(struct fixture *f)
-{
-	uint8_t head[LINUX_AT] = { 'M', 'Z' };
-	int fd = memfd_create("uki", MFD_CLOEXEC);
-
-	le32_put(head + 0x3c, 64);
-	memcpy(head + 64, "PE\0\0", 4);
-	le16_put(head + 68, PE_MACHINE_X86_64);
-	le16_put(head + 70, 1);
-	le16_put(head + 84, 112);
-	le16_put(head + 88, 0x20b);
-	memcpy(head + 200, ".linux", 6);
-	le32_put(head + 208, (uint32_t)f->pe.size);
-	le32_put(head + 216, (uint32_t)f->pe.size);
-	le32_put(head + 220, LINUX_AT);
-	assert_int_equal(pwrite_full(fd, head, sizeof head, 0), 0);
-	assert_int_equal(pwrite_full(fd, f->pe.bytes, f->pe.size, LINUX_AT), 0);
-	assert_int_equal(ukifile_open_fd(fd, "uki.efi", &f->uki, NULL), 0);
-}
-
-static const struct preflight_finding *finding(const struct fixture *f, const char *check)
-{
-	for (unsigned i = 0; i < f->preflight.count; i++)
-		if (strcmp(f->preflight.findings[i].check, check) == 0)
-			return &f->preflight.findings[i];
-	fail_msg("no check %s", check);
-	return NULL;
-}
-
-static void run(struct fixture *f, const struct change *changes, size_t count)
-{
-	for (size_t i = 0; i < count && changes[i].path; i++)
-		if (changes[i].text)
-			testdir_text(&f->dir, changes[i].path, changes[i].text);
-		else
-			assert_int_equal(remove(testdir_path(&f->dir, changes[i].path)), 0);
-	uki_open(f);
-	preflight_run(&f->input, &f->preflight);
-	ukifile_close(&f->uki);
-}
-
-static void expect(const struct fixture *f, const char *check, enum preflight_verdict verdict,
-		   int error, const char *evidence)
-{
-	const struct preflight_finding *got = finding(f, check);
-
-	if (got->verdict != verdict || got->error != error || !strstr(got->evidence, evidence))
-		fail_msg("%s: verdict %d, errno %d, \"%s\"; wanted %d, %d, \"%s\"", check,
-			 got->verdict, got->error, got->evidence, verdict, error, evidence);
-	if (verdict != PREFLIGHT_PASS)
-		assert_true(got->fix[0]);
-	assert_true(f->preflight.verdict >= verdict);
-}
+/* Every branch of every check, on a tree of files in the place of /proc and /sys; those
+ * of the signature's keys are in test_preflight_key.c. */
+#include "testpreflight.h"
 
 static void on_a_sound_machine_every_check_passes(void **state)
 {
@@ -142,7 +19,6 @@ static void on_a_sound_machine_every_check_passes(void **state)
 
 #define NO_LSM { "sys/kernel/security/lsm", NULL }
 #define NO_LOCKDOWN { "sys/kernel/security/lockdown", NULL }
-#define CONFIG(text) { "boot/config-6.1.0-test", text }
 
 static const struct row {
 	const char *check;
@@ -368,115 +244,6 @@ static void five_level_paging_and_32_bit_firmware_matter(void **state)
 	}
 }
 
-static long ring_read(int32_t keyring, int32_t *keys, unsigned count)
-{
-	assert_true(count >= 1);
-	keys[0] = KEY;
-	return keyring == RING_PLATFORM ? 1 : 0;
-}
-
-static long ring_empty(int32_t keyring, int32_t *keys, unsigned count)
-{
-	(void)keyring, (void)keys, (void)count;
-	return 0;
-}
-
-static long ring_refuse(int32_t keyring, int32_t *keys, unsigned count)
-{
-	(void)keyring, (void)keys, (void)count;
-	return -1;
-}
-
-#define RINGS "00000011 I------ 1 perm 1f0b0000 0 0 keyring   .builtin_trusted_keys: 1\n" \
-	      "00000012 I------ 1 perm 1f0b0000 0 0 keyring   .platform: 1\n"
-#define RIGHT_KEY "0000002a I------ 1 perm 1f030000 0 0 asymmetri Acme: kernel: %s: X509.rsa 1234 []\n"
-#define OTHER_KEY "0000002a I------ 1 perm 1f030000 0 0 asymmetri Acme: other: 99: X509.rsa 1234 []\n"
-
-static void under_lockdown_the_signers_key_must_be_in_a_keyring(void **state)
-{
-	static const struct {
-		const char *keys;
-		long (*read)(int32_t, int32_t *, unsigned);
-		enum preflight_verdict verdict;
-		const char *evidence;
-	} keyrings[] = {
-		{ RINGS RIGHT_KEY, ring_read, PREFLIGHT_PASS, "the key for it is in .platform" },
-		{ RINGS OTHER_KEY, ring_read, PREFLIGHT_FAIL, "no key for it" },
-		{ RINGS RIGHT_KEY, ring_empty, PREFLIGHT_FAIL, "no key for it" },
-		{ RINGS RIGHT_KEY, ring_refuse, PREFLIGHT_UNKNOWN, "keyring that cannot be told" },
-		{ RINGS RIGHT_KEY, NULL, PREFLIGHT_UNKNOWN, "keyring that cannot be told" },
-		{ RINGS OTHER_KEY, NULL, PREFLIGHT_UNKNOWN, "keyrings cannot be read" },
-		{ RIGHT_KEY, ring_read, PREFLIGHT_UNKNOWN, "keyrings cannot be read" },
-		{ NULL, ring_read, PREFLIGHT_UNKNOWN, "keyrings cannot be read" },
-	};
-	struct testpki p = testpki_make_full("kernel", NULL, EVP_RSA_gen(2048), false, -DAY, DAY,
-					     NULL);
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(p.cert);
-	char hex[64], keys[1024];
-
-	(void)state;
-	hex_encode(serial->data, (size_t)serial->length, hex);
-	for (size_t i = 0; i < ARRAY_SIZE(keyrings); i++) {
-		struct fixture f;
-
-		fixture_make(&f);
-		testsign(&f.pe, &p);
-		f.input.keyring_read = keyrings[i].read;
-		testdir_text(&f.dir, "sys/kernel/security/lockdown", "none [integrity] x\n");
-		if (keyrings[i].keys) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#pragma GCC diagnostic ignored "-Wformat-extra-args"
-			snprintf(keys, sizeof keys, keyrings[i].keys, hex);
-#pragma GCC diagnostic pop
-			testdir_text(&f.dir, "proc/keys", keys);
-		}
-		run(&f, NULL, 0);
-		expect(&f, "signature", keyrings[i].verdict,
-		       keyrings[i].verdict == PREFLIGHT_PASS ? 0 : EPERM, keyrings[i].evidence);
-		if (keyrings[i].verdict != PREFLIGHT_UNKNOWN)
-			expect(&f, "signature", keyrings[i].verdict,
-			       keyrings[i].verdict == PREFLIGHT_PASS ? 0 : EPERM,
-			       "signed by O=Acme, CN=kernel");
-		fixture_free(&f);
-	}
-	testpki_free(&p);
-}
-
-static void each_defect_of_a_signature_has_its_errno_where_one_is_forced(void **state)
-{
-	static const struct {
-		size_t at;	/* of a byte that is changed; 0: none, but the key is missing */
-		int error;
-		const char *evidence;
-	} defects[] = {
-		{ 3000, EKEYREJECTED, "altered after it was signed" },
-		{ TESTPE_BYTES + 8, EBADMSG, "no PKCS #7 signature" },
-		{ 0, ENOKEY, "no key for it" },
-	};
-	struct testpki p = testpki_make_full("kernel", NULL, EVP_RSA_gen(2048), false, -DAY, DAY,
-					     NULL);
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(defects); i++) {
-		static const struct change forced[] = {
-			CONFIG("CONFIG_KEXEC_SIG=y\nCONFIG_KEXEC_SIG_FORCE=y\n"),
-			{ "proc/keys", RINGS },
-		};
-		struct fixture f;
-
-		fixture_make(&f);
-		testsign(&f.pe, &p);
-		if (defects[i].at)
-			f.pe.bytes[defects[i].at] ^= 1;
-		f.input.keyring_read = ring_empty;
-		run(&f, forced, 2);
-		expect(&f, "signature", PREFLIGHT_FAIL, defects[i].error, defects[i].evidence);
-		fixture_free(&f);
-	}
-	testpki_free(&p);
-}
-
 static int errno_explain(struct fixture *f, int error, struct err *err)
 {
 	int r;
@@ -538,8 +305,6 @@ int main(void)
 		cmocka_unit_test(each_objection_to_the_image_is_named),
 		cmocka_unit_test(the_command_line_may_have_one_byte_less_than_the_header_says),
 		cmocka_unit_test(five_level_paging_and_32_bit_firmware_matter),
-		cmocka_unit_test(under_lockdown_the_signers_key_must_be_in_a_keyring),
-		cmocka_unit_test(each_defect_of_a_signature_has_its_errno_where_one_is_forced),
 		cmocka_unit_test(an_errno_is_turned_into_its_cause),
 		cmocka_unit_test(the_first_failure_decides_and_beats_what_is_unknown),
 	};
