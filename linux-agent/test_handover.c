@@ -417,6 +417,22 @@ static void sections_that_are_not_as_they_should_be(void **state)
 	refused(&f, EX_DATAERR, "its .linux is not a kernel");
 }
 
+static void sections_may_lie_in_any_order(void **state)
+{
+	struct fixture f;
+	unsigned i;
+
+	(void)state;
+	begin(&f, "257");
+	i = testuki_text(&f.uki, ".initrd", "");
+	memcpy(f.uki.bytes + TESTUKI_DATA_AT - 6, "initrd", 6);
+	le32_put(testuki_header(&f.uki, i) + 8, 6);
+	le32_put(testuki_header(&f.uki, i) + 16, 6);
+	le32_put(testuki_header(&f.uki, i) + 20, TESTUKI_DATA_AT - 6);
+	gives(&f, "", "initrd\n");
+	end(&f);
+}
+
 static void a_part_is_the_smaller_of_its_two_sizes(void **state)
 {
 	static const struct {
@@ -537,6 +553,7 @@ int main(void)
 		cmocka_unit_test(addons_are_refused_under_secure_boot),
 		cmocka_unit_test(a_profile_is_chosen_by_the_command_line_that_is_handed_over),
 		cmocka_unit_test(sections_that_are_not_as_they_should_be),
+		cmocka_unit_test(sections_may_lie_in_any_order),
 		cmocka_unit_test(a_part_is_the_smaller_of_its_two_sizes),
 		cmocka_unit_test(command_lines_of_all_kinds),
 		cmocka_unit_test(a_command_line_larger_than_any_kernel_takes_is_refused),

@@ -86,7 +86,7 @@ static void a_loaded_image_is_read_at_its_virtual_addresses(void **state)
 	assert_true(s.offset == 0x300 && s.size == 10);
 }
 
-/* Common: .cmdline "c", .linux. Profile 0: .cmdline "0". Profile 1: .osrel. */
+/* Common: .cmdline, .linux, .cmdline once more. Profile 0: .cmdline. Profile 1: .osrel. */
 static void a_profile_goes_before_what_is_common(void **state)
 {
 	static const struct {
@@ -95,13 +95,13 @@ static void a_profile_goes_before_what_is_common(void **state)
 		enum sb_error want;
 		uint64_t offset;
 	} rows[] = {
-		{ 0, ".cmdline", SB_OK, 803 },	 { 0, ".linux", SB_OK, 801 },
-		{ 0, ".osrel", SB_NOT_FOUND, 0 }, { 0, ".profile", SB_OK, 802 },
-		{ 1, ".cmdline", SB_OK, 800 },	 { 1, ".osrel", SB_OK, 805 },
-		{ 1, ".profile", SB_OK, 804 },	 { 2, ".profile", SB_NOT_FOUND, 0 },
+		{ 0, ".cmdline", SB_OK, 804 },	 { 0, ".linux", SB_OK, 801 },
+		{ 0, ".osrel", SB_NOT_FOUND, 0 }, { 0, ".profile", SB_OK, 803 },
+		{ 1, ".cmdline", SB_OK, 800 },	 { 1, ".osrel", SB_OK, 806 },
+		{ 1, ".profile", SB_OK, 805 },	 { 2, ".profile", SB_NOT_FOUND, 0 },
 		{ 2, ".cmdline", SB_OK, 800 },	 { 95, ".linux", SB_OK, 801 },
 	};
-	static const char *const names[] = { ".cmdline", ".linux",   ".profile",
+	static const char *const names[] = { ".cmdline", ".linux",   ".cmdline", ".profile",
 					     ".cmdline", ".profile", ".osrel" };
 	struct pe_image image;
 	struct pe_section s;
@@ -109,9 +109,9 @@ static void a_profile_goes_before_what_is_common(void **state)
 
 	(void)state;
 	sample(&f);
-	le16_put(f.bytes + PE_AT + 6, 6);
-	memset(f.bytes + TABLE_AT, 0, 6 * 40);
-	for (unsigned i = 0; i < 6; i++)
+	le16_put(f.bytes + PE_AT + 6, 7);
+	memset(f.bytes + TABLE_AT, 0, 7 * 40);
+	for (unsigned i = 0; i < 7; i++)
 		section_put(&f, i, names[i], 1, 0, 1, 800 + i);
 	assert_int_equal(open_as(&f, false, &image), SB_OK);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -122,7 +122,7 @@ static void a_profile_goes_before_what_is_common(void **state)
 			assert_int_equal(s.offset, rows[i].offset);
 	}
 	assert_int_equal(pe_section_find(&image, ".cmdline", &s), SB_OK);
-	assert_int_equal(s.offset, 803);
+	assert_int_equal(s.offset, 804);
 }
 
 static void one_wrong_field_is_refused(void **state)
