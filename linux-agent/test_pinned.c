@@ -68,10 +68,27 @@ static void a_copy_of_a_part_is_exact_and_padded(void **state)
 	memfile_close(&to);
 }
 
+/* Where the kernel knows no MFD_NOEXEC_SEAL (8), it is left out. */
+static void a_memory_file_is_not_executable_where_that_can_be_said(void **state)
+{
+	struct memfile file = held("x");
+	int probe = memfd_create("probe", 8);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstat(file.fd, &st), 0);
+	if (probe >= 0)
+		assert_int_equal(st.st_mode & 0111, 0);
+	memfile_close(&file);
+	if (probe >= 0)
+		close(probe);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_file_with_the_same_bytes_is_taken),
+		cmocka_unit_test(a_memory_file_is_not_executable_where_that_can_be_said),
 		cmocka_unit_test(a_copy_of_a_part_is_exact_and_padded),
 	};
 
