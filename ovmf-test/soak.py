@@ -68,17 +68,15 @@ class Bases:
 
     def _make_others(self):
         recorder = Recorder(self.copy("confirmed", self.place / "making"), self.place / "making/disk.img")
-        # After the guest's shutdown, before the loader: nothing is pending, no try is spent.
-        cut = Cut(0, "reboot", "firmware")
-        recording = Recording("reboot", recorder, self.world.url("y"), self.pace)
-        recording.run([])
-        recorder.shutdown(DEADLINE)
-        self._keep("updated", recorder)
-        recorder = Recorder(self.copy("confirmed", self.place / "making"), self.place / "making/disk.img")
-        Recording("reboot", recorder, self.world.url("y"), self.pace).run([cut])
-        blklog.leave(self.disk("confirmed").path, recorder.log, cut.size, None, recorder.disk.path)
-        recorder.vars.write_bytes(cut.vars)
-        self._keep("trial", recorder)
+        # The first after the guest's shutdown and before the loader: no try is spent.
+        cuts = {"trial": Cut(0, "reboot", "firmware"), "updated": Cut(0, "reboot", "confirmed", share=1)}
+        Recording("reboot", recorder, self.world.url("y"), self.pace).run(cuts.values())
+        if cuts["trial"].phase != "firmware":
+            raise RuntimeError("the loader ran before the machine could be stopped")
+        for name, cut in cuts.items():
+            blklog.leave(self.disk("confirmed").path, recorder.log, cut.size, None, recorder.disk.path)
+            recorder.vars.write_bytes(cut.vars)
+            self._keep(name, recorder)
 
     def _keep(self, name, machine):
         kept = fresh(self.place / name)
@@ -226,12 +224,15 @@ def soak(count, seed, jobs):
     cuts = [Cut.plan(number) for number in range(seed, seed + count)]
     bases = Bases(place / "bases", world, bundles)
     bases.make({STORIES[cut.story].base for cut in cuts})
-    run = Soak(world, bases, place, lambda text: print(text, flush=True))
-    run.run(cuts, jobs)
+    all_of_it = Soak(world, bases, place, lambda text: print(text, flush=True))
+    all_of_it.run(cuts, jobs)
     server.stop()
-    print(run.table())
-    print(f"{len(run.recovered)} of {count} recovered, {(time.monotonic() - since) / 60:.0f} min")
-    return 0 if len(run.recovered) == count else 1
+    print(all_of_it.table())
+    print(f"{len(all_of_it.recovered)} of {count} recovered, {(time.monotonic() - since) / 60:.0f} min")
+    if len(all_of_it.recovered) < count:
+        return 1
+    shutil.rmtree(place)
+    return 0
 
 
 def main():
