@@ -18,7 +18,7 @@ WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # --- the agent's side: libc, libcurl, libzip, libefivar, libcrypto ---
-PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid libzstd libxxhash
+PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid libzstd libxxhash zlib
 AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared -Ilinux-agent $(WARN)
 AGENT_OPT    := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 PKG_CFLAGS    = $(shell pkg-config --cflags $(PKGS))

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bundle opened for reading. The install steps see only this interface, so
- * that a reader which streams over range requests can take the place of the
- * present one (which fetches a remote bundle to a temporary file first).
+ * A bundle opened for reading, in place: a file, or an object on a web server.
  *
- * bundle_open() succeeds only if the manifest carries a good signature from
- * the keyring; nothing in a struct bundle is unauthenticated, except payload
- * bytes until bundle_check() or bundle_extract() has hashed them.
+ * bundle_open() succeeds only if the manifest carries a good signature from the
+ * keyring. Index entries and dictionaries are pinned by the manifest, chunks by
+ * their index; frames are nobody's word until what they yield was hashed.
+ *
+ * Of a server without ranges the entries come once, in the order of the ZIP
+ * (bundle_is_forward()): what was passed by cannot be had again.
  */
 #pragma once
 
-#include "err.h"
+#include "chunkindex.h"
 #include "manifest.h"
+#include "zipentry.h"
 
 #include <stdbool.h>
 
@@ -23,8 +25,8 @@ struct bundle_options {
 	const char *keyring;		/* PEM file of trusted certificates; NULL: do not
 					 * check (bundle info only, says so) */
 	const struct cms_rules *rules;	/* of the signature; NULL: the defaults of cms.h */
-	const char *download_dir;	/* for the unlinked temporary file */
-	const struct fetch_options *fetch;	/* for URLs; may be NULL for a path */
+	const struct fetch_options *fetch;	/* for URLs; what it points to outlives the
+						 * bundle; may be NULL */
 };
 
 /* where is a path, or a file://, http:// or https:// URL. The caller closes.
@@ -46,15 +48,35 @@ void bundle_manifest_bytes(const struct bundle *bundle, const uint8_t **ret_json
 /* "CN=..., O=..." of the signer, or NULL if the signature was not checked. */
 const char *bundle_signer(const struct bundle *bundle);
 
+/* Reads an entry whose size and SHA-256 the manifest has. EX_DATAERR: it is missing
+ * or differs; else as source->read(). The caller frees. */
+int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
+		  size_t *ret_len, struct err *err);
+
+/* A payload's chunk index, checked; errors as bundle_pinned(). The caller clears. */
+int bundle_index(struct bundle *bundle, const struct payload *payload,
+		 struct chunkindex *ret_index, struct err *err);
+
+/* Where an entry of frames lies in the source, at least size bytes long. EX_DATAERR. */
+int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
+		  struct zipentry *ret_entry, struct err *err);
+
+struct source *bundle_source(const struct bundle *bundle);
+bool bundle_is_forward(const struct bundle *bundle);
+
+/* "bundle WHERE: " before the message; -1. */
+int bundle_prefix(const struct bundle *bundle, struct err *err);
+
+/* --- bundle_extract.c ------------------------------------------------------ */
+
 /* Called with the payload's bytes in order, at most 1 MiB each; -1 (with err
  * filled) stops the extraction and is handed through. */
 typedef int bundle_sink_fn(void *ctx, const uint8_t *data, size_t len, struct err *err);
 
-/* Hands every byte of the payload to sink (NULL: only check) and verifies size
- * and SHA-256; -1 with EX_DATAERR when they differ, when the entry is missing
- * or encrypted, or decompresses badly. The sink may have seen wrong bytes then.
- * Never hands out more than payload->size bytes. *cancel, where not NULL, is
- * looked at between chunks: EX_TEMPFAIL "cancelled by a signal". */
+/* Hands every byte of the payload to sink (NULL: only check), each chunk after its
+ * SHA-256 proved right; -1 with EX_DATAERR when one differs, or the frames are
+ * missing or damaged. *cancel, where not NULL, is looked at between chunks:
+ * EX_TEMPFAIL "cancelled by a signal". */
 int bundle_extract(struct bundle *bundle, const struct payload *payload,
 		   bundle_sink_fn *sink, void *ctx, const volatile int *cancel,
 		   struct err *err);

@@ -2,22 +2,19 @@
 #include "bundle.h"
 
 #include "cms.h"
-#include "fetch.h"
 #include "digest.h"
 #include "util.h"
-#include "zipentry.h"
+#include "ziplocal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <zstd.h>
 
-#define CHUNK_BYTES (1024 * 1024)
+#define FIRST_ENTRY "manifest.json"
 
 struct bundle {
 	char *where;
-	zip_t *zip;
+	struct source *source;
+	struct ziparchive *archive;	/* NULL: the source is forward */
+	uint64_t next;			/* forward: where the next local header is */
 	uint8_t *json, *p7s;		/* p7s: NULL if there is none and none was needed */
 	size_t json_len, p7s_len;
 	struct manifest *manifest;
@@ -29,98 +26,104 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to read a bundle: out of memory");
 }
 
-/* A file without a name: gone when it is closed, however this process ends. */
-static int temporary_open(const char *dir, int *ret_fd, struct err *err)
-{
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		_cleanup_free_ char *name = NULL;
-
-		if (asprintf(&name, "%s/slotctl-XXXXXX", dir) < 0)
-			return no_memory(err);
-		fd = mkostemp(name, O_CLOEXEC);
-		if (fd >= 0)
-			(void)unlink(name);
-	}
-	if (fd < 0)
-		return err_errno(err, errno == ENOENT ? EX_CONFIG : EX_IOERR, errno,
-				 "failed to create a temporary file in %s (download-dir)", dir);
-	*ret_fd = fd;
-	return 0;
-}
-
-static int remote_open(const char *url, const struct bundle_options *options, int *ret_fd,
-		       struct err *err)
-{
-	const char *dir = options->download_dir ? options->download_dir : "/var/tmp";
-	_cleanup_close_ int fd = -1;
-	uint64_t len;
-
-	if (temporary_open(dir, &fd, err) < 0 ||
-	    fetch_to_fd(url, options->fetch, fd, &len, err) < 0)
-		return -1;
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
-}
-
-/* O_NONBLOCK: opening a FIFO by mistake must not wait for its writer. */
-static int local_open(const char *path, int *ret_fd, struct err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_errno(err, EX_NOINPUT, errno, "failed to open the bundle %s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, EX_NOINPUT,
-			       "failed to open the bundle %s: it is not a regular file", path);
-	*ret_fd = fd;
-	fd = -1;
-	return 0;
-}
-
-static int payload_open(const struct bundle *b, const struct payload *p, zip_file_t **ret_file,
+/* The next entry of this name, as they come by; 1, or 0 at their end. */
+static int forward_find(struct bundle *b, const char *name, struct zipentry *ret_entry,
 			struct err *err)
 {
-	_cleanup_(zip_fclosep) zip_file_t *file = NULL;
-	uint64_t size;
+	struct ziplocal local;
+	bool last = false;
 
-	if (zipentry_open(b->zip, p->file, &file, &size, err) < 0)
+	for (;;) {
+		if (ziplocal_read(b->source, b->next, &local, &last, err) < 0)
+			return -1;
+		if (last)
+			return 0;
+		b->next = local.next;
+		if (strcmp(local.name, name) != 0)
+			continue;
+		*ret_entry = (struct zipentry){ local.data, local.size, local.crc };
+		return 1;
+	}
+}
+
+static int entry_find(struct bundle *b, const char *name, struct zipentry *ret_entry,
+		      struct err *err)
+{
+	return b->archive ? ziparchive_find(b->archive, name, ret_entry, err)
+			  : forward_find(b, name, ret_entry, err);
+}
+
+/* Both readers of a ZIP, from its end and from its start, must see the same file. */
+static int first_check(struct bundle *b, const struct zipentry *entry, struct err *err)
+{
+	struct ziplocal first;
+
+	if (!b->archive)
+		return 0;
+	if (ziplocal_read(b->source, 0, &first, NULL, err) < 0)
 		return -1;
-	if (!file)
-		return err_set(err, EX_DATAERR,
-			       "%s is missing: the manifest names it, the ZIP has none", p->file);
-	*ret_file = file;
-	file = NULL;
+	if (first.data != entry->offset)
+		return err_set(err, EX_DATAERR, "its first entry is not " FIRST_ENTRY);
 	return 0;
 }
 
-/* Everything that can be said without unpacking a payload, said before a slot is
- * touched. The manifest is parsed only after its signature proved good. */
-static int bundle_check_manifest(struct bundle *b, const char *keyring,
-				 const struct cms_rules *rules, struct err *err)
+/* The manifest is parsed only after its signature proved good. */
+static int manifest_read(struct bundle *b, const struct bundle_options *options,
+			 struct err *err)
 {
-	if (zipentry_read(b->zip, "manifest.json", MANIFEST_MAX_BYTES, &b->json, &b->json_len,
-		       err) < 0 ||
-	    zipentry_read(b->zip, "manifest.p7s", CMS_MAX_BYTES, &b->p7s, &b->p7s_len, err) < 0)
-		return -1;
-	if (!b->json)
-		return err_set(err, EX_DATAERR, "it has no manifest.json");
-	if (keyring && !b->p7s)
-		return err_set(err, EX_DATAERR, "it is not signed: it has no manifest.p7s");
-	if (keyring && cms_verify_detached(b->json, b->json_len, b->p7s, b->p7s_len, keyring,
-					   rules, &b->signer, err) < 0)
-		return -1;
-	if (manifest_parse(b->json, b->json_len, &b->manifest, err) < 0)
-		return -1;
-	for (size_t i = 0; i < b->manifest->payload_count; i++) {
-		_cleanup_(zip_fclosep) zip_file_t *file = NULL;
+	struct zipentry entry;
+	int found = entry_find(b, FIRST_ENTRY, &entry, err);
 
-		if (payload_open(b, &b->manifest->payloads[i], &file, err) < 0)
-			return -1;
+	if (found <= 0)
+		return found < 0 ? -1 : err_set(err, EX_DATAERR, "it has no " FIRST_ENTRY);
+	if (first_check(b, &entry, err) < 0 ||
+	    zipentry_read(b->source, FIRST_ENTRY, &entry, MANIFEST_MAX_BYTES, &b->json,
+			  &b->json_len, err) < 0)
+		return -1;
+	found = entry_find(b, "manifest.p7s", &entry, err);
+	if (found < 0)
+		return -1;
+	if (found && zipentry_read(b->source, "manifest.p7s", &entry, CMS_MAX_BYTES, &b->p7s,
+				   &b->p7s_len, err) < 0)
+		return -1;
+	if (options->keyring && !b->p7s)
+		return err_set(err, EX_DATAERR, "it is not signed: it has no manifest.p7s");
+	if (options->keyring && cms_verify_detached(b->json, b->json_len, b->p7s, b->p7s_len,
+						    options->keyring, options->rules, &b->signer,
+						    err) < 0)
+		return -1;
+	return manifest_parse(b->json, b->json_len, &b->manifest, err);
+}
+
+/* Everything the manifest names must be there, before a slot is touched. */
+static int entries_check(const struct bundle *b, const struct payload *p, struct err *err)
+{
+	const char *names[6 + 2 * MANIFEST_MAX_BASES] = {
+		p->file, p->index.file, p->blocks.file, p->blocks.index.file,
+		p->blocks.dictionary.file,
+	};
+	size_t count = 5;
+
+	for (size_t i = 0; i < p->base_count; i++) {
+		names[count++] = p->bases[i].file;
+		names[count++] = p->bases[i].index.file;
 	}
+	for (size_t i = 0; i < count; i++)
+		if (names[i] && !ziparchive_has(b->archive, names[i]))
+			return err_set(err, EX_DATAERR, "%s is missing: the manifest names it, the "
+				       "ZIP has none", names[i]);
+	return 0;
+}
+
+static int bundle_read(struct bundle *b, const struct bundle_options *options, struct err *err)
+{
+	if (!b->source->forward && ziparchive_open(b->source, &b->archive, err) < 0)
+		return -1;
+	if (manifest_read(b, options, err) < 0)
+		return -1;
+	for (size_t i = 0; b->archive && i < b->manifest->payload_count; i++)
+		if (entries_check(b, &b->manifest->payloads[i], err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -128,19 +131,16 @@ int bundle_open(const char *where, const struct bundle_options *options,
 		struct bundle **ret_bundle, struct err *err)
 {
 	_cleanup_(bundle_closep) struct bundle *b = calloc(1, sizeof *b);
-	int fd = -1;
 
 	if (!b)
 		return no_memory(err);
 	b->where = strdup(where);
 	if (!b->where)
 		return no_memory(err);
-	if ((fetch_is_url(where) ? remote_open(where, options, &fd, err)
-				 : local_open(where, &fd, err)) < 0)
+	if (source_open(b->where, options->fetch, &b->source, err) < 0)
 		return -1;
-	if (zipentry_archive_open(fd, &b->zip, err) < 0 ||
-	    bundle_check_manifest(b, options->keyring, options->rules, err) < 0)
-		return err_prefix(err, "bundle %s", where);
+	if (bundle_read(b, options, err) < 0)
+		return bundle_prefix(b, err);
 	*ret_bundle = b;
 	b = NULL;
 	return 0;
@@ -150,8 +150,8 @@ void bundle_close(struct bundle *bundle)
 {
 	if (!bundle)
 		return;
-	if (bundle->zip)
-		zip_discard(bundle->zip);
+	ziparchive_close(bundle->archive);
+	source_close(bundle->source);
 	manifest_free(bundle->manifest);
 	free(bundle->json);
 	free(bundle->p7s);
@@ -184,120 +184,94 @@ const char *bundle_signer(const struct bundle *bundle)
 	return bundle->signer;
 }
 
-/* Where the bytes of one extraction go. */
-struct stream {
-	bundle_sink_fn *sink;
-	void *ctx;
-	const volatile int *cancel;
-	EVP_MD_CTX *md;
-	ZSTD_DStream *zstd;
-	zip_file_t *file;
-	ZSTD_inBuffer in;	/* frames read and not decoded yet */
-	bool foreign_error;	/* the sink's or the signal's, not the bundle's */
-};
-
-static int chunk_take(struct stream *s, const uint8_t *chunk, size_t len, struct err *err)
+struct source *bundle_source(const struct bundle *bundle)
 {
-	if (EVP_DigestUpdate(s->md, chunk, len) != 1)
-		return no_memory(err);
-	if (s->sink && s->sink(s->ctx, chunk, len, err) < 0) {
-		s->foreign_error = true;
-		return -1;
+	return bundle->source;
+}
+
+bool bundle_is_forward(const struct bundle *bundle)
+{
+	return bundle->source->forward;
+}
+
+int bundle_prefix(const struct bundle *bundle, struct err *err)
+{
+	return err_prefix(err, "bundle %s", bundle->where);
+}
+
+static int entry_must(struct bundle *b, const char *name, struct zipentry *ret_entry,
+		      struct err *err)
+{
+	int found = entry_find(b, name, ret_entry, err);
+
+	if (found == 0)
+		return err_set(err, EX_DATAERR, "%s is missing: the manifest names it, the ZIP has "
+			       "none%s", name, b->archive ? "" : " here");
+	return found < 0 ? -1 : 0;
+}
+
+int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
+		  struct zipentry *ret_entry, struct err *err)
+{
+	struct zipentry entry;
+
+	if (entry_must(bundle, file, &entry, err) < 0)
+		return bundle_prefix(bundle, err);
+	if (entry.size < size) {
+		(void)err_set(err, EX_DATAERR, "%s is %llu bytes, its index tells of %llu", file,
+			      (unsigned long long)entry.size, (unsigned long long)size);
+		return bundle_prefix(bundle, err);
 	}
+	*ret_entry = entry;
 	return 0;
 }
 
-/* Decodes at most cap bytes of the frames; *ret_len is 0 only at their end. */
-static int frames_read(struct stream *s, const struct payload *p, uint8_t *frames, uint8_t *out,
-		       size_t cap, size_t *ret_len, struct err *err)
+static int pinned_read(struct bundle *b, const struct pinned_entry *pinned,
+		       uint8_t **ret_data, size_t *ret_len, struct err *err)
 {
-	ZSTD_outBuffer to = { out, cap, 0 };
-
-	while (to.pos == 0) {
-		size_t before = s->in.pos, r = ZSTD_decompressStream(s->zstd, &to, &s->in);
-		zip_int64_t n;
-
-		if (ZSTD_isError(r))
-			return err_set(err, EX_DATAERR, "%s is damaged: %s", p->file,
-				       ZSTD_getErrorName(r));
-		if (to.pos > 0 || s->in.pos > before)
-			continue;
-		n = zip_fread(s->file, frames, CHUNK_BYTES);
-		if (n < 0)
-			return zipentry_damaged(p->file, s->file, err);
-		if (n == 0)
-			break;
-		s->in = (ZSTD_inBuffer){ frames, (size_t)n, 0 };
-	}
-	*ret_len = to.pos;
-	return 0;
-}
-
-/* Never asks for more than is left, so that a bomb cannot overrun the sink. */
-static int payload_stream(const struct payload *p, struct stream *s, struct err *err)
-{
-	_cleanup_free_ uint8_t *chunk = malloc(CHUNK_BYTES), *frames = malloc(CHUNK_BYTES);
-	size_t n;
-
-	if (!chunk || !frames)
-		return no_memory(err);
-	for (uint64_t left = p->size; left > 0; left -= n) {
-		if (s->cancel && *s->cancel) {
-			s->foreign_error = true;
-			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
-		}
-		if (frames_read(s, p, frames, chunk, left < CHUNK_BYTES ? left : CHUNK_BYTES, &n,
-				err) < 0)
-			return -1;
-		if (n == 0)
-			return err_set(err, EX_DATAERR, "%s is shorter than the manifest says",
-				       p->file);
-		if (chunk_take(s, chunk, n, err) < 0)
-			return -1;
-	}
-	if (frames_read(s, p, frames, chunk, 1, &n, err) < 0)	/* the CRC is compared here */
-		return -1;
-	if (n > 0)
-		return err_set(err, EX_DATAERR, "%s is larger than the manifest says", p->file);
-	return 0;
-}
-
-static int digest_compare(const struct payload *p, EVP_MD_CTX *md, struct err *err)
-{
-	char is[65], should[65];
+	_cleanup_free_ uint8_t *data = NULL;
+	struct zipentry entry;
 	uint8_t digest[32];
+	size_t len;
 
-	if (EVP_DigestFinal_ex(md, digest, NULL) != 1)
+	if (entry_must(b, pinned->file, &entry, err) < 0)
+		return -1;
+	if (entry.size != pinned->size)
+		return err_set(err, EX_DATAERR, "%s is %llu bytes in the ZIP and %llu in the "
+			       "manifest", pinned->file, (unsigned long long)entry.size,
+			       (unsigned long long)pinned->size);
+	if (zipentry_read(b->source, pinned->file, &entry, MANIFEST_MAX_INDEX_BYTES, &data, &len,
+			  err) < 0)
+		return -1;
+	if (EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) != 1)
 		return no_memory(err);
-	if (memcmp(digest, p->sha256, sizeof digest) == 0)
-		return 0;
-	hex_encode(digest, sizeof digest, is);
-	hex_encode(p->sha256, sizeof p->sha256, should);
-	return err_set(err, EX_DATAERR, "%s is damaged or altered: its SHA-256 is %s, the "
-		       "manifest says %s", p->file, is, should);
+	if (memcmp(digest, pinned->sha256, sizeof digest) != 0)
+		return err_set(err, EX_DATAERR, "%s is damaged or altered: its SHA-256 is not the "
+			       "manifest's", pinned->file);
+	*ret_data = data;
+	*ret_len = len;
+	data = NULL;
+	return 0;
 }
 
-static void zstd_freep(ZSTD_DStream **zstd)
+int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
+		  size_t *ret_len, struct err *err)
 {
-	(void)ZSTD_freeDStream(*zstd);
+	return pinned_read(bundle, pinned, ret_data, ret_len, err) < 0
+		? bundle_prefix(bundle, err) : 0;
 }
 
-int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_sink_fn *sink,
-		   void *ctx, const volatile int *cancel, struct err *err)
+int bundle_index(struct bundle *bundle, const struct payload *payload,
+		 struct chunkindex *ret_index, struct err *err)
 {
-	_cleanup_(zip_fclosep) zip_file_t *file = NULL;
-	_cleanup_(md_ctx_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
-	_cleanup_(zstd_freep) ZSTD_DStream *zstd = ZSTD_createDStream();
-	struct stream stream = { .sink = sink, .ctx = ctx, .cancel = cancel, .md = md,
-				 .zstd = zstd };
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
 
-	if (!md || !zstd || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
-		return no_memory(err);
-	if (payload_open(bundle, payload, &file, err) < 0)
-		return err_prefix(err, "bundle %s", bundle->where);
-	stream.file = file;
-	if (payload_stream(payload, &stream, err) < 0 ||
-	    digest_compare(payload, md, err) < 0)
-		return stream.foreign_error ? -1 : err_prefix(err, "bundle %s", bundle->where);
+	if (bundle_pinned(bundle, &payload->index, &data, &len, err) < 0)
+		return -1;
+	if (chunkindex_decode(data, len, payload->size, ret_index, err) < 0) {
+		(void)err_prefix(err, "%s", payload->index.file);
+		return bundle_prefix(bundle, err);
+	}
 	return 0;
 }

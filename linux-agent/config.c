@@ -23,7 +23,6 @@ static const struct key {
 	{ "esp", offsetof(struct config, esp), 0, 0, NULL },
 	{ "esp-device", offsetof(struct config, esp_device), 0, 0, NULL },
 	{ "keyring", offsetof(struct config, keyring), 0, 0, NULL },
-	{ "download-dir", offsetof(struct config, download_dir), 0, 0, NULL },
 	{ "lock", offsetof(struct config, lock), 0, 0, NULL },
 	{ "crl", offsetof(struct config, rules.crl), 0, 0, NULL },
 	{ "signers", offsetof(struct config, rules.signers), 1, 8, NULL },
@@ -209,7 +208,6 @@ static int defaults_set(struct config *config, struct err *err)
 	config->watchdog_s = 120;
 	config->http.redirects = HTTPOPTS_REDIRECTS;
 	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
-	    string_set(&config->download_dir, "/var/tmp", err) < 0 ||
 	    string_set(&config->lock, "/run/slotboot/lock", err) < 0)
 		return -1;
 	return string_set(&config->sysroot, "", err);

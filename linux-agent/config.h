@@ -10,7 +10,6 @@
  *   keyring       PEM file of trusted signers; default /etc/slotboot/keyring.pem
  *   tries         tries of a trial, 1 to 255; default 3
  *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
- *   download-dir  temporary files; default /var/tmp
  *   lock          default /run/slotboot/lock
  *   crl, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
@@ -54,7 +53,6 @@ struct config {
 	char *esp;		/* or NULL: look */
 	char *esp_device;	/* or NULL: look */
 	char *keyring;
-	char *download_dir;
 	char *lock;
 	struct cms_rules rules;
 	struct httpopts http;

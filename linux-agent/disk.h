@@ -15,7 +15,8 @@
 
 enum disk_open {
 	DISK_READ,		/* past the page cache, where the file system can */
-	DISK_WRITE,		/* a block device exclusively: EBUSY while in use */
+	DISK_WRITE,		/* past the page cache where that can be done; a block
+				 * device exclusively: EBUSY while in use */
 	DISK_CREATE,		/* read and write, made if it is not there */
 	DISK_NEW,		/* write, and it must not be there */
 };

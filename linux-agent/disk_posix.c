@@ -44,19 +44,27 @@ static int open_uncached(const char *path)
 	return fd;
 }
 
-static int posix_open(void *ctx, const char *path, enum disk_open how)
+/* O_EXCL without O_CREAT on a block device: fails while it is in use. */
+static int open_slot(const char *path)
 {
 	struct stat st;
+	int flags, fd;
 
+	if (stat(path, &st) < 0)
+		return -1;
+	flags = O_RDWR | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_EXCL : 0);
+	fd = open(path, flags | O_DIRECT);
+	return fd < 0 && errno == EINVAL ? open(path, flags) : fd;
+}
+
+static int posix_open(void *ctx, const char *path, enum disk_open how)
+{
 	(void)ctx;
 	switch (how) {
 	case DISK_READ:
 		return open_uncached(path);
 	case DISK_WRITE:
-		/* O_EXCL without O_CREAT on a block device: fails while it is in use. */
-		if (stat(path, &st) < 0)
-			return -1;
-		return open(path, O_RDWR | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
+		return open_slot(path);
 	case DISK_CREATE:
 		return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	case DISK_NEW:
@@ -83,9 +91,20 @@ static int64_t posix_read(void *ctx, int file, void *buf, size_t len, uint64_t o
 	return n;
 }
 
+/* The end of an image may be no whole block; then, and where a device wants more
+ * alignment, the page cache takes it. */
 static int posix_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
+	int flags;
+
 	(void)ctx;
+	if (pwrite_full(file, buf, len, (off_t)offset) == 0)
+		return 0;
+	flags = errno == EINVAL ? fcntl(file, F_GETFL) : 0;
+	if (flags <= 0 || !(flags & O_DIRECT))
+		return -1;
+	if (fcntl(file, F_SETFL, flags & ~O_DIRECT) < 0)
+		return -1;
 	return pwrite_full(file, buf, len, (off_t)offset);
 }
 

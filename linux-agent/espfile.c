@@ -10,6 +10,7 @@
 
 /* For the manifest, its signature, directory growth and rounding to clusters. */
 #define ROOM_TO_SPARE (512 * 1024)
+#define COPY_BYTES (1024 * 1024)
 
 int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_path,
 		 struct err *err)
@@ -61,10 +62,8 @@ static int sink_open(struct sink *sink, struct err *err)
 	return 0;
 }
 
-static int sink_write(void *ctx, const uint8_t *data, size_t len, struct err *err)
+static int sink_write(struct sink *sink, const uint8_t *data, size_t len, struct err *err)
 {
-	struct sink *sink = ctx;
-
 	if (sink->disk->write(sink->disk->ctx, sink->file, data, len, sink->written) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to write %s", sink->path);
 	sink->written += len;
@@ -106,15 +105,35 @@ int espfile_write(const struct disk *disk, const char *path, const uint8_t *data
 	return sink_close(&sink, sink_write(&sink, data, len, err), err);
 }
 
-int espfile_extract(const struct disk *disk, const char *path, struct bundle *bundle,
-		    const struct payload *payload, const volatile int *cancel, struct err *err)
+static int sink_copy(struct sink *sink, int fd, uint64_t size, const volatile int *cancel,
+		     struct err *err)
+{
+	_cleanup_free_ uint8_t *buf = malloc(COPY_BYTES);
+
+	if (!buf)
+		return err_set(err, EX_SOFTWARE, "failed to write %s: out of memory", sink->path);
+	while (sink->written < size) {
+		uint64_t left = size - sink->written;
+		size_t n = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+
+		if (cancel && *cancel)
+			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
+		if (pread_full(fd, buf, n, (off_t)sink->written) < 0)
+			return err_errno(err, EX_SOFTWARE, errno, "failed to write %s", sink->path);
+		if (sink_write(sink, buf, n, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
+		 const volatile int *cancel, struct err *err)
 {
 	struct sink sink = { .disk = disk, .path = path };
 
 	if (make_parent(disk, path, err) < 0 || sink_open(&sink, err) < 0)
 		return -1;
-	return sink_close(&sink, bundle_extract(bundle, payload, sink_write, &sink, cancel, err),
-			  err);
+	return sink_close(&sink, sink_copy(&sink, fd, size, cancel, err), err);
 }
 
 int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,

@@ -13,8 +13,8 @@
  */
 #pragma once
 
-#include "bundle.h"
 #include "disk.h"
+#include "err.h"
 #include "record.h"
 
 #define ESP_OURS "EFI/slotboot"
@@ -31,9 +31,9 @@ int espfile_write(const struct disk *disk, const char *path, const uint8_t *data
  * not flushed. */
 int espfile_remove(const struct disk *disk, const char *path, struct err *err);
 
-/* The same from a bundle's payload; creates the slot's directory. */
-int espfile_extract(const struct disk *disk, const char *path, struct bundle *bundle,
-		    const struct payload *payload, const volatile int *cancel, struct err *err);
+/* As espfile_write(), from the first size bytes of fd; creates the slot's directory. */
+int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
+		 const volatile int *cancel, struct err *err);
 
 /* Whether the slot's directory can take a UKI of this size in place of the one
  * it has, with some clusters to spare. EX_DATAERR: too large. */

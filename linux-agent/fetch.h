@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fetching a URL with libcurl: http, https and file, redirects only within
- * http and https and never from https to http.
+ * Reading an object from a web server with libcurl (http and https): ranges of it
+ * or, where the server has no ranges, the whole of it in order. Redirects only
+ * within http and https and never from https to http.
  *
- * Tried again with exponential backoff (1 s doubling to 60 s, with jitter):
- * name not resolved, connection refused or broken, timed out, a body cut
- * short, and the statuses 408, 425, 429, 500, 502 to 504 and 520 to 599.
- * Retry-After (seconds or a date) is honoured where it is longer. Every other
- * status is final. The total deadline ends all of it.
+ * Tried again with exponential backoff (1 s doubling to 60 s, with jitter, from
+ * the start after each byte that arrived): name not resolved, connection refused
+ * or broken, timed out, a body cut short, and the statuses 408, 425, 429, 500, 502
+ * to 504 and 520 to 599. A new try asks for what is still missing. Retry-After
+ * (seconds or a date) is honoured where it is longer. Every other status is final.
+ * The total deadline ends all of it.
+ *
+ * Every answer must be about the same object: size, a strong ETag and
+ * Last-Modified must be those of the first one, where the server tells them.
  */
 #pragma once
 
@@ -15,6 +20,7 @@
 #include "httpopts.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct fetch_options {
@@ -22,23 +28,47 @@ struct fetch_options {
 	unsigned connect_timeout_s;	/* one try; 0: 30 */
 	unsigned stall_timeout_s;	/* no byte for so long: broken; 0: 60 */
 	unsigned backoff_ms;		/* first pause; 0: 1000 */
-	uint64_t max_bytes;		/* larger is refused; 0: 64 GiB */
 	const struct httpopts *http;	/* TLS, headers, proxy; NULL: the system's */
 	const volatile int *cancel;	/* looked at at least once a second; may be NULL */
-	void (*progress)(void *ctx, uint64_t done, uint64_t total);	/* total 0: unknown */
 	void (*retrying)(void *ctx, const char *why, unsigned wait_ms);
 	void *ctx;
 };
 
-/* Whether bundle_open() should fetch it; anything else is a path. */
+/* http:// or https://, in either case. */
 bool fetch_is_url(const char *where);
 
-/* Writes the body to fd from offset 0 (a failed try starts over with an empty
- * file) and returns its length. EX_UNAVAILABLE: the network, the server, its
- * final status, the deadline; EX_NOINPUT: no such file:// file; EX_TEMPFAIL:
- * cancelled; EX_IOERR: writing to fd; EX_DATAERR: larger than max_bytes. */
-int fetch_to_fd(const char *url, const struct fetch_options *options, int fd,
-		uint64_t *ret_len, struct err *err);
+struct fetch;
+
+/* url and what options points to must outlive it. Nothing is sent yet; the deadline starts now.
+ * EX_SOFTWARE. The caller closes. */
+int fetch_open(const char *url, const struct fetch_options *options, struct fetch **ret_fetch,
+	       struct err *err);
+void fetch_close(struct fetch *fetch);
+void fetch_closep(struct fetch **fetch);
+
+/* The first request: for the object's last len bytes (all of a shorter one), and
+ * so for its size. A server without ranges answers with the object: *ret_len is 0
+ * then, fetch_has_ranges() is false, and fetch_read() gives it from its start.
+ * Errors as fetch_read(). */
+int fetch_tail(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, struct err *err);
+
+bool fetch_has_ranges(const struct fetch *fetch);
+
+/* UINT64_MAX: not known, of a server without ranges that does not say. */
+uint64_t fetch_size(const struct fetch *fetch);
+
+/* What fetch_read() gives next, in one request; for a server with ranges. */
+void fetch_range(struct fetch *fetch, uint64_t offset, uint64_t len);
+
+/* The next len bytes of the range or the object; fewer only at its end.
+ * EX_UNAVAILABLE: the network, the server, its final status, a range that was not
+ * asked for, another object than before, the deadline; EX_TEMPFAIL: cancelled;
+ * EX_SOFTWARE. */
+int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, struct err *err);
+
+/* Bytes of bodies that were read, and requests that were sent, so far. */
+uint64_t fetch_received(const struct fetch *fetch);
+unsigned fetch_requests(const struct fetch *fetch);
 
 /* Whether a status is worth another try; see above. */
 bool fetch_status_is_transient(long status);

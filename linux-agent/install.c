@@ -6,12 +6,12 @@
 #include "espfile.h"
 #include "fetch.h"
 #include "installcheck.h"
+#include "installwork.h"
 #include "intent.h"
 #include "kexec.h"
 #include "policy.h"
 #include "readback.h"
 #include "report.h"
-#include "slotdev.h"
 #include "util.h"
 #include "trip.h"
 #include "watchdog.h"
@@ -19,49 +19,34 @@
 #include <string.h>
 #include <time.h>
 
-static void on_progress(void *ctx, uint64_t done, uint64_t total)
-{
-	report_progress(ctx, done, total);
-}
-
 static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 {
 	report_warning(ctx, "%s; trying again in %.1f s", why, wait_ms / 1000.0);
 }
 
-static int open_bundle(struct machine *m, const struct install_options *o,
-		       struct bundle **ret_bundle, struct err *err)
+static struct fetch_options fetch_options(struct machine *m, const struct install_options *o)
 {
-	const struct fetch_options fetch = {
+	return (struct fetch_options){
 		.deadline_s = m->config->deadline_s,
 		.http = &m->config->http,
 		.cancel = o->cancel,
-		.progress = on_progress,
 		.retrying = on_retry,
 		.ctx = o->report,
 	};
-	const struct bundle_options options = {
-		.keyring = m->config->keyring,
-		.rules = &m->config->rules,
-		.download_dir = m->config->download_dir,
-		.fetch = &fetch,
-	};
-
-	report_step(o->report, "fetch", "reading %s", o->where);
-	return bundle_open(o->where, &options, ret_bundle, err);
 }
 
-static int check(struct machine *m, const struct install_options *o, struct bundle *bundle,
-		 unsigned slot, struct err *err)
+static int check(struct installwork *work, struct err *err)
 {
-	const struct manifest *manifest = bundle_manifest(bundle);
+	const struct manifest *manifest = bundle_manifest(work->bundle);
+	const struct install_options *o = work->options;
+	struct machine *m = work->machine;
 
 	report_step(o->report, "check", "checking version %s, signed by %s", manifest->version,
-		    bundle_signer(bundle));
+		    bundle_signer(work->bundle));
 	if (installcheck_identity(m, manifest, o->allow_downgrade, err) < 0 ||
-	    installcheck_room(m, manifest, slot, err) < 0)
+	    installcheck_room(m, manifest, work->slot, err) < 0)
 		return -1;
-	return installcheck_payloads(m, bundle, o->cancel, err);
+	return installwork_open(work, err);
 }
 
 static int save(struct machine *m, struct report *report, struct err *err)
@@ -104,26 +89,22 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 	return bootentries_set_active(&m->vars, &m->esp, (int)slot, false, err);
 }
 
-static int write_image(struct machine *m, const struct install_options *o,
-		       struct bundle *bundle, const struct payload *payload, unsigned slot,
-		       struct err *err)
+/* The old UKI goes before the first byte is written and the new one comes last, so
+ * that neither ever stands beside half an image, where a loader without a record
+ * would start it. */
+static int begin_once(struct installwork *work, struct err *err)
 {
-	const struct config_image *image = config_image_find(m->config, payload->name);
-	struct slotdev dev;
-	int r;
+	struct machine *m = work->machine;
+	_cleanup_free_ char *uki = NULL;
 
-	report_step(o->report, "write", "writing %s (%llu bytes) to slot %c (%s)", payload->name,
-		    (unsigned long long)payload->size, slot_letter(slot), image->target[slot]);
-	if (slotdev_open(&m->disk, image->target[slot], &dev, err) < 0)
+	if (work->begun)
+		return 0;
+	if (begin(m, work->options, work->slot, err) < 0 ||
+	    machine_slot_file(m, work->slot, "uki.efi", &uki, err) < 0 ||
+	    espfile_remove(&m->disk, uki, err) < 0)
 		return -1;
-	r = bundle_extract(bundle, payload, slotdev_write, &dev, o->cancel, err);
-	if (r == 0)
-		r = slotdev_finish(&dev, err);
-	slotdev_close(&dev);
-	if (r == 0)
-		r = readback_check(&m->disk, image->target[slot], payload->size,
-				   payload->sha256, o->cancel, err);
-	return r;
+	work->begun = true;
+	return 0;
 }
 
 static int write_beside(struct machine *m, unsigned slot, const char *name,
@@ -136,42 +117,45 @@ static int write_beside(struct machine *m, unsigned slot, const char *name,
 	return espfile_write(&m->disk, path, data, len, err);
 }
 
-static int write_uki(struct machine *m, const struct install_options *o,
-		     struct bundle *bundle, const struct payload *payload, unsigned slot,
-		     struct err *err)
+static int write_uki(struct installwork *work, const struct payload *payload, struct err *err)
 {
+	const struct install_options *o = work->options;
+	struct machine *m = work->machine;
 	_cleanup_free_ char *path = NULL;
 	const uint8_t *json, *p7s;
 	size_t json_len, p7s_len;
 
 	report_step(o->report, "write", "writing the UKI (%llu bytes) to the ESP",
 		    (unsigned long long)payload->size);
-	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    espfile_extract(&m->disk, path, bundle, payload, o->cancel, err) < 0 ||
+	if (machine_slot_file(m, work->slot, "uki.efi", &path, err) < 0 ||
+	    espfile_copy(&m->disk, path, work->uki, payload->size, o->cancel, err) < 0 ||
 	    readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)
 		return -1;
-	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
-	if (write_beside(m, slot, "manifest.json", json, json_len, err) < 0)
+	bundle_manifest_bytes(work->bundle, &json, &json_len, &p7s, &p7s_len);
+	if (write_beside(m, work->slot, "manifest.json", json, json_len, err) < 0)
 		return -1;
-	return write_beside(m, slot, "manifest.p7s", p7s, p7s_len, err);
+	return write_beside(m, work->slot, "manifest.p7s", p7s, p7s_len, err);
 }
 
-/* Step 4; the old UKI goes first and the new one comes last, so that neither ever
- * stands beside half an image, where a loader without a record would start it. */
-static int write_payloads(struct machine *m, const struct install_options *o,
-			  struct bundle *bundle, unsigned slot, struct err *err)
+/* Steps 3 and 4. */
+static int write_payloads(struct installwork *work, struct err *err)
 {
-	const struct manifest *manifest = bundle_manifest(bundle);
-	_cleanup_free_ char *uki = NULL;
+	const struct manifest *manifest = bundle_manifest(work->bundle);
 
-	if (machine_slot_file(m, slot, "uki.efi", &uki, err) < 0 ||
-	    espfile_remove(&m->disk, uki, err) < 0)
-		return -1;
-	for (size_t i = 0; i < manifest->payload_count; i++)
-		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
-		    write_image(m, o, bundle, &manifest->payloads[i], slot, err) < 0)
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *payload = &manifest->payloads[i];
+
+		if (payload->type != PAYLOAD_IMAGE)
+			continue;
+		report_step(work->options->report, "write", "writing %s (%llu bytes) to slot %c",
+			    payload->name, (unsigned long long)payload->size,
+			    slot_letter(work->slot));
+		if (installwork_image(work, payload, err) < 0)
 			return -1;
-	return write_uki(m, o, bundle, manifest_uki(manifest), slot, err);
+	}
+	if (begin_once(work, err) < 0)
+		return -1;
+	return write_uki(work, manifest_uki(manifest), err);
 }
 
 /* Steps 5 and 6. */
@@ -233,19 +217,49 @@ static int stage(struct machine *m, const struct install_options *o, unsigned sl
 	return 0;
 }
 
-static int write_slot(struct machine *m, const struct install_options *o,
-		      struct bundle *bundle, unsigned slot, struct err *err)
+static int write_slot(struct installwork *work, struct err *err)
 {
-	if (check_cancel(o, err) < 0 || begin(m, o, slot, err) < 0 ||
-	    write_payloads(m, o, bundle, slot, err) < 0 || check_cancel(o, err) < 0 ||
-	    finish(m, o, bundle, slot, err) < 0)
+	const struct install_options *o = work->options;
+	struct machine *m = work->machine;
+
+	if (check_cancel(o, err) < 0 || write_payloads(work, err) < 0 ||
+	    check_cancel(o, err) < 0 || finish(m, o, work->bundle, work->slot, err) < 0)
 		return -1;
-	return o->activate == ACTIVATE_KEXEC ? stage(m, o, slot, err) : 0;
+	return o->activate == ACTIVATE_KEXEC ? stage(m, o, work->slot, err) : 0;
+}
+
+static int install_from(struct machine *m, const struct install_options *o,
+			struct bundle *bundle, unsigned slot, struct err *err)
+{
+	struct installwork *work = calloc(1, sizeof *work);
+	int r;
+
+	if (!work)
+		return err_set(err, EX_SOFTWARE, "failed to install: out of memory");
+	*work = (struct installwork){
+		.machine = m, .options = o, .bundle = bundle, .slot = slot, .begin = begin_once,
+		.was_writing = m->state.record.slots[slot].status == SLOT_WRITING, .uki = -1,
+	};
+	r = check(work, err);
+	if (r == 0)
+		r = write_slot(work, err);
+	if (r == 0) {
+		installwork_report(work);
+		report_step(o->report, "done", "installed version %s in slot %c",
+			    bundle_manifest(bundle)->version, slot_letter(slot));
+	}
+	installwork_close(work);
+	free(work);
+	return r;
 }
 
 int install_run(struct machine *machine, const struct install_options *options,
 		struct err *err)
 {
+	const struct fetch_options fetch = fetch_options(machine, options);
+	const struct bundle_options reading = { .keyring = machine->config->keyring,
+						.rules = &machine->config->rules,
+						.fetch = &fetch };
 	int64_t begin_ms = trip_clock_ms();
 	struct bundle *bundle = NULL;
 	unsigned slot;
@@ -253,15 +267,12 @@ int install_run(struct machine *machine, const struct install_options *options,
 
 	if (installcheck_target(machine, &slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&
-	     intent_check_allowed(machine, options->force, err) < 0) ||
-	    open_bundle(machine, options, &bundle, err) < 0)
+	     intent_check_allowed(machine, options->force, err) < 0))
 		return -1;
-	r = check(machine, options, bundle, slot, err);
-	if (r == 0)
-		r = write_slot(machine, options, bundle, slot, err);
-	if (r == 0)
-		report_step(options->report, "done", "installed version %s in slot %c",
-			    bundle_manifest(bundle)->version, slot_letter(slot));
+	report_step(options->report, "fetch", "reading %s", options->where);
+	if (bundle_open(options->where, &reading, &bundle, err) < 0)
+		return -1;
+	r = install_from(machine, options, bundle, slot, err);
 	machine->install_ms = trip_clock_ms() - begin_ms;
 	bundle_close(bundle);
 	return r;

@@ -3,18 +3,20 @@
  * The steps of an install, in this order:
  *
  *   1. the running slot is found, and must be confirmed; the other is the target
- *   2. the bundle: signature, compatible, version, sizes, every payload's hash,
- *      the UKI's architecture and .linux; nothing has been written until here
+ *   2. the bundle: signature, compatible, version, sizes, every index; the UKI, its
+ *      hashes, architecture and .linux; the first chunk that will be written.
+ *      Nothing has been written until here
  *   3. the target becomes writing, durably; its direct boot entry inactive
- *   4. images to the slot, the UKI and the manifest to the ESP, each flushed and
- *      read back
+ *   4. images to the slot, each chunk after its hash proved right; the UKI and the
+ *      manifest to the ESP; each flushed and read back
  *   5. boot entries and BootOrder
  *   6. the target becomes trial or kexec-trial, durably: only this changes what
  *      boots next, so it comes last
  *   7. for kexec: the UKI is staged; if that fails the slot ends as for none
  *
  * What fails before 3 leaves every byte as it was; what fails after it leaves
- * the target in writing, which nothing starts, and all else as it was.
+ * the target in writing, which nothing starts, and all else as it was. The next
+ * install of the same bundle keeps the chunks that are right already.
  */
 #pragma once
 
@@ -27,6 +29,7 @@ struct install_options {
 	unsigned tries;			/* 0: the configuration's */
 	bool allow_downgrade;
 	bool force;			/* kexec although the last ones failed */
+	unsigned threads;		/* that decode; 0: none, all in one order */
 	const volatile int *cancel;
 	struct report *report;
 };

@@ -9,9 +9,9 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/mman.h>
 
 int installcheck_target(const struct machine *machine, unsigned *ret_slot, struct err *err)
 {
@@ -32,9 +32,9 @@ int installcheck_target(const struct machine *machine, unsigned *ret_slot, struc
 	return 0;
 }
 
-char *installcheck_slot_version(const struct machine *machine, unsigned slot)
+struct manifest *installcheck_slot_manifest(const struct machine *machine, unsigned slot)
 {
-	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
+	struct manifest *manifest;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ uint8_t *json = NULL;
 	size_t len;
@@ -43,7 +43,15 @@ char *installcheck_slot_version(const struct machine *machine, unsigned slot)
 	    read_file(path, MANIFEST_MAX_BYTES, &json, &len) < 0 ||
 	    manifest_parse(json, len, &manifest, NULL) < 0)
 		return NULL;
-	return strdup(manifest->version);
+	return manifest;
+}
+
+char *installcheck_slot_version(const struct machine *machine, unsigned slot)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest =
+		installcheck_slot_manifest(machine, slot);
+
+	return manifest ? strdup(manifest->version) : NULL;
 }
 
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
@@ -136,22 +144,6 @@ int installcheck_room(const struct machine *machine, const struct manifest *mani
 	return 0;
 }
 
-static int memfd_sink(void *ctx, const uint8_t *data, size_t len, struct err *err)
-{
-	int fd = *(int *)ctx;
-
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0)
-			return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in "
-					 "memory");
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static bool utf8_valid(const char *text)
 {
 	json_t *string = json_string(text);	/* refuses what is not */
@@ -182,40 +174,18 @@ static int check_cmdline(struct machine *machine, const struct ukifile *uki,
 	return 0;
 }
 
-static int check_uki(struct machine *machine, struct bundle *bundle,
-		     const struct payload *payload, const volatile int *cancel, struct err *err)
+int installcheck_uki(struct machine *machine, int fd, const char *name, struct err *err)
 {
 	struct ukifile uki;
-	int r, fd = memfd_create("uki", MFD_CLOEXEC);
+	int r, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	if (fd < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
-	if (bundle_extract(bundle, payload, memfd_sink, &fd, cancel, err) < 0) {
-		(void)close(fd);
-		return -1;
-	}
-	if (ukifile_open_fd(fd, payload->file, &uki, err) < 0)
+	if (copy < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to look at %s", name);
+	if (ukifile_open_fd(copy, name, &uki, err) < 0)
 		return -1;
 	r = ukifile_check(&uki, err);
 	if (r == 0)
 		r = check_cmdline(machine, &uki, err);
 	ukifile_close(&uki);
 	return r;
-}
-
-int installcheck_payloads(struct machine *machine, struct bundle *bundle,
-			  const volatile int *cancel, struct err *err)
-{
-	const struct manifest *manifest = bundle_manifest(bundle);
-
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		const struct payload *payload = &manifest->payloads[i];
-		int r = payload->type == PAYLOAD_UKI
-				? check_uki(machine, bundle, payload, cancel, err)
-				: bundle_extract(bundle, payload, NULL, NULL, cancel, err);
-
-		if (r < 0)
-			return -1;
-	}
-	return 0;
 }

@@ -9,6 +9,10 @@
  * what to do. */
 int installcheck_target(const struct machine *machine, unsigned *ret_slot, struct err *err);
 
+/* The manifest kept beside a slot's UKI; NULL: there is none, or it is no good. The
+ * caller frees. */
+struct manifest *installcheck_slot_manifest(const struct machine *machine, unsigned slot);
+
 /* The version in a slot, from the manifest kept beside its UKI; NULL: unknown.
  * The caller frees. */
 char *installcheck_slot_version(const struct machine *machine, unsigned slot);
@@ -22,7 +26,6 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 int installcheck_room(const struct machine *machine, const struct manifest *manifest,
 		      unsigned slot, struct err *err);
 
-/* Every payload's bytes, hashed and thrown away; and the UKI: architecture,
- * .linux, and a {slot} that Secure Boot would leave unfilled. EX_DATAERR. */
-int installcheck_payloads(struct machine *machine, struct bundle *bundle,
-			  const volatile int *cancel, struct err *err);
+/* The UKI in fd: architecture, .linux, and a {slot} that Secure Boot would leave
+ * unfilled. name is for messages. EX_DATAERR. */
+int installcheck_uki(struct machine *machine, int fd, const char *name, struct err *err);

@@ -47,25 +47,23 @@ void slotdev_close(struct slotdev *dev)
 	dev->file = -1;
 }
 
-int slotdev_write(void *ctx, const uint8_t *data, size_t len, struct err *err)
+int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
 {
 	struct slotdev *dev = ctx;
 
-	if (len > dev->capacity - dev->written)
+	if (offset > dev->capacity || len > dev->capacity - offset)
 		return err_set(err, EX_IOERR, "failed to write %s: the image does not fit",
 			       dev->path);
-	if (dev->disk->write(dev->disk->ctx, dev->file, data, len, dev->written) < 0)
+	if (dev->disk->write(dev->disk->ctx, dev->file, data, len, offset) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to write %s", dev->path);
-	dev->written += len;
 	return 0;
 }
 
-int slotdev_finish(struct slotdev *dev, struct err *err)
+int slotdev_finish(struct slotdev *dev, uint64_t size, struct err *err)
 {
 	const struct disk *disk = dev->disk;
 
-	if (dev->capacity == UINT64_MAX &&
-	    disk->truncate(disk->ctx, dev->file, dev->written) < 0)
+	if (dev->capacity == UINT64_MAX && disk->truncate(disk->ctx, dev->file, size) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to cut %s to size", dev->path);
 	if (disk->flush(disk->ctx, dev->file) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to flush %s", dev->path);

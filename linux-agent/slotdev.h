@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A slot's target for one image: a block device, or a regular file. Written
- * through in pieces at increasing offsets.
+ * past the page cache where that can be done, in any order.
  */
 #pragma once
 
@@ -13,7 +13,6 @@ struct slotdev {
 	int file;
 	const char *path;	/* the caller's, must outlive it */
 	uint64_t capacity;	/* bytes: of the device; UINT64_MAX for a regular file */
-	uint64_t written;
 };
 
 /* Opens for writing, a block device exclusively: one that is mounted or held by
@@ -22,9 +21,9 @@ int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_
 		 struct err *err);
 void slotdev_close(struct slotdev *dev);
 
-/* Appends; never past capacity (EX_IOERR). ctx is a struct slotdev: this is a
- * bundle_sink_fn. Not durable before slotdev_finish(). */
-int slotdev_write(void *ctx, const uint8_t *data, size_t len, struct err *err);
+/* Writes at offset; never past capacity (EX_IOERR). ctx is a struct slotdev. From
+ * several threads at once. Not durable before slotdev_finish(). */
+int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err);
 
-/* Cuts a regular file to what was written, and flushes: durable on 0. */
-int slotdev_finish(struct slotdev *dev, struct err *err);
+/* Cuts a regular file to size, and flushes: durable on 0. */
+int slotdev_finish(struct slotdev *dev, uint64_t size, struct err *err);

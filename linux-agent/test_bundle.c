@@ -46,7 +46,7 @@ static void manifest_and_signature_are_kept_byte_for_byte(void **state)
 	bundle_close(b);
 }
 
-static void a_large_deflated_payload_comes_in_order_and_in_chunks(void **state)
+static void a_large_payload_comes_in_order_and_in_chunks(void **state)
 {
 	struct seen seen = { 0 };
 	struct bundle *b;
@@ -56,7 +56,6 @@ static void a_large_deflated_payload_comes_in_order_and_in_chunks(void **state)
 	(void)state;
 	testbundle_free(&good);
 	testbundle_make(&good, &dir, len);
-	good.entries[ENTRY_ROOTFS].method = ZIP_CM_DEFLATE;
 	testbundle_zip(&good, zip_path);
 	assert_int_equal(open_zip(&b, &err), 0);
 	assert_int_equal(bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL,
@@ -80,25 +79,6 @@ static void without_a_keyring_nothing_is_said_about_the_signer(void **state)
 	assert_int_equal(bundle_open(zip_path, &unchecked, &b, &err), 0);
 	assert_null(bundle_signer(b));
 	bundle_close(b);
-}
-
-static void a_file_url_is_read_through_the_download_directory(void **state)
-{
-	struct bundle_options options = { .keyring = keyring, .download_dir = dir.path };
-	char url[160];
-	struct bundle *b;
-	struct err err = { 0 };
-
-	(void)state;
-	testbundle_zip(&good, zip_path);
-	snprintf(url, sizeof url, "file://%s", zip_path);
-	assert_int_equal(bundle_open(url, &options, &b, &err), 0);
-	assert_int_equal(bundle_extract(b, &bundle_manifest(b)->payloads[1], NULL, NULL, NULL,
-					&err), 0);
-	bundle_close(b);
-	options.download_dir = "/nowhere/at/all";
-	assert_int_equal(bundle_open(url, &options, &b, &err), -1);
-	expect_err(&err, EX_CONFIG, "temporary file in /nowhere/at/all");
 }
 
 static void an_unsigned_bundle_is_refused(void **state)
@@ -166,7 +146,7 @@ static void a_signed_manifest_with_a_mistake_is_refused(void **state)
 	}
 }
 
-static void an_altered_payload_is_refused_and_both_hashes_told(void **state)
+static void payloads_packed_anew_under_an_old_manifest_are_refused(void **state)
 {
 	(void)state;
 	good.rootfs[1000] ^= 1;
@@ -176,15 +156,13 @@ static void an_altered_payload_is_refused_and_both_hashes_told(void **state)
 		testbundle_pack(&good, ENTRY_ROOTFS_INDEX, &other, good.rootfs, ROOTFS_LEN);
 	}
 	testbundle_zip(&good, zip_path);
-	expect_extract_refused("rootfs.img.zst is damaged or altered: its SHA-256 is ", ROOTFS_LEN);
+	expect_extract_refused("rootfs.index is damaged or altered", 0);
 }
 
 static void a_missing_payload_is_refused_before_anything_is_unpacked(void **state)
 {
 	(void)state;
 	good.entries[ENTRY_ROOTFS].name = "ROOTFS.IMG";
-	expect_good_refused("rootfs.img.zst is missing");
-	good.entries[ENTRY_ROOTFS].name = "../rootfs.img";
 	expect_good_refused("rootfs.img.zst is missing");
 	good.entries[ENTRY_JSON].name = NULL;
 	expect_good_refused("it has no manifest.json");
@@ -195,10 +173,10 @@ static void a_payload_of_another_size_than_the_manifest_says_is_refused(void **s
 	(void)state;
 	testbundle_manifest(&good, &dir, -1);
 	testbundle_zip(&good, zip_path);
-	expect_extract_refused("rootfs.img.zst is larger than the manifest says", ROOTFS_LEN - 1);
+	expect_extract_refused("rootfs.index: it is for 3000 bytes, the manifest says 2999", 0);
 	testbundle_manifest(&good, &dir, 1);
 	testbundle_zip(&good, zip_path);
-	expect_extract_refused("rootfs.img.zst is shorter than the manifest says", ROOTFS_LEN);
+	expect_extract_refused("rootfs.index: it is for 3000 bytes, the manifest says 3001", 0);
 }
 
 static void an_error_of_the_sink_is_handed_through_as_it_is(void **state)
@@ -240,9 +218,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_good_bundle_gives_its_payloads_and_its_signer),
 		TEST(manifest_and_signature_are_kept_byte_for_byte),
-		TEST(a_large_deflated_payload_comes_in_order_and_in_chunks),
+		TEST(a_large_payload_comes_in_order_and_in_chunks),
 		TEST(without_a_keyring_nothing_is_said_about_the_signer),
-		TEST(a_file_url_is_read_through_the_download_directory),
 		TEST(an_unsigned_bundle_is_refused),
 		TEST(a_bundle_signed_by_a_stranger_is_refused),
 		TEST(a_bundle_whose_certificate_expired_is_refused),
@@ -250,7 +227,7 @@ int main(void)
 		TEST(an_altered_manifest_is_refused),
 		TEST(what_a_stranger_wrote_is_not_even_parsed),
 		TEST(a_signed_manifest_with_a_mistake_is_refused),
-		TEST(an_altered_payload_is_refused_and_both_hashes_told),
+		TEST(payloads_packed_anew_under_an_old_manifest_are_refused),
 		TEST(a_missing_payload_is_refused_before_anything_is_unpacked),
 		TEST(a_payload_of_another_size_than_the_manifest_says_is_refused),
 		TEST(an_error_of_the_sink_is_handed_through_as_it_is),

@@ -27,7 +27,7 @@ static void every_key_is_read(void **state)
 	(void)state;
 	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
 			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\n"
-			      "download-dir = d\nlock = l\nca-file = ca\ndeadline = 60\n"
+			      "lock = l\nca-file = ca\ndeadline = 60\n"
 			      "watchdog = always\nwatchdog-timeout = 30\n"
 			      "crl = r.crl\nsigners = 2\nsigning-time = yes\n"
 			      "pin = sha256//x;sha256//y=\n"

@@ -65,7 +65,7 @@ class DryMachine:
         top = self.top
         (top / "slotboot.conf").write_text(
             f"[slotboot]\ncompatible = {compatible}\nesp = {top}/esp\nesp-device = {top}/disk.img:1\n"
-            f"keyring = {self.keyring}\ndownload-dir = {top}/run\nlock = {top}/run/lock\n"
+            f"keyring = {self.keyring}\nlock = {top}/run/lock\n"
             f"sysroot = {top}/sysroot\n{extra}\n[image rootfs]\na = {top}/a.img\nb = {top}/b.img\n")
 
     def boot_by(self, how, slot):
@@ -409,7 +409,7 @@ def test_a_missing_payload(machine, craft, payload):
 
 @pytest.mark.parametrize("by", [-1, 1])
 def test_a_payload_of_another_size(machine, craft, by):
-    refuse_install(machine, DATAERR, ["rootfs.img.zst"], craft(size={"rootfs.img.zst": (3 << 20) + by}))
+    refuse_install(machine, DATAERR, ["rootfs.index"], craft(size={"rootfs.img.zst": (3 << 20) + by}))
 
 
 def test_a_bundle_for_another_machine(machine, create):

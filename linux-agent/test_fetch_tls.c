@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fetch.h"
 
+#include "testfetch.h"
 #include "testpki.h"
-#include "util.h"
 
 #include <signal.h>
 #include <sys/mman.h>

@@ -27,8 +27,8 @@ static void what_is_written_reads_back(void **state)
 	for (size_t at = 0; at < sizeof data; at += 1000000)
 		assert_int_equal(slotdev_write(&dev, data + at,
 					       sizeof data - at < 1000000 ? sizeof data - at
-									  : 1000000, &err), 0);
-	assert_int_equal(slotdev_finish(&dev, &err), 0);
+									  : 1000000, at, &err), 0);
+	assert_int_equal(slotdev_finish(&dev, sizeof data, &err), 0);
 	slotdev_close(&dev);
 	assert_int_equal(readback_check(&disk_posix, path, sizeof data, sha256, NULL, &err), 0);
 	sha256[0] ^= 1;
@@ -50,8 +50,8 @@ static void a_shorter_image_cuts_the_file(void **state)
 	testdir_make(&dir);
 	testdir_text(&dir, "slot", "0123456789");
 	assert_int_equal(slotdev_open(&disk_posix, testdir_path(&dir, "slot"), &dev, &err), 0);
-	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"abc", 3, &err), 0);
-	assert_int_equal(slotdev_finish(&dev, &err), 0);
+	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"abc", 3, 0, &err), 0);
+	assert_int_equal(slotdev_finish(&dev, 3, &err), 0);
 	slotdev_close(&dev);
 	assert_int_equal(stat(testdir_path(&dir, "slot"), &st), 0);
 	assert_int_equal(st.st_size, 3);
@@ -64,7 +64,7 @@ static void nothing_goes_past_the_end_of_a_device(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"01234", 5, &err), -1);
+	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"01234", 5, 0, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
 }
 

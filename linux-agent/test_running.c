@@ -125,7 +125,7 @@ static void a_kexec_shows_by_our_nonce_or_by_the_kernels_own_word(void **state)
 	assert_int_equal(find(&s, NULL, &r, &err), 0);
 	assert_true(r.kexec);
 	assert_int_equal(r.nonce, 1);
-	assert_int_equal(r.bootloader, BOOTLOADER_UNKNOWN);
+	assert_int_equal(r.bootloader, BOOTLOADER_IS_OTHER);
 	running_clear(&r);
 	testdir_text(&s.dir, "proc/cmdline", "slotboot.slot=a");
 	assert_int_equal(find(&s, NULL, &r, &err), 0);

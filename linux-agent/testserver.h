@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests: an HTTP server in a child process that answers its n-th connection
- * with the n-th text of a script, then closes it.
+ * For tests: an HTTP server in a child process. Either it answers its n-th
+ * connection with the n-th text of a script, then closes it; or it serves an object
+ * from memory with ranges, in one of several wrong ways.
  */
 #pragma once
 
@@ -18,11 +19,39 @@
 
 #define HANG "hang"	/* never answer */
 
+/* So far; shared with the child. */
+struct testcount {
+	volatile unsigned connections, requests;
+	volatile uint64_t bytes;	/* of bodies */
+};
+
 struct testserver {
 	pid_t pid;
 	int port;
-	volatile unsigned *connections;	/* so far; shared with the child */
+	struct testcount *count;
 	char url[64];
+};
+
+enum serve {
+	SERVE_WELL,
+	SERVE_WHOLE,		/* 200 to every range */
+	SERVE_CHUNKED,		/* the same, and does not tell the length */
+	SERVE_WRONG_RANGE,	/* one byte further on */
+	SERVE_LONGER, SERVE_SHORTER,	/* Content-Length is not that of the range */
+	SERVE_SWAPPED,		/* another ETag */
+	SERVE_OLDER,		/* another Last-Modified, no ETag */
+	SERVE_GROWN,		/* one byte more in total */
+	SERVE_304, SERVE_404, SERVE_416, SERVE_503,
+	SERVE_RESET,		/* the connection, without an answer */
+};
+
+struct testobject {
+	const uint8_t *data;
+	size_t len;
+	enum serve how;
+	unsigned from;		/* in the from-th request and all after; before: well */
+	unsigned until;		/* not in this one and those after; 0: for ever */
+	size_t drop_every;	/* closed after so many bytes of a body; 0: never */
 };
 
 /* A listening socket on 127.0.0.1. */
@@ -40,54 +69,173 @@ static inline int testserver_listen(int *ret_port)
 	return fd;
 }
 
-static inline void testserver_answer(int fd, const char *text)
+/* Reads a request; false: the connection was closed. */
+static inline bool testserver_request(int fd, char request[4096])
 {
-	char request[4096];
 	size_t got = 0;
 	ssize_t n;
 
-	while (got < sizeof request - 1 && (n = read(fd, request + got, sizeof request - 1 - got)) > 0) {
+	while (got < 4095 && (n = read(fd, request + got, 4095 - got)) > 0) {
 		got += (size_t)n;
 		request[got] = 0;
 		if (strstr(request, "\r\n\r\n"))
-			break;
+			return true;
 	}
+	return false;
+}
+
+/* false: the other side is gone. */
+static inline bool testserver_send(int fd, const void *data, size_t len)
+{
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, (const uint8_t *)data + done, len - done);
+
+		if (n <= 0)
+			return false;
+		done += (size_t)n;
+	}
+	return true;
+}
+
+static inline void testserver_answer(int fd, const char *text)
+{
+	char request[4096] = "";
+
+	(void)testserver_request(fd, request);
 	if (strcmp(text, HANG) == 0)
 		(void)pause();
-	for (size_t left = strlen(text); left > 0; left -= (size_t)n, text += n) {
-		n = write(fd, text, left);
-		if (n <= 0)
-			break;
-	}
+	(void)testserver_send(fd, text, strlen(text));
 	(void)close(fd);
 }
 
-/* script ends with NULL; connections beyond it are closed without an answer. */
-static inline void testserver_start(struct testserver *s, const char *const *script)
+static inline bool testserver_status(int fd, const char *status)
+{
+	char head[128];
+	int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n", status);
+
+	return testserver_send(fd, head, (size_t)n);
+}
+
+/* The bytes first to last of the request; false: none are named. */
+static inline bool testserver_range(const char *request, size_t len, size_t *first, size_t *last)
+{
+	const char *p = strstr(request, "\r\nRange: bytes=");
+	unsigned long long a, b;
+
+	if (!p)
+		return false;
+	if (sscanf(p + 15, "%llu-%llu", &a, &b) == 2) {
+		*first = (size_t)a;
+		*last = b < len ? (size_t)b : len - 1;
+		return true;
+	}
+	if (sscanf(p + 15, "-%llu", &b) != 1)
+		return false;
+	*first = b < len ? len - (size_t)b : 0;
+	*last = len - 1;
+	return true;
+}
+
+/* Serves one request; false: close the connection. */
+static inline bool testserver_serve(int fd, const struct testobject *o, struct testcount *count,
+				    const char *request)
+{
+	unsigned number = ++count->requests;
+	bool apply = number >= o->from && (!o->until || number < o->until);
+	enum serve how = apply ? o->how : SERVE_WELL;
+	size_t first = 0, last = o->len - 1, body;
+	bool ranged = testserver_range(request, o->len, &first, &last);
+	char head[512];
+	int n;
+
+	switch (how) {
+	case SERVE_304: return testserver_status(fd, "304 Not Modified");
+	case SERVE_404: return testserver_status(fd, "404 Not Found");
+	case SERVE_416: return testserver_status(fd, "416 Range Not Satisfiable");
+	case SERVE_503: return testserver_status(fd, "503 Busy");
+	case SERVE_RESET: return false;
+	default: break;
+	}
+	if (how == SERVE_WHOLE || how == SERVE_CHUNKED) {
+		ranged = false;
+		first = 0;
+		last = o->len - 1;
+	}
+	if (how == SERVE_WRONG_RANGE && ranged)
+		first++;
+	body = last - first + 1;
+	n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n", ranged ? "206 Part" : "200 OK");
+	if (how == SERVE_CHUNKED)
+		n += snprintf(head + n, sizeof head - (size_t)n, "Connection: close\r\n");
+	else
+		n += snprintf(head + n, sizeof head - (size_t)n, "Content-Length: %zu\r\n",
+			      body + (how == SERVE_LONGER) - (how == SERVE_SHORTER));
+	if (ranged)
+		n += snprintf(head + n, sizeof head - (size_t)n,
+			      "Content-Range: bytes %zu-%zu/%zu\r\n", first, last,
+			      o->len + (how == SERVE_GROWN));
+	if (how == SERVE_OLDER || o->how == SERVE_OLDER)
+		n += snprintf(head + n, sizeof head - (size_t)n,
+			      "Last-Modified: Mon, 01 Jan 2024 00:00:0%d GMT\r\n\r\n",
+			      how == SERVE_OLDER);
+	else
+		n += snprintf(head + n, sizeof head - (size_t)n, "ETag: \"%s\"\r\n\r\n",
+			      how == SERVE_SWAPPED ? "new" : "old");
+	if (!testserver_send(fd, head, (size_t)n))
+		return false;
+	if (o->drop_every && body > o->drop_every) {
+		count->bytes += o->drop_every;
+		(void)testserver_send(fd, o->data + first, o->drop_every);
+		return false;
+	}
+	count->bytes += body;
+	return testserver_send(fd, o->data + first, body) && how != SERVE_CHUNKED;
+}
+
+/* In the child: false, and the listening socket. */
+static inline bool testserver_fork(struct testserver *s, int *ret_fd)
 {
 	int fd = testserver_listen(&s->port);
 
-	s->connections = mmap(NULL, sizeof *s->connections, PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(s->connections != MAP_FAILED);
+	s->count = mmap(NULL, sizeof *s->count, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(s->count != MAP_FAILED);
 	snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/b.zip", s->port);
 	s->pid = fork();
 	assert_true(s->pid >= 0);
 	if (s->pid > 0) {
 		close(fd);
-		return;
+		return true;
 	}
 	/* Ends with the test, however that ends. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, SIG_DFL);
-	alarm(20);
-	for (;;) {
-		int client = accept(fd, NULL, NULL);
+	alarm(60);
+	*ret_fd = fd;
+	return false;
+}
 
-		if (client < 0)
-			_exit(1);
-		++*s->connections;
+static inline int testserver_accept(int fd, struct testcount *count)
+{
+	int client = accept(fd, NULL, NULL);
+
+	if (client < 0)
+		_exit(1);
+	++count->connections;
+	return client;
+}
+
+/* script ends with NULL; connections beyond it are closed without an answer. */
+static inline void testserver_start(struct testserver *s, const char *const *script)
+{
+	int fd;
+
+	if (testserver_fork(s, &fd))
+		return;
+	for (;;) {
+		int client = testserver_accept(fd, s->count);
+
 		if (*script)
 			testserver_answer(client, *script++);
 		else
@@ -95,9 +243,27 @@ static inline void testserver_start(struct testserver *s, const char *const *scr
 	}
 }
 
+/* The object is the one of this moment. */
+static inline void testserver_start_object(struct testserver *s, const struct testobject *o)
+{
+	int fd;
+
+	if (testserver_fork(s, &fd))
+		return;
+	for (;;) {
+		int client = testserver_accept(fd, s->count);
+		char request[4096] = "";
+
+		while (testserver_request(client, request) &&
+		       testserver_serve(client, o, s->count, request))
+			;
+		close(client);
+	}
+}
+
 static inline void testserver_stop(struct testserver *s)
 {
 	kill(s->pid, SIGKILL);
 	waitpid(s->pid, NULL, 0);
-	munmap((void *)(uintptr_t)s->connections, sizeof *s->connections);
+	munmap(s->count, sizeof *s->count);
 }

@@ -3,11 +3,11 @@
 
 #include "util.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #define IGNORED_MAX (64 * 1024)
+#define BUFFER_BYTES (256 * 1024L)
 
 int64_t transfer_now_ms(void)
 {
@@ -27,62 +27,40 @@ bool transfer_cancelled(const struct transfer *t)
 	return t->options->cancel && *t->options->cancel;
 }
 
-long transfer_status(const struct transfer *t)
-{
-	long status = 0;
-
-	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
-}
-
-/* Keeps the words of the status line, without what a terminal would obey. */
 static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
 	struct transfer *t = ctx;
-	size_t len = size * count, n = 0;
-	const char *p = line;
 
-	if (len < 5 || memcmp(line, "HTTP/", 5) != 0)
-		return len;
-	for (int words = 0; words < 2 && p < line + len; p++)
-		words += *p == ' ';
-	for (; p < line + len && n + 1 < sizeof t->reason; p++)
-		if (*p >= 0x20 && *p < 0x7f)
-			t->reason[n++] = *p;
-	t->reason[n] = 0;
-	return len;
+	answer_header(&t->answer, line, size * count);
+	return size * count;
 }
 
 /* libcurl tells where a redirect leads only once its body was read. */
-static size_t body_ignore(struct transfer *t, long status, size_t len)
+static size_t body_ignore(struct transfer *t, size_t len)
 {
 	t->ignored += len;
-	return status >= 300 && status < 400 && t->ignored <= IGNORED_MAX ? len : 0;
+	return t->answer.status >= 300 && t->answer.status < 400 && t->ignored <= IGNORED_MAX
+		? len : 0;
 }
 
-/* Only the body of a success goes to the file; a body that will be too large is
- * refused at its first byte where the server told its length. */
+/* Into the reader's buffer; the rest of this piece waits in the spill, and while
+ * that holds something libcurl holds the next piece. */
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
 	struct transfer *t = ctx;
-	size_t len = size * count;
-	long status = transfer_status(t);
-	curl_off_t total = 0;
+	size_t len = size * count, n = len < t->room ? len : t->room;
 
-	if (status != 200 && status != 0)
-		return body_ignore(t, status, len);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
-	if (len > t->max_bytes - t->done || (total > 0 && (uint64_t)total > t->max_bytes)) {
-		t->too_large = true;
-		return 0;
-	}
-	if (pwrite_full(t->fd, data, len, (off_t)t->done) < 0) {
-		t->write_errno = errno;
-		return 0;
-	}
-	t->done += len;
-	if (t->options->progress)
-		t->options->progress(t->options->ctx, t->done, total > 0 ? (uint64_t)total : 0);
+	if (t->answer.status != 200 && t->answer.status != 206)
+		return body_ignore(t, len);
+	if (t->spill_len > 0 || len - n > sizeof t->spill)
+		return CURL_WRITEFUNC_PAUSE;
+	if (n > 0)
+		memcpy(t->buf, data, n);
+	t->buf = n > 0 ? t->buf + n : t->buf;
+	t->room -= n;
+	memcpy(t->spill, data + n, len - n);
+	t->spill_at = 0;
+	t->spill_len = len - n;
 	return len;
 }
 
@@ -95,10 +73,11 @@ static CURL *easy_new(struct transfer *t)
 
 	if (!easy)
 		return NULL;
-	if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file") != CURLE_OK ||
+	if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_USERAGENT, "slotctl/" SLOTBOOT_VERSION) != CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_text) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t) != CURLE_OK ||
@@ -132,54 +111,94 @@ int transfer_begin(struct transfer *t, struct err *err)
 
 void transfer_end(struct transfer *t)
 {
+	transfer_stop(t);
 	curl_easy_cleanup(t->easy);
 	httpopts_close(&t->http);
 	(void)curl_multi_cleanup(t->multi);
 	curl_global_cleanup();
 }
 
-/* To the end of the transfer, or to a cancellation or the deadline: those leave
- * *ret_code alone. */
-static CURLMcode multi_run(struct transfer *t, CURLcode *ret_code)
+/* Runs libcurl until the buffer is full, or (without one) something came, or the
+ * exchange is over, cancelled or out of time. */
+static void pump(struct transfer *t)
 {
+	bool reading = t->room > 0;
 	int running = 1, left;
 	const CURLMsg *msg;
 
-	while (running && !transfer_cancelled(t) && transfer_now_ms() < t->deadline_ms) {
-		CURLMcode code = curl_multi_perform(t->multi, &running);
+	while (!t->over && (reading ? t->room > 0 : t->spill_len == 0)) {
+		CURLMcode code;
 
-		if (code == CURLM_OK && running)
-			code = curl_multi_poll(t->multi, NULL, 0, TICK_MS, NULL);
-		if (code != CURLM_OK)
-			return code;
+		if (transfer_cancelled(t) || transfer_now_ms() >= t->deadline_ms) {
+			t->over = true;
+			t->code = CURLE_ABORTED_BY_CALLBACK;
+			return;
+		}
+		code = curl_multi_perform(t->multi, &running);
+		msg = curl_multi_info_read(t->multi, &left);
+		if (code != CURLM_OK || (msg && msg->msg == CURLMSG_DONE)) {
+			t->over = true;
+			t->code = code != CURLM_OK ? CURLE_FAILED_INIT : msg->data.result;
+		} else if (reading ? t->room > 0 : t->spill_len == 0) {
+			(void)curl_multi_poll(t->multi, NULL, 0, TICK_MS, NULL);
+		}
 	}
-	msg = running ? NULL : curl_multi_info_read(t->multi, &left);
-	if (msg && msg->msg == CURLMSG_DONE)
-		*ret_code = msg->data.result;
-	return CURLM_OK;
 }
 
-int transfer_run(struct transfer *t, const char *url, CURLcode *ret_code, struct err *err)
+int transfer_start(struct transfer *t, const char *url, const char *range, struct err *err)
 {
-	CURLcode code = CURLE_ABORTED_BY_CALLBACK;
-	CURLMcode multi;
-
-	t->done = t->ignored = 0;
-	t->reason[0] = t->curl_text[0] = 0;
-	if (ftruncate(t->fd, 0) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to empty the file for %s", t->url);
+	transfer_stop(t);
+	t->answer = (struct answer){ 0 };
+	t->over = false;
+	t->ignored = t->spill_at = t->spill_len = 0;
+	t->curl_text[0] = 0;
 	if (httpopts_apply_url(t->easy, &t->http, t->url, url, err) < 0)
 		return -1;
-	if (curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)
+	if (curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_RANGE, range) != CURLE_OK ||
+	    curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
 		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", t->url);
-	multi = curl_multi_add_handle(t->multi, t->easy);
-	if (multi == CURLM_OK) {
-		multi = multi_run(t, &code);
-		(void)curl_multi_remove_handle(t->multi, t->easy);
-	}
-	if (multi != CURLM_OK)
-		return err_set(err, EX_SOFTWARE, "failed to fetch %s: %s", t->url,
-			       curl_multi_strerror(multi));
-	*ret_code = code;
+	t->active = true;
+	pump(t);
 	return 0;
+}
+
+static size_t spill_take(struct transfer *t, void *buf, size_t len)
+{
+	size_t n = len < t->spill_len ? len : t->spill_len;
+
+	memcpy(buf, t->spill + t->spill_at, n);
+	t->spill_at += n;
+	t->spill_len -= n;
+	return n;
+}
+
+size_t transfer_read(struct transfer *t, void *buf, size_t len)
+{
+	size_t n = spill_take(t, buf, len);
+
+	if (n < len && t->active && !t->over) {
+		t->buf = (uint8_t *)buf + n;
+		t->room = len - n;
+		if (curl_easy_pause(t->easy, CURLPAUSE_CONT) == CURLE_OK)
+			pump(t);
+		n = len - t->room;
+		t->room = 0;
+	}
+	t->received += n;
+	return n;
+}
+
+void transfer_stop(struct transfer *t)
+{
+	int running;
+
+	if (!t->active)
+		return;
+	/* The end of a body that was read whole may not have been noticed yet. */
+	if (!t->over && t->spill_len == 0)
+		(void)curl_multi_perform(t->multi, &running);
+	(void)curl_multi_remove_handle(t->multi, t->easy);
+	t->active = false;
+	t->over = true;
 }

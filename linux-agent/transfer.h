@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP exchange or file:// copy through libcurl, without redirects and
- * without tries: what fetch.c is built from. It adds to libcurl that the body
- * goes to a file descriptor only if the status is 200, and that a deadline and a
- * cancellation end the transfer within TICK_MS.
+ * One HTTP exchange through libcurl, without redirects and without tries: what
+ * fetch.c is built from. The body is pulled: libcurl runs only inside these
+ * calls, so that a slow disk holds the server back and nothing piles up here. A
+ * deadline and a cancellation end a transfer within TICK_MS.
  */
 #pragma once
 
+#include "answer.h"
 #include "fetch.h"
 
 #include <curl/curl.h>
@@ -16,20 +17,23 @@
 struct transfer {
 	const struct fetch_options *options;
 	const char *url;	/* as the caller named it */
-	int fd;
 	CURL *easy;
 	struct httpopts_session http;
 	CURLM *multi;
 	int64_t deadline_ms;
-	uint64_t max_bytes;
+	uint64_t received;	/* bytes of accepted bodies, of all exchanges */
 
 	/* of the present exchange */
-	uint64_t done;
-	int write_errno;
-	bool too_large;
-	char reason[64];	/* "Not Found" of the last status line */
+	bool active;		/* begun and not ended */
+	bool over;		/* libcurl is done with it: code */
+	CURLcode code;
+	struct answer answer;
 	char curl_text[CURL_ERROR_SIZE];
-	uint64_t ignored;	/* bytes of a redirect's body */
+	uint64_t ignored;	/* bytes of a body that is not wanted */
+	uint8_t *buf;		/* where the read at hand goes */
+	size_t room;
+	uint8_t spill[CURL_MAX_WRITE_SIZE];	/* what came beyond it */
+	size_t spill_at, spill_len;
 };
 
 /* CLOCK_MONOTONIC. */
@@ -37,16 +41,20 @@ int64_t transfer_now_ms(void);
 
 bool transfer_cancelled(const struct transfer *t);
 
-/* The last status, 0 if there was none (file://, no answer). */
-long transfer_status(const struct transfer *t);
-
 /* Fills t->easy and t->multi from t->options; EX_SOFTWARE, httpopts_open(). transfer_end()
  * always. */
 int transfer_begin(struct transfer *t, struct err *err);
 void transfer_end(struct transfer *t);
 
-/* Empties t->fd and runs one exchange with url. *ret_code is libcurl's result;
- * CURLE_ABORTED_BY_CALLBACK: cancelled, or the deadline is over;
- * CURLE_WRITE_ERROR: t->write_errno, t->too_large or the status tells why.
- * EX_IOERR: t->fd cannot be emptied; EX_SOFTWARE. */
-int transfer_run(struct transfer *t, const char *url, CURLcode *ret_code, struct err *err);
+/* Sends a request and waits for the answer: on return t->answer is filled and the
+ * first bytes of a body with status 200 or 206 wait to be read, or t->over. range
+ * as in RFC 9110, 14.1.2 ("0-99", "-99"), or NULL. EX_SOFTWARE. */
+int transfer_start(struct transfer *t, const char *url, const char *range, struct err *err);
+
+/* At most len bytes of the body; fewer only if t->over, or the transfer was
+ * cancelled, or the deadline is over (t->code is CURLE_ABORTED_BY_CALLBACK). */
+size_t transfer_read(struct transfer *t, void *buf, size_t len);
+
+/* Ends the exchange, whatever its state; the connection is kept if the body was
+ * read to its end. */
+void transfer_stop(struct transfer *t);

@@ -124,7 +124,6 @@ static int reading_open(const struct reading *r, const struct config *config,
 	const struct bundle_options options = {
 		.keyring = keyring,
 		.rules = &config->rules,
-		.download_dir = config->download_dir,
 		.fetch = &fetch,
 	};
 

@@ -5,6 +5,7 @@
 #include "verbs.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 static const char help[] =
 	"Usage: slotctl install BUNDLE --activate=none|reboot|kexec [OPTION]...\n"
@@ -61,6 +62,7 @@ int verb_install(int argc, char **argv, struct err *err)
 	install.allow_downgrade = o.allow_downgrade;
 	install.force = o.force;
 	install.report = &report;
+	install.threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
 		r = install_run(&machine, &install, err);

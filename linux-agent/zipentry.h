@@ -1,38 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The entries of a ZIP that nobody vouches for yet, through libzip. Stored and
- * deflated entries only, none encrypted. Messages name the entry, not the file:
- * the caller puts that in front.
+ * The entries of a ZIP that nobody vouches for yet, through libzip on a source.
+ * Bundles have few entries, all stored, none encrypted, under plain names, and
+ * nothing in front, between or behind that a tool might see otherwise. Messages
+ * name the entry, not the file: the caller puts that in front.
  */
 #pragma once
 
-#include "err.h"
+#include "source.h"
 
-#include <stddef.h>
-#include <stdint.h>
-#include <zip.h>
+struct zipentry {
+	uint64_t offset;	/* of its first byte in the source */
+	uint64_t size;
+	uint32_t crc;
+};
 
-static inline void zip_fclosep(zip_file_t **file)
-{
-	if (*file)
-		(void)zip_fclose(*file);
-}
+struct ziparchive;
 
-/* Opens the archive in fd, a regular file; fd is taken in every case, and closed
- * by zip_discard(). EX_DATAERR: not a ZIP, truncated, inconsistent, or a name
- * occurs twice; EX_IOERR: reading failed. */
-int zipentry_archive_open(int fd, zip_t **ret_zip, struct err *err);
+/* Reads the directory; the source must have any byte at hand and outlive the
+ * archive. EX_DATAERR: not a ZIP, truncated, inconsistent, a name twice or not
+ * plain, an entry that is no file; else as source->read(). The caller closes. */
+int ziparchive_open(struct source *source, struct ziparchive **ret_archive, struct err *err);
+void ziparchive_close(struct ziparchive *archive);
+void ziparchive_closep(struct ziparchive **archive);
 
-/* Opens an entry and tells the unpacked size its header claims (which a reader
- * must not rely on). *ret_file is NULL if there is no such entry. EX_DATAERR:
- * encrypted, another compression, damaged. The caller closes with zip_fclose(). */
-int zipentry_open(zip_t *zip, const char *name, zip_file_t **ret_file, uint64_t *ret_size,
-		  struct err *err);
+/* The entry of this name, its local header checked against the directory; found: 1,
+ * none: 0. -1: EX_DATAERR encrypted, compressed, headers that disagree. */
+int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentry *ret_entry,
+		    struct err *err);
 
-/* Reads an entry of at most max bytes; *ret_data is NULL if there is no such entry.
- * Errors as zipentry_open(); the CRC is checked. The caller frees. */
-int zipentry_read(zip_t *zip, const char *name, uint64_t max, uint8_t **ret_data,
-		  size_t *ret_len, struct err *err);
+bool ziparchive_has(const struct ziparchive *archive, const char *name);
 
-/* What zip_fread() had to say: EX_DATAERR, or EX_IOERR where reading the file failed. */
-int zipentry_damaged(const char *name, zip_file_t *file, struct err *err);
+/* Reads an entry of at most max bytes and checks its CRC. The caller frees. */
+int zipentry_read(struct source *source, const char *name, const struct zipentry *entry,
+		  uint64_t max, uint8_t **ret_data, size_t *ret_len, struct err *err);

@@ -12,7 +12,6 @@ compatible = slotboot-test
 esp = /efi
 keyring = /etc/slotboot/keyring.pem
 tries = 3
-download-dir = /run
 """
 # Fixed, so that equal trees give equal images and root hashes.
 UUID = "5107b007-0000-4000-8000-{:012x}"

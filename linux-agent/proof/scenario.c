@@ -61,10 +61,10 @@ const struct scenario scenarios[] = {
 	{ "an install before kexec-good is good", .setup = 4, .count = 8, .steps = {
 		BOOT, GOOD, INSTALL(1, KEXEC), JUMP, GOOD, BOOT, REFUSED(2, NULL), GOOD } },
 	{ "a transfer that breaks off", .setup = 5, .count = 9, .steps = {
-		UPDATED, BREAKS(2, "breaks-image"), BREAKS(2, "breaks-uki"), BOOT,
+		UPDATED, BREAKS(2, "breaks-image"), BREAKS(2, "breaks-late"), BOOT,
 		INSTALL(2, REBOOT) } },
 	{ "a broken transfer over the preferred slot", .setup = 6, .count = 8, .steps = {
-		UPDATED, ACTIVE(0), BREAKS(2, "breaks-uki"), BOOT } },
+		UPDATED, ACTIVE(0), BREAKS(2, "hash-late"), BOOT } },
 	{ "the variable store lost", .setup = 2, .count = 11, .steps = {
 		BOOT, GOOD, INSTALL(1, REBOOT), LOSE, BOOT, GOOD, LOSE, INSTALL(2, REBOOT), LOSE,
 		BOOT, GOOD } },

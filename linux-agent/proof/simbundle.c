@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bundle.h from memory: "2" is a sound bundle of version 2, "2:WORD" one with
- * something wrong. Real bundles have their own tests (test_bundle.c).
+ * bundle.h from memory, for the real engine: "2" is a sound bundle of version 2,
+ * "2:WORD" one with something wrong. Real bundles have their own tests (test_bundle.c).
  */
 #include "bundle.h"
 
@@ -13,16 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 700 };
+/* One sector, so that images have several chunks; frames are raw blocks. */
+enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 2 };
+enum { FRAMES_MAX = SIM_FILE_MAX + SIM_SECTORS * FRAME_OVER };
 
 struct bundle {
+	struct source source;		/* the frames of the UKI, then of the image */
 	struct manifest manifest;
 	char version[16];
 	unsigned number;
 	const char *wrong;
-	unsigned extracts;
 	char *json;
 	uint8_t uki[SIM_FILE_MAX];
+	uint8_t frames[PAYLOADS][FRAMES_MAX];
+	size_t frames_len[PAYLOADS];
 };
 
 static char uki_word[] = "uki", uki_file[] = "uki.efi.zst", uki_index[] = "uki.index";
@@ -68,6 +72,66 @@ static void manifest_fill(struct bundle *b)
 		m->payloads[0].size = 64 * 1024 * 1024;
 }
 
+/* RFC 8878: a single segment with its size, one raw block. */
+static size_t frame_put(uint8_t *out, const uint8_t *data, size_t len)
+{
+	bool small = len < 256;
+	size_t at = 4;
+
+	le32_put(out, 0xfd2fb528);
+	out[at++] = small ? 0x20 : 0x60;
+	if (small)
+		out[at++] = (uint8_t)len;
+	else
+		le16_put(out + at, (uint16_t)(len - 256));
+	at += small ? 0 : 2;
+	out[at++] = (uint8_t)(len << 3 | 1);
+	le16_put(out + at, (uint16_t)(len >> 5));
+	at += 2;
+	memcpy(out + at, data, len);
+	return at + len;
+}
+
+static const uint8_t *payload_data(const struct bundle *b, size_t i)
+{
+	return i == 0 ? b->uki : sim_versions[b->number].image;
+}
+
+static void frames_fill(struct bundle *b)
+{
+	for (size_t i = 0; i < PAYLOADS; i++) {
+		size_t len = b->manifest.payloads[i].size, at = 0;
+
+		for (size_t done = 0; done < len && len <= SIM_FILE_MAX; done += CHUNK)
+			at += frame_put(b->frames[i] + at, payload_data(b, i) + done,
+					len - done < CHUNK ? len - done : CHUNK);
+		b->frames_len[i] = at;
+	}
+	if (is_wrong(b, "hash-late"))
+		b->frames[1][b->frames_len[1] - 1] ^= 1;
+}
+
+/* Where the transfer breaks off: before the image's second chunk, or its last. */
+static uint64_t break_offset(const struct bundle *b)
+{
+	if (is_wrong(b, "breaks-image"))
+		return FRAMES_MAX + CHUNK + FRAME_OVER;
+	if (is_wrong(b, "breaks-late"))
+		return FRAMES_MAX + 2 * (CHUNK + FRAME_OVER);
+	return UINT64_MAX;
+}
+
+static int source_read(struct source *source, void *buf, size_t len, uint64_t offset,
+		       struct err *err)
+{
+	const struct bundle *b = (const struct bundle *)source;
+
+	if (offset + len > break_offset(b))
+		return err_set(err, EX_UNAVAILABLE, "the transfer broke off");
+	memcpy(buf, b->frames[0] + offset, len);
+	return 0;
+}
+
 int bundle_open(const char *where, const struct bundle_options *options,
 		struct bundle **ret_bundle, struct err *err)
 {
@@ -76,9 +140,12 @@ int bundle_open(const char *where, const struct bundle_options *options,
 	(void)options;
 	if (!b)
 		return err_set(err, EX_SOFTWARE, "out of memory");
+	b->source = (struct source){ .size = sizeof b->frames, .remote = true,
+				     .read = source_read };
 	b->number = (unsigned)(where[0] - '0');
 	b->wrong = where[1] ? where + 2 : "";
 	manifest_fill(b);
+	frames_fill(b);
 	if (is_wrong(b, "signature") || manifest_format(&b->manifest, &b->json, err) < 0) {
 		free(b);
 		return err_set(err, EX_DATAERR, "the signature is not good");
@@ -121,29 +188,58 @@ const char *bundle_signer(const struct bundle *bundle)
 	return "CN=sim";
 }
 
-static bool breaks_now(const struct bundle *b)
+struct source *bundle_source(const struct bundle *bundle)
 {
-	return (b->extracts == 3 && is_wrong(b, "breaks-image")) ||
-	       (b->extracts == 4 && is_wrong(b, "breaks-uki"));
+	return (struct source *)(uintptr_t)&bundle->source;
 }
 
-int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_sink_fn *sink,
-		   void *ctx, const volatile int *cancel, struct err *err)
+bool bundle_is_forward(const struct bundle *bundle)
 {
-	const struct sim_version *v = &sim_versions[bundle->number];
-	const uint8_t *data = payload->type == PAYLOAD_UKI ? bundle->uki : v->image;
-	size_t len = payload->size;
+	(void)bundle;
+	return false;
+}
 
-	(void)cancel;
-	/* Checked, both payloads; then written: the image, the UKI. */
-	bundle->extracts++;
-	if (is_wrong(bundle, "hash") && payload->type == PAYLOAD_IMAGE)
-		return err_set(err, EX_DATAERR, "%s: the hash differs", payload->file);
-	for (size_t done = 0; sink && done < len; done += CHUNK) {
-		if (done > 0 && breaks_now(bundle))
-			return err_set(err, EX_UNAVAILABLE, "the transfer broke off");
-		if (sink(ctx, data + done, len - done < CHUNK ? len - done : CHUNK, err) < 0)
-			return -1;
+int bundle_prefix(const struct bundle *bundle, struct err *err)
+{
+	(void)bundle;
+	return err_prefix(err, "bundle");
+}
+
+int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
+		  size_t *ret_len, struct err *err)
+{
+	(void)bundle, (void)pinned, (void)ret_data, (void)ret_len;
+	return err_set(err, EX_DATAERR, "there is none");
+}
+
+int bundle_index(struct bundle *bundle, const struct payload *payload,
+		 struct chunkindex *ret_index, struct err *err)
+{
+	size_t i = payload->type == PAYLOAD_UKI ? 0 : 1;
+	struct chunkindex x = { .chunk_log = CHUNK_LOG, .size = payload->size };
+
+	if (payload->size > SIM_FILE_MAX || (i == 1 && is_wrong(bundle, "hash")))
+		return err_set(err, EX_DATAERR, "the index is not the manifest's");
+	x.count = (uint32_t)chunkindex_parts(x.size, CHUNK_LOG);
+	x.chunks = calloc(x.count, sizeof *x.chunks);
+	if (!x.chunks)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	for (uint32_t k = 0; k < x.count; k++) {
+		uint32_t len = chunkindex_length(&x, k);
+
+		digest_of(payload_data(bundle, i) + k * CHUNK, len, x.chunks[k].sha256);
+		x.chunks[k].offset = x.frames_size;
+		x.chunks[k].frame = len + (len < 256 ? FRAME_OVER - 1 : FRAME_OVER);
+		x.frames_size += x.chunks[k].frame;
 	}
+	*ret_index = x;
+	return 0;
+}
+
+int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
+		  struct zipentry *ret_entry, struct err *err)
+{
+	(void)bundle, (void)err;
+	*ret_entry = (struct zipentry){ strcmp(file, uki_file) == 0 ? 0 : FRAMES_MAX, size, 0 };
 	return 0;
 }

@@ -63,6 +63,7 @@ void sim_versions_make(void)
 		v->image_len = 1100 + 100 * ((i * 3) % SIM_VERSIONS);
 		uki_make(v->uki, v->uki_len, i);
 		fill(v->image, v->image_len, 77 + i);
+		fill(v->image + SIM_SECTOR, SIM_SECTOR, 7);	/* the same in all of them */
 	}
 }
 

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "bundle.h"
+
+#include "chunkcode.h"
+#include "util.h"
+
+#define PIECE_BYTES (1024 * 1024)
+
+static int chunk_hand_over(const uint8_t *data, size_t len, bundle_sink_fn *sink, void *ctx,
+			   struct err *err)
+{
+	for (size_t done = 0; sink && done < len;) {
+		size_t n = len - done < PIECE_BYTES ? len - done : PIECE_BYTES;
+
+		if (sink(ctx, data + done, n, err) < 0)
+			return -1;
+		done += n;
+	}
+	return 0;
+}
+
+struct buffers {
+	uint8_t *frame, *chunk;
+	struct chunkcode *code;
+};
+
+static void buffers_clear(struct buffers *b)
+{
+	free(b->frame);
+	free(b->chunk);
+	chunkcode_free(b->code);
+}
+
+static int buffers_make(struct buffers *b, const struct chunkindex *index, struct err *err)
+{
+	size_t chunk = (size_t)1 << index->chunk_log;
+
+	b->frame = malloc(chunkindex_frame_max(chunk));
+	b->chunk = malloc(chunk);
+	b->code = chunkcode_new();
+	if (!b->frame || !b->chunk || !b->code)
+		return err_set(err, EX_SOFTWARE, "failed to unpack a bundle: out of memory");
+	return 0;
+}
+
+static int chunk_read(struct bundle *bundle, const struct payload *payload,
+		      const struct chunkindex *index, uint32_t i, const struct zipentry *entry,
+		      struct buffers *b, struct err *err)
+{
+	struct source *source = bundle_source(bundle);
+	const struct chunk *chunk = &index->chunks[i];
+	size_t len = chunkindex_length(index, i);
+
+	if (source->read(source, b->frame, chunk->frame, entry->offset + chunk->offset, err) < 0)
+		return bundle_prefix(bundle, err);
+	if (!chunkcode_decode(b->code, b->frame, chunk->frame, b->chunk, len) ||
+	    !chunkcode_is(b->code, b->chunk, len, chunk->sha256)) {
+		(void)chunkcode_damaged(payload->file, i, err);
+		return bundle_prefix(bundle, err);
+	}
+	return 0;
+}
+
+int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_sink_fn *sink,
+		   void *ctx, const volatile int *cancel, struct err *err)
+{
+	_cleanup_(chunkindex_clear) struct chunkindex index = { 0 };
+	_cleanup_(buffers_clear) struct buffers b = { 0 };
+	struct source *source = bundle_source(bundle);
+	struct zipentry entry;
+
+	if (bundle_index(bundle, payload, &index, err) < 0 ||
+	    bundle_frames(bundle, payload->file, index.frames_size, &entry, err) < 0 ||
+	    buffers_make(&b, &index, err) < 0)
+		return -1;
+	if (source->run)
+		source->run(source, entry.offset, index.frames_size);
+	for (uint32_t i = 0; i < index.count; i++) {
+		if (cancel && *cancel)
+			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
+		if (chunk_read(bundle, payload, &index, i, &entry, &b, err) < 0 ||
+		    chunk_hand_over(b.chunk, chunkindex_length(&index, i), sink, ctx, err) < 0)
+			return -1;
+	}
+	return 0;
+}

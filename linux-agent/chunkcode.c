@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "chunkcode.h"
+
+#include "digest.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+struct chunkcode {
+	ZSTD_DCtx *zstd;
+	EVP_MD_CTX *md;
+};
+
+struct chunkdict {
+	ZSTD_DDict *zstd;
+};
+
+struct chunkcode *chunkcode_new(void)
+{
+	struct chunkcode *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->zstd = ZSTD_createDCtx();
+	c->md = EVP_MD_CTX_new();
+	if (c->zstd && c->md)
+		return c;
+	chunkcode_free(c);
+	return NULL;
+}
+
+void chunkcode_free(struct chunkcode *code)
+{
+	if (!code)
+		return;
+	(void)ZSTD_freeDCtx(code->zstd);
+	EVP_MD_CTX_free(code->md);
+	free(code);
+}
+
+struct chunkdict *chunkdict_new(const void *data, size_t len)
+{
+	struct chunkdict *d = calloc(1, sizeof *d);
+
+	if (!d)
+		return NULL;
+	d->zstd = ZSTD_createDDict(data, len);
+	if (d->zstd)
+		return d;
+	free(d);
+	return NULL;
+}
+
+void chunkdict_free(struct chunkdict *dict)
+{
+	if (!dict)
+		return;
+	(void)ZSTD_freeDDict(dict->zstd);
+	free(dict);
+}
+
+bool chunkcode_decode(struct chunkcode *code, const void *frame, size_t frame_len, void *out,
+		      size_t len)
+{
+	return ZSTD_decompressDCtx(code->zstd, out, len, frame, frame_len) == len;
+}
+
+bool chunkcode_decode_dict(struct chunkcode *code, const struct chunkdict *dict,
+			   const void *frame, size_t frame_len, void *out, size_t len)
+{
+	return ZSTD_decompress_usingDDict(code->zstd, out, len, frame, frame_len,
+					  dict ? dict->zstd : NULL) == len;
+}
+
+bool chunkcode_decode_prefix(struct chunkcode *code, const void *prefix, size_t prefix_len,
+			     const void *frame, size_t frame_len, void *out, size_t len)
+{
+	if (prefix_len > 0 &&
+	    ZSTD_isError(ZSTD_DCtx_refPrefix(code->zstd, prefix, prefix_len)))
+		return false;
+	return ZSTD_decompressDCtx(code->zstd, out, len, frame, frame_len) == len;
+}
+
+bool chunkcode_is(struct chunkcode *code, const void *data, size_t len, const uint8_t sha256[32])
+{
+	uint8_t digest[32];
+
+	return EVP_DigestInit_ex(code->md, EVP_sha256(), NULL) == 1 &&
+	       EVP_DigestUpdate(code->md, data, len) == 1 &&
+	       EVP_DigestFinal_ex(code->md, digest, NULL) == 1 &&
+	       memcmp(digest, sha256, sizeof digest) == 0;
+}
+
+int chunkcode_damaged(const char *file, uint32_t chunk, struct err *err)
+{
+	return err_set(err, EX_DATAERR, "%s is damaged or altered: chunk %u does not have the "
+		       "SHA-256 that its index says", file, chunk);
+}

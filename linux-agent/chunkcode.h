@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One worker's tools: zstd frames to chunks, and their SHA-256. Frames come from
+ * nobody: what they yield is exactly as long as asked for or nothing, and memory
+ * is bounded by that length, not by what a frame says. Not for two threads at once.
+ */
+#pragma once
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct chunkcode;
+struct chunkdict;
+
+/* NULL: out of memory. */
+struct chunkcode *chunkcode_new(void);
+void chunkcode_free(struct chunkcode *code);	/* NULL is accepted */
+
+/* A dictionary of the BLOCKS layout, for every worker; any bytes. NULL: out of
+ * memory, or no dictionary. */
+struct chunkdict *chunkdict_new(const void *data, size_t len);
+void chunkdict_free(struct chunkdict *dict);	/* NULL is accepted */
+
+/* One frame that must yield exactly len bytes; dict may be NULL. */
+bool chunkcode_decode(struct chunkcode *code, const void *frame, size_t frame_len, void *out,
+		      size_t len);
+bool chunkcode_decode_dict(struct chunkcode *code, const struct chunkdict *dict,
+			   const void *frame, size_t frame_len, void *out, size_t len);
+bool chunkcode_decode_prefix(struct chunkcode *code, const void *prefix, size_t prefix_len,
+			     const void *frame, size_t frame_len, void *out, size_t len);
+
+bool chunkcode_is(struct chunkcode *code, const void *data, size_t len, const uint8_t sha256[32]);
+
+/* "FILE: chunk I is damaged or altered: ...": EX_DATAERR, -1. */
+int chunkcode_damaged(const char *file, uint32_t chunk, struct err *err);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* One chunk, made and written, or looked at; in any thread. */
+#include "enginework.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+enum { ALIGN = 4096 };
+
+uint64_t work_now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void add(uint64_t *sum, uint64_t n)
+{
+	(void)__atomic_add_fetch(sum, n, __ATOMIC_RELAXED);
+}
+
+void work_spend(struct work *w, enum engine_stage stage, uint64_t since)
+{
+	add(&w->stats->ns[stage], work_now() - since);
+}
+
+size_t work_chunk_bytes(const struct work *w)
+{
+	return (size_t)1 << w->job->index.chunk_log;
+}
+
+static uint64_t chunk_offset(const struct work *w, uint32_t i)
+{
+	return (uint64_t)i << w->job->index.chunk_log;
+}
+
+/* Whole pages are asked for, as reading past the page cache wants it. */
+bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t offset)
+{
+	const struct disk *disk = w->job->disk;
+	size_t room = (len + ALIGN - 1) / ALIGN * ALIGN, done = 0;
+	uint64_t start = work_now();
+
+	while (file >= 0 && done < len) {
+		int64_t n = disk->read(disk->ctx, file, (uint8_t *)buf + done, room - done,
+				       offset + done);
+
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	work_spend(w, STAGE_READ, start);
+	return done >= len;
+}
+
+static bool chunk_is_right(struct work *w, const struct task *t)
+{
+	uint64_t start = work_now();
+	bool is = chunkcode_is(t->code, t->out, chunkindex_length(&w->job->index, t->chunk),
+			       w->job->index.chunks[t->chunk].sha256);
+
+	work_spend(w, STAGE_HASH, start);
+	return is;
+}
+
+/* Until the first chunk is written tasks that write run one by one, so begun needs no
+ * lock; see task_start() in engine.c. */
+static int chunk_write(struct work *w, const struct task *t, enum plan_how how, struct err *err)
+{
+	struct engine_job *job = w->job;
+	size_t len = chunkindex_length(&job->index, t->chunk);
+	uint64_t start;
+
+	if (!w->begun && w->options->begin && w->options->begin(w->options->ctx, err) < 0)
+		return -1;
+	w->begun = true;
+	start = work_now();
+	if (job->write(job->write_ctx, t->out, len, chunk_offset(w, t->chunk), err) < 0)
+		return -1;
+	work_spend(w, STAGE_WRITE, start);
+	job->marks[t->chunk] = XXH64(t->out, len, 0);
+	job->how[t->chunk] = (uint8_t)how;
+	add(&w->stats->done, len);
+	return 0;
+}
+
+static int keep(struct work *w, struct task *t)
+{
+	size_t len = chunkindex_length(&w->job->index, t->chunk);
+
+	if (!work_held_read(w, w->files[HELD_TARGET], t->out, len, chunk_offset(w, t->chunk)) ||
+	    !chunk_is_right(w, t))
+		return 0;
+	w->job->how[t->chunk] = PLAN_KEPT;
+	add(&w->stats->kept, len);
+	add(&w->stats->done, len);
+	return 0;
+}
+
+static int copy(struct work *w, struct task *t, struct err *err)
+{
+	size_t len = chunkindex_length(&w->job->index, t->chunk);
+
+	if (!work_held_read(w, w->files[HELD_RUNNING], t->out, len, chunk_offset(w, t->chunk)) ||
+	    !chunk_is_right(w, t))
+		return 0;
+	add(&w->stats->copied, len);
+	return chunk_write(w, t, PLAN_COPIED, err);
+}
+
+static int full(struct work *w, struct task *t, struct err *err)
+{
+	size_t len = chunkindex_length(&w->job->index, t->chunk);
+	uint64_t start = work_now();
+	bool decoded = chunkcode_decode(t->code, t->frame, t->frame_len, t->out, len);
+
+	work_spend(w, STAGE_DECODE, start);
+	if (decoded && chunk_is_right(w, t))
+		return chunk_write(w, t, PLAN_DONE, err);
+	(void)chunkcode_damaged(w->job->payload->file, t->chunk, err);
+	return bundle_prefix(w->job->bundle, err);
+}
+
+/* The regions of the base, one behind the other, in t->aux. */
+static bool prefix_read(struct work *w, struct task *t, const struct base_chunk *c,
+			size_t *ret_len)
+{
+	int file = w->files[w->base.held];
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < c->region_count; i++) {
+		const struct base_region *r = &c->regions[i];
+		uint64_t start = r->offset / ALIGN * ALIGN;
+		size_t skip = (size_t)(r->offset - start);
+		uint8_t *to = t->aux + (at + ALIGN - 1) / ALIGN * ALIGN;
+
+		if (!work_held_read(w, file, to, skip + r->length, start))
+			return false;
+		memmove(t->aux + at, to + skip, r->length);
+		at += r->length;
+	}
+	*ret_len = at;
+	return true;
+}
+
+static bool base_make(struct work *w, struct task *t)
+{
+	const struct base_chunk *c = &w->base.index.chunks[t->chunk];
+	size_t len = chunkindex_length(&w->job->index, t->chunk), prefix = 0;
+	uint64_t start;
+	bool made = true;
+
+	if (!prefix_read(w, t, c, &prefix))
+		return false;
+	start = work_now();
+	if (c->frame == 0 && prefix == len)
+		memcpy(t->out, t->aux, len);
+	else
+		made = chunkcode_decode_prefix(t->code, t->aux, prefix, t->frame, t->frame_len,
+					       t->out, len);
+	work_spend(w, STAGE_DECODE, start);
+	return made;
+}
+
+/* The run of blocks from first on that lie one behind the other where they are held. */
+static uint32_t blocks_together(const uint32_t *from, uint32_t first, uint32_t end)
+{
+	uint32_t n = 1;
+
+	while (first + n < end && from[first + n] == from[first] + n)
+		n++;
+	return n;
+}
+
+static bool blocks_make(struct work *w, struct task *t)
+{
+	const struct delta_blocks *b = &w->blocks;
+	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(w) / BLOCK_BYTES), n;
+	uint32_t first = t->chunk * per_chunk, end = first + per_chunk;
+	size_t len = chunkindex_length(&w->job->index, t->chunk), used = 0;
+
+	if (end > b->index.count)
+		end = b->index.count;
+	for (uint32_t i = first; i < end; i += n) {
+		size_t at = (size_t)(i - first) * BLOCK_BYTES, room = len - at;
+		size_t frame = (size_t)(b->index.offsets[i + 1] - b->index.offsets[i]);
+		uint64_t start;
+		bool made;
+
+		n = 1;
+		if (b->from[i] != NOWHERE) {
+			n = blocks_together(b->from, i, end);
+			room = room < (size_t)n * BLOCK_BYTES ? room : (size_t)n * BLOCK_BYTES;
+			if (!work_held_read(w, w->files[place_held(b->from[i])], t->out + at, room,
+					    place_block(b->from[i]) * BLOCK_BYTES))
+				return false;
+			continue;
+		}
+		start = work_now();
+		made = chunkcode_decode_dict(t->code, b->dict, t->frame + used, frame, t->out + at,
+					     room < BLOCK_BYTES ? room : BLOCK_BYTES);
+		work_spend(w, STAGE_DECODE, start);
+		if (!made)
+			return false;
+		used += frame;
+	}
+	return true;
+}
+
+/* What a delta does not yield is wanted again, from FULL. */
+static int delta(struct work *w, struct task *t, bool made, struct err *err)
+{
+	if (made && chunk_is_right(w, t)) {
+		add(&w->stats->rebuilt, chunkindex_length(&w->job->index, t->chunk));
+		return chunk_write(w, t, PLAN_DONE, err);
+	}
+	w->job->how[t->chunk] = PLAN_FULL;
+	(void)__atomic_add_fetch(&w->stats->wrong, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int scan(struct work *w, struct task *t)
+{
+	struct delta_blocks *b = &w->blocks;
+	uint64_t size = w->job->held[w->scanned].size, start;
+	size_t len = work_chunk_bytes(w);
+
+	len = size - t->at < len ? (size_t)(size - t->at) : len;
+	len -= len % BLOCK_BYTES;
+	if (len == 0 || !work_held_read(w, w->files[w->scanned], t->out, len, t->at))
+		return 0;
+	start = work_now();
+	for (size_t at = 0; at < len; at += BLOCK_BYTES) {
+		uint64_t id = blockindex_id(t->out + at, BLOCK_BYTES, b->index.id_bytes);
+		uint32_t i = delta_block_find(b, id), none = NOWHERE;
+
+		/* Found twice: either place will do. */
+		if (i != NOWHERE)
+			(void)__atomic_compare_exchange_n(
+				&b->where[i], &none,
+				place_make(w->scanned, (t->at + at) / BLOCK_BYTES), false,
+				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	}
+	work_spend(w, STAGE_HASH, start);
+	return 0;
+}
+
+static int check(struct work *w, struct task *t, struct err *err)
+{
+	const struct disk *disk = w->job->disk;
+	size_t len = chunkindex_length(&w->job->index, t->chunk), done = 0;
+	size_t room = (len + ALIGN - 1) / ALIGN * ALIGN;
+	uint64_t start = work_now(), offset = chunk_offset(w, t->chunk);
+
+	while (done < len) {
+		int64_t n = disk->read(disk->ctx, w->check_file, t->out + done, room - done,
+				       offset + done);
+
+		if (n < 0)
+			return err_errno(err, EX_IOERR, errno, "failed to read back %s",
+					 w->check_path);
+		if (n == 0)
+			return err_set(err, EX_IOERR, "failed to read back %s: it ends early",
+				       w->check_path);
+		done += (size_t)n;
+	}
+	if (XXH64(t->out, len, 0) != w->job->marks[t->chunk])
+		return err_set(err, EX_IOERR, "%s reads back differently from what was written: "
+			       "the medium may be failing", w->check_path);
+	work_spend(w, STAGE_CHECK, start);
+	return 0;
+}
+
+int work_run(void *ctx, struct task *task, struct err *err)
+{
+	struct work *w = ctx;
+
+	switch ((enum work_how)task->how) {
+	case WORK_KEEP:
+		return keep(w, task);
+	case WORK_COPY:
+		return copy(w, task, err);
+	case WORK_FULL:
+		return full(w, task, err);
+	case WORK_BASE:
+		return delta(w, task, base_make(w, task), err);
+	case WORK_BLOCKS:
+		return delta(w, task, blocks_make(w, task), err);
+	case WORK_SCAN:
+		return scan(w, task);
+	case WORK_CHECK:
+		return check(w, task, err);
+	}
+	return 0;
+}

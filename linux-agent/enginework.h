@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the engine share; no one else includes it. */
+#pragma once
+
+#include "engine.h"
+#include "plan.h"
+#include "pool.h"
+
+#define NOWHERE UINT32_MAX
+
+/* What a task does. */
+enum work_how {
+	WORK_KEEP,		/* is the chunk in the target? */
+	WORK_COPY,		/* is it in the running slot? then write it */
+	WORK_FULL, WORK_BASE, WORK_BLOCKS,
+	WORK_SCAN,		/* which wanted blocks are in a held place, at task->at? */
+	WORK_CHECK,		/* read back */
+};
+
+/* The BASE layout. */
+struct delta_base {
+	const struct payload_base *entry;	/* NULL: not taken */
+	int held;				/* which place holds the base */
+	struct baseindex index;
+	struct zipentry frames;
+	size_t prefix_max;			/* the longest prefix of a wanted chunk */
+};
+
+/* The BLOCKS layout. */
+struct delta_blocks {
+	bool taken;
+	struct blockindex index;
+	struct zipentry frames;
+	struct chunkdict *dict;
+	uint32_t *table;	/* of wanted blocks by id; power of two, NOWHERE: free */
+	uint32_t table_mask;
+	uint32_t *where;	/* of the block in the table: where it was found */
+	uint32_t *from;		/* of each block: where it is taken from, or NOWHERE */
+};
+
+struct work {
+	struct engine_job *job;
+	const struct engine_options *options;
+	struct engine_stats *stats;
+	struct pool *pool;
+	int files[HELD_COUNT];	/* of job->held, opened to read; -1: not there */
+	int check_file;
+	const char *check_path;
+	unsigned tasks;
+	bool begun;		/* the first write was announced */
+	int scanned;		/* the place WORK_SCAN reads */
+	struct delta_base base;
+	struct delta_blocks blocks;
+};
+
+/* enginework.c: one task, in any thread. */
+int work_run(void *ctx, struct task *task, struct err *err);
+uint64_t work_now(void);
+void work_spend(struct work *w, enum engine_stage stage, uint64_t since);
+size_t work_chunk_bytes(const struct work *w);
+/* All len bytes at offset; false: not there, or not to be read. */
+bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t offset);
+
+/* engine.c: a task to be filled; -1: cancelled, or a task failed. */
+int work_take(struct work *w, struct task **ret_task, struct err *err);
+int work_pool_open(struct work *w, size_t frame_room, size_t aux_room, struct err *err);
+int work_pool_close(struct work *w, int so_far, struct err *err);
+
+/* delta.c: chooses a layout for every wanted chunk; job->how. */
+int delta_plan(struct work *w, struct err *err);
+void delta_clear(struct work *w);
+/* The table of wanted blocks: the one with this id, or NOWHERE. */
+uint32_t delta_block_find(const struct delta_blocks *b, uint64_t id);
+/* Places: block number and which place. */
+static inline uint32_t place_make(int held, uint64_t block)
+{
+	return (uint32_t)held << 31 | (uint32_t)block;
+}
+
+static inline int place_held(uint32_t place)
+{
+	return (int)(place >> 31);
+}
+
+static inline uint64_t place_block(uint32_t place)
+{
+	return place & 0x7fffffff;
+}

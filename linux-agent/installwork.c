@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "installwork.h"
+
+#include "cmdline.h"
+#include "installcheck.h"
+#include "report.h"
+#include "slotdev.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void on_progress(void *ctx, const struct engine_stats *stats)
+{
+	const struct installwork *work = ctx;
+
+	report_progress(work->options->report, stats->done, stats->size);
+}
+
+static int on_begin(void *ctx, struct err *err)
+{
+	struct installwork *work = ctx;
+
+	return work->begin(work, err);
+}
+
+static struct engine_options engine_options(struct installwork *work)
+{
+	return (struct engine_options){
+		.threads = work->options->threads,
+		.cancel = work->options->cancel,
+		.progress = on_progress,
+		.begin = on_begin,
+		.ctx = work,
+	};
+}
+
+static const struct payload *payload_find(const struct manifest *manifest,
+					  const struct payload *like)
+{
+	for (size_t i = 0; manifest && i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == like->type &&
+		    strcmp(manifest->payloads[i].name, like->name) == 0)
+			return &manifest->payloads[i];
+	return NULL;
+}
+
+/* The manifest of a slot says what its image was; that is a hint and no more. */
+static void held_fill(const struct installwork *work, const struct payload *payload,
+		      unsigned slot, const char *path, struct engine_held *held)
+{
+	const struct payload *old = payload_find(work->held[slot], payload);
+	const struct disk *disk = &work->machine->disk;
+	struct disk_stat st;
+
+	*held = (struct engine_held){ 0 };
+	if (disk->stat(disk->ctx, path, &st) < 0)
+		return;
+	held->path = path;
+	held->size = old && old->size < st.size ? old->size : st.size;
+	held->known = old != NULL;
+	if (old)
+		memcpy(held->sha256, old->sha256, sizeof held->sha256);
+}
+
+/* --- the UKI --------------------------------------------------------------- */
+
+static int memory_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
+{
+	const struct installwork *work = ctx;
+
+	if (pwrite_full(work->uki, data, len, (off_t)offset) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+	return 0;
+}
+
+static int uki_load(struct installwork *work, struct engine_job *job, struct err *err)
+{
+	struct engine_options options = engine_options(work);
+	unsigned running = work->machine->running.slot;
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	options.begin = NULL;	/* this is no write to the slot */
+	job->write = memory_write;
+	job->write_ctx = work;
+	if (machine_slot_file(work->machine, running, "uki.efi", &path, err) < 0)
+		return -1;
+	held_fill(work, job->payload, running, path, &job->held[HELD_RUNNING]);
+	work->uki = memfd_create("uki", MFD_CLOEXEC);
+	if (work->uki < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+	r = engine_run(job, &options, &work->stats, err);
+	job->held[HELD_RUNNING].path = NULL;
+	return r < 0 ? -1 : installcheck_uki(work->machine, work->uki, job->payload->file, err);
+}
+
+/* --- images ---------------------------------------------------------------- */
+
+static int image_write(struct installwork *work, struct engine_job *job,
+		       const char *path, struct err *err)
+{
+	struct engine_options options = engine_options(work);
+	struct slotdev dev;
+	uint64_t start;
+	int r;
+
+	if (slotdev_open(&work->machine->disk, path, &dev, err) < 0)
+		return -1;
+	job->write = slotdev_write;
+	job->write_ctx = &dev;
+	r = engine_run(job, &options, &work->stats, err);
+	if (r == 0)
+		r = work->begin(work, err);	/* if nothing was to be written */
+	start = now();
+	if (r == 0)
+		r = slotdev_finish(&dev, job->payload->size, err);
+	work->stats.ns[STAGE_SYNC] += now() - start;
+	slotdev_close(&dev);
+	if (r == 0)
+		r = engine_check(job, path, &options, &work->stats, err);
+	return r;
+}
+
+int installwork_image(struct installwork *work, const struct payload *payload, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(work->bundle);
+	struct engine_job *job = &work->jobs[payload - manifest->payloads];
+	const struct config_image *image =
+		config_image_find(work->machine->config, payload->name);
+	unsigned running = work->machine->running.slot;
+	struct engine_held *target = &job->held[HELD_TARGET];
+
+	held_fill(work, payload, running, image->target[running], &job->held[HELD_RUNNING]);
+	held_fill(work, payload, work->slot, image->target[work->slot], target);
+	target->cut_off = work->was_writing;
+	target->known = target->known && !work->was_writing;
+	if (!job->index.chunks && engine_load(job, err) < 0)
+		return -1;
+	return image_write(work, job, image->target[work->slot], err);
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+int installwork_open(struct installwork *work, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(work->bundle);
+
+	work->uki = -1;
+	work->start = now();
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		work->held[slot] = installcheck_slot_manifest(work->machine, slot);
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		work->jobs[i] = (struct engine_job){ .bundle = work->bundle,
+						     .payload = &manifest->payloads[i],
+						     .disk = &work->machine->disk };
+		work->stats.size += manifest->payloads[i].size;
+	}
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		struct engine_job *job = &work->jobs[i];
+		bool uki = job->payload->type == PAYLOAD_UKI;
+
+		if (!uki && bundle_is_forward(work->bundle))
+			continue;
+		if (engine_load(job, err) < 0 || (uki && uki_load(work, job, err) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+void installwork_close(struct installwork *work)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(work->jobs); i++)
+		engine_clear(&work->jobs[i]);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		manifest_free(work->held[slot]);
+	if (work->uki >= 0)
+		(void)close(work->uki);
+}
+
+void installwork_report(const struct installwork *work)
+{
+	const struct engine_stats *s = &work->stats;
+	const struct source *source = bundle_source(work->bundle);
+	unsigned requests = 0;
+	uint64_t fetched = source->fetched ? source->fetched(source, &requests) : 0;
+	double ms = 1e6;
+
+	if (source->fetched)
+		report_step(work->options->report, "fetched", "fetched %llu bytes in %u requests",
+			    (unsigned long long)fetched, requests);
+	report_step(work->options->report, "reused",
+		    "%llu bytes: %llu were in place, %llu copied, %llu rebuilt with what a slot held",
+		    (unsigned long long)s->size, (unsigned long long)s->kept,
+		    (unsigned long long)s->copied, (unsigned long long)s->rebuilt);
+	report_step(work->options->report, "time",
+		    "%.0f ms; of all threads: fetch %.0f, read %.0f, decode %.0f, hash %.0f, "
+		    "write %.0f, sync %.0f, check %.0f", (double)(now() - work->start) / ms,
+		    (double)s->ns[STAGE_FETCH] / ms, (double)s->ns[STAGE_READ] / ms,
+		    (double)s->ns[STAGE_DECODE] / ms, (double)s->ns[STAGE_HASH] / ms,
+		    (double)s->ns[STAGE_WRITE] / ms, (double)s->ns[STAGE_SYNC] / ms,
+		    (double)s->ns[STAGE_CHECK] / ms);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+/* Gaps up to this are worth a look. */
+#define GAP_MAX ((uint64_t)1 << 20)
+
+enum plan_how plan_choose(const struct plan_cost *cost)
+{
+	if (cost->base < cost->full && cost->base <= cost->blocks)
+		return PLAN_BASE;
+	return cost->blocks < cost->full ? PLAN_BLOCKS : PLAN_FULL;
+}
+
+static uint64_t cost_of(const struct plan_cost *cost, enum plan_how how)
+{
+	return how == PLAN_BASE ? cost->base : how == PLAN_BLOCKS ? cost->blocks : cost->full;
+}
+
+uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint64_t fixed,
+		      uint8_t *how)
+{
+	uint64_t with = fixed, without = 0;
+	bool blocks = false;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct plan_cost rest = costs[i];
+		enum plan_how best = plan_choose(&costs[i]);
+
+		if (how[i] != PLAN_WANTED)
+			continue;
+		rest.blocks = PLAN_IMPOSSIBLE;
+		with += cost_of(&costs[i], best);
+		without += cost_of(&rest, plan_choose(&rest));
+		blocks = blocks || best == PLAN_BLOCKS;
+	}
+	blocks = blocks && with < without;
+	for (uint32_t i = 0; i < count; i++) {
+		struct plan_cost cost = costs[i];
+
+		if (!blocks)
+			cost.blocks = PLAN_IMPOSSIBLE;
+		if (how[i] == PLAN_WANTED)
+			how[i] = (uint8_t)plan_choose(&cost);
+	}
+	return blocks ? with : without;
+}
+
+static uint64_t gap_before(const struct plan_range *r)
+{
+	return r->offset - (r[-1].offset + r[-1].len);
+}
+
+/* What is fetched in vain if gaps up to this are. */
+static uint64_t waste_of(const struct plan_range *ranges, size_t count, uint64_t gap)
+{
+	uint64_t waste = 0;
+
+	for (size_t i = 1; i < count; i++)
+		if (gap_before(&ranges[i]) <= gap)
+			waste += gap_before(&ranges[i]);
+	return waste;
+}
+
+void plan_runs(struct plan_range *ranges, size_t count)
+{
+	uint64_t wanted = 0, allowed, gap = GAP_MAX;
+	size_t first = 0;
+
+	for (size_t i = 0; i < count; i++)
+		wanted += ranges[i].len;
+	allowed = wanted / PLAN_WASTE_PART;
+	if (allowed < PLAN_WASTE_MIN)
+		allowed = PLAN_WASTE_MIN;
+	while (gap > 0 && waste_of(ranges, count, gap) > allowed)
+		gap /= 2;
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && gap_before(&ranges[i]) > gap)
+			first = i;
+		ranges[i].run = 0;
+		ranges[first].run = ranges[i].offset + ranges[i].len - ranges[first].offset;
+	}
+}

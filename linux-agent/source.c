@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "source.h"
+
+#include "fetch.h"
+#include "util.h"
+
+#include <curl/curl.h>
+#include <string.h>
+#include <strings.h>
+
+static void curl_url_cleanupp(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static void curl_freep(char **text)
+{
+	curl_free(*text);
+}
+
+/* file:///a%20b is /a b. */
+static int file_url_open(const char *url, struct source **ret_source, struct err *err)
+{
+	_cleanup_(curl_url_cleanupp) CURLU *parts = curl_url();
+	_cleanup_(curl_freep) char *path = NULL;
+
+	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
+	    curl_url_get(parts, CURLUPART_PATH, &path, CURLU_URLDECODE) != CURLUE_OK)
+		return err_set(err, EX_USAGE, "%s is not a URL of a file", url);
+	return source_file_open(path, ret_source, err);
+}
+
+int source_open(const char *where, const struct fetch_options *options,
+		struct source **ret_source, struct err *err)
+{
+	if (fetch_is_url(where))
+		return source_http_open(where, options, ret_source, err);
+	if (strncasecmp(where, "file://", 7) == 0)
+		return file_url_open(where, ret_source, err);
+	return source_file_open(where, ret_source, err);
+}
+
+void source_close(struct source *source)
+{
+	if (source)
+		source->close(source);
+}
+
+void source_closep(struct source **source)
+{
+	source_close(*source);
+}

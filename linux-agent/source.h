@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a bundle is read from: a file, or an object on a web server. Read in place,
+ * never copied. Both give any byte at any offset; of a server without ranges the
+ * bytes come once and in order (forward).
+ */
+#pragma once
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fetch_options;
+
+struct source {
+	uint64_t size;		/* bytes; UINT64_MAX: not known (only if forward) */
+	bool forward;		/* read() at increasing offsets only */
+	bool remote;		/* its bytes are dear */
+	/* All len bytes at offset. EX_DATAERR: it ends before them; EX_IOERR;
+	 * EX_UNAVAILABLE, EX_TEMPFAIL as fetch_read(). */
+	int (*read)(struct source *source, void *buf, size_t len, uint64_t offset,
+		    struct err *err);
+	/* What will be read next, in order: one request. Bytes that are then left out
+	 * are fetched and dropped. May be NULL. */
+	void (*run)(struct source *source, uint64_t offset, uint64_t len);
+	/* Bytes that came over the wire, and in how many requests; NULL: of a file. */
+	uint64_t (*fetched)(const struct source *source, unsigned *ret_requests);
+	void (*close)(struct source *source);
+};
+
+/* where is a path or a URL (file, http, https). What options points to must outlive it. The caller
+ * closes. EX_NOINPUT: no such file; EX_UNAVAILABLE, EX_TEMPFAIL: fetch_read(). */
+int source_open(const char *where, const struct fetch_options *options,
+		struct source **ret_source, struct err *err);
+void source_close(struct source *source);
+void source_closep(struct source **source);
+
+/* The two kinds. */
+int source_file_open(const char *path, struct source **ret_source, struct err *err);
+int source_http_open(const char *url, const struct fetch_options *options,
+		     struct source **ret_source, struct err *err);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+#include "unittest.h"
+#include "util.h"
+
+#define NO PLAN_IMPOSSIBLE
+
+static void the_layout_with_the_fewest_bytes_is_chosen(void **state)
+{
+	static const struct {
+		struct plan_cost cost;	/* full, base, blocks */
+		enum plan_how how;
+	} rows[] = {
+		{ { 100, NO, NO }, PLAN_FULL },   { { 100, 99, NO }, PLAN_BASE },
+		{ { 100, NO, 99 }, PLAN_BLOCKS }, { { 100, 50, 40 }, PLAN_BLOCKS },
+		{ { 100, 40, 50 }, PLAN_BASE },   { { 100, 40, 40 }, PLAN_BASE },
+		{ { 100, 100, 100 }, PLAN_FULL }, { { 100, 200, 300 }, PLAN_FULL },
+		{ { 100, 0, 0 }, PLAN_BASE },     { { 100, 100, 0 }, PLAN_BLOCKS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(plan_choose(&rows[i].cost), rows[i].how);
+}
+
+static void chunks_that_are_held_are_left_alone(void **state)
+{
+	static const struct plan_cost costs[] = { { 10, NO, NO }, { 20, NO, NO }, { 40, NO, NO } };
+	uint8_t how[] = { PLAN_KEPT, PLAN_WANTED, PLAN_COPIED };
+
+	(void)state;
+	assert_int_equal(plan_layouts(costs, 3, 0, how), 20);
+	assert_int_equal(how[0], PLAN_KEPT);
+	assert_int_equal(how[1], PLAN_FULL);
+	assert_int_equal(how[2], PLAN_COPIED);
+}
+
+static void blocks_must_save_more_than_their_dictionary_costs(void **state)
+{
+	static const struct plan_cost costs[] = { { 100, NO, 40 }, { 100, 30, 20 } };
+	uint8_t how[2] = { 0 };
+
+	(void)state;
+	/* With: 60 and the dictionary; without: 100 + 30. */
+	assert_int_equal(plan_layouts(costs, 2, 69, how), 129);
+	assert_int_equal(how[0], PLAN_BLOCKS);
+	assert_int_equal(how[1], PLAN_BLOCKS);
+	memset(how, PLAN_WANTED, sizeof how);
+	assert_int_equal(plan_layouts(costs, 2, 70, how), 130);
+	assert_int_equal(how[0], PLAN_FULL);
+	assert_int_equal(how[1], PLAN_BASE);
+}
+
+static void adjacent_ranges_are_one_request(void **state)
+{
+	struct plan_range r[] = { { 0, 10, 9 }, { 10, 5, 9 }, { 15, 100, 9 } };
+
+	(void)state;
+	plan_runs(r, 3);
+	assert_int_equal(r[0].run, 115);
+	assert_int_equal(r[1].run, 0);
+	assert_int_equal(r[2].run, 0);
+}
+
+static void a_small_gap_is_bridged_and_a_large_one_is_not(void **state)
+{
+	enum { M = 1 << 20 };
+	struct plan_range r[] = { { 0, M, 0 }, { M + 100, M, 0 }, { 10 * M, M, 0 },
+				  { 11 * M + 50, 1, 0 } };
+
+	(void)state;
+	plan_runs(r, 4);
+	assert_int_equal(r[0].run, 2 * M + 100);
+	assert_int_equal(r[1].run, 0);
+	assert_int_equal(r[2].run, M + 51);
+	assert_int_equal(r[3].run, 0);
+}
+
+/* Whatever the pattern: little is fetched in vain. */
+static void what_is_fetched_in_vain_is_bounded(void **state)
+{
+	struct plan_range r[1000];
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		uint64_t at = 0, wanted = 0, fetched = 0, allowed;
+
+		for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
+			seed = seed * 1664525u + 1013904223u;
+			at += seed >> (10 + round % 20);
+			r[i] = (struct plan_range){ at, 1 + (seed & 0xffff), 0 };
+			at += r[i].len;
+			wanted += r[i].len;
+		}
+		plan_runs(r, ARRAY_SIZE(r));
+		for (size_t i = 0; i < ARRAY_SIZE(r); i++)
+			fetched += r[i].run;
+		allowed = wanted / PLAN_WASTE_PART > PLAN_WASTE_MIN ? wanted / PLAN_WASTE_PART
+								    : PLAN_WASTE_MIN;
+		assert_true(fetched >= wanted && fetched <= wanted + allowed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_layout_with_the_fewest_bytes_is_chosen),
+		cmocka_unit_test(chunks_that_are_held_are_left_alone),
+		cmocka_unit_test(blocks_must_save_more_than_their_dictionary_costs),
+		cmocka_unit_test(adjacent_ranges_are_one_request),
+		cmocka_unit_test(a_small_gap_is_bridged_and_a_large_one_is_not),
+		cmocka_unit_test(what_is_fetched_in_vain_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* Files and web servers as sources, good servers and bad ones. */
+#include "source.h"
+
+#include "fetch.h"
+#include "testdir.h"
+#include "testserver.h"
+#include "util.h"
+
+enum { LEN = 1000000 };
+
+static uint8_t object[LEN];
+static struct testobject serve;
+static volatile int cancel;
+static unsigned retries;
+
+static void on_retry(void *ctx, const char *why, unsigned wait_ms)
+{
+	(void)ctx, (void)why, (void)wait_ms;
+	retries++;
+}
+
+static const struct fetch_options options = {
+	.deadline_s = 10, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
+};
+
+static void expect_bytes(struct source *s, uint64_t offset, size_t len)
+{
+	_cleanup_free_ uint8_t *buf = malloc(len);
+	struct err err = { 0 };
+
+	if (s->read(s, buf, len, offset, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_memory_equal(buf, object + offset, len);
+}
+
+static void expect_read_fails(struct source *s, uint64_t offset, size_t len, int exit,
+			      const char *why)
+{
+	_cleanup_free_ uint8_t *buf = malloc(len);
+	struct err err = { 0 };
+
+	assert_int_equal(s->read(s, buf, len, offset, &err), -1);
+	if (!strstr(err.text, why) || err.exit != exit)
+		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
+}
+
+static struct source *open_served(struct testserver *server)
+{
+	struct source *s = NULL;
+	struct err err = { 0 };
+
+	testserver_start_object(server, &serve);
+	if (source_open(server->url, &options, &s, &err) < 0)
+		fail_msg("%s", err.text);
+	return s;
+}
+
+static void expect_open_fails(int exit, const char *why)
+{
+	struct fetch_options o = options;
+	struct testserver server;
+	struct source *s = NULL;
+	struct err err = { 0 };
+
+	o.deadline_s = 1;
+	testserver_start_object(&server, &serve);
+	assert_int_equal(source_open(server.url, &o, &s, &err), -1);
+	assert_null(s);
+	if (!strstr(err.text, why) || err.exit != exit)
+		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
+	testserver_stop(&server);
+}
+
+static void a_file_gives_any_byte_and_none_beyond_its_end(void **state)
+{
+	struct testdir dir;
+	struct source *s = NULL;
+	struct err err = { 0 };
+	char path[128], url[160];
+
+	(void)state;
+	testdir_make(&dir);
+	testdir_put(&dir, "a b.zip", object, LEN);
+	snprintf(path, sizeof path, "%s/a b.zip", dir.path);
+	snprintf(url, sizeof url, "file://%s/a%%20b.zip", dir.path);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(source_open(i ? url : path, NULL, &s, &err), 0);
+		assert_int_equal(s->size, LEN);
+		assert_false(s->remote || s->forward);
+		expect_bytes(s, 5, 100);
+		expect_bytes(s, 0, LEN);
+		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+		expect_read_fails(s, UINT64_MAX, 2, EX_DATAERR, "ends early");
+		source_close(s);
+	}
+	assert_int_equal(source_open("file:///nowhere/b.zip", NULL, &s, &err), -1);
+	assert_int_equal(err.exit, EX_NOINPUT);
+	testdir_remove(&dir);
+}
+
+static void a_run_is_one_request_and_so_is_what_is_small_and_near(void **state)
+{
+	struct testserver server;
+	struct source *s = open_served(&server);
+	unsigned requests;
+
+	(void)state;
+	assert_true(s->remote && !s->forward && s->size == LEN);
+	assert_int_equal(server.count->requests, 1);
+	expect_bytes(s, LEN - 22, 22);
+	expect_bytes(s, LEN - 65557, 65557);
+	assert_int_equal(server.count->requests, 1);
+	for (uint64_t at = 0; at < 16000; at += 1000)
+		expect_bytes(s, at, 100);
+	assert_int_equal(server.count->requests, 2);
+	s->run(s, 100000, 500000);
+	for (uint64_t at = 100000; at < 600000; at += 50000)
+		expect_bytes(s, at, 40000);
+	assert_int_equal(server.count->requests, 3);
+	assert_int_equal(s->fetched(s, &requests), 66 * 1024 + 16 * 1024 + 490000);
+	assert_int_equal(requests, 3);
+	expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+	source_close(s);
+	assert_int_equal(server.count->connections, 1);
+	testserver_stop(&server);
+}
+
+static void a_link_that_drops_every_5000_bytes_still_finishes(void **state)
+{
+	struct testserver server;
+	struct source *s;
+
+	(void)state;
+	serve.drop_every = 5000;
+	s = open_served(&server);
+	s->run(s, 10, 400000);
+	expect_bytes(s, 10, 400000);
+	/* Nothing twice: the end of the object, and the run. */
+	assert_in_range(server.count->bytes, 66 * 1024 + 400000, 66 * 1024 + 400000);
+	assert_in_range(retries, 90, 100);
+	source_close(s);
+	testserver_stop(&server);
+}
+
+static void a_server_that_is_busy_for_a_while_is_asked_again(void **state)
+{
+	struct testserver server;
+	struct source *s;
+
+	(void)state;
+	serve.how = SERVE_503;
+	serve.from = 2;
+	serve.until = 4;
+	s = open_served(&server);
+	s->run(s, 0, 100000);
+	expect_bytes(s, 0, 100000);
+	assert_int_equal(server.count->requests, 4);
+	source_close(s);
+	testserver_stop(&server);
+}
+
+static void of_a_server_without_ranges_the_bytes_come_once_and_in_order(void **state)
+{
+	static const enum serve how[] = { SERVE_WHOLE, SERVE_CHUNKED };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(how); i++) {
+		struct testserver server;
+		struct source *s;
+
+		serve.how = how[i];
+		s = open_served(&server);
+		assert_true(s->remote && s->forward);
+		assert_true(s->size == (how[i] == SERVE_WHOLE ? LEN : UINT64_MAX));
+		expect_bytes(s, 10, 100);
+		expect_bytes(s, 500000, 100000);
+		expect_read_fails(s, 599999, 1, EX_UNAVAILABLE, "has no ranges, and an earlier part");
+		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+		assert_int_equal(server.count->requests, 1);
+		source_close(s);
+		testserver_stop(&server);
+	}
+}
+
+/* What came is read again and dropped: such a server knows no other way. */
+static void a_server_without_ranges_that_breaks_off_is_read_again(void **state)
+{
+	struct testserver server;
+	struct source *s;
+
+	(void)state;
+	serve.how = SERVE_WHOLE;
+	serve.drop_every = 300000;
+	s = open_served(&server);
+	expect_bytes(s, 0, 250000);
+	serve.drop_every = 0;
+	expect_bytes(s, 260000, 40000);
+	source_close(s);
+	testserver_stop(&server);
+}
+
+static void an_object_that_changes_between_requests_is_an_error(void **state)
+{
+	static const struct {
+		enum serve how;
+		const char *why;
+	} rows[] = {
+		{ SERVE_SWAPPED, "it changed on the server while it was read: ETag \"old\", then \"new\"" },
+		{ SERVE_OLDER, "it changed on the server while it was read: Last-Modified Mon" },
+		{ SERVE_GROWN, "it changed on the server while it was read: 1000000 bytes, then 1000001" },
+		{ SERVE_WRONG_RANGE, "another range than was asked for" },
+		{ SERVE_WHOLE, "having answered with ranges before" },
+		{ SERVE_LONGER, "a body of another length than the range" },
+		{ SERVE_SHORTER, "a body of another length than the range" },
+		{ SERVE_304, "the server answered 304 Not Modified" },
+		{ SERVE_404, "the server answered 404 Not Found" },
+		{ SERVE_416, "the server answered 416 Range Not Satisfiable" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct testserver server;
+		struct source *s;
+
+		serve.how = rows[i].how;
+		serve.from = 2;
+		s = open_served(&server);
+		s->run(s, 1000, 100000);
+		expect_read_fails(s, 1000, 100000, EX_UNAVAILABLE, rows[i].why);
+		source_close(s);
+		testserver_stop(&server);
+	}
+}
+
+/* The new object must not be mixed in where the old one broke off. */
+static void an_object_swapped_while_a_run_is_resumed_is_an_error(void **state)
+{
+	struct testserver server;
+	struct source *s;
+
+	(void)state;
+	serve.drop_every = 70000;
+	serve.how = SERVE_SWAPPED;
+	serve.from = 3;
+	s = open_served(&server);
+	s->run(s, 0, 100000);
+	expect_bytes(s, 0, 60000);
+	expect_read_fails(s, 60000, 40000, EX_UNAVAILABLE, "ETag");
+	source_close(s);
+	testserver_stop(&server);
+}
+
+static void a_bad_first_answer_is_refused(void **state)
+{
+	static const struct {
+		enum serve how;
+		const char *why;
+	} rows[] = {
+		{ SERVE_WRONG_RANGE, "another range than was asked for" },
+		{ SERVE_LONGER, "a body of another length than the range" },
+		{ SERVE_304, "the server answered 304" },
+		{ SERVE_404, "the server answered 404" },
+		{ SERVE_416, "the server answered 416" },
+		{ SERVE_503, "the server answered 503 Busy" },
+		{ SERVE_RESET, "gave up after" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		serve.how = rows[i].how;
+		expect_open_fails(EX_UNAVAILABLE, rows[i].why);
+	}
+}
+
+static void an_empty_object_is_told(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\nContent-Length: 0\r\n\r\n", NULL };
+	struct testserver server;
+	struct source *s = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	testserver_start(&server, script);
+	assert_int_equal(source_open(server.url, &options, &s, &err), -1);
+	assert_int_equal(err.exit, EX_DATAERR);
+	assert_non_null(strstr(err.text, "it is empty"));
+	testserver_stop(&server);
+}
+
+static void a_drip_of_single_bytes_ends_with_the_deadline(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 206 Part\r\nContent-Range: bytes 0-99/100\r\nContent-Length: 100\r\n\r\nP",
+		HANG, NULL };
+
+	struct fetch_options o = options;
+	struct testserver server;
+	struct source *s = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	o.deadline_s = 1;
+	testserver_start(&server, script);
+	assert_int_equal(source_open(server.url, &o, &s, &err), -1);
+	assert_int_equal(err.exit, EX_UNAVAILABLE);
+	assert_non_null(strstr(err.text, "the transfer did not end in time"));
+	testserver_stop(&server);
+}
+
+static int each_setup(void **state)
+{
+	(void)state;
+	cancel = 0;
+	retries = 0;
+	serve = (struct testobject){ .data = object, .len = LEN };
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, each_setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_file_gives_any_byte_and_none_beyond_its_end),
+		TEST(a_run_is_one_request_and_so_is_what_is_small_and_near),
+		TEST(a_link_that_drops_every_5000_bytes_still_finishes),
+		TEST(a_server_that_is_busy_for_a_while_is_asked_again),
+		TEST(of_a_server_without_ranges_the_bytes_come_once_and_in_order),
+		TEST(a_server_without_ranges_that_breaks_off_is_read_again),
+		TEST(an_object_that_changes_between_requests_is_an_error),
+		TEST(an_object_swapped_while_a_run_is_resumed_is_an_error),
+		TEST(a_bad_first_answer_is_refused),
+		TEST(an_empty_object_is_told),
+		TEST(a_drip_of_single_bytes_ends_with_the_deadline),
+	};
+
+	for (size_t i = 0; i < LEN; i++)
+		object[i] = (uint8_t)(i * 2654435761u >> 13);
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

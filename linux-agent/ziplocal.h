@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local header in front of each entry of a ZIP (APPNOTE 4.3.7), as bundles have
+ * them: stored, not encrypted, sizes in front and not behind (no data descriptor).
+ * It is checked against the directory where there is one; of a server without
+ * ranges it is all that is known.
+ */
+#pragma once
+
+#include "source.h"
+
+enum { ZIPLOCAL_NAME_MAX = 127, ZIPLOCAL_EXTRA_MAX = 64 };
+
+struct ziplocal {
+	char name[ZIPLOCAL_NAME_MAX + 1];
+	uint32_t crc;
+	uint64_t size;
+	uint64_t data;		/* offset of its first byte */
+	uint64_t next;		/* offset behind its last byte */
+};
+
+/* Reads the header at offset. EX_DATAERR: there is none, or an entry that a bundle
+ * must not have; else as source->read(). *ret_last (may be NULL): the directory
+ * begins here; *ret_local is not filled then. */
+int ziplocal_read(struct source *source, uint64_t offset, struct ziplocal *ret_local,
+		  bool *ret_last, struct err *err);
+
+/* The entry whose data begins at data: its header lies right in front. */
+int ziplocal_find(struct source *source, uint64_t data, const char *name,
+		  struct ziplocal *ret_local, struct err *err);
