@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""Installs over HTTP: what is fetched and what is not. The server counts every byte of every body."""
+import os
+import random
+import signal
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from test_dryrun import BUILD, DATAERR, refuse_install
+from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
+
+MIB = 1 << 20
+SMALL = 100_000     # directory, manifest, indexes: the end of the object is 66 KiB
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        s = self.server
+        with s.mutex:
+            s.requests += 1
+        first, last, status = 0, len(s.content) - 1, 200
+        wanted = self.headers.get("Range") if s.ranges else None
+        if wanted:
+            a, b = wanted.removeprefix("bytes=").split("-")
+            first = int(a) if a else max(0, len(s.content) - int(b))
+            last = min(int(b), last) if a and b else last
+            status = 206
+        self.send_response(status)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(last - first + 1))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(s.content)}")
+        self.end_headers()
+        self.body(s.content[first:last + 1])
+
+    def body(self, content):
+        s = self.server
+        for at in range(0, len(content), 8192):
+            piece = content[at:at + 8192]
+            with s.mutex:
+                if s.left is not None:
+                    piece = piece[:max(0, s.left)]
+                    s.left -= len(piece)
+                s.bytes += len(piece)
+            self.wfile.write(piece)
+            if s.left is not None and s.left <= 0:
+                s.reached.set()
+                if s.stall:
+                    s.release.wait(30)
+                else:
+                    s.left = s.drop_every
+                self.close_connection = True
+                return
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.mutex = threading.Lock()
+        self.reached, self.release = threading.Event(), threading.Event()
+        self.content, self.ranges, self.stall, self.drop_every = b"", True, False, None
+        self.reset()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def reset(self, left=None):
+        """Forgets the counts; after so many bytes of bodies the connection breaks off, or stalls."""
+        self.bytes = self.requests = 0
+        self.left = left
+        self.drop_every = left
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/bundle.zip"
+
+
+@pytest.fixture
+def server():
+    s = Server()
+    yield s
+    s.release.set()
+    s.shutdown()
+
+
+@pytest.fixture(scope="session")
+def images():
+    """Two versions of 12 MiB: some 4 KiB blocks differ, and from the middle on all is 8 KiB further."""
+    r = random.Random(4)
+    old = bytearray(r.randbytes(12 * MIB))
+    new = bytearray(old[:6 * MIB] + r.randbytes(8192) + old[6 * MIB:12 * MIB - 8192])
+    for block in r.sample(range(len(new) // 4096), 20):
+        new[block * 4096:block * 4096 + 4096] = r.randbytes(4096)
+    return bytes(old), bytes(new)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory, parts, identities):
+    """Makes each bundle once, with the program as it is installed: that is quick."""
+    work, made = tmp_path_factory.mktemp("bundles"), {}
+
+    def make(content, version, *options, base=None):
+        key = (hash(content), version, options, base is not None)
+        if key not in made:
+            (work / "new.img").write_bytes(content)
+            if base:
+                (work / "old.img").write_bytes(base)
+                options += (f"--base=rootfs={work / 'old.img'}",)
+            out = work / f"{len(made)}.zip"
+            subprocess.run([BUILD / "slotctl", "bundle", "create", f"--output={out}", "--compatible=acme",
+                            f"--version={version}", f"--uki={parts / 'good.efi'}", "--level=1",
+                            f"--image=rootfs={work / 'new.img'}", f"--key={identities['signer'].key}",
+                            f"--cert={identities['signer'].cert}", *options], check=True, capture_output=True)
+            made[key] = out
+        return made[key]
+    return make
+
+
+@pytest.fixture
+def updated(machine, bundle, images):
+    """Slot b runs the old image, installed from a bundle; slot a is the target and unrelated."""
+    (machine.top / "a.img").write_bytes(os.urandom(4096 * 100))
+    machine.check("install", bundle(images[0], "2"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    return machine
+
+
+def install(machine, server, image, slot="a"):
+    out = machine.check("install", server.url, "--activate=none")
+    assert (machine.top / f"{slot}.img").read_bytes() == image
+    return out
+
+
+def test_a_first_installation_fetches_the_frames_once(machine, server, bundle, images):
+    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
+    install(machine, server, images[0], "b")
+    assert 12 * MIB < server.bytes < 12 * MIB + SMALL + 100_000
+    assert server.requests < 12
+
+
+def test_an_unchanged_image_fetches_only_index_and_directory(updated, server, bundle, images):
+    server.content = bundle(images[0], "3").read_bytes()
+    install(updated, server, images[0])
+    assert server.bytes < 2 * SMALL
+
+
+def test_from_an_older_image_only_changed_blocks_are_fetched(updated, server, bundle, images):
+    server.content = bundle(images[1], "3").read_bytes()
+    install(updated, server, images[1])
+    assert server.bytes < 22 * 4096 + 5 * SMALL   # the blocks, their index and dictionary
+    assert server.requests < 40
+
+
+def test_from_a_named_base(updated, server, bundle, images):
+    server.content = bundle(images[1], "3", "--no-delta", base=images[0]).read_bytes()
+    out = install(updated, server, images[1])
+    assert server.bytes < 22 * 4096 + 2 * SMALL, out
+
+
+def test_blocks_of_the_target_slot_are_left_in_place(updated, server, bundle, images):
+    """The older image is in the target; what runs is unrelated."""
+    (updated.top / "a.img").write_bytes(images[0])
+    (updated.top / "b.img").write_bytes(os.urandom(len(images[0])))
+    (updated.top / "esp/EFI/slotboot/a/manifest.json").write_bytes(
+        (updated.top / "esp/EFI/slotboot/b/manifest.json").read_bytes())
+    half = images[0][:6 * MIB] + images[1][6 * MIB:]
+    server.content = bundle(half, "3").read_bytes()
+    install(updated, server, half)
+    assert server.bytes < 7 * MIB
+
+
+def test_a_running_slot_that_is_not_what_its_manifest_says(updated, server, bundle, images):
+    """Damaged since: what the delta does not yield is fetched whole."""
+    damaged = bytearray(images[0])
+    for at in range(0, len(damaged), 3 * MIB):
+        damaged[at + 5000:at + 9000] = os.urandom(4000)
+    (updated.top / "b.img").write_bytes(damaged)
+    for options, base in (((), None), (("--no-delta",), images[0])):
+        server.reset()
+        server.content = bundle(images[1], "3", *options, base=base).read_bytes()
+        install(updated, server, images[1])
+        assert server.bytes < 11 * MIB
+
+
+def test_a_server_without_ranges(machine, server, bundle, images):
+    server.ranges = False
+    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
+    install(machine, server, images[0], "b")
+    assert server.requests == 1
+
+
+def test_a_link_that_drops_again_and_again(machine, server, bundle, images):
+    machine.configure("deadline = 120")
+    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
+    server.reset(left=5 * MIB)
+    install(machine, server, images[0], "b")
+    assert server.bytes < 12 * MIB + SMALL + 200_000
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_what_is_there_already_is_not_fetched_again(machine, server, bundle, images, sig):
+    """Stopped in the middle; the next run keeps every whole chunk."""
+    machine.configure("deadline = 120")
+    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
+    server.stall = True
+    server.reset(left=8 * MIB)
+    process = machine.start("install", server.url, "--activate=none")
+    assert server.reached.wait(60)
+    process.send_signal(sig)
+    process.communicate(timeout=60)
+    server.release.set()
+    assert machine.status()["slots"]["b"]["status"] == "writing"
+    written = (machine.top / "b.img").read_bytes()
+    held = sum(written[i:i + MIB] == images[0][i:i + MIB] for i in range(0, 12 * MIB, MIB))
+    assert held >= 4
+    server.stall = False
+    server.reset()
+    install(machine, server, images[0], "b")
+    assert server.bytes < (12 - held) * MIB + SMALL + 100_000
+
+
+def test_a_first_chunk_that_is_wrong_leaves_every_byte(machine, server, bundle, images):
+    content = bytearray(bundle(images[0], "2", "--no-delta").read_bytes())
+    at = content.index(images[0][1000:1100])
+    content[at] ^= 1
+    server.content = bytes(content)
+    refuse_install(machine, DATAERR, ["rootfs.img.zst", "chunk 0"], server.url)
+
+
+def test_a_later_chunk_that_is_wrong_is_not_written(machine, server, bundle, images):
+    content = bytearray(bundle(images[0], "2", "--no-delta").read_bytes())
+    at = content.index(images[0][5 * MIB + 1000:5 * MIB + 1100])
+    content[at] ^= 1
+    server.content = bytes(content)
+    status, _, errors = machine.run("install", server.url, "--activate=none")
+    assert status == DATAERR and "chunk 5" in errors, errors
+    assert images[0][5 * MIB:5 * MIB + 500] not in (machine.top / "b.img").read_bytes()
+    state = machine.status()
+    assert state["preferred"] == "a" and state["slots"]["b"]["status"] == "writing"
+
