@@ -7,16 +7,42 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
-/* What was read once stays in the page cache no longer than this much more is. */
-#define CACHED_BYTES ((uint64_t)8 << 20)
+/* What was not in the page cache before it was read leaves it again, in parts of: */
+#define PART_BYTES ((uint64_t)8 << 20)
 
 struct source_file {
 	struct source source;
 	int fd;
-	uint64_t dropped;	/* the cache below it was given up */
+	uint64_t part;		/* being read; UINT64_MAX: none */
+	bool was_cached;
 	char path[];
 };
+
+/* Whether the last byte of a part is in the cache; readahead does not get that far. */
+static bool part_is_cached(const struct source_file *f, uint64_t part)
+{
+	uint64_t end = (part + 1) * PART_BYTES;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+
+	end = end < f->source.size ? end : f->source.size;
+	return preadv2(f->fd, &iov, 1, (off_t)end - 1, RWF_NOWAIT) == 1;
+}
+
+static void part_enter(struct source_file *f, uint64_t offset)
+{
+	uint64_t part = offset / PART_BYTES;
+
+	if (part == f->part)
+		return;
+	if (f->part != UINT64_MAX && !f->was_cached)
+		(void)posix_fadvise(f->fd, (off_t)(f->part * PART_BYTES), (off_t)PART_BYTES,
+				    POSIX_FADV_DONTNEED);
+	f->part = part;
+	f->was_cached = part_is_cached(f, part);
+}
 
 static int file_read(struct source *source, void *buf, size_t len, uint64_t offset,
 		     struct err *err)
@@ -25,14 +51,9 @@ static int file_read(struct source *source, void *buf, size_t len, uint64_t offs
 
 	if (offset > source->size || len > source->size - offset)
 		return err_set(err, EX_DATAERR, "%s ends early", f->path);
+	part_enter(f, offset);
 	if (pread_full(f->fd, buf, len, (off_t)offset) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to read %s", f->path);
-	if (offset + len >= f->dropped + 2 * CACHED_BYTES) {
-		(void)posix_fadvise(f->fd, (off_t)f->dropped,
-				    (off_t)(offset + len - CACHED_BYTES - f->dropped),
-				    POSIX_FADV_DONTNEED);
-		f->dropped = offset + len - CACHED_BYTES;
-	}
 	return 0;
 }
 
@@ -41,7 +62,6 @@ static void file_run(struct source *source, uint64_t offset, uint64_t len)
 	struct source_file *f = (struct source_file *)source;
 
 	(void)posix_fadvise(f->fd, (off_t)offset, (off_t)len, POSIX_FADV_SEQUENTIAL);
-	f->dropped = offset;
 }
 
 static void file_close(struct source *source)
@@ -72,6 +92,7 @@ int source_file_open(const char *path, struct source **ret_source, struct err *e
 		.source = { .size = (uint64_t)st.st_size, .read = file_read, .run = file_run,
 			    .close = file_close },
 		.fd = fd,
+		.part = UINT64_MAX,
 	};
 	strcpy(f->path, path);
 	fd = -1;
