@@ -294,6 +294,15 @@ static int zip_check(const char *path, struct err *err)
 	return 0;
 }
 
+/* Signs nothing much: a key that does not work shows before the long work begins. */
+static int key_check(const struct bundle_create_options *o, struct err *err)
+{
+	_cleanup_free_ uint8_t *p7s = NULL;
+	size_t len;
+
+	return cms_sign_detached((const uint8_t *)"{}", 2, o->key, o->cert, &p7s, &len, err);
+}
+
 int bundle_create(const struct bundle_create_options *options, struct err *err)
 {
 	_cleanup_(draft_free) struct draft *d = calloc(1, sizeof *d);
@@ -303,7 +312,7 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 	if (!d || !d->manifest)
 		return no_memory(err);
 	d->options = options;
-	if (plan_make(d, err) < 0)
+	if (plan_make(d, err) < 0 || (options->key && key_check(options, err) < 0))
 		return -1;
 	for (size_t i = 0; i < d->manifest->payload_count; i++)
 		if (pack_payload(d, &d->manifest->payloads[i], d->files[i], err) < 0)

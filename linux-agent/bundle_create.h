@@ -33,8 +33,8 @@ struct bundle_create_options {
 	size_t image_count;
 	const struct bundle_base *bases;
 	size_t base_count;
-	const char *key;	/* PEM, unencrypted; NULL: the bundle is not signed */
-	const char *cert;	/* PEM; the signer's first, then any intermediates */
+	const char *key;	/* see signkey.h; NULL: the bundle is not signed */
+	const char *cert;	/* the signer's first, then any intermediates */
 	bool no_blocks;		/* leave out the delta from any older image */
 	unsigned chunk_log;	/* 0: CHUNK_DEFAULT_LOG */
 	unsigned threads;	/* 0: one for each processor */

@@ -19,12 +19,21 @@ static int no_memory(struct err *err)
 void bundle_zip_add_data(struct bundle_zip *zip, unsigned rank, const char *name, uint8_t *data,
 			 size_t len)
 {
-	zip->entries[zip->count++] = (struct bundle_zip_entry){ rank, name, data, len, NULL };
+	zip->entries[zip->count++] = (struct bundle_zip_entry){
+		.rank = rank, .name = name, .data = data, .len = len };
 }
 
 void bundle_zip_add_file(struct bundle_zip *zip, unsigned rank, const char *name, FILE *file)
 {
-	zip->entries[zip->count++] = (struct bundle_zip_entry){ rank, name, NULL, 0, file };
+	zip->entries[zip->count++] = (struct bundle_zip_entry){
+		.rank = rank, .name = name, .file = file };
+}
+
+void bundle_zip_add_copy(struct bundle_zip *zip, unsigned rank, const char *name, zip_t *from,
+			 zip_uint64_t index)
+{
+	zip->entries[zip->count++] = (struct bundle_zip_entry){
+		.rank = rank, .name = name, .from = from, .from_index = index };
 }
 
 static int rank_order(const void *a, const void *b)
@@ -99,6 +108,8 @@ static zip_source_t *source_make(zip_t *zip, struct bundle_zip_entry *e)
 
 	if (e->data)
 		return zip_source_buffer(zip, e->data, e->len, 0);
+	if (e->from)
+		return zip_source_zip(zip, e->from, e->from_index, 0, 0, -1);
 	/* libzip reads from where the file stands, and closes it in the end. */
 	if (fseeko(file, 0, SEEK_SET) != 0)
 		return NULL;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <zip.h>
 
 /* The order of docs/FORMAT.md: the manifest, its signature, then for each payload its
  * small entries and its frames. */
@@ -32,9 +33,11 @@ enum {
 struct bundle_zip_entry {
 	unsigned rank;		/* each occurs once */
 	const char *name;	/* the caller's, for as long as the list */
-	uint8_t *data;		/* owned; NULL: the content is in file */
+	uint8_t *data;		/* owned; NULL: the content is elsewhere */
 	size_t len;
 	FILE *file;		/* owned; all of it, from the start */
+	zip_t *from;		/* the caller's, open until the ZIP is written; entry from_index */
+	zip_uint64_t from_index;
 };
 
 struct bundle_zip {
@@ -42,10 +45,14 @@ struct bundle_zip {
 	size_t count;
 };
 
-/* Both take their content. */
+/* Each takes its content. */
 void bundle_zip_add_data(struct bundle_zip *zip, unsigned rank, const char *name, uint8_t *data,
 			 size_t len);
 void bundle_zip_add_file(struct bundle_zip *zip, unsigned rank, const char *name, FILE *file);
+
+/* Copies an entry of another ZIP. */
+void bundle_zip_add_copy(struct bundle_zip *zip, unsigned rank, const char *name, zip_t *from,
+			 zip_uint64_t index);
 
 void bundle_zip_clear(struct bundle_zip *zip);
 

@@ -2,6 +2,7 @@
 #include "cms.h"
 
 #include "cms_chain.h"
+#include "signkey.h"
 #include "util.h"
 
 #include <limits.h>
@@ -248,22 +249,6 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 	return signers_text(good, ret_signer, err);
 }
 
-static int key_load(const char *path, EVP_PKEY **ret_key, struct err *err)
-{
-	_cleanup_free_ uint8_t *text = NULL;
-	_cleanup_(BIO_free_allp) BIO *bio = NULL;
-	EVP_PKEY *key;
-
-	if (cms_pem_open("signing key", path, EX_NOINPUT, &text, &bio, err) < 0)
-		return -1;
-	key = PEM_read_bio_PrivateKey(bio, NULL, cms_no_passphrase, NULL);
-	if (!key)
-		return err_set(err, EX_DATAERR, "failed to read the signing key %s: it is not "
-			       "an unencrypted private key in PEM form", path);
-	*ret_key = key;
-	return 0;
-}
-
 static int cms_encode(CMS_ContentInfo *cms, uint8_t **ret_sig, size_t *ret_len, struct err *err)
 {
 	int len = i2d_CMS_ContentInfo(cms, NULL);
@@ -290,16 +275,17 @@ static int signer_add(CMS_ContentInfo *cms, const struct cms_signer *s, time_t s
 	ASN1_TIME *when;
 	int r;
 
-	if (cms_pem_certs("certificate", s->cert_pem_path, EX_NOINPUT, &certs, err) < 0 ||
-	    key_load(s->key_pem_path, &key, err) < 0)
+	if (signkey_certs(s->cert, &certs, err) < 0 ||
+	    signkey_load(s->key, &key, err) < 0)
 		return -1;
 	if (X509_check_private_key(sk_X509_value(certs, 0), key) != 1)
 		return err_set(err, EX_DATAERR, "the signing key %s does not belong to the "
-			       "certificate %s", s->key_pem_path, s->cert_pem_path);
+			       "certificate %s", signkey_name(s->key).text,
+			       signkey_name(s->cert).text);
 	si = CMS_add1_signer(cms, sk_X509_value(certs, 0), key, NULL, flags);
 	if (!si)
 		return err_set(err, EX_DATAERR, "failed to sign with the %s key %s: %s (RSA and "
-			       "ECDSA keys work)", EVP_PKEY_get0_type_name(key), s->key_pem_path,
+			       "ECDSA keys work)", EVP_PKEY_get0_type_name(key), signkey_name(s->key).text,
 			       ERR_reason_error_string(ERR_peek_last_error()));
 	for (int i = 0; i < sk_X509_num(certs); i++)
 		(void)CMS_add1_cert(cms, sk_X509_value(certs, i));	/* 0: there already */
@@ -331,11 +317,11 @@ int cms_sign(const uint8_t *data, size_t len, const struct cms_signer *signers, 
 	return cms_encode(cms, ret_sig, ret_siglen, err);
 }
 
-int cms_sign_detached(const uint8_t *data, size_t len, const char *key_pem_path,
-		      const char *cert_pem_path, uint8_t **ret_sig, size_t *ret_siglen,
+int cms_sign_detached(const uint8_t *data, size_t len, const char *key,
+		      const char *cert, uint8_t **ret_sig, size_t *ret_siglen,
 		      struct err *err)
 {
-	const struct cms_signer signer = { key_pem_path, cert_pem_path };
+	const struct cms_signer signer = { key, cert };
 
 	return cms_sign(data, len, &signer, 1, 0, ret_sig, ret_siglen, err);
 }

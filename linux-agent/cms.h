@@ -43,12 +43,12 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
  * attributes pass for one over content, but attributes (DER, first byte 0x31)
  * are no JSON. libcrypto 3.0 signs CMS with RSA and ECDSA, not with Ed25519.
  * EX_NOINPUT and EX_DATAERR name the file. The caller frees. */
-int cms_sign_detached(const uint8_t *data, size_t len, const char *key_pem_path,
-		      const char *cert_pem_path, uint8_t **ret_sig, size_t *ret_siglen,
+int cms_sign_detached(const uint8_t *data, size_t len, const char *key,
+		      const char *cert, uint8_t **ret_sig, size_t *ret_siglen,
 		      struct err *err);
 
 struct cms_signer {
-	const char *key_pem_path, *cert_pem_path;
+	const char *key, *cert;	/* PEM file or PKCS#11 URI: signkey.h */
 };
 
 /* The same with several signers, and with their signing time (seconds since 1970)

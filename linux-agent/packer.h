@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { PACKER_LEVEL = 19 };
+enum { PACKER_LEVEL = 9 };	/* 19 saves 9 % more and takes 16 times as long */
 
 struct packer {
 	const char *path;	/* of the payload, for messages */

@@ -10,7 +10,8 @@
 #include <zstd.h>
 
 enum {
-	DICTIONARY_BYTES = 112640,	/* what zstd --train makes by default */
+	DICTIONARY_MAX = 112640,	/* what zstd --train makes by default */
+	DICTIONARY_SHARE = 100,		/* it must earn its own transfer: 1 % of the payload */
 	SAMPLES_MAX = 4096,		/* 16 MiB of blocks to train on */
 	SAMPLES_MIN = 16,
 	BLOCKS_LEVEL = 19,
@@ -187,7 +188,9 @@ static int samples_read(const struct packer *p, uint8_t **ret_samples, size_t *r
 static int dictionary_train(const struct packer *p, uint8_t **ret_dictionary, size_t *ret_len,
 			    struct err *err)
 {
-	_cleanup_free_ uint8_t *samples = NULL, *dictionary = malloc(DICTIONARY_BYTES);
+	uint64_t share = p->size / DICTIONARY_SHARE;
+	size_t max = share < DICTIONARY_MAX ? (size_t)share : DICTIONARY_MAX;
+	_cleanup_free_ uint8_t *samples = NULL, *dictionary = malloc(max + 1);
 	_cleanup_free_ size_t *sizes = NULL;
 	size_t count = 0, n;
 
@@ -198,8 +201,8 @@ static int dictionary_train(const struct packer *p, uint8_t **ret_dictionary, si
 		return packer_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		sizes[i] = BLOCK_BYTES;
-	n = count < SAMPLES_MIN ? 0 : ZDICT_trainFromBuffer(dictionary, DICTIONARY_BYTES, samples,
-							   sizes, (unsigned)count);
+	n = count < SAMPLES_MIN ? 0 : ZDICT_trainFromBuffer(dictionary, max, samples, sizes,
+							   (unsigned)count);
 	*ret_dictionary = NULL;
 	*ret_len = 0;
 	if (n > 0 && !ZDICT_isError(n)) {

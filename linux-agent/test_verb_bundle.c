@@ -90,6 +90,83 @@ static void a_base_is_for_the_image_it_names_or_for_the_only_one(void **state)
 	}
 }
 
+static void shell(const char *fmt, ...)
+{
+	char command[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof command, fmt, ap);
+	va_end(ap);
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
+#define OPENSSL_SIGN "openssl cms -sign -binary -noattr -nosmimecap -outform DER "         \
+	"-in %s/manifest.json -signer %s/acme.crt -inkey %s/acme.key -out %s/offline.p7s"
+
+static void a_signature_made_elsewhere_gives_the_bytes_of_direct_signing(void **state)
+{
+	struct testpki rsa = testpki_make_full("release", NULL, EVP_RSA_gen(2048), false, -DAY,
+					       DAY, NULL);
+	const char *d = dir.path;
+	struct err err;
+
+	(void)state;
+	testpki_write(&rsa, &dir, "acme");	/* ECDSA signs differently each time */
+	testpki_free(&rsa);
+	testdir_text(&dir, "linux.efi", "MZ and a kernel");
+	expect_ok(run(&err, "create --output=%s/direct.zip --compatible=a --version=2 "
+		      "--uki=%s/linux.efi --key=%s/acme.key --cert=%s/acme.crt", d, d, d, d), &err, "");
+	expect_ok(run(&err, "create --output=%s --compatible=a --version=2 --uki=%s/linux.efi "
+		      "--unsigned", zip_path, d), &err, "");
+	assert_int_equal(run(&err, "verify --keyring=%s %s", keyring, zip_path), -1);
+	expect_err(&err, EX_DATAERR, "it is not signed");
+	expect_ok(run(&err, "info --manifest %s", zip_path), &err, "\"version\": \"2\"");
+	testdir_text(&dir, "manifest.json", text);
+	shell(OPENSSL_SIGN, d, d, d, d);
+	for (int again = 0; again < 2; again++) {
+		expect_ok(run(&err, "sign --signature=%s/offline.p7s %s", d, zip_path), &err, "");
+		shell("cmp %s %s/direct.zip", zip_path, d);
+	}
+	expect_ok(run(&err, "verify --keyring=%s %s", keyring, zip_path), &err, "good, signed by");
+}
+
+static void a_signature_of_something_else_leaves_the_bundle_as_it_was(void **state)
+{
+	static const struct {
+		const char *file;
+		int exit;
+		const char *why;
+	} rows[] = {
+		{ "other.p7s", EX_DATAERR, "is not a signature of this bundle's manifest.json" },
+		{ "linux.efi", EX_DATAERR, "is not a detached CMS signature in DER form" },
+		{ "empty", EX_DATAERR, "is not a detached CMS signature" },
+		{ "nothing", EX_NOINPUT, "failed to read the signature" },
+	};
+	const char *d = dir.path;
+	struct err err;
+
+	(void)state;
+	testdir_text(&dir, "linux.efi", "MZ and a kernel");
+	testdir_text(&dir, "empty", "");
+	testdir_text(&dir, "manifest.json", "{ \"another\": 1 }");
+	shell(OPENSSL_SIGN, d, d, d, d);
+	shell("mv %s/offline.p7s %s/other.p7s", d, d);
+	expect_ok(run(&err, "create --output=%s --compatible=a --version=2 --uki=%s/linux.efi "
+		      "--unsigned", zip_path, d), &err, "");
+	shell("cp %s %s/before.zip", zip_path, d);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(run(&err, "sign --signature=%s/%s %s", d, rows[i].file, zip_path), -1);
+		expect_err(&err, rows[i].exit, rows[i].why);
+		shell("cmp %s %s/before.zip", zip_path, d);
+	}
+	assert_int_equal(run(&err, "sign --signature=%s/other.p7s %s/linux.efi", d, d), -1);
+	expect_err(&err, EX_DATAERR, "failed to open the bundle");
+	assert_int_equal(run(&err, "sign --signature=%s/other.p7s %s/nothing", d, d), -1);
+	expect_err(&err, EX_NOINPUT, "failed to open the bundle");
+}
+
 static void verify_takes_the_keyring_from_the_configuration(void **state)
 {
 	struct err err;
@@ -123,8 +200,8 @@ static void wrong_command_lines_are_usage_errors(void **state)
 	static const struct {
 		const char *line, *why;
 	} rows[] = {
-		{ "", "create, info or verify must follow" },
-		{ "destroy", "create, info or verify must follow" },
+		{ "", "create, sign, info or verify must" },
+		{ "destroy", "create, sign, info or verify must" },
 		{ "create", "--output is missing" },
 		{ "create --output=x --compatible=x --version=1 --key=k --cert=c", "--uki is missing" },
 		{ "create --output", "--output needs a value" },
@@ -142,6 +219,11 @@ static void wrong_command_lines_are_usage_errors(void **state)
 		{ "create --chunk-size=1M --chunk-size=", "--chunk-size=: must be" },
 		{ "create --base=x", "--base=x: must be NAME=FILE" },
 		{ "create --image=a=x --image=b=x --base=c=x", "--base=c=x: must be NAME=FILE" },
+		{ "create --output=x --compatible=x --version=1 --uki=u --key=k", "--cert is missing" },
+		{ "create --output=x --compatible=x --version=1 --uki=u --key=k --unsigned",
+		  "--unsigned does not go with --key" },
+		{ "sign a", "--signature is missing" },
+		{ "sign --signature=a", "one bundle must be named" },
 		{ "create x", "x is no option" },
 		{ "info", "one bundle must be named" },
 		{ "info a b", "one bundle must be named" },
@@ -164,8 +246,9 @@ static void each_subcommand_prints_its_help(void **state)
 	struct err err;
 
 	(void)state;
-	expect_ok(run(&err, "--help"), &err, "Usage: slotctl bundle create|info|verify");
+	expect_ok(run(&err, "--help"), &err, "Usage: slotctl bundle create|sign|info|verify");
 	expect_ok(run(&err, "create --help"), &err, "Usage: slotctl bundle create ");
+	expect_ok(run(&err, "sign --help"), &err, "Usage: slotctl bundle sign ");
 	expect_ok(run(&err, "info --help"), &err, "Usage: slotctl bundle info ");
 	expect_ok(run(&err, "verify --help"), &err, "Usage: slotctl bundle verify ");
 }
@@ -175,6 +258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(create_info_and_verify_fit_together),
 		TEST(a_base_is_for_the_image_it_names_or_for_the_only_one),
+		TEST(a_signature_made_elsewhere_gives_the_bytes_of_direct_signing),
+		TEST(a_signature_of_something_else_leaves_the_bundle_as_it_was),
 		TEST(verify_takes_the_keyring_from_the_configuration),
 		TEST(verify_looks_at_every_payload),
 		TEST(wrong_command_lines_are_usage_errors),

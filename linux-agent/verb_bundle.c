@@ -2,6 +2,7 @@
 #include "verb_bundle.h"
 
 #include "bundle.h"
+#include "bundle_sign.h"
 #include "config.h"
 #include "fetch.h"
 #include "secret.h"
@@ -12,21 +13,31 @@
 #include <string.h>
 
 static const char help_bundle[] =
-	"Usage: slotctl bundle create|info|verify [OPTION]...\n"
+	"Usage: slotctl bundle create|sign|info|verify [OPTION]...\n"
 	"\n"
 	"  create   make and sign a bundle\n"
+	"  sign     put a signature made elsewhere into a bundle\n"
 	"  info     show what is in a bundle, without checking its signature\n"
 	"  verify   check a bundle's signature and every payload\n"
 	"\n"
 	"Each has its own --help.\n";
 
+static const char help_sign[] =
+	"Usage: slotctl bundle sign --signature=FILE BUNDLE\n"
+	"\n"
+	"Puts a detached CMS signature (DER) of the bundle's manifest into the bundle. What is\n"
+	"to be signed: slotctl bundle info --manifest BUNDLE > manifest.json\n"
+	"\n"
+	"  --signature=FILE  must be over that manifest, and hold the signer's certificate\n";
+
 static const char help_info[] =
-	"Usage: slotctl bundle info [--json] [--config=FILE] BUNDLE\n"
+	"Usage: slotctl bundle info [--json | --manifest] [--config=FILE] BUNDLE\n"
 	"\n"
 	"Shows the manifest of a bundle (a path, or a file, http or https URL). Neither\n"
 	"its signature nor its payloads are checked: see slotctl bundle verify.\n"
 	"\n"
-	"  --json         the manifest as JSON\n"
+	"  --json         the manifest, and more, as JSON\n"
+	"  --manifest     the manifest alone, its very bytes\n"
 	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
 
 static const char help_verify[] =
@@ -38,10 +49,17 @@ static const char help_verify[] =
 	"  --keyring=PEM  the trusted certificates, instead of the configured ones\n"
 	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
 
-enum { OPT_HELP = 256, OPT_JSON, OPT_CONFIG, OPT_KEYRING };
+enum { OPT_HELP = 256, OPT_JSON, OPT_MANIFEST, OPT_CONFIG, OPT_KEYRING, OPT_SIGNATURE };
+
+static const struct option sign_options[] = {
+	{ "signature", required_argument, NULL, OPT_SIGNATURE },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
 
 static const struct option info_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "manifest", no_argument, NULL, OPT_MANIFEST },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -54,9 +72,10 @@ static const struct option verify_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* What info and verify take. */
+/* What sign, info and verify take. */
 struct reading {
-	bool json;
+	bool json, manifest;
+	const char *signature;
 	const char *config;
 	const char *keyring;
 	const char *where;
@@ -99,6 +118,10 @@ static int reading_parse(int argc, char **argv, const struct option *known, cons
 			return -1;
 		if (option == OPT_JSON)
 			r.json = true;
+		else if (option == OPT_MANIFEST)
+			r.manifest = true;
+		else if (option == OPT_SIGNATURE)
+			r.signature = optarg;
 		else if (option == OPT_CONFIG)
 			r.config = optarg;
 		else if (option == OPT_KEYRING)
@@ -144,6 +167,17 @@ static int info_print_json(const struct bundle *bundle, const char *where, struc
 	return 0;
 }
 
+static int info_print_manifest(const struct bundle *bundle, struct err *err)
+{
+	const uint8_t *json, *p7s;
+	size_t json_len, p7s_len;
+
+	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
+	if (fwrite(json, 1, json_len, stdout) != json_len || fflush(stdout) != 0)
+		return err_set(err, EX_IOERR, "failed to write the manifest");
+	return 0;
+}
+
 static void info_print(const struct bundle *bundle, const char *where)
 {
 	const struct manifest *m = bundle_manifest(bundle);
@@ -175,6 +209,8 @@ static int info(int argc, char **argv, struct err *err)
 	if (config_load(r.config, &config, err) < 0 ||
 	    reading_open(&r, config, NULL, &bundle, err) < 0)
 		return -1;
+	if (r.manifest)
+		return info_print_manifest(bundle, err);
 	if (r.json)
 		return info_print_json(bundle, r.shown, err);
 	info_print(bundle, r.shown);
@@ -202,6 +238,19 @@ static int verify(int argc, char **argv, struct err *err)
 	return 0;
 }
 
+static int sign(int argc, char **argv, struct err *err)
+{
+	struct reading r;
+	int parsed = reading_parse(argc, argv, sign_options, help_sign, &r, err);
+
+	if (parsed != 0)
+		return parsed < 0 ? -1 : 0;
+	if (!r.signature)
+		return err_set(err, EX_USAGE, "bundle sign: --signature is missing; see slotctl "
+			       "bundle sign --help");
+	return bundle_sign(r.where, r.signature, err);
+}
+
 int verb_bundle(int argc, char **argv, struct err *err)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -212,10 +261,12 @@ int verb_bundle(int argc, char **argv, struct err *err)
 	}
 	if (strcmp(what, "create") == 0)
 		return verb_bundle_create(argc - 1, argv + 1, err);
+	if (strcmp(what, "sign") == 0)
+		return sign(argc - 1, argv + 1, err);
 	if (strcmp(what, "info") == 0)
 		return info(argc - 1, argv + 1, err);
 	if (strcmp(what, "verify") == 0)
 		return verify(argc - 1, argv + 1, err);
-	return err_set(err, EX_USAGE, "bundle: create, info or verify must follow; see slotctl "
-		       "bundle --help");
+	return err_set(err, EX_USAGE, "bundle: create, sign, info or verify must follow; see "
+		       "slotctl bundle --help");
 }

@@ -12,8 +12,8 @@
 
 static const char help_create[] =
 	"Usage: slotctl bundle create --output=FILE --compatible=NAME --version=VERSION\n"
-	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... --key=PEM --cert=PEM\n"
-	"           [--base=[NAME=]FILE]... [OPTION]...\n"
+	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
+	"           --key=KEY --cert=CERT | --unsigned [OPTION]...\n"
 	"\n"
 	"Makes a bundle and signs it. Needs no privileges.\n"
 	"\n"
@@ -27,19 +27,21 @@ static const char help_create[] =
 	"  --base=[NAME=]FILE an older image of NAME (or uki): machines that run it fetch\n"
 	"                     only the difference; NAME is needed unless there is one\n"
 	"                     image; may be repeated\n"
-	"  --key=PEM          the signing key\n"
-	"  --cert=PEM         its certificate, then any intermediate ones\n"
+	"  --key=KEY          the signing key: a PEM file, or a PKCS#11 URI (pkcs11:...)\n"
+	"  --cert=CERT        its certificate, likewise; in a PEM file any intermediate ones\n"
+	"                     may follow\n"
+	"  --unsigned         leave the signature out: see slotctl bundle sign\n"
 	"  --no-delta         leave out the 4 KiB blocks for machines that run any other\n"
 	"                     older image\n"
 	"  --chunk-size=SIZE  64K to 8M, a power of two; 1M if not given\n"
-	"  --level=N          zstd's compression level, 1 to 22; 19 if not given\n"
+	"  --level=N          zstd's compression level, 1 to 22; 9 if not given\n"
 	"  --threads=N        as many as there are processors if not given\n"
 	"  --json             progress as JSON lines\n";
 
 enum {
 	OPT_HELP = 256,
 	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_BASE, OPT_KEY, OPT_CERT,
-	OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
+	OPT_UNSIGNED, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
 static const struct option create_options[] = {
@@ -51,6 +53,7 @@ static const struct option create_options[] = {
 	{ "base", required_argument, NULL, OPT_BASE },
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "cert", required_argument, NULL, OPT_CERT },
+	{ "unsigned", no_argument, NULL, OPT_UNSIGNED },
 	{ "no-delta", no_argument, NULL, OPT_NO_DELTA },
 	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
 	{ "level", required_argument, NULL, OPT_LEVEL },
@@ -67,7 +70,7 @@ struct creation {
 	struct bundle_create_options options;
 	struct bundle_image images[MANIFEST_MAX_PAYLOADS];
 	struct bundle_base bases[BASES_MAX];
-	bool json;
+	bool json, is_unsigned;
 };
 
 /* NAME=FILE[,roothash=HEX], cut up in place. */
@@ -210,6 +213,9 @@ static int create_option(int option, struct creation *c, struct err *err)
 	case OPT_CERT:
 		o->cert = optarg;
 		return 0;
+	case OPT_UNSIGNED:
+		c->is_unsigned = true;
+		return 0;
 	case OPT_NO_DELTA:
 		o->no_blocks = true;
 		return 0;
@@ -225,15 +231,21 @@ static int create_option(int option, struct creation *c, struct err *err)
 	}
 }
 
-static int create_complete(const struct bundle_create_options *o, struct err *err)
+static int create_complete(const struct creation *c, struct err *err)
 {
+	const struct bundle_create_options *o = &c->options;
+	const char *none = c->is_unsigned ? "" : NULL;
 	const struct {
 		const char *name, *value;
 	} needed[] = {
 		{ "--output", o->output }, { "--compatible", o->compatible },
 		{ "--version", o->version }, { "--uki", o->uki },
-		{ "--key", o->key }, { "--cert", o->cert },
+		{ "--key", o->key ? o->key : none }, { "--cert", o->cert ? o->cert : none },
 	};
+
+	if (c->is_unsigned && (o->key || o->cert))
+		return err_set(err, EX_USAGE, "bundle create: --unsigned does not go with --key or "
+			       "--cert");
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!needed[i].value)
@@ -261,7 +273,7 @@ static int create_parse(int argc, char **argv, struct creation *c, struct err *e
 	for (size_t i = 0; i < c->options.base_count; i++)
 		if (base_resolve(&c->options, &c->bases[i], err) < 0)
 			return -1;
-	return create_complete(&c->options, err);
+	return create_complete(c, err);
 }
 
 int verb_bundle_create(int argc, char **argv, struct err *err)
