@@ -2,6 +2,7 @@
 #include "bundle_create.h"
 
 #include "bundle.h"
+#include "bundle_check.h"
 #include "bundle_zip.h"
 #include "cms.h"
 #include "packer.h"
@@ -278,20 +279,15 @@ static int manifest_add(struct draft *d, struct err *err)
 	return 0;
 }
 
-/* Reads the bundle as a machine would. */
+/* The manifest, its pins and the directory as a machine reads them, then every frame. */
 static int zip_check(const char *path, struct err *err)
 {
 	const struct bundle_options options = { .keyring = NULL };
 	_cleanup_(bundle_closep) struct bundle *b = NULL;
-	const struct manifest *m;
 
 	if (bundle_open(path, &options, &b, err) < 0)
 		return -1;
-	m = bundle_manifest(b);
-	for (size_t i = 0; i < m->payload_count; i++)
-		if (bundle_extract(b, &m->payloads[i], NULL, NULL, NULL, err) < 0)
-			return -1;
-	return 0;
+	return bundle_check(path, bundle_manifest(b), err);
 }
 
 /* Signs nothing much: a key that does not work shows before the long work begins. */

@@ -87,6 +87,8 @@ static void a_base_is_for_the_image_it_names_or_for_the_only_one(void **state)
 			      "--level=1 --threads=1 --json --key=%s/acme.key --cert=%s/acme.crt",
 			      zip_path, d, base, d, d, d), &err, "{\"event\":\"pack\"");
 		expect_ok(run(&err, "info --json %s", zip_path), &err, rows[i].files);
+		expect_ok(run(&err, "info %s", zip_path), &err, "...: index ");
+		assert_non_null(strstr(text, "whole: index 60 bytes, frames "));
 	}
 }
 

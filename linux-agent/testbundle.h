@@ -2,7 +2,7 @@
 /*
  * For tests: a good bundle as a list of ZIP entries, so that a test can spoil one
  * of them before the ZIP is written; and what the tests of the reader share. It has
- * the FULL layout only, in chunks of 64 KiB; seek tables are left out.
+ * the FULL layout only, in chunks of 64 KiB.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "chunkindex.h"
 #include "cms.h"
 #include "manifest.h"
+#include "seekable.h"
 #include "testpki.h"
 #include "util.h"
 
@@ -76,7 +77,8 @@ static inline void testbundle_pack(struct testbundle *b, int entry, struct paylo
 	size_t count = (size_t)chunkindex_parts(len, CHUNK_MIN_LOG), frames_len = 0, index_len;
 	struct chunk *rows = calloc(count, sizeof *rows);
 	struct chunkindex index = { CHUNK_MIN_LOG, (uint32_t)count, len, 0, rows };
-	uint8_t *frames = malloc(len + len / 128 + count * 1024), *index_data;
+	uint8_t *frames = malloc(len + len / 128 + count * 1024 + 64), *index_data, *table;
+	size_t table_len;
 	struct err err = { 0 };
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -88,6 +90,10 @@ static inline void testbundle_pack(struct testbundle *b, int entry, struct paylo
 							chunk, n, 1);
 		frames_len += rows[i].frame;
 	}
+	assert_int_equal(seekable_table_make(&index, &table, &table_len, &err), 0);
+	memcpy(frames + frames_len, table, table_len);
+	frames_len += table_len;
+	free(table);
 	assert_int_equal(chunkindex_encode(&index, &index_data, &index_len, &err), 0);
 	testbundle_set(b, entry, index_data, index_len);
 	testbundle_set(b, entry + 1, frames, frames_len);

@@ -2,7 +2,9 @@
 #include "verb_bundle.h"
 
 #include "bundle.h"
+#include "bundle_check.h"
 #include "bundle_sign.h"
+#include "chunkindex.h"
 #include "config.h"
 #include "fetch.h"
 #include "secret.h"
@@ -11,6 +13,7 @@
 
 #include <jansson.h>
 #include <string.h>
+#include <zip.h>
 
 static const char help_bundle[] =
 	"Usage: slotctl bundle create|sign|info|verify [OPTION]...\n"
@@ -43,8 +46,9 @@ static const char help_info[] =
 static const char help_verify[] =
 	"Usage: slotctl bundle verify [--keyring=PEM] [--config=FILE] BUNDLE\n"
 	"\n"
-	"Checks the signature of a bundle (a path, or a file, http or https URL), and the\n"
-	"size and SHA-256 of each payload. Exits with 0 only if all is good.\n"
+	"Checks the signature of a bundle (a path, or a file, http or https URL), and each\n"
+	"chunk of each payload; of a path, in every layout, so far as it can be checked\n"
+	"without the older image. Exits with 0 only if all is good.\n"
 	"\n"
 	"  --keyring=PEM  the trusted certificates, instead of the configured ones\n"
 	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
@@ -178,9 +182,49 @@ static int info_print_manifest(const struct bundle *bundle, struct err *err)
 	return 0;
 }
 
+/* What an entry of frames takes, where the ZIP is at hand. */
+static void frames_print(const char *file, zip_t *zip)
+{
+	zip_stat_t st;
+
+	if (zip && zip_stat(zip, file, 0, &st) == 0)
+		(void)printf(", frames %llu bytes", (unsigned long long)st.size);
+	(void)putchar('\n');
+}
+
+/* zip may be NULL. */
+static void layouts_print(const struct payload *p, zip_t *zip)
+{
+	(void)printf("            whole: index %llu bytes", (unsigned long long)p->index.size);
+	frames_print(p->file, zip);
+	if (p->blocks.file) {
+		(void)printf("            from any older one: %llu blocks, index %llu bytes, "
+			     "dictionary %llu bytes",
+			     (unsigned long long)chunkindex_parts(p->size, BLOCK_LOG),
+			     (unsigned long long)p->blocks.index.size,
+			     (unsigned long long)p->blocks.dictionary.size);
+		frames_print(p->blocks.file, zip);
+	}
+	for (size_t i = 0; i < p->base_count; i++) {
+		char sha256[2 * sizeof p->bases[i].sha256 + 1];
+
+		hex_encode(p->bases[i].sha256, sizeof p->bases[i].sha256, sha256);
+		(void)printf("            from %.16s...: index %llu bytes", sha256,
+			     (unsigned long long)p->bases[i].index.size);
+		frames_print(p->bases[i].file, zip);
+	}
+}
+
+static void zip_discardp(zip_t **zip)
+{
+	if (*zip)
+		zip_discard(*zip);
+}
+
 static void info_print(const struct bundle *bundle, const char *where)
 {
 	const struct manifest *m = bundle_manifest(bundle);
+	_cleanup_(zip_discardp) zip_t *zip = zip_open(where, ZIP_RDONLY, NULL);
 
 	(void)printf("bundle      %s\ncompatible  %s\nversion     %s\n"
 		     "signature   not checked (slotctl bundle verify does)\n", where,
@@ -194,6 +238,7 @@ static void info_print(const struct bundle *bundle, const char *where)
 			     (unsigned long long)p->size, sha256);
 		if (p->root_hash)
 			(void)printf("            roothash %s\n", p->root_hash);
+		layouts_print(p, zip);
 	}
 }
 
@@ -231,7 +276,9 @@ static int verify(int argc, char **argv, struct err *err)
 	    reading_open(&r, config, r.keyring ? r.keyring : config->keyring, &bundle, err) < 0)
 		return -1;
 	m = bundle_manifest(bundle);
-	for (size_t i = 0; i < m->payload_count; i++)
+	if (!fetch_is_url(r.where) && bundle_check(r.where, m, err) < 0)
+		return -1;
+	for (size_t i = 0; fetch_is_url(r.where) && i < m->payload_count; i++)
 		if (bundle_extract(bundle, &m->payloads[i], NULL, NULL, NULL, err) < 0)
 			return -1;
 	(void)printf("%s: good, signed by %s\n", r.shown, bundle_signer(bundle));

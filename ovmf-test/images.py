@@ -74,4 +74,4 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
         run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", compatible,
             "--version", version or variant.version, "--uki", parts["uki"],
             "--image", f"rootfs={parts['rootfs']},roothash={variant.root_hash}",
-            "--key", identity.key, "--cert", identity.cert)
+            "--key", identity.key, "--cert", identity.cert, "--level=3", *(["--no-delta"] if padding else []))

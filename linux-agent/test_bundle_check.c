@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "bundle_check.h"
+
+#include "bundle_create.h"
+#include "testbundle.h"
+
+enum { LEN = 400000 };
+
+static char output[128];
+static struct manifest *m;
+
+static int make(void **state)
+{
+	char uki[128], image[128], base[128];
+	const struct bundle_image images[] = { { "rootfs", image, NULL } };
+	const struct bundle_base bases[] = { { "rootfs", base } };
+	const struct bundle_create_options o = {
+		.output = output, .compatible = "a", .version = "1", .uki = uki, .images = images,
+		.image_count = 1, .bases = bases, .base_count = 1, .chunk_log = CHUNK_MIN_LOG,
+	};
+	uint8_t *bytes = malloc(LEN), *json;
+	struct err err = { 0 };
+	uint32_t seed = 1;
+	size_t len;
+
+	(void)state;
+	testdir_make(&dir);
+	snprintf(output, sizeof output, "%s/out.zip", dir.path);
+	snprintf(uki, sizeof uki, "%s/uki", dir.path);
+	snprintf(image, sizeof image, "%s/image", dir.path);
+	snprintf(base, sizeof base, "%s/base", dir.path);
+	for (size_t i = 0; i < LEN; i++) {
+		seed = seed * 1103515245 + 12345;	/* no block is like another */
+		bytes[i] = (uint8_t)(seed >> 16 & 15);
+	}
+	testdir_text(&dir, "uki", "MZ");
+	testdir_put(&dir, "image", bytes, LEN);
+	for (size_t i = 0; i < LEN / 2; i += 1000)
+		bytes[i] ^= 1;
+	testdir_put(&dir, "base", bytes, LEN);
+	free(bytes);
+	if (bundle_create(&o, &err) < 0)
+		fail_msg("%s", err.text);
+	{
+		struct bundle *b;
+		const uint8_t *text, *p7s;
+		size_t p7s_len;
+
+		assert_int_equal(bundle_open(output, &(struct bundle_options){ 0 }, &b, &err), 0);
+		bundle_manifest_bytes(b, &text, &len, &p7s, &p7s_len);
+		json = malloc(len);
+		memcpy(json, text, len);
+		bundle_close(b);
+	}
+	assert_int_equal(manifest_parse(json, len, &m, &err), 0);
+	free(json);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	manifest_free(m);
+	testdir_remove(&dir);
+	return 0;
+}
+
+static void a_good_bundle_is_good(void **state)
+{
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(m->payloads[1].base_count, 1);
+	assert_non_null(m->payloads[1].blocks.dictionary.file);
+	if (bundle_check(output, m, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* Rewrites one entry with its byte `at` changed (negative: from the end), or one byte longer
+ * (at == LEN), so that the ZIP's own CRC is right. */
+static void spoil(const char *name, long at)
+{
+	zip_t *zip = zip_open(output, 0, NULL);
+	zip_int64_t index = zip_name_locate(zip, name, 0);
+	zip_stat_t st;
+	zip_file_t *file;
+	uint8_t *data;
+	size_t len;
+
+	assert_true(index >= 0);
+	assert_int_equal(zip_stat(zip, name, 0, &st), 0);
+	len = st.size;
+	assert_true(len > 0);
+	data = calloc(1, len + 1);
+	file = zip_fopen(zip, name, 0);
+	assert_int_equal(zip_fread(file, data, len), len);
+	zip_fclose(file);
+	if (at == LEN)
+		len++;
+	else
+		data[at < 0 ? (size_t)((long)len + at) : (size_t)at] ^= 0x55;
+	assert_int_equal(zip_file_replace(zip, (zip_uint64_t)index,
+					  zip_source_buffer(zip, data, len, 1), 0), 0);
+	assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0), 0);
+	assert_int_equal(zip_close(zip), 0);
+}
+
+static void each_entry_that_is_damaged_is_named(void **state)
+{
+	static const struct {
+		const char *name;
+		long at;
+		const char *why;
+	} rows[] = {
+		{ "rootfs.index", 40, "rootfs.index is not what the manifest says" },
+		{ "rootfs.index", LEN, "rootfs.index is longer" },
+		{ "rootfs.4k.index", 40, "rootfs.4k.index is not what the manifest says" },
+		{ "rootfs.dict", 40, "rootfs.dict is not what the manifest says" },
+		{ "rootfs.from-1.index", 60, "rootfs.from-1.index is not what the manifest" },
+		{ "rootfs.img.zst", 3000, "rootfs.img.zst is damaged" },
+		{ "rootfs.img.zst", -6, "rootfs.img.zst has a wrong seek table" },
+		{ "rootfs.img.zst", LEN, "rootfs.img.zst is longer" },
+		{ "rootfs.4k.zst", 1000, "rootfs.4k.zst is damaged" },
+		{ "rootfs.4k.zst", LEN, "rootfs.4k.zst is longer" },
+		{ "rootfs.from-1.zst", 0, "rootfs.from-1.zst is damaged" },
+		{ "rootfs.from-1.zst", LEN, "rootfs.from-1.zst is longer" },
+		{ "uki.efi.zst", 11, "uki.efi.zst" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t *good_bytes;
+		size_t len;
+		struct err err = { 0 };
+
+		assert_int_equal(read_file(output, SIZE_MAX / 2, &good_bytes, &len), 0);
+		spoil(rows[i].name, rows[i].at);
+		if (bundle_check(output, m, &err) != -1 || !strstr(err.text, rows[i].why) ||
+		    err.exit != EX_DATAERR)
+			fail_msg("row %zu (%s): got: %s", i, rows[i].why, err.text);
+		testdir_put(&dir, "out.zip", good_bytes, len);
+		free(good_bytes);
+	}
+}
+
+static void a_missing_entry_is_named(void **state)
+{
+	uint8_t *good_bytes;
+	size_t len;
+	struct err err = { 0 };
+	zip_t *zip;
+
+	(void)state;
+	assert_int_equal(read_file(output, SIZE_MAX / 2, &good_bytes, &len), 0);
+	zip = zip_open(output, 0, NULL);
+	assert_int_equal(zip_delete(zip, (zip_uint64_t)zip_name_locate(zip, "rootfs.4k.zst", 0)), 0);
+	assert_int_equal(zip_close(zip), 0);
+	assert_int_equal(bundle_check(output, m, &err), -1);
+	assert_non_null(strstr(err.text, "rootfs.4k.zst: No such file"));
+	testdir_put(&dir, "out.zip", good_bytes, len);
+	free(good_bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_good_bundle_is_good),
+		cmocka_unit_test(each_entry_that_is_damaged_is_named),
+		cmocka_unit_test(a_missing_entry_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, make, unmake);
+}
