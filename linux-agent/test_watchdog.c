@@ -154,18 +154,26 @@ static void nothing_is_found_where_nothing_is(void **state)
 	assert_string_equal(w.identity, "");
 }
 
-static void one_the_loader_can_arm_comes_before_softdog(void **state)
+static void the_best_of_several_is_found(void **state)
 {
 	struct watchdog w;
 
 	(void)state;
 	device(0, "Software Watchdog\n", "0\n", "inactive\n");
 	device(2, "iTCO_wdt\n", "0\n", "active\n");
-	device(3, "i6300ESB timer\n", "0\n", "inactive\n");
 	watchdog_find(&config, &w);
 	assert_int_equal(w.kind, WATCHDOG_ITCO);
 	assert_int_equal(w.number, 2);
 	assert_true(w.open && !w.nowayout);
+	device(3, "wdat_wdt\n", "0\n", "inactive\n");
+	watchdog_find(&config, &w);
+	assert_int_equal(w.kind, WATCHDOG_WDAT);
+	device(4, "i6300ESB timer\n", "1\n", "inactive\n");
+	device(5, "i6300ESB timer\n", "0\n", "inactive\n");
+	watchdog_find(&config, &w);
+	assert_int_equal(w.kind, WATCHDOG_I6300ESB);
+	assert_int_equal(w.number, 4);
+	assert_true(!w.open && w.nowayout);
 }
 
 /* CONFIG_WATCHDOG_SYSFS=n: the driver's name, and nothing else. */
@@ -360,7 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_driver_is_known_by_its_name),
 		TEST(nothing_is_found_where_nothing_is),
-		TEST(one_the_loader_can_arm_comes_before_softdog),
+		TEST(the_best_of_several_is_found),
 		TEST(without_attributes_the_driver_tells),
 		TEST(the_record_gets_what_the_configuration_says),
 		TEST(release_stops_what_nobody_has_open),

@@ -13,15 +13,16 @@
 
 enum { NUMBERS = 8 };
 
-/* As drivers call themselves (struct watchdog_info, and the name they register). */
+/* As drivers call themselves (struct watchdog_info, and the name they register);
+ * the best first. Every Intel chipset has a TCO, but not every board has it wired. */
 static const struct kind {
 	const char *identity;
 	enum record_watchdog kind;
 	const char *module;
 } kinds[] = {
 	{ "i6300ESB timer", WATCHDOG_I6300ESB, "i6300esb" },
-	{ "iTCO_wdt", WATCHDOG_ITCO, "iTCO_wdt" },
 	{ "wdat_wdt", WATCHDOG_WDAT, "wdat_wdt" },
+	{ "iTCO_wdt", WATCHDOG_ITCO, "iTCO_wdt" },
 };
 
 static void say_set(char *say, size_t cap, const char *fmt, ...)
@@ -36,12 +37,14 @@ static void say_set(char *say, size_t cap, const char *fmt, ...)
 	va_end(ap);
 }
 
-static enum record_watchdog kind_of(const char *identity)
+/* Its row of kinds; one past the last if it is none of them. */
+static size_t rank_of(const char *identity)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strcmp(kinds[i].identity, identity) == 0)
-			return kinds[i].kind;
-	return WATCHDOG_NONE;
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(kinds) && strcmp(kinds[i].identity, identity) != 0)
+		i++;
+	return i;
 }
 
 static const char *module_of(enum record_watchdog kind)
@@ -96,12 +99,14 @@ static bool driver_read(const struct config *config, unsigned number, char *out,
 static bool watchdog_look(const struct config *config, unsigned number, struct watchdog *w)
 {
 	char text[16];
+	size_t rank;
 
 	*w = (struct watchdog){ .number = number, .nowayout = true };
 	if (!attribute_read(config, number, "identity", w->identity, sizeof w->identity) &&
 	    !driver_read(config, number, w->identity, sizeof w->identity))
 		return false;
-	w->kind = kind_of(w->identity);
+	rank = rank_of(w->identity);
+	w->kind = rank < ARRAY_SIZE(kinds) ? kinds[rank].kind : WATCHDOG_NONE;
 	if (attribute_read(config, number, "nowayout", text, sizeof text))
 		w->nowayout = strcmp(text, "0") != 0;
 	if (attribute_read(config, number, "state", text, sizeof text))
@@ -111,15 +116,13 @@ static bool watchdog_look(const struct config *config, unsigned number, struct w
 
 void watchdog_find(const struct config *config, struct watchdog *ret_watchdog)
 {
-	struct watchdog w, first = { .kind = WATCHDOG_NONE };
+	struct watchdog w, best = { .kind = WATCHDOG_NONE };
 
-	for (unsigned i = 0; i < NUMBERS; i++) {
-		if (!watchdog_look(config, i, &w))
-			continue;
-		if (!*first.identity || (first.kind == WATCHDOG_NONE && w.kind != WATCHDOG_NONE))
-			first = w;
-	}
-	*ret_watchdog = first;
+	for (unsigned i = 0; i < NUMBERS; i++)
+		if (watchdog_look(config, i, &w) &&
+		    (!*best.identity || rank_of(w.identity) < rank_of(best.identity)))
+			best = w;
+	*ret_watchdog = best;
 }
 
 void watchdog_to_record(const struct config *config, const struct watchdog *watchdog,

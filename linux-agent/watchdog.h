@@ -26,8 +26,8 @@ struct watchdog {
 	bool nowayout;			/* once opened it cannot be stopped; also if unknown */
 };
 
-/* The first that the loader can arm, else the first of all. softdog and drivers of
- * other hardware are WATCHDOG_NONE. */
+/* The best that the loader can arm (i6300ESB, WDAT, TCO), else the first of all.
+ * softdog and drivers of other hardware are WATCHDOG_NONE. */
 void watchdog_find(const struct config *config, struct watchdog *ret_watchdog);
 
 /* What the loader is to do from the next boot on, into the record's fields. */
