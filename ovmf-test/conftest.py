@@ -21,6 +21,18 @@ def pytest_collection_modifyitems(items):
         pytest.exit(f"build first (make): {' and '.join(missing)} missing", returncode=2)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """The rows that cases enter as the property "boot", below the results."""
+    rows = [value for report in terminalreporter.getreports("passed")
+            for name, value in report.user_properties if name == "boot"]
+    if not rows:
+        return
+    terminalreporter.section("what each boot did")
+    terminalreporter.write_line(f"{'case':<62} slot  boots  why, by slotctl status")
+    for case, slot, entries, why in rows:
+        terminalreporter.write_line(f"{case:<62} {slot:<4}  {entries:<5}  {why}")
+
+
 @pytest.fixture(scope="session")
 def work_directory():
     lock = work_alone()
@@ -51,16 +63,16 @@ def server(bundles):
 
 @pytest.fixture(scope="module")
 def new_machine(request, variants, bundles):
-    """Makes machines with X in slot A and nothing else; they are off, and go with their module."""
+    """Makes machines with X, or another variant, in slot A and nothing else; they are off, and go with their module."""
     made = []
 
-    def make(storage="virtio"):
+    def make(storage="virtio", variant=None, watchdog=None):
         name = re.sub(r"\W", "-", request.node.name.removesuffix(".py")) + f"-{len(made)}"
         directory = WORK / "run" / name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        made_disk = disk.make(directory / "disk.img", variants["x"], bundles["x.zip"])
-        made.append(Machine(directory, made_disk, storage))
+        made_disk = disk.make(directory / "disk.img", variant or variants["x"], None if variant else bundles["x.zip"])
+        made.append(Machine(directory, made_disk, storage, watchdog))
         return made[-1]
 
     yield make

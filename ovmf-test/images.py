@@ -16,8 +16,11 @@ from paths import HERE, SLOTCTL, STUB, WORK, newer_than, run
 
 VERSIONS = {"x": "1", "y": "2", "z": "3"}
 COMPATIBLE = "slotboot-test"
+# Beside these w, of version 1: its kernel has drivers for watchdogs, and lets them run on when it jumps to another.
+FLAVOURS = {"w": "generic"}
 # no_timer_check: emulated on a busy host, the timer may miss the kernel's test of it, which then panics.
 COMMAND_LINE = "console=ttyS0 loglevel=4 panic=1 no_timer_check slotboot.slot={{slot}} roothash={} variant={}"
+WATCHDOG_WORDS = " watchdog.stop_on_reboot=0"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
     image, efi, facts = (directory / f"{stem}-{name}{suffix}" for stem, suffix in
                          (("rootfs", ".img"), ("uki", ".efi"), ("facts", ".json")))
     modules = (HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "uki"))
-    sources = [kernel.image(), STUB, slotctl, *HERE.glob("guest/*"), *modules]
+    flavour, version = FLAVOURS.get(name, "cloud"), VERSIONS.get(name, "1")
+    sources = [kernel.image(flavour), STUB, slotctl, *HERE.glob("guest/*"), *modules]
     signer = pki.identities()["signer"]
     if not newer_than(facts, *sources, signer.cert):
         work = directory / f"work-{name}"
@@ -44,13 +48,14 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
         # The keyring is also good for the expired signer: that it is refused must come from its date.
         keyring = work / "keyring.pem"
         keyring.write_bytes(signer.cert.read_bytes() + pki.identities()["expired"].cert.read_bytes())
-        root_hash, offset = rootfs.build(image, work, name, VERSIONS[name], keyring, slotctl)
-        initrd.build(work / "initrd.cpio.zst", work, offset)
-        uki.build(efi, work, kernel.image(), work / "initrd.cpio.zst", COMMAND_LINE.format(root_hash, name),
-                  rootfs.os_release(name, VERSIONS[name]), kernel.release())
+        root_hash, offset = rootfs.build(image, work, name, version, keyring, slotctl)
+        initrd.build(work / "initrd.cpio.zst", work, offset, flavour)
+        uki.build(efi, work, kernel.image(flavour), work / "initrd.cpio.zst", COMMAND_LINE.format(root_hash, name) +
+                  (WATCHDOG_WORDS if flavour == "generic" else ""), rootfs.os_release(name, version),
+                  kernel.release(flavour))
         shutil.rmtree(work)
         facts.write_text(json.dumps({"root_hash": root_hash, "hash_offset": offset}))
-    return Variant(name, VERSIONS[name], image, efi, json.loads(facts.read_text())["root_hash"])
+    return Variant(name, version, image, efi, json.loads(facts.read_text())["root_hash"])
 
 
 def bundle(variant, signer="signer", directory=WORK / "bundles"):

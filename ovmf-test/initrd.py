@@ -7,18 +7,20 @@ import kernel
 from paths import HERE, run
 from programs import add_file, add_program, new_tree
 
-# crc32c and the like come in by dependency; what only udev or modprobe would ask for is named here.
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "nvme",
+# Most come in by dependency; what only udev or modprobe would ask for is named here. libcrc32c asks for crc32c.
+MODULES = ("crc32c_generic", "virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "nvme",
            "erofs", "dm_mod", "dm_verity", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1",
-           "nls_utf8", "efivarfs", "loop", "crc32c_generic")
+           "nls_utf8", "efivarfs", "loop")
+# The TCO is in the bridge that lpc_ich drives.
+WATCHDOGS = {"cloud": (), "generic": ("i6300esb", "lpc_ich", "iTCO_wdt")}
 
 
-def build(out, work, hash_offset):
-    """Write the initrd for a root whose hash tree starts at hash_offset."""
+def build(out, work, hash_offset, flavour="cloud"):
+    """Write the initrd for a root whose hash tree starts at hash_offset, with the modules of one of kernel's flavours."""
     tree = new_tree(Path(work) / "initrd")
     (tree / "root").mkdir()
     names = []
-    for module in kernel.modules(*MODULES):
+    for module in kernel.modules(*MODULES, *WATCHDOGS[flavour], flavour=flavour):
         name = "/usr/lib/modules/" + module.name
         add_file(tree, name, module)
         names.append(name)

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Debian's kernel as install-deps unpacked it: the image, and modules with what they depend on."""
+"""Debian's kernels as install-deps unpacked them: the image, and modules with what they depend on.
+
+Two flavours: "cloud", small and quick, and "generic", which has drivers for hardware watchdogs."""
 import re
 from pathlib import Path
 
 from paths import WORK
 
-ROOT = WORK / "kernel" / "root"
+ROOTS = {"cloud": WORK / "kernel" / "root", "generic": WORK / "kernel-generic" / "root"}
 
 
-def image():
+def image(flavour="cloud"):
     """The newest vmlinuz."""
-    found = sorted((ROOT / "boot").glob("vmlinuz-*"))
+    found = sorted((ROOTS[flavour] / "boot").glob("vmlinuz-*"))
     if not found:
         raise RuntimeError("no kernel is unpacked: run ovmf-test/install-deps")
     return found[-1]
 
 
-def release():
-    return image().name.removeprefix("vmlinuz-")
+def release(flavour="cloud"):
+    return image(flavour).name.removeprefix("vmlinuz-")
 
 
 def _depends(module):
@@ -27,11 +29,11 @@ def _depends(module):
     return [name for name in found[1].decode().split(",") if name] if found else []
 
 
-def modules(*wanted):
+def modules(*wanted, flavour="cloud"):
     """Paths of the wanted modules and all they need, each after its dependencies."""
-    tree = {path.stem.replace("-", "_"): path for path in (ROOT / "lib/modules" / release()).rglob("*.ko")}
-    builtin = {Path(line).stem.replace("-", "_") for line in
-               (ROOT / "lib/modules" / release() / "modules.builtin").read_text().split()}
+    top = ROOTS[flavour] / "lib/modules" / release(flavour)
+    tree = {path.stem.replace("-", "_"): path for path in top.rglob("*.ko")}
+    builtin = {Path(line).stem.replace("-", "_") for line in (top / "modules.builtin").read_text().split()}
     order = []
 
     def add(name):
@@ -39,7 +41,7 @@ def modules(*wanted):
         if name in builtin:
             return
         if name not in tree:
-            raise RuntimeError(f"Debian's kernel {release()} has no module {name}")
+            raise RuntimeError(f"Debian's kernel {release(flavour)} has no module {name}")
         if tree[name] in order:
             return
         for needed in _depends(tree[name]):

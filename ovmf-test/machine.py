@@ -6,6 +6,7 @@ fails carries the tail of the console. The variable store and the disk outlive p
 import atexit
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,8 +20,10 @@ from streams import Stream, Streams
 from varstore import VarStore
 
 OVMF = Path("/usr/share/OVMF")
+# How many times slower than an idle host of two cores this one is.
+SLOW = float(os.environ.get("SLOTBOOT_SLOW", "1"))
 # Emulated boots take 7 s, installs as much again; the rest is for a host busy with other work.
-BOOT = 120
+BOOT = 120 * SLOW
 _running = set()
 
 
@@ -38,10 +41,12 @@ class Boot:
 
 
 class Machine:
-    def __init__(self, directory, disk, storage="virtio"):
+    def __init__(self, directory, disk, storage="virtio", watchdog=None):
+        """watchdog: None, "i6300esb" or "itco"."""
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.disk, self.storage = disk if isinstance(disk, Disk) else Disk(disk), storage
+        self.watchdog = watchdog
         self.vars = self.directory / "vars.fd"
         if not self.vars.exists():
             shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.vars)
@@ -77,6 +82,7 @@ class Machine:
                 "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}",
                 *self._drive(),
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
+                *WATCHDOG[self.watchdog], "-action", "watchdog=reset",
                 *chardevs, "-serial", "chardev:serial", "-mon", "chardev=qmp,mode=control",
                 "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=command,name=slotboot.command"]
 
@@ -158,6 +164,10 @@ class Machine:
         """How often the firmware was entered since start(): power-on, and each reset of the platform."""
         return 1 + self._events("RESET")
 
+    def watchdog_resets(self):
+        """How often the watchdog reset the machine since start()."""
+        return self._events("WATCHDOG")
+
     def reset(self):
         """Press the reset button."""
         self._qmp("system_reset")
@@ -202,7 +212,10 @@ class Machine:
 
     def run_to_boot(self, command, deadline=BOOT):
         """Run a command that ends in a boot, and wait for it; its complaint if it refuses instead."""
-        number = self.start_command(command)
+        return self.wait_command_boot(self.start_command(command), deadline)
+
+    def wait_command_boot(self, number, deadline=BOOT):
+        """The boot that the command of this number ends in."""
         def probe():
             if self._search("serial", _TESTOS, self._seen):
                 return True
@@ -210,12 +223,14 @@ class Machine:
             return answer if answer and answer[0] != 0 else None
         found = self.streams.wait(probe, deadline)
         if found and found is not True:
-            raise MachineError(f"in the guest, {command!r}: exit {found[0]}\n{found[1]}")
+            raise MachineError(f"in the guest, command {number}: exit {found[0]}\n{found[1]}")
         return self.wait_boot(0)
 
 
 # Not "max": its five-level paging and wide vectors only make emulation slower.
 TCG_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+rdrand"
+# By default the TCO is strapped to do nothing when it expires.
+WATCHDOG = {None: (), "i6300esb": ("-device", "i6300esb"), "itco": ("-global", "ICH9-LPC.noreboot=false")}
 _TESTOS = r'TESTOS variant=(\S+) slot=(\S+) bootid=(\S+) cmdline="([^"\r\n]*)"'
 
 

@@ -12,7 +12,9 @@ EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
 TRIES = 4                       # a reason
 HAS_DIGEST = 1                  # a flag
 MIRROR = "EFI/slotboot/state.bin"
-_HEAD = struct.Struct("<8sHH4xQBB6x")
+NO_WATCHDOG, I6300ESB, ITCO, WDAT = range(4)
+ON_TRIAL, ON_GOOD = 1, 2        # flags of the watchdog
+_HEAD = struct.Struct("<8sHH4xQBBBBH2x")
 _SLOT = struct.Struct("<6B2xQQ32sQ8x")
 _TAIL = struct.Struct("<64sQ4x")
 
@@ -52,6 +54,9 @@ class Record:
     sequence: int = 1
     preferred: int = 0
     good_limit: int = 0
+    watchdog: int = NO_WATCHDOG
+    watchdog_flags: int = 0
+    watchdog_s: int = 0
     a: Slot = field(default_factory=Slot)
     b: Slot = field(default_factory=Slot)
     attempts: bytes = bytes(64)
@@ -66,7 +71,8 @@ class Record:
 
     def encode(self):
         slots = b"".join(_SLOT.pack(*vars(slot).values()) for slot in (self.a, self.b))
-        return seal(_HEAD.pack(b"SLOTBOOT", 1, 256, self.sequence, self.preferred, self.good_limit) + slots +
+        return seal(_HEAD.pack(b"SLOTBOOT", 1, 256, self.sequence, self.preferred, self.good_limit, self.watchdog,
+                               self.watchdog_flags, self.watchdog_s) + slots +
                     _TAIL.pack(self.attempts, self.nonce))
 
 

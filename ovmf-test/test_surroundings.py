@@ -12,6 +12,7 @@ import pytest
 import record
 from disk import fill_slot
 from paths import run
+from uki import section, with_words
 from varstore import BS, GLOBAL, NV, VarStore
 
 LOADER, FALLBACK = "EFI/slotboot/slotbootx64.efi", "EFI/BOOT/BOOTX64.EFI"
@@ -19,22 +20,6 @@ UKI = {"a": "EFI/slotboot/a/uki.efi", "b": "EFI/slotboot/b/uki.efi"}
 VARIANT = {"a": "x", "b": "y"}
 FOREIGN = "a44b7925-64fe-4f5f-9e3a-49b0319efd70"
 NOISE = random.Random(5107).randbytes
-
-
-class Table:
-    """The rows of all cases, also of test_good_limit.py, below the results."""
-    def pytest_terminal_summary(self, terminalreporter):
-        rows = [value for report in terminalreporter.getreports("passed")
-                for name, value in report.user_properties if name == "boot"]
-        terminalreporter.section("what each boot did")
-        terminalreporter.write_line(f"{'case':<62} slot  boots  why, by slotctl status")
-        for case, slot, entries, why in rows:
-            terminalreporter.write_line(f"{case:<62} {slot:<4}  {entries:<5}  {why}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _table(pytestconfig):
-    pytestconfig.pluginmanager.register(Table())
 
 
 def copy(source, target):
@@ -81,17 +66,6 @@ def started(machine, request, record_property):
 
 def delete(machine, name):
     run("mdel", "-i", machine.disk.esp.image, f"::{name}", env={"MTOOLS_SKIP_CHECK": "1"})
-
-
-def section(uki, name):
-    """Where the PE section's header is, its offset in the file, its size there."""
-    header = struct.unpack_from("<I", uki, 0x3C)[0]
-    count, optional = struct.unpack_from("<H12xH", uki, header + 6)
-    for at in range(header + 24 + optional, header + 24 + optional + 40 * count, 40):
-        if uki[at:at + 8].rstrip(b"\0") == name:
-            size, offset = struct.unpack_from("<II", uki, at + 16)
-            return at, offset, size
-    raise KeyError(name)
 
 
 def install(machine, uki, tries=3):
@@ -402,15 +376,6 @@ def test_both_ukis_are_deleted(machine, started):
 
 
 # --- kernels that stop by themselves
-
-def with_words(uki, *words):
-    """The UKI with these in its command line instead of the root hash, which they make superfluous."""
-    _, at, size = section(uki, b".cmdline")
-    line = [word for word in uki[at:at + size].rstrip(b"\0").split() if not word.startswith(b"roothash=")]
-    line = b" ".join([*line, *words])
-    assert len(line) <= size and b"panic=1" in line
-    return uki[:at] + line.ljust(size, b"\0") + uki[at + size:]
-
 
 STOPPING = {"without a root": ([b"rdinit=/nowhere"], "Unable to mount root fs", 2),
             "whose init exits": ([b"rdinit=/usr/bin/true"], "Attempted to kill init", 1)}

@@ -22,6 +22,9 @@ def test_x_to_y_to_z_by_reboot(machine, install):
     assert (status["running"], status["preferred"]) == ("a", "a")
     assert [status["slots"][slot]["status"] for slot in "ab"] == ["good", "good"]
     assert [status["slots"][slot]["version"] for slot in "ab"] == ["3", "2"]
+    # This kernel drives none.
+    assert (status["watchdog"]["hardware"], status["watchdog"]["this_boot"]) == ("none", "off")
+    assert "watchdog   none\n" in machine.check("slotctl status")
     assert machine.firmware_entries() == 3
 
 

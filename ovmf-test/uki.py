@@ -35,3 +35,32 @@ def build(out, work, linux, initrd, cmdline, osrel, uname, more=()):
     Path(out).touch()
     for name in sections:
         (work / ("uki" + name)).unlink()
+
+
+def section(uki, name):
+    """Where the PE section's header is, its offset in the file, its size there."""
+    header = struct.unpack_from("<I", uki, 0x3C)[0]
+    count, optional = struct.unpack_from("<H12xH", uki, header + 6)
+    for at in range(header + 24 + optional, header + 24 + optional + 40 * count, 40):
+        if uki[at:at + 8].rstrip(b"\0") == name:
+            size, offset = struct.unpack_from("<II", uki, at + 16)
+            return at, offset, size
+    raise KeyError(name)
+
+
+def with_words(uki, *words):
+    """The UKI with these in its command line instead of the root hash, which they make superfluous."""
+    _, at, size = section(uki, b".cmdline")
+    line = [word for word in uki[at:at + size].rstrip(b"\0").split() if not word.startswith(b"roothash=")]
+    line = b" ".join([*line, *words])
+    assert len(line) <= size and b"panic=1" in line
+    return uki[:at] + line.ljust(size, b"\0") + uki[at + size:]
+
+
+def with_hung_kernel(uki):
+    """The UKI with a kernel that stops at its 64-bit entry point, which the EFI stub and kexec have in common."""
+    _, at, _ = section(uki, b".linux")
+    # Linux, Documentation/x86/boot.rst: setup_sects, and 0x200 bytes into what follows them.
+    entry = at + (uki[at + 0x1F1] + 1) * 512 + 0x200
+    hang = b"\xfa\xf4\xeb\xfd"         # cli; hlt; jmp to the hlt
+    return uki[:entry] + hang + uki[entry + len(hang):]
