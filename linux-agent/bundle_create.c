@@ -6,6 +6,7 @@
 #include "bundle_zip.h"
 #include "cms.h"
 #include "packer.h"
+#include "pair.h"
 #include "util.h"
 
 #include <errno.h>
@@ -129,6 +130,7 @@ static int plan_make(struct draft *d, struct err *err)
 	if (!text_make(&d->manifest->compatible, "%s", o->compatible) ||
 	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
+	d->manifest->raises_floor = o->raise_floor;
 	if (plan_payload(d, PAYLOAD_UKI, "uki", o->uki, NULL, err) < 0)
 		return -1;
 	for (size_t i = 0; i < o->image_count; i++)
@@ -308,7 +310,8 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 	if (!d || !d->manifest)
 		return no_memory(err);
 	d->options = options;
-	if (plan_make(d, err) < 0 || (options->key && key_check(options, err) < 0))
+	if (plan_make(d, err) < 0 || (options->key && key_check(options, err) < 0) ||
+	    pair_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->manifest->payload_count; i++)
 		if (pack_payload(d, &d->manifest->payloads[i], d->files[i], err) < 0)

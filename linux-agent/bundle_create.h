@@ -28,6 +28,7 @@ struct bundle_create_options {
 	const char *output;	/* replaced only once the new one is complete */
 	const char *compatible;
 	const char *version;
+	bool raise_floor;	/* struct manifest, raises_floor */
 	const char *uki;	/* stored as uki.efi.zst and beside it */
 	const struct bundle_image *images;
 	size_t image_count;

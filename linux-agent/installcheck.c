@@ -3,10 +3,13 @@
 
 #include "cmdline.h"
 #include "espfile.h"
+#include "floor.h"
+#include "pair.h"
 #include "policy.h"
 #include "slotdev.h"
 #include "ukifile.h"
 #include "util.h"
+#include "verity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +37,7 @@ int installcheck_target(const struct machine *machine, unsigned *ret_slot, struc
 
 struct manifest *installcheck_slot_manifest(const struct machine *machine, unsigned slot)
 {
-	struct manifest *manifest;
+	struct manifest *manifest = NULL;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ uint8_t *json = NULL;
 	size_t len;
@@ -54,6 +57,21 @@ char *installcheck_slot_version(const struct machine *machine, unsigned slot)
 	return manifest ? strdup(manifest->version) : NULL;
 }
 
+/* Whatever the command line says. */
+static int check_floor(const struct machine *machine, const struct manifest *manifest,
+		       struct err *err)
+{
+	struct floor floor;
+
+	if (floor_load(&machine->disk, machine->esp.dir, &floor, err) < 0)
+		return -1;
+	if (*floor.version && version_compare(manifest->version, floor.version) < 0)
+		return err_set(err, EX_DATAERR, "the bundle's version %s is lower than this "
+			       "machine's rollback floor %s: refused", manifest->version,
+			       floor.version);
+	return 0;
+}
+
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
 			  bool allow_downgrade, struct err *err)
 {
@@ -67,6 +85,8 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 		return err_set(err, EX_DATAERR,
 			       "the bundle is for %s, this machine is %s: refused",
 			       manifest->compatible, machine->config->compatible);
+	if (check_floor(machine, manifest, err) < 0)
+		return -1;
 	running = installcheck_slot_version(machine, machine->running.slot);
 	if (running && !allow_downgrade && version_compare(manifest->version, running) < 0)
 		return err_set(err, EX_DATAERR,
@@ -174,7 +194,8 @@ static int check_cmdline(struct machine *machine, const struct ukifile *uki,
 	return 0;
 }
 
-int installcheck_uki(struct machine *machine, int fd, const char *name, struct err *err)
+int installcheck_uki(struct machine *machine, const struct manifest *manifest, int fd,
+		     const char *name, struct err *err)
 {
 	struct ukifile uki;
 	int r, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -186,6 +207,8 @@ int installcheck_uki(struct machine *machine, int fd, const char *name, struct e
 	r = ukifile_check(&uki, err);
 	if (r == 0)
 		r = check_cmdline(machine, &uki, err);
+	if (r == 0)
+		r = pair_check_cmdline(manifest, &uki, err);
 	ukifile_close(&uki);
 	return r;
 }

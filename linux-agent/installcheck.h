@@ -9,16 +9,16 @@
  * what to do. */
 int installcheck_target(const struct machine *machine, unsigned *ret_slot, struct err *err);
 
-/* The manifest kept beside a slot's UKI; NULL: there is none, or it is no good. The
- * caller frees. */
+/* The manifest kept beside a slot's UKI; NULL: none, or not to be read. The caller
+ * frees. It is what was installed, but nobody checks its signature again. */
 struct manifest *installcheck_slot_manifest(const struct machine *machine, unsigned slot);
 
 /* The version in a slot, from the manifest kept beside its UKI; NULL: unknown.
  * The caller frees. */
 char *installcheck_slot_version(const struct machine *machine, unsigned slot);
 
-/* Compatible and version; EX_DATAERR, EX_CONFIG (no compatible configured). An
- * unknown running version is no reason to refuse. */
+/* Compatible, floor and version; EX_DATAERR, EX_CONFIG (no compatible configured, a
+ * damaged floor). An unknown running version is no reason to refuse. */
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
 			  bool allow_downgrade, struct err *err);
 
@@ -26,6 +26,8 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 int installcheck_room(const struct machine *machine, const struct manifest *manifest,
 		      unsigned slot, struct err *err);
 
-/* The UKI in fd: architecture, .linux, and a {slot} that Secure Boot would leave
- * unfilled. name is for messages. EX_DATAERR. */
-int installcheck_uki(struct machine *machine, int fd, const char *name, struct err *err);
+/* The UKI in fd: architecture, .linux, a {slot} that Secure Boot would leave unfilled,
+ * and the root hashes, which must be the manifest's (pair.h). name is for messages.
+ * EX_DATAERR. */
+int installcheck_uki(struct machine *machine, const struct manifest *manifest, int fd,
+		     const char *name, struct err *err);

@@ -102,7 +102,8 @@ static int uki_load(struct installwork *work, struct engine_job *job, struct err
 		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
 	r = engine_run(job, &options, &work->stats, err);
 	job->held[HELD_RUNNING].path = NULL;
-	return r < 0 ? -1 : installcheck_uki(work->machine, work->uki, job->payload->file, err);
+	return r < 0 ? -1 : installcheck_uki(work->machine, bundle_manifest(work->bundle),
+					  work->uki, job->payload->file, err);
 }
 
 /* --- images ---------------------------------------------------------------- */

@@ -389,6 +389,16 @@ static int root_load(const uint8_t *json, size_t len, json_t **ret_root, struct 
 	return 0;
 }
 
+static int floor_parse(const json_t *root, struct manifest *m, struct err *err)
+{
+	const json_t *value = json_object_get(root, "raises-floor");
+
+	if (value && !json_is_boolean(value))
+		return key_bad("", "raises-floor", "must be true or false", err);
+	m->raises_floor = json_is_true(value);
+	return 0;
+}
+
 int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manifest,
 		   struct err *err)
 {
@@ -400,6 +410,7 @@ int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manife
 	if (root_load(json, len, &root, err) < 0 ||
 	    text_copy(root, "", &rule_compatible, &m->compatible, err) < 0 ||
 	    text_copy(root, "", &rule_version, &m->version, err) < 0 ||
+	    floor_parse(root, m, err) < 0 ||
 	    payloads_parse(json_object_get(root, "payloads"), m, err) < 0)
 		return -1;
 	*ret_manifest = m;

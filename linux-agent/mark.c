@@ -2,6 +2,8 @@
 #include "mark.h"
 
 #include "cmdline.h"
+#include "floor.h"
+#include "installcheck.h"
 #include "intent.h"
 #include "readback.h"
 #include "util.h"
@@ -87,6 +89,23 @@ static int sync_entries(struct machine *machine, struct err *err)
 	return 0;
 }
 
+/* Only for a slot that the firmware has proven: what a kexec confirmed may still have
+ * to be replaced by what was there before. */
+static int raise_floor(struct machine *machine, struct err *err)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
+
+	if (machine->running.kexec)
+		return 0;
+	manifest = installcheck_slot_manifest(machine, machine->running.slot);
+	if (!manifest || !manifest->raises_floor)
+		return 0;
+	if (floor_raise(&machine->disk, machine->esp.dir, manifest->version, err) < 0)
+		return err_prefix(err, "slot %c is marked good, but the rollback floor could not "
+				  "be raised", slot_letter(machine->running.slot));
+	return 0;
+}
+
 int mark_good(struct machine *machine, struct err *err)
 {
 	struct record *record = &machine->state.record;
@@ -112,7 +131,9 @@ int mark_good(struct machine *machine, struct err *err)
 	if ((record_differs(&before, record) || !copies_agree(&machine->state)) &&
 	    machine_save(machine, err) < 0)
 		return -1;
-	return sync_entries(machine, err);
+	if (sync_entries(machine, err) < 0)
+		return -1;
+	return raise_floor(machine, err);
 }
 
 int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,

@@ -6,7 +6,8 @@
 #include "machine.h"
 #include "policy.h"
 
-/* mark-good of the running slot. Where the record was lost, a new one is made.
+/* mark-good of the running slot. Where the record was lost, a new one is made. After a
+ * firmware boot the rollback floor rises last, if the slot's manifest says so.
  * Writes nothing if nothing changes, so that it can run at every boot. */
 int mark_good(struct machine *machine, struct err *err);
 

@@ -71,7 +71,7 @@ static int uki_check(const struct manifest *manifest, const char *path, bool nee
 	int r;
 
 	if (ukifile_open(path, &uki, &why) < 0) {
-		if (!needed && why.exit == EX_DATAERR)
+		if (!needed)
 			return 0;
 		if (err)
 			*err = why;

@@ -16,7 +16,7 @@ int pair_check_cmdline(const struct manifest *manifest, const struct ukifile *uk
 		       struct err *err);
 
 /* The whole check, for the build machine: files[i] holds payload i. EX_NOINPUT,
- * EX_DATAERR. What is no UKI at all is left to others, unless an image has a root
- * hash. */
+ * EX_DATAERR. A UKI that cannot be read is left to others, unless an image has a
+ * root hash. */
 int pair_check_files(const struct manifest *manifest, const char *const *files,
 		     struct err *err);

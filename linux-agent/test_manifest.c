@@ -62,6 +62,32 @@ static void every_key_is_read(void **state)
 	manifest_free(m);
 }
 
+static void raising_the_floor_is_read_and_written_back(void **state)
+{
+	struct manifest *m;
+	struct err err;
+	char *json;
+
+	(void)state;
+	assert_int_equal(parse(WITH(UKI), &m, &err), 0);
+	assert_false(m->raises_floor);
+	m->raises_floor = true;
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	manifest_free(m);
+	assert_non_null(strstr(json, "\"raises-floor\": true"));
+	assert_int_equal(parse(json, &m, &err), 0);
+	assert_true(m->raises_floor);
+	m->raises_floor = false;
+	free(json);
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	assert_null(strstr(json, "floor"));
+	free(json);
+	manifest_free(m);
+	assert_int_equal(parse("{\"format\":2,\"compatible\":\"a\",\"version\":\"1\","
+			       "\"raises-floor\":1,\"payloads\":[" UKI "]}", &m, &err), -1);
+	assert_non_null(strstr(err.text, "raises-floor must be true or false"));
+}
+
 static void the_entries_of_every_layout_are_read_and_written_back(void **state)
 {
 	static const char json[] = WITH(UKI_AND(
@@ -302,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(raising_the_floor_is_read_and_written_back),
 		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),
 		cmocka_unit_test(layouts_and_dictionary_may_be_absent),
 		cmocka_unit_test(unknown_keys_of_a_newer_writer_are_ignored),

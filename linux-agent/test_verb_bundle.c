@@ -2,6 +2,7 @@
 #include "verbs.h"
 
 #include "testbundle.h"
+#include "testpair.h"
 
 #include <sys/mman.h>
 
@@ -44,19 +45,20 @@ static void expect_ok(int r, const struct err *err, const char *printed)
 static void create_info_and_verify_fit_together(void **state)
 {
 	const char *d = dir.path;
+	char root[65], cmdline[128];
 	struct err err;
 
 	(void)state;
-	testdir_text(&dir, "linux.efi", "MZ and a kernel");
-	testdir_text(&dir, "root.img", "rootfs");
+	testpair_image(&dir, "root.img", 'x', root);
+	snprintf(cmdline, sizeof cmdline, "roothash=%s", root);
+	testpair_uki(&dir, "linux.efi", cmdline);
 	expect_ok(run(&err, "create --output=%s --compatible acme-gw --version=2.0~rc1 "
-		      "--uki=%s/linux.efi --image rootfs=%s/root.img,roothash=%s%s --key=%s/acme.key "
-		      "--cert=%s/acme.crt", zip_path, d, d,
-		      "00112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff", d, d),
-		  &err, "");
+		      "--uki=%s/linux.efi --image rootfs=%s/root.img,roothash=%s --key=%s/acme.key "
+		      "--raise-floor --cert=%s/acme.crt", zip_path, d, d, root, d, d), &err, "");
 	expect_ok(run(&err, "info %s", zip_path), &err, "version     2.0~rc1\nsignature   not checked");
-	assert_non_null(strstr(text, "rootfs      rootfs.img.zst, 6 bytes"));
-	assert_non_null(strstr(text, "roothash 00112233445566778899aabbccddeeff0011"));
+	assert_non_null(strstr(text, "rootfs      rootfs.img.zst, 16384 bytes"));
+	assert_non_null(strstr(text, "floor       raised to this version by mark-good"));
+	assert_non_null(strstr(text, root));
 	expect_ok(run(&err, "info --json %s", zip_path), &err, "\"signature_checked\": false");
 	expect_ok(run(&err, "verify --keyring=%s %s", keyring, zip_path), &err,
 		  "bundle.zip: good, signed by O=Acme, CN=release\n");

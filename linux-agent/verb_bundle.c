@@ -229,6 +229,8 @@ static void info_print(const struct bundle *bundle, const char *where)
 	(void)printf("bundle      %s\ncompatible  %s\nversion     %s\n"
 		     "signature   not checked (slotctl bundle verify does)\n", where,
 		     m->compatible, m->version);
+	if (m->raises_floor)
+		(void)printf("floor       raised to this version by mark-good\n");
 	for (size_t i = 0; i < m->payload_count; i++) {
 		const struct payload *p = &m->payloads[i];
 		char sha256[2 * sizeof p->sha256 + 1];

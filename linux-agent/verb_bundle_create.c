@@ -31,6 +31,7 @@ static const char help_create[] =
 	"  --cert=CERT        its certificate, likewise; in a PEM file any intermediate ones\n"
 	"                     may follow\n"
 	"  --unsigned         leave the signature out: see slotctl bundle sign\n"
+	"  --raise-floor      once it is marked good, no lower version is installed any more\n"
 	"  --no-delta         leave out the 4 KiB blocks for machines that run any other\n"
 	"                     older image\n"
 	"  --chunk-size=SIZE  64K to 8M, a power of two; 1M if not given\n"
@@ -41,7 +42,7 @@ static const char help_create[] =
 enum {
 	OPT_HELP = 256,
 	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_BASE, OPT_KEY, OPT_CERT,
-	OPT_UNSIGNED, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
+	OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
 static const struct option create_options[] = {
@@ -54,6 +55,7 @@ static const struct option create_options[] = {
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "cert", required_argument, NULL, OPT_CERT },
 	{ "unsigned", no_argument, NULL, OPT_UNSIGNED },
+	{ "raise-floor", no_argument, NULL, OPT_FLOOR },
 	{ "no-delta", no_argument, NULL, OPT_NO_DELTA },
 	{ "chunk-size", required_argument, NULL, OPT_CHUNK_SIZE },
 	{ "level", required_argument, NULL, OPT_LEVEL },
@@ -215,6 +217,9 @@ static int create_option(int option, struct creation *c, struct err *err)
 		return 0;
 	case OPT_UNSIGNED:
 		c->is_unsigned = true;
+		return 0;
+	case OPT_FLOOR:
+		o->raise_floor = true;
 		return 0;
 	case OPT_NO_DELTA:
 		o->no_blocks = true;

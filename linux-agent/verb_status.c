@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "explain.h"
+#include "floor.h"
 #include "installcheck.h"
 #include "kexec.h"
 #include "options.h"
@@ -20,6 +21,8 @@ struct view {
 	char *loader;		/* LoaderInfo of a firmware boot, or NULL */
 	struct watchdog watchdog;	/* that Linux drives now */
 	char why[2048];
+	struct floor floor;
+	struct err floor_error;	/* it cannot be read: why */
 };
 
 static const char *const source_text[] = { "lost", "variable", "mirror" };
@@ -38,6 +41,7 @@ static void view_fill(struct view *v)
 		if (m->state.record.slots[slot].status != SLOT_EMPTY)
 			v->version[slot] = installcheck_slot_version(m, slot);
 	watchdog_find(m->config, &v->watchdog);
+	(void)floor_load(&m->disk, m->esp.dir, &v->floor, &v->floor_error);
 	/* After a kexec it is of an earlier boot. */
 	if (m->is_running && !m->running.kexec)
 		(void)vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &v->loader, NULL);
@@ -115,15 +119,17 @@ static int print_json(const struct view *v, struct err *err)
 	char running[2] = { slot_letter(m->running.slot), 0 };
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
 	json_t *root = json_pack(
-		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:o, s:b, s:i, s:o, s:o, "
-		"s:s, s:o}",
+		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
+		"s:i, s:o, s:o, s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "loader",
 		v->loader, "state",
 		"source", source_text[state->source], "sequence",
 		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
 		"mirror", sb_error_text(state->mirror_error), "slots", "a", slot_json(v, 0), "b",
-		slot_json(v, 1), "good_limit", state->record.good_limit, "watchdog",
+		slot_json(v, 1), "good_limit", state->record.good_limit, "floor",
+		*v->floor.version ? v->floor.version : NULL, "floor_error",
+		*v->floor_error.text ? v->floor_error.text : NULL, "watchdog",
 		watchdog_json(v), "kexec_loaded", kexec_is_loaded(m->config), "kexec_failures",
 		state->record.kexec_failures, "jump", status_jump_json(m), "timing_ms",
 		status_timing_json(m), "why", v->why, "attempts",
@@ -181,6 +187,14 @@ static void print_watchdog(const struct view *v)
 	(void)printf("watchdog   %s\n", text);
 }
 
+static void print_floor(const struct view *v)
+{
+	if (*v->floor_error.text)
+		(void)printf("floor      %s\n", v->floor_error.text);
+	else if (*v->floor.version)
+		(void)printf("floor      %s; nothing lower is installed\n", v->floor.version);
+}
+
 static void print_text(const struct view *v)
 {
 	const struct machine *m = &v->machine;
@@ -199,6 +213,7 @@ static void print_text(const struct view *v)
 		(void)printf("good-limit %u boots without mark-good\n",
 			     m->state.record.good_limit);
 	print_watchdog(v);
+	print_floor(v);
 	print_state(&m->state);
 	if (kexec_is_loaded(m->config))
 		(void)printf("kexec      a kernel is staged\n");

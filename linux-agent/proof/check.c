@@ -270,6 +270,18 @@ void check_done(struct world *w, const struct step *step, const uint8_t *record,
 		violation("success was reported, and no slot holds the new version");
 }
 
+/* A slot without a manifest (the first one) raises nothing, and neither does what a
+ * kexec has confirmed. */
+void check_floor(const struct world *before, const struct world *w)
+{
+	unsigned slot = before->session.running;
+
+	if (before->session.kexec || !simdisk_find(before, slot ? NAME_JSON_B : NAME_JSON_A))
+		return;
+	if (sim_floor(w, false) < sim_version_of(before, slot, true) + 1)
+		violation("success was reported, and the rollback floor is not raised");
+}
+
 void check_booted(struct world *w)
 {
 	struct state kept = sim_state(w, true);

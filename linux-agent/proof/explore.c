@@ -123,8 +123,13 @@ static void check_left(struct world *w, const struct job *job)
 	check_entries(w);
 	if (sim_mirror_sequence(w, false) < w->ghost.mirror_floor)
 		violation("the mirror has gone back to an older record");
+	if (sim_floor(w, false) < w->ghost.floor)
+		violation("the rollback floor has fallen from %d to %d", w->ghost.floor,
+			  sim_floor(w, false));
 	if (job->result == 0 && agent && !job->second)
 		check_done(w, job->step, job->record, clean);
+	if (job->result == 0 && job->step->op == OP_GOOD && !job->second)
+		check_floor(job->before, w);
 }
 
 static void check_choice(struct world *w, const struct job *job)
@@ -308,6 +313,7 @@ static bool explore_cut(struct job *job, unsigned k)
 				  .store = job->mode->store,
 				  .no_mirror = job->mode->no_mirror };
 	w.ghost.mirror_floor = sim_mirror_sequence(&w, true);
+	w.ghost.floor = sim_floor(&w, true);
 	job->result = op_run(&w, job->step, job->record, &err);
 	job->power_went = w.fault.dead;
 	hit = w.fault.hit && (w.fault.mode != FAULT_CUT || w.fault.dead);

@@ -56,6 +56,8 @@ void op_prepare(struct world *w, const struct step *step);
 struct state sim_state(struct world *w, bool kept);
 /* The newest sequence among valid mirror copies; 0: none is valid. */
 uint64_t sim_mirror_sequence(struct world *w, bool kept);
+/* The rollback floor: the number of its version and one; 0: none, -1: damaged. */
+int sim_floor(const struct world *w, bool kept);
 struct state_ops simloader_storage(struct world *w, bool kept);
 
 /* Runs the loader, again after each reset by the watchdog. w->session says what it
@@ -95,6 +97,8 @@ void check_entries(struct world *w);
  * places, and after an install the slot. */
 void check_done(struct world *w, const struct step *step, const uint8_t *record,
 		bool mirror_too);
+/* After mark-good that reported success: the floor is that of the slot that ran. */
+void check_floor(const struct world *before, const struct world *w);
 /* After a boot that nothing disturbed. */
 void check_booted(struct world *w);
 uint64_t violation_count(void);

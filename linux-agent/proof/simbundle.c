@@ -59,6 +59,7 @@ static void manifest_fill(struct bundle *b)
 	(void)snprintf(b->version, sizeof b->version, "1.0.%u", b->number);
 	m->compatible = is_wrong(b, "compatible") ? other_compatible : compatible;
 	m->version = b->version;
+	m->raises_floor = true;
 	m->payload_count = 2;
 	m->payloads[0] = (struct payload){ .type = PAYLOAD_UKI, .name = uki_word,
 					   .file = uki_file, .size = v->uki_len,

@@ -12,6 +12,7 @@ static const struct {
 	int slot;	/* -1: of neither */
 } names[NAME_COUNT] = {
 	[NAME_STATE] = { "esp/EFI/slotboot/state.bin", DIR_OURS, -1 },
+	[NAME_FLOOR] = { "esp/EFI/slotboot/floor", DIR_OURS, -1 },
 	[NAME_UKI_A] = { "esp/EFI/slotboot/a/uki.efi", DIR_A, 0 },
 	[NAME_JSON_A] = { "esp/EFI/slotboot/a/manifest.json", DIR_A, 0 },
 	[NAME_P7S_A] = { "esp/EFI/slotboot/a/manifest.p7s", DIR_A, 0 },

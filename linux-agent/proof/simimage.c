@@ -2,10 +2,12 @@
 /* Versions small enough to be cut at every sector: a PE file with .cmdline and
  * .linux, and an image. */
 #include "bytes.h"
+#include "floor.h"
 #include "pe.h"
 #include "sim.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448 };
@@ -84,4 +86,18 @@ int sim_version_of(const struct world *w, unsigned slot, bool uki_only)
 			return i;
 	}
 	return -1;
+}
+
+int sim_floor(const struct world *w, bool kept)
+{
+	int file = kept ? w->name_kept[NAME_FLOOR] : w->name_now[NAME_FLOOR];
+	const struct sim_file *f = file < 0 ? NULL : &w->files[file];
+	struct floor floor = { 0 };
+	int number = -1;
+
+	if (f && !floor_decode(kept ? f->kept : f->now, kept ? f->kept_size : f->size, &floor))
+		return -1;
+	if (*floor.version && sscanf(floor.version, "1.0.%d", &number) != 1)
+		abort();
+	return number + 1;
 }

@@ -21,7 +21,7 @@ enum { SIM_SECTOR = 512, SIM_SECTORS = 3, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTOR
 enum { SIM_FILES = 16, SIM_VARS = 12, SIM_VAR_MAX = 384 };
 
 enum sim_name {
-	NAME_STATE,
+	NAME_STATE, NAME_FLOOR,
 	NAME_UKI_A, NAME_JSON_A, NAME_P7S_A, NAME_IMAGE_A,
 	NAME_UKI_B, NAME_JSON_B, NAME_P7S_B, NAME_IMAGE_B,
 	NAME_COUNT
@@ -95,6 +95,7 @@ struct ghost {
 	bool agent_ran;		/* since then, so tries may have been granted */
 	bool flipped;		/* a bit of a trial's UKI */
 	uint64_t mirror_floor;	/* newest sequence that the mirror held durably */
+	int floor;		/* the rollback floor that was durable; sim_floor() */
 };
 
 struct world {
