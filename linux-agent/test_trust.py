@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""Whose bundles a machine takes: signatures, the rollback floor, and UKI and image as one pair. slotctl
+against files; after each refusal every byte of slots, ESP and variables is as before."""
+import datetime
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from test_dryrun import CONFIG, DATAERR, SLOTCTL, TOP, create, identities, machine, parts, refuse, refuse_install  # noqa: F401
+
+sys.path.insert(0, str(TOP / "ovmf-test"))
+import uki  # noqa: E402
+
+NOW = datetime.datetime.utcnow()
+CA = """[req]
+distinguished_name = dn
+[dn]
+[ca]
+default_ca = here
+[here]
+database = {top}/database
+new_certs_dir = {top}
+serial = {top}/serial
+crlnumber = {top}/crlnumber
+default_md = sha256
+default_crl_days = 2
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+[authority]
+basicConstraints = critical,CA:TRUE
+[signer]
+basicConstraints = critical,CA:FALSE
+extendedKeyUsage = codeSigning
+[tls]
+basicConstraints = critical,CA:FALSE
+extendedKeyUsage = serverAuth
+"""
+
+
+class Pki:
+    """A root, an intermediate authority, and signers of every sort."""
+
+    def __init__(self, top):
+        self.top = top
+        (top / "cnf").write_text(CA.format(top=top))
+        (top / "database").write_text("")
+        (top / "serial").write_text("01\n")
+        (top / "crlnumber").write_text("01\n")
+        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-config", top / "cnf", "-extensions",
+                     "authority", "-subj", "/CN=root", "-days", 3, "-keyout", top / "root.key", "-out",
+                     top / "root.crt")
+        self.certify("good")
+        self.certify("revoked")
+        self.certify("expired", days=(-3, -1))
+        self.certify("early", days=(1, 2))
+        self.certify("tls", extensions="tls")
+        self.certify("middle", extensions="authority")
+        self.certify("deep", issuer="middle")
+        self.openssl("ca", "-config", top / "cnf", "-cert", top / "root.crt", "-keyfile", top / "root.key",
+                     "-revoke", top / "revoked.crt")
+        self.openssl("ca", "-config", top / "cnf", "-cert", top / "root.crt", "-keyfile", top / "root.key",
+                     "-gencrl", "-out", top / "root.crl")
+
+    @staticmethod
+    def openssl(*argv):
+        subprocess.run(["openssl", *map(str, argv)], check=True, capture_output=True)
+
+    def certify(self, name, issuer="root", extensions="signer", days=(-1, 2)):
+        def stamp(day):
+            return (NOW + datetime.timedelta(days=day)).strftime("%Y%m%d%H%M%SZ")
+        path = self.top / name
+        self.openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-config", self.top / "cnf", "-subj",
+                     f"/CN={name}", "-keyout", f"{path}.key", "-out", f"{path}.csr")
+        self.openssl("ca", "-batch", "-notext", "-config", self.top / "cnf", "-cert", self.top / f"{issuer}.crt",
+                     "-keyfile", self.top / f"{issuer}.key", "-extensions", extensions, "-startdate",
+                     stamp(days[0]), "-enddate", stamp(days[1]), "-in", f"{path}.csr", "-out", f"{path}.crt")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def resign(create, authority, tmp_path):  # noqa: F811
+    """A good bundle with another manifest.p7s: by openssl with these arguments, or these bytes, or none."""
+    def resign(*signers, content=None, data=None, more=()):
+        bundle, out = create(), tmp_path / "resigned.zip"
+        with zipfile.ZipFile(bundle) as z:
+            entries = [(i, z.read(i)) for i in z.infolist()]
+        manifest = next(d for i, d in entries if i.filename == "manifest.json")
+        (tmp_path / "content").write_bytes(content or manifest)
+        if signers:
+            names = [x for s in signers for x in ("-signer", authority.top / f"{s}.crt", "-inkey",
+                                                  authority.top / f"{s}.key")]
+            authority.openssl("cms", "-sign", "-binary", "-nosmimecap", "-outform", "DER", "-in",
+                              tmp_path / "content", "-out", tmp_path / "p7s", *names, *more)
+            data = (tmp_path / "p7s").read_bytes()
+        with zipfile.ZipFile(out, "w") as z:
+            for info, old in entries:
+                if info.filename != "manifest.p7s":
+                    z.writestr(info, old)
+                elif data is not None:
+                    z.writestr(info, data)
+        return out
+    return resign
+
+
+@pytest.fixture
+def trusting(machine, authority):  # noqa: F811
+    """The machine with the root in its keyring."""
+    machine.keyring = authority.top / "root.crt"
+    machine.configure()
+    return machine
+
+
+# --- signatures ---
+
+def test_signers_of_the_root_are_trusted(trusting, resign, authority):
+    trusting.check("install", resign("good"), "--activate=none")
+    trusting.check("install", resign("deep", more=("-certfile", authority.top / "middle.crt")), "--activate=none")
+
+
+@pytest.mark.parametrize("signers, options, words", [
+    (("expired",), {}, "the certificate of CN=expired expired on"),
+    (("early",), {}, "the certificate of CN=early is valid only from"),
+    (("tls",), {}, "the certificate of CN=tls is not for code signing"),
+    (("deep",), {}, "is by CN=deep, certified by CN=middle, who is not in the keyring"),
+    (("good",), {"more": ("-md", "sha1")}, "by CN=good uses the digest sha1, which is too weak"),
+    (("good",), {"more": ("-md", "md5")}, "by CN=good uses the digest md5, which is too weak"),
+    (("good",), {"content": b"other bytes"}, "manifest.json does not match its signature"),
+    ((), {}, "it has no manifest.p7s"),
+    ((), {"data": b""}, "manifest.p7s is empty"),
+    ((), {"data": b"no signature"}, "manifest.p7s is not a CMS signature"),
+    ((), {"data": bytes(65537)}, "manifest.p7s is larger than 65536 bytes"),
+])
+def test_a_signature_that_is_not_good(trusting, resign, signers, options, words):
+    refuse_install(trusting, DATAERR, [words], resign(*signers, **options))
+
+
+def test_a_wrong_signer(machine, resign):  # noqa: F811
+    refuse_install(machine, DATAERR, ["CN=good, certified by CN=root, who is not in the keyring"], resign("good"))
+
+
+def test_a_revoked_signer(trusting, resign, authority):
+    trusting.configure(f"crl = {authority.top}/root.crl")
+    refuse_install(trusting, DATAERR, ["the certificate of CN=revoked is revoked"], resign("revoked"))
+    trusting.check("install", resign("good"), "--activate=none")
+    trusting.configure(f"crl = {authority.top}/none.crl")
+    refuse_install(trusting, CONFIG, ["failed to read the revocation list"], resign("good"))
+
+
+def test_two_signers_where_two_are_needed(trusting, resign, authority):
+    trusting.configure("signers = 2")
+    refuse_install(trusting, DATAERR, ["has 1 of the 2 signers needed"], resign("good"))
+    refuse_install(trusting, DATAERR, ["has 1 of the 2 signers", "CN=tls is not for"], resign("good", "tls"))
+    trusting.check("install", resign("good", "revoked"), "--activate=none")
+
+
+def test_a_certificate_that_has_expired_since_it_signed(trusting, resign, machine):  # noqa: F811
+    """openssl signs with the present time, so that the other way round is what can be shown here."""
+    trusting.configure("signing-time = yes")
+    refuse_install(trusting, DATAERR, ["CN=expired expired on", "the signature was made later"], resign("expired"))
+    trusting.check("install", resign("good"), "--activate=none")
+
+
+# --- the rollback floor ---
+
+@pytest.fixture
+def bundle(tmp_path, identities, parts):  # noqa: F811
+    def bundle(version, *options, uki_file="good.efi", image=None, check=True):
+        out = tmp_path / f"{version}.zip"
+        done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme",
+                               f"--version={version}", f"--uki={parts / uki_file}",
+                               f"--image=rootfs={image or parts / 'rootfs.img'}",
+                               f"--key={identities['signer'].key}", f"--cert={identities['signer'].cert}", *options],
+                              check=False, capture_output=True, text=True)
+        assert not check or done.returncode == 0, done.stderr
+        return out if check else done
+    return bundle
+
+
+def update(machine, bundle, slot, how="firmware"):  # noqa: F811
+    machine.check("install", bundle, "--activate=none", "--allow-downgrade")
+    machine.check("mark-active", slot)
+    machine.boot_by(how, slot)
+    machine.check("mark-good")
+
+
+def test_the_floor_rises_with_mark_good_and_holds_against_allow_downgrade(machine, bundle):  # noqa: F811
+    floor = machine.top / "esp/EFI/slotboot/floor"
+    update(machine, bundle("2"), "b")
+    assert not floor.exists() and machine.status()["floor"] is None
+    machine.check("install", bundle("3", "--raise-floor"), "--activate=none")
+    assert not floor.exists()
+    machine.check("mark-active", "a")
+    machine.boot_by("firmware", "a")
+    machine.check("mark-good")
+    assert machine.status()["floor"] == "3" and "floor      3;" in machine.check("status")
+    before = machine.bytes()
+    machine.check("mark-good")
+    assert machine.bytes() == before
+    refuse_install(machine, DATAERR, ["version 2 is lower than this machine's rollback floor 3"], bundle("2"),
+                   "--allow-downgrade")
+    machine.check("install", bundle("3"), "--activate=none")
+
+
+def test_the_floor_does_not_rise_by_a_kexec_alone(machine, bundle):  # noqa: F811
+    machine.check("install", bundle("3", "--raise-floor"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("kexec", "b")
+    machine.check("mark-good")
+    assert machine.status()["floor"] is None
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    assert machine.status()["floor"] == "3"
+
+
+def test_a_damaged_floor_is_an_error_that_says_what_to_do(machine, bundle):  # noqa: F811
+    floor = machine.top / "esp/EFI/slotboot/floor"
+    update(machine, bundle("3", "--raise-floor"), "b")
+    floor.write_bytes(b"\xff" * 1024)
+    refuse_install(machine, CONFIG, ["floor is damaged: slotctl mark-good writes it anew"], bundle("4"))
+    assert "damaged" in machine.status()["floor_error"]
+    machine.check("mark-good")
+    assert machine.status()["floor"] == "3"
+    assert floor.stat().st_size == 1024
+
+
+# --- UKI and image are one pair ---
+
+@pytest.fixture(scope="session")
+def pair(parts):  # noqa: F811
+    """verity.img with its tree behind it, and UKIs that name its root hash, another, and none."""
+    image, size = parts / "verity.img", 1 << 20
+    image.write_bytes((parts / "rootfs.img").read_bytes()[:size])
+    text = subprocess.run(["/usr/sbin/veritysetup", "format", f"--hash-offset={size}", image, image], check=True,
+                          capture_output=True, text=True).stdout
+    root = re.search(r"Root hash:\s*([0-9a-f]{64})", text)[1]
+    for name, word in (("bound", f"roothash={root}"), ("astray", "roothash=" + "0" * 64)):
+        uki.build(parts / f"{name}.efi", parts, parts / "linux", parts / "initrd",
+                  f"quiet slotboot.slot={{slot}} {word}", "ID=test\n", "6.1")
+    return image, root
+
+
+def test_a_pair_that_agrees_is_installed(machine, bundle, pair):  # noqa: F811
+    image, root = pair
+    machine.check("install", bundle("2", uki_file="bound.efi", image=f"{image},roothash={root}"), "--activate=none")
+
+
+@pytest.mark.parametrize("uki_file, root_hash, words", [
+    ("astray.efi", "right", "do not belong together"), ("good.efi", "right", "has no roothash="),
+    ("bound.efi", None, "has no root hash in the manifest"), ("astray.efi", "0" * 64, "its root hash"),
+])
+def test_a_pair_that_disagrees_is_not_bundled(bundle, pair, uki_file, root_hash, words):
+    image, root = pair
+    suffix = f",roothash={root if root_hash == 'right' else root_hash}" if root_hash else ""
+    done = bundle("2", uki_file=uki_file, image=f"{image}{suffix}", check=False)
+    assert done.returncode == DATAERR and words in done.stderr, done.stderr
+
+
+def test_an_image_whose_data_is_not_its_trees_is_not_bundled(bundle, pair, tmp_path):
+    image, root = pair
+    damaged = bytearray(image.read_bytes())
+    damaged[5000] ^= 1
+    (tmp_path / "damaged.img").write_bytes(damaged)
+    done = bundle("2", uki_file="bound.efi", image=f"{tmp_path / 'damaged.img'},roothash={root}", check=False)
+    assert done.returncode == DATAERR and "not what its dm-verity tree was made of" in done.stderr
+
+
+def test_a_pair_that_disagrees_is_not_installed(machine, bundle, pair, identities, tmp_path):  # noqa: F811
+    """Of a bundle that another program made: slotctl's own with another root hash in the manifest, signed again."""
+    image, root = pair
+    made = bundle("2", uki_file="bound.efi", image=f"{image},roothash={root}")
+    crafted, who = tmp_path / "crafted.zip", identities["signer"]
+    with zipfile.ZipFile(made) as z:
+        entries = [(i, z.read(i)) for i in z.infolist()]
+    manifest = next(d for i, d in entries if i.filename == "manifest.json").replace(root.encode(), b"0" * 64)
+    (tmp_path / "m").write_bytes(manifest)
+    subprocess.run(["openssl", "cms", "-sign", "-binary", "-in", tmp_path / "m", "-signer", who.cert, "-inkey", who.key,
+                    "-outform", "DER", "-out", tmp_path / "s"], check=True)
+    with zipfile.ZipFile(crafted, "w") as z:
+        for info, data in entries:
+            z.writestr(info, {"manifest.json": manifest, "manifest.p7s": (tmp_path / "s").read_bytes()}
+                       .get(info.filename, data))
+    refuse_install(machine, DATAERR, ["do not belong together"], crafted)
