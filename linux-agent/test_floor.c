@@ -168,6 +168,7 @@ static void garbage_is_told_from_nothing(void **state)
 static struct broken_disk {
 	unsigned left;
 	bool lies;
+	bool tears;		/* what is not written becomes garbage */
 } broken;
 
 static bool is_broken(void)
@@ -179,8 +180,13 @@ static bool is_broken(void)
 
 static int broken_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
+	uint8_t garbage[FLOOR_SECTOR];
+
 	if (!is_broken())
 		return disk_posix.write(ctx, file, buf, len, offset);
+	memset(garbage, 0xa5, sizeof garbage);
+	if (broken.tears)
+		(void)disk_posix.write(ctx, file, garbage, len, offset);
 	errno = EIO;
 	return broken.lies ? 0 : -1;
 }
@@ -221,6 +227,31 @@ static void a_disk_that_fails_loses_no_floor_and_is_no_success(void **state)
 		}
 }
 
+/* The power went between the copies, and goes again in the next write. */
+static void the_copy_that_holds_the_floor_is_written_last(void **state)
+{
+	uint8_t one[FLOOR_BYTES], two[FLOOR_BYTES];
+	struct disk disk = disk_posix;
+
+	(void)state;
+	disk.write = broken_write;
+	raise_to("1");
+	file_get(one);
+	raise_to("2");
+	file_get(two);
+	for (unsigned holder = 0; holder < 2; holder++) {
+		uint8_t bytes[FLOOR_BYTES];
+		struct err err = { 0 };
+
+		memcpy(bytes, holder == 0 ? two : one, FLOOR_SECTOR);
+		memcpy(bytes + FLOOR_SECTOR, holder == 1 ? two : one, FLOOR_SECTOR);
+		file_put(bytes, sizeof bytes);
+		broken = (struct broken_disk){ .left = 1, .tears = true };
+		assert_int_equal(floor_raise(&disk, dir.path, "3", &err), -1);
+		expect("2");
+	}
+}
+
 static int each_setup(void **state)
 {
 	(void)state;
@@ -246,6 +277,7 @@ int main(void)
 		TEST(either_copy_alone_holds_it),
 		TEST(the_higher_copy_counts),
 		TEST(garbage_is_told_from_nothing),
+		TEST(the_copy_that_holds_the_floor_is_written_last),
 		TEST(a_disk_that_fails_loses_no_floor_and_is_no_success),
 	};
 
