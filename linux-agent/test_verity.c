@@ -5,7 +5,7 @@
 #include "testdir.h"
 #include "util.h"
 
-#include <fcntl.h>
+#include <sys/stat.h>
 
 /* Made by veritysetup (cryptsetup 2.6): SHA-256, 4096-byte blocks. */
 #define SALT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -160,6 +160,37 @@ static void the_build_machine_computes_the_tree_from_the_data(void **state)
 	assert_int_equal(err.exit, EX_NOINPUT);
 }
 
+/* In a slot larger than the image; with the tree near the end, or far from it. */
+static void a_written_image_is_checked_in_its_place(void **state)
+{
+	static const unsigned blocks[] = { 40, 1500 };
+	struct err err = { 0 };
+	char root[65], other[65];
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
+		for (unsigned behind = 0; behind < 2; behind++) {
+			if (!image_make(blocks[i], 4096, root))
+				skip();
+			assert_int_equal(stat(image, &st), 0);
+			assert_int_equal(truncate(image, st.st_size + (16 << 20)), 0);
+			if (behind)
+				st.st_size += 8 << 20;
+			if (verity_check_disk(&disk_posix, image, (uint64_t)st.st_size, root,
+					      &err) < 0)
+				fail_msg("%u blocks: %s", blocks[i], err.text);
+			strcpy(other, root);
+			other[0] = other[0] == '0' ? '1' : '0';
+			assert_int_equal(verity_check_disk(&disk_posix, image,
+							   (uint64_t)st.st_size, other, &err), -1);
+			assert_int_equal(err.exit, EX_DATAERR);
+			assert_int_equal(verity_check_disk(&disk_posix, image, 64 << 20, other,
+							   &err), -1);
+			assert_int_equal(err.exit, EX_IOERR);
+		}
+}
+
 static void super_make(uint8_t bytes[VERITY_SUPER_BYTES])
 {
 	memset(bytes, 0, VERITY_SUPER_BYTES);
@@ -230,6 +261,7 @@ int main(void)
 		TEST(an_image_without_a_tree_is_refused),
 		TEST(a_damaged_top_block_or_salt_is_refused),
 		TEST(the_build_machine_computes_the_tree_from_the_data),
+		TEST(a_written_image_is_checked_in_its_place),
 		TEST(each_field_of_the_superblock_is_checked),
 	};
 

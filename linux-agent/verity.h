@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "disk.h"
 #include "err.h"
 
 #include <stdbool.h>
@@ -63,6 +64,11 @@ int verity_scan_feed(struct verity_scan *scan, const uint8_t *data, size_t len,
 
 /* At the image's end: EX_DATAERR if it holds no tree, or one of another root. */
 int verity_scan_finish(const struct verity_scan *scan, const char *image, struct err *err);
+
+/* The same for an image that was written to a file or device: its first size bytes, of
+ * which mostly the end is read. EX_IOERR, EX_DATAERR. */
+int verity_check_disk(const struct disk *disk, const char *path, uint64_t size,
+		      const char *root_hash, struct err *err);
 
 /* The whole check, for the build machine: finds the tree in the file and computes it
  * anew from the data. EX_NOINPUT, EX_DATAERR. */
