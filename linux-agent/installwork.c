@@ -6,6 +6,7 @@
 #include "report.h"
 #include "slotdev.h"
 #include "util.h"
+#include "verity.h"
 
 #include <errno.h>
 #include <string.h>
@@ -130,6 +131,9 @@ static int image_write(struct installwork *work, struct engine_job *job,
 	slotdev_close(&dev);
 	if (r == 0)
 		r = engine_check(job, path, &options, &work->stats, err);
+	if (r == 0 && job->payload->root_hash)
+		r = verity_check_disk(&work->machine->disk, path, job->payload->size,
+				      job->payload->root_hash, err);
 	return r;
 }
 
