@@ -29,7 +29,7 @@ static void frames_that_yield_more_or_less_than_the_index_says_are_refused(void 
 static void frames_shorter_than_their_index_says_are_refused(void **state)
 {
 	(void)state;
-	good.entries[ENTRY_ROOTFS].len--;
+	good.entries[ENTRY_ROOTFS].len -= 64;	/* more than the seek table behind them */
 	testbundle_zip(&good, zip_path);
 	expect_extract_refused("its index tells of", 0);
 }
