@@ -41,18 +41,20 @@ static void slot_explain(const struct machine *m, unsigned slot, struct prefligh
 			       : slot_status_text(m->state.record.slots[slot].status));
 }
 
-/* With a nonce as long as any. */
+/* handed: the command line from the UKI and its addons; a nonce as long as any comes
+ * behind it. */
 static int kernel_explain(const struct machine *m, const struct envelope *envelope,
-			  const struct handover *h, struct explanation *e, struct err *err)
+			  const char *handed, uint64_t initrd_size, struct explanation *e,
+			  struct err *err)
 {
 	_cleanup_free_ char *cmdline = NULL;
 	struct preflight_input input = {
 		.sysroot = m->config->sysroot,
 		.uki = &envelope->uki,
-		.initrd_size = h->initrd.size,
+		.initrd_size = initrd_size,
 	};
 
-	if (kexec_cmdline(m->config, h->cmdline, e->slot, 1, &cmdline, err) < 0)
+	if (kexec_cmdline(m->config, handed, e->slot, 1, &cmdline, err) < 0)
 		return -1;
 	input.cmdline = cmdline;
 	/* Serial numbers in another tree's /proc/keys mean nothing to this kernel. */
@@ -77,10 +79,14 @@ static int image_explain(struct machine *m, struct explanation *e, struct err *e
 		return 0;
 	}
 	envelope_text(&envelope, f->evidence, sizeof f->evidence);
-	if (kexec_handover(m, &envelope.uki, e->slot, &h, &why) < 0)
-		own_fail(f, &why);
-	else
-		r = kernel_explain(m, &envelope, &h, e, err);
+	if (kexec_handover(m, &envelope.uki, e->slot, &h, &why) == 0) {
+		r = kernel_explain(m, &envelope, h.cmdline, h.initrd.size, e, err);
+	} else {
+		/* The checks may know better why, as where .linux is no kernel. */
+		r = kernel_explain(m, &envelope, "", 0, e, err);
+		if (e->preflight.verdict != PREFLIGHT_FAIL)
+			own_fail(f, &why);
+	}
 	envelope_close(&envelope);
 	return r;
 }
