@@ -160,7 +160,7 @@ static int write_payloads(struct installwork *work, struct err *err)
 
 /* Steps 5 and 6. */
 static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
-		  unsigned slot, struct err *err)
+		  unsigned slot, enum activate how, struct err *err)
 {
 	static const enum policy_event events[] = { ON_INSTALL_NONE, ON_INSTALL_REBOOT,
 						    ON_INSTALL_KEXEC };
@@ -177,9 +177,9 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	watchdog_find(m->config, &watchdog);
 	watchdog_to_record(m->config, &watchdog, &m->state.record);
-	if (o->activate == ACTIVATE_KEXEC && intent_make(m, err) < 0)
+	if (how == ACTIVATE_KEXEC && intent_make(m, err) < 0)
 		return -1;
-	if (!policy_apply(&m->state.record, events[o->activate], slot, (uint8_t)tries))
+	if (!policy_apply(&m->state.record, events[how], slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
 	if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)
 		return 0;
@@ -201,31 +201,41 @@ static int check_cancel(const struct install_options *o, struct err *err)
 	return 0;
 }
 
-/* Step 7. */
-static int stage(struct machine *m, const struct install_options *o, unsigned slot,
-		 struct err *err)
+/* Steps 5 to 7. What cannot be staged is known before the record says kexec-trial. */
+static int complete(struct installwork *work, struct err *err)
 {
-	_cleanup_free_ char *ignored = NULL;
+	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
+	const struct install_options *o = work->options;
+	struct machine *m = work->machine;
+	enum activate how = o->activate;
 	int64_t begin_ms = trip_clock_ms();
+	struct err staging = { 0 };
 
-	if (intent_stage(m, slot, &ignored, err) < 0)
+	if (how == ACTIVATE_KEXEC && kexec_prepare(m, work->slot, &image, &staging) < 0)
+		how = ACTIVATE_NONE;
+	if (finish(m, o, work->bundle, work->slot, how, err) < 0)
+		return -1;
+	if (how == ACTIVATE_KEXEC)
+		(void)intent_load(m, work->slot, image, &staging);
+	if (staging.exit) {
+		*err = staging;
 		return err_prefix(err, "slot %c is installed but not activated",
-				  slot_letter(slot));
-	m->stage_ms = trip_clock_ms() - begin_ms;
-	if (ignored)
-		report_warning(o->report, "addons not used: %s", ignored);
+				  slot_letter(work->slot));
+	}
+	m->stage_ms = image ? trip_clock_ms() - begin_ms : LEDGER_UNKNOWN;
+	if (image && kexec_image_ignored(image))
+		report_warning(o->report, "addons not used: %s", kexec_image_ignored(image));
 	return 0;
 }
 
 static int write_slot(struct installwork *work, struct err *err)
 {
 	const struct install_options *o = work->options;
-	struct machine *m = work->machine;
 
 	if (check_cancel(o, err) < 0 || write_payloads(work, err) < 0 ||
-	    check_cancel(o, err) < 0 || finish(m, o, work->bundle, work->slot, err) < 0)
+	    check_cancel(o, err) < 0)
 		return -1;
-	return o->activate == ACTIVATE_KEXEC ? stage(m, o, work->slot, err) : 0;
+	return complete(work, err);
 }
 
 static int install_from(struct machine *m, const struct install_options *o,

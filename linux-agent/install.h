@@ -12,7 +12,8 @@
  *   5. boot entries and BootOrder
  *   6. the target becomes trial or kexec-trial, durably: only this changes what
  *      boots next, so it comes last
- *   7. for kexec: the UKI is staged; if that fails the slot ends as for none
+ *   7. for kexec: the kernel is staged; if that fails, or the UKI is not fit for it
+ *      (known before 5), the slot ends as for none
  *
  * What fails before 3 leaves every byte as it was; what fails after it leaves
  * the target in writing, which nothing starts, and all else as it was. The next

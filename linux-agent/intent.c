@@ -2,7 +2,6 @@
 #include "intent.h"
 
 #include "cmdline.h"
-#include "kexec.h"
 #include "policy.h"
 
 int intent_check_allowed(const struct machine *machine, bool force, struct err *err)
@@ -36,9 +35,10 @@ bool intent_forget(struct machine *machine)
 	return changed;
 }
 
-int intent_stage(struct machine *machine, unsigned slot, char **ret_ignored, struct err *err)
+int intent_load(struct machine *machine, unsigned slot, struct kexec_image *image,
+		struct err *err)
 {
-	if (kexec_stage(machine, slot, machine->state.record.kexec_nonce, ret_ignored, err) == 0)
+	if (kexec_load(machine, slot, machine->state.record.kexec_nonce, image, err) == 0)
 		return 0;
 	if (intent_forget(machine) && machine->state.source != STATE_LOST)
 		(void)machine_save(machine, NULL);

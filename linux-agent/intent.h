@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "kexec.h"
 #include "machine.h"
 
 /* Whether a kexec into a slot not yet proven may be tried: EX_CONFIG where the
@@ -22,10 +23,10 @@ int intent_check_allowed(const struct machine *machine, bool force, struct err *
 /* Puts a fresh nonce into the record in memory; the caller saves it. */
 int intent_make(struct machine *machine, struct err *err);
 
-/* Stages the slot with the record's nonce. Where that fails, the intent is taken
- * back, durably: a slot in kexec-trial becomes a trial that nothing prefers.
- * ret_ignored as in kexec_stage(). */
-int intent_stage(struct machine *machine, unsigned slot, char **ret_ignored, struct err *err);
+/* Stages the image with the record's nonce. Where that fails, the intent is taken
+ * back, durably: a slot in kexec-trial becomes a trial that nothing prefers. */
+int intent_load(struct machine *machine, unsigned slot, struct kexec_image *image,
+		struct err *err);
 
 /* The jump is next: noted in the ring of attempts, durably, so that the loader can
  * tell a jump that failed from one that was never begun. */

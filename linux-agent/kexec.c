@@ -197,31 +197,55 @@ int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned 
 	return handover_make(uki, &place, slot, secure, ret_handover, err);
 }
 
-static int stage(struct machine *m, unsigned slot, const struct ukifile *uki, uint64_t nonce,
-		 char **ret_ignored, struct err *err)
-{
-	_cleanup_(handover_clear) struct handover h = { .kernel = MEMFILE_NONE,
-							.initrd = MEMFILE_NONE };
+struct kexec_image {
+	struct envelope envelope;
+	struct handover handover;
+};
 
-	if (kexec_handover(m, uki, slot, &h, err) < 0 ||
-	    load(m->config, uki, &h, slot, nonce, err) < 0)
+int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
+		  struct err *err)
+{
+	struct kexec_image *image = calloc(1, sizeof *image);
+
+	if (!image)
+		return err_set(err, EX_SOFTWARE, "failed to stage slot %c: out of memory",
+			       slot_letter(slot));
+	if (kexecslot_open(machine, slot, &image->envelope, err) < 0) {
+		free(image);
 		return -1;
-	*ret_ignored = h.ignored;
-	h.ignored = NULL;
+	}
+	if (kexec_handover(machine, &image->envelope.uki, slot, &image->handover, err) < 0) {
+		envelope_close(&image->envelope);
+		free(image);
+		return -1;
+	}
+	*ret_image = image;
 	return 0;
 }
 
-int kexec_stage(struct machine *machine, unsigned slot, uint64_t nonce, char **ret_ignored,
-		struct err *err)
+void kexec_image_free(struct kexec_image *image)
 {
-	struct envelope envelope;
-	int r;
+	if (!image)
+		return;
+	handover_clear(&image->handover);
+	envelope_close(&image->envelope);
+	free(image);
+}
 
-	if (kexecslot_open(machine, slot, &envelope, err) < 0)
-		return -1;
-	r = stage(machine, slot, &envelope.uki, nonce, ret_ignored, err);
-	envelope_close(&envelope);
-	return r;
+void kexec_image_freep(struct kexec_image **image)
+{
+	kexec_image_free(*image);
+}
+
+const char *kexec_image_ignored(const struct kexec_image *image)
+{
+	return image->handover.ignored;
+}
+
+int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
+	       struct kexec_image *image, struct err *err)
+{
+	return load(machine->config, &image->envelope.uki, &image->handover, slot, nonce, err);
 }
 
 int kexec_unload(struct err *err)

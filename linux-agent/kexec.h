@@ -21,13 +21,24 @@ int kexec_cmdline(const struct config *config, const char *handed, unsigned slot
 /* Never 0. */
 int kexec_nonce_new(uint64_t *ret_nonce, struct err *err);
 
-/* Stages the slot's UKI under this nonce; it replaces what was staged before.
- * Nothing else changes. Errors as in handover_make() and pinned_open(); each errno of
- * the call becomes a sentence with its cause: EX_NOPERM, EX_UNAVAILABLE where the
- * kernel will not, EX_DATAERR where the UKI is to blame. *ret_ignored: files beside the
- * UKI that were passed over, in words, or NULL; the caller frees. */
-int kexec_stage(struct machine *machine, unsigned slot, uint64_t nonce, char **ret_ignored,
-		struct err *err);
+/* Everything but the system call: the slot's UKI checked (kexecslot_open()), and what
+ * goes to the kernel made of it. Changes nothing. Errors as in handover_make(). The
+ * caller frees. */
+struct kexec_image;
+int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
+		  struct err *err);
+void kexec_image_free(struct kexec_image *image);
+void kexec_image_freep(struct kexec_image **image);
+
+/* Files beside the UKI that were passed over, in words, or NULL; the image's. */
+const char *kexec_image_ignored(const struct kexec_image *image);
+
+/* Stages it under this nonce; it replaces what was staged before. Nothing else
+ * changes. Errors as in pinned_open(); each errno of the call becomes a sentence with
+ * its cause: EX_NOPERM, EX_UNAVAILABLE where the kernel will not, EX_DATAERR where the
+ * UKI is to blame. */
+int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
+	       struct kexec_image *image, struct err *err);
 
 /* What would be staged of a UKI that is the slot's, without its tokens and without
  * the system call; for kexec explain. As handover_make(). */

@@ -15,16 +15,17 @@
 
 static int load(struct machine *m, unsigned slot, struct err *err)
 {
-	_cleanup_free_ char *ignored = NULL;
+	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
 	int64_t begin_ms = trip_clock_ms();
 
-	if (kexecslot_check(m, slot, err) < 0 || intent_make(m, err) < 0 ||
+	if (kexecslot_check(m, slot, err) < 0 || kexec_prepare(m, slot, &image, err) < 0 ||
+	    intent_make(m, err) < 0 ||
 	    (m->state.source != STATE_LOST && machine_save(m, err) < 0) ||
-	    intent_stage(m, slot, &ignored, err) < 0)
+	    intent_load(m, slot, image, err) < 0)
 		return -1;
 	m->stage_ms = trip_clock_ms() - begin_ms;
-	if (ignored)
-		(void)printf("warning: addons not used: %s\n", ignored);
+	if (kexec_image_ignored(image))
+		(void)printf("warning: addons not used: %s\n", kexec_image_ignored(image));
 	if (!kexecslot_is_known(m, slot))
 		(void)printf("warning: slot %c was not installed by slotctl: its UKI is taken as "
 			     "it stands\n", slot_letter(slot));

@@ -7,6 +7,7 @@
 #include "mark.h"
 #include "report.h"
 #include "sim.h"
+#include "util.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,25 +86,32 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 		       ? intent_jump(m, 1 - m->running.slot, err) : r;
 }
 
+/* As load() of verb_kexec.c does. */
+static int load(struct machine *m, unsigned slot, struct err *err)
+{
+	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
+
+	if (kexec_prepare(m, slot, &image, err) < 0 || intent_make(m, err) < 0 ||
+	    machine_save(m, err) < 0)
+		return -1;
+	return intent_load(m, slot, image, err);
+}
+
 /* As rollback_run() does, which stands in a verb. */
 static int rollback(struct machine *m, const struct step *step, struct err *err)
 {
 	unsigned other = 1 - m->running.slot;
-	char *ignored;
+	bool kexec = step->activate == ACTIVATE_KEXEC;
 	int r;
 
 	if (!policy_slot_bootable(&m->state.record, other))
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to");
-	if (step->activate == ACTIVATE_KEXEC)
-		r = intent_make(m, err) < 0 || machine_save(m, err) < 0
-			    ? -1 : intent_stage(m, other, &ignored, err);
-	else
-		r = kexec_cancel(m->config, err);
-	if (r == 0 && step->activate != ACTIVATE_KEXEC)
+	r = kexec ? load(m, other, err) : kexec_cancel(m->config, err);
+	if (r == 0 && !kexec)
 		(void)intent_forget(m);
 	if (r == 0)
 		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
-	if (r == 0 && step->activate == ACTIVATE_KEXEC)
+	if (r == 0 && kexec)
 		r = intent_jump(m, other, err);
 	if (r < 0)
 		(void)kexec_cancel(m->config, NULL);

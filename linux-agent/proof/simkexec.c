@@ -24,8 +24,12 @@ int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
 	return 0;
 }
 
-int kexec_stage(struct machine *machine, unsigned slot, uint64_t nonce, char **ret_ignored,
-		struct err *err)
+struct kexec_image {
+	char unused;
+};
+
+int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
+		  struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	struct ukifile uki;
@@ -34,10 +38,33 @@ int kexec_stage(struct machine *machine, unsigned slot, uint64_t nonce, char **r
 	    ukifile_open(path, &uki, err) < 0)
 		return -1;
 	ukifile_close(&uki);
-	if (nonce != SIM_NONCE)
+	*ret_image = calloc(1, sizeof **ret_image);
+	return *ret_image ? 0 : err_set(err, EX_SOFTWARE, "out of memory");
+}
+
+void kexec_image_free(struct kexec_image *image)
+{
+	free(image);
+}
+
+void kexec_image_freep(struct kexec_image **image)
+{
+	free(*image);
+}
+
+const char *kexec_image_ignored(const struct kexec_image *image)
+{
+	(void)image;
+	return NULL;
+}
+
+int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
+	       struct kexec_image *image, struct err *err)
+{
+	(void)image;
+	if (nonce != SIM_NONCE || machine->state.record.kexec_nonce != nonce)
 		return err_set(err, EX_SOFTWARE, "staged without an intent");
 	sim_world->session.staged = (int)slot;
-	*ret_ignored = NULL;
 	return 0;
 }
 
