@@ -24,7 +24,12 @@ static uint64_t now(void)
 static void on_progress(void *ctx, const struct engine_stats *stats)
 {
 	const struct installwork *work = ctx;
+	const struct source *source = bundle_source(work->bundle);
+	unsigned requests;
 
+	report_amounts(work->options->report,
+		       source->fetched ? source->fetched(source, &requests) : 0,
+		       stats->kept + stats->copied + stats->rebuilt);
 	report_progress(work->options->report, stats->done, stats->size);
 }
 

@@ -57,20 +57,46 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	va_end(ap);
 	secret_mask_urls(text, sizeof text);
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
-	report->shown_ms = 0;
+	report->shown_ms = report->begun_ms = 0;
 	line(report, step, "", text);
 }
 
-static void bar_draw(uint64_t done, uint64_t total)
+void report_amounts(struct report *report, uint64_t fetched, uint64_t reused)
+{
+	report->fetched = fetched;
+	report->reused = reused;
+}
+
+/* Bytes a second since the step's first progress; 0: too early to say. */
+static uint64_t rate_of(struct report *report, uint64_t done, uint64_t now)
+{
+	if (report->begun_ms == 0) {
+		report->begun_ms = now;
+		report->begun_done = done;
+	}
+	if (now - report->begun_ms < REDRAW_MS || done < report->begun_done)
+		return 0;
+	return (done - report->begun_done) * 1000 / (now - report->begun_ms);
+}
+
+static void bar_draw(const struct report *report, uint64_t done, uint64_t total, uint64_t rate)
 {
 	int filled = total ? (int)((double)done * BAR_WIDTH / (double)total) : 0;
 
 	(void)printf("\r\033[K  [");
 	for (int i = 0; i < BAR_WIDTH; i++)
 		(void)putchar(i < filled ? '#' : '.');
-	(void)printf("] %.1f MB", (double)done / 1e6);
+	(void)printf("] %.1f", (double)done / 1e6);
 	if (total)
-		(void)printf(" of %.1f MB", (double)total / 1e6);
+		(void)printf(" of %.1f", (double)total / 1e6);
+	(void)printf(" MB");
+	if (rate > 0)
+		(void)printf(", %.1f MB/s", (double)rate / 1e6);
+	if (rate > 0 && total > done)
+		(void)printf(", %llu s left", (unsigned long long)((total - done) / rate));
+	if (report->fetched > 0 || report->reused > 0)
+		(void)printf(", fetched %.1f, reused %.1f", (double)report->fetched / 1e6,
+			     (double)report->reused / 1e6);
 	if (total && done >= total)
 		(void)printf("\r\033[K");
 	(void)fflush(stdout);
@@ -78,19 +104,22 @@ static void bar_draw(uint64_t done, uint64_t total)
 
 void report_progress(struct report *report, uint64_t done, uint64_t total)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), rate;
 
 	if (!report->json && !report->terminal)
 		return;
 	if (now - report->shown_ms < REDRAW_MS && (done < total || !total))
 		return;
 	report->shown_ms = now;
+	rate = rate_of(report, done, now);
 	if (report->terminal)
-		bar_draw(done, total);
+		bar_draw(report, done, total, rate);
 	else
-		json_line(json_pack("{s:s, s:s, s:I, s:I}", "event", "progress", "step",
-				    report->step, "done", (json_int_t)done, "total",
-				    (json_int_t)total));
+		json_line(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "event", "progress",
+				    "step", report->step, "done", (json_int_t)done, "total",
+				    (json_int_t)total, "rate", (json_int_t)rate, "fetched",
+				    (json_int_t)report->fetched, "reused",
+				    (json_int_t)report->reused));
 }
 
 void report_warning(struct report *report, const char *fmt, ...)

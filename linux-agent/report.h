@@ -15,6 +15,8 @@ struct report {
 	bool terminal;
 	char step[64];
 	uint64_t shown_ms;	/* when the bar was last drawn */
+	uint64_t begun_ms, begun_done;	/* of the step: its first progress; 0: none yet */
+	uint64_t fetched, reused;	/* report_amounts() */
 };
 
 void report_init(struct report *report, bool json);
@@ -23,7 +25,11 @@ void report_init(struct report *report, bool json);
 void report_step(struct report *report, const char *step, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Progress within the step, at most ten times a second; total 0: unknown. */
+/* Bytes fetched and reused so far, for the progress that is shown from now on. */
+void report_amounts(struct report *report, uint64_t fetched, uint64_t reused);
+
+/* Progress within the step, with its rate and the time left, at most ten times a
+ * second; total 0: unknown. */
 void report_progress(struct report *report, uint64_t done, uint64_t total);
 
 /* "warning: ..." */

@@ -362,5 +362,5 @@ def test_the_rate_is_limited(serve, slotctl, bundle):
     server, rate = serve("http"), 800000
     begin = time.monotonic()
     good(slotctl(server.url(), rate_limit=rate, deadline=60))
-    # libcurl lets a little through before it begins to count.
-    assert time.monotonic() - begin > 0.5 * len(bundle) / rate
+    # Half of the bundle is its blocks, which are not read; libcurl lets a little through before it begins to count.
+    assert time.monotonic() - begin > 0.25 * len(bundle) / rate

@@ -94,6 +94,13 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	(void)fmt;
 }
 
+void report_amounts(struct report *report, uint64_t fetched, uint64_t reused)
+{
+	(void)report;
+	(void)fetched;
+	(void)reused;
+}
+
 void report_progress(struct report *report, uint64_t done, uint64_t total)
 {
 	(void)report;
