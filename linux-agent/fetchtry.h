@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* One try of a request: its redirects, and what an answer or an error means. Of
+ * fetch.c; no one else includes it. */
+#pragma once
+
+#include "transfer.h"
+
+enum outcome {
+	OUTCOME_DONE,		/* a body is to be read */
+	OUTCOME_AGAIN,		/* worth another try; why says what happened */
+	OUTCOME_REDIRECTED,	/* next has the URL */
+	OUTCOME_FINAL,		/* err is filled */
+};
+
+struct fetch {
+	struct fetch_options options;
+	struct transfer t;
+	int64_t start_ms;
+	unsigned failures;	/* since the last byte that arrived */
+	unsigned requests;
+	char *next;
+	char why[512];
+
+	struct object object;
+	bool whole;		/* the server has no ranges */
+
+	/* what is read */
+	size_t tail;		/* so many bytes at the end are asked for; 0: pos to end */
+	uint64_t pos, end;	/* the next byte, and the one after the last */
+	bool flowing;		/* the answer's body is at pos */
+	uint64_t body_end;	/* UINT64_MAX: not told */
+};
+
+/* Asks for what is wanted next: the tail, or pos to end, or the whole. On OUTCOME_DONE
+ * the body flows at pos, up to body_end. err is filled for OUTCOME_FINAL only. */
+enum outcome fetchtry_once(struct fetch *f, struct err *err);
+
+/* What a transfer that libcurl ended with an error means; AGAIN (why is filled) or FINAL. */
+enum outcome fetchtry_error(struct fetch *f, CURLcode code, struct err *err);
+
+/* "failed to fetch URL: CAUSE"; -1. */
+int fetchtry_failed(const struct fetch *f, int exit, const char *cause, struct err *err);
