@@ -41,8 +41,8 @@ def test_a_power_cut_midway_and_then_only_the_rest(machine, install, server, fet
     boot = machine.run_to_boot(install("y.zip", "reboot"))
     assert (boot.variant, boot.slot) == ("y", "b")
     size, requests = fetched()
-    # The UKI (a quarter of it) is new; of the root image a few blocks are.
-    assert 0 < size < whole, (size, whole)
+    # Of UKI and root image, 37 MB, a few blocks differ from what runs.
+    assert 0 < size < whole / 10, (size, whole)
     assert requests < 40
     machine.check("slotctl mark-good")
 

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine over targets that fail, lie or are too slow to cancel; what it fetches and
+ * reuses is in test_engine.py. */
+#include "engine.h"
+
+#include "testbundle.h"
+
+enum { LEN = 20 * 65536 + 100 };
+
+static uint8_t target[LEN + 65536];
+static uint64_t fails_at = UINT64_MAX, lies_at = UINT64_MAX;
+static unsigned writes, begins;
+static volatile int cancel;
+
+static int target_write(void *ctx, const void *data, size_t len, uint64_t offset,
+			struct err *err)
+{
+	(void)ctx;
+	(void)__atomic_add_fetch(&writes, 1, __ATOMIC_RELAXED);
+	if (offset == fails_at)
+		return err_set(err, EX_IOERR, "sector %llu is bad",
+			       (unsigned long long)offset / 512);
+	if (offset != lies_at)
+		memcpy(target + offset, data, len);
+	return 0;
+}
+
+static int begin(void *ctx, struct err *err)
+{
+	(void)ctx, (void)err;
+	assert_int_equal(writes, 0);
+	begins++;
+	return 0;
+}
+
+/* Installs rootfs of zip_path into target; its file is for engine_check(). */
+static int run(unsigned threads, bool check, struct err *err)
+{
+	const struct engine_options options = { .threads = threads, .cancel = &cancel,
+						.begin = begin };
+	struct engine_job job = { .disk = &disk_posix, .write = target_write };
+	struct engine_stats stats = { 0 };
+	struct bundle *b;
+	int r;
+
+	*err = (struct err){ 0 };
+	if (open_zip(&b, err) < 0)
+		fail_msg("%s", err->text);
+	job.bundle = b;
+	job.payload = &bundle_manifest(b)->payloads[1];
+	writes = begins = 0;
+	r = engine_load(&job, err);
+	if (r == 0)
+		r = engine_run(&job, &options, &stats, err);
+	if (r == 0 && check) {
+		testdir_put(&dir, "slot", target, LEN);
+		r = engine_check(&job, testdir_path(&dir, "slot"), &options, &stats, err);
+	}
+	if (r == 0)
+		assert_int_equal(stats.done, LEN);
+	engine_clear(&job);
+	bundle_close(b);
+	return r;
+}
+
+static void every_chunk_is_written_once_with_any_number_of_threads(void **state)
+{
+	static const unsigned threads[] = { 0, 1, 2, 7 };
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+		memset(target, 0, sizeof target);
+		if (run(threads[i], true, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_memory_equal(target, good.rootfs, LEN);
+		assert_int_equal(writes, 21);
+		assert_int_equal(begins, 1);
+	}
+}
+
+static void a_bad_sector_is_told_as_the_target_tells_it(void **state)
+{
+	static const uint64_t at[] = { 0, 65536, 10 * 65536, 20 * 65536 };
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(at); i++) {
+		fails_at = at[i / 2];
+		assert_int_equal(run(i % 2 ? 4 : 0, true, &err), -1);
+		assert_int_equal(err.exit, EX_IOERR);
+		assert_non_null(strstr(err.text, "is bad"));
+	}
+}
+
+static void a_write_that_lies_is_found_by_reading_back(void **state)
+{
+	static const uint64_t at[] = { 0, 10 * 65536, 20 * 65536 };
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(at); i++) {
+		memset(target, 0xee, sizeof target);
+		lies_at = at[i / 2];
+		assert_int_equal(run(i % 2 ? 4 : 0, true, &err), -1);
+		expect_err(&err, EX_IOERR, "reads back differently");
+	}
+}
+
+static void a_wrong_first_chunk_begins_nothing_and_a_wrong_later_one_is_not_written(void **state)
+{
+	struct testentry *frames = &good.entries[ENTRY_ROOTFS];
+	struct err err;
+
+	(void)state;
+	frames->data[20] ^= 1;
+	testbundle_zip(&good, zip_path);
+	for (unsigned threads = 0; threads < 4; threads += 3) {
+		assert_int_equal(run(threads, false, &err), -1);
+		expect_err(&err, EX_DATAERR, "chunk 0");
+		assert_int_equal(begins + writes, 0);
+	}
+	frames->data[20] ^= 1;
+	frames->data[frames->len - 5] ^= 1;
+	testbundle_zip(&good, zip_path);
+	memset(target, 0, sizeof target);
+	for (unsigned threads = 0; threads < 4; threads += 3) {
+		assert_int_equal(run(threads, false, &err), -1);
+		expect_err(&err, EX_DATAERR, "chunk 20");
+		assert_int_equal(target[20 * 65536], 0);
+	}
+}
+
+static void a_cancellation_writes_nothing_more(void **state)
+{
+	struct err err;
+
+	(void)state;
+	cancel = 1;
+	assert_int_equal(run(2, false, &err), -1);
+	expect_err(&err, EX_TEMPFAIL, "cancelled by a signal");
+	assert_int_equal(writes, 0);
+}
+
+static int engine_setup(void **state)
+{
+	(void)each_setup(state);
+	testbundle_free(&good);
+	testbundle_make(&good, &dir, LEN);
+	testbundle_zip(&good, zip_path);
+	fails_at = lies_at = UINT64_MAX;
+	cancel = 0;
+	return 0;
+}
+
+#define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, engine_setup, each_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ENGINE_TEST(every_chunk_is_written_once_with_any_number_of_threads),
+		ENGINE_TEST(a_bad_sector_is_told_as_the_target_tells_it),
+		ENGINE_TEST(a_write_that_lies_is_found_by_reading_back),
+		ENGINE_TEST(a_wrong_first_chunk_begins_nothing_and_a_wrong_later_one_is_not_written),
+		ENGINE_TEST(a_cancellation_writes_nothing_more),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
