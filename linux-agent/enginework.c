@@ -76,7 +76,8 @@ static int chunk_write(struct work *w, const struct task *t, enum plan_how how, 
 
 	if (!w->begun && w->options->begin && w->options->begin(w->options->ctx, err) < 0)
 		return -1;
-	w->begun = true;
+	if (!w->begun)
+		w->begun = true;
 	start = work_now();
 	if (job->write(job->write_ctx, t->out, len, chunk_offset(w, t->chunk), err) < 0)
 		return -1;
