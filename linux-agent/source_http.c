@@ -13,6 +13,8 @@
 /* libzip looks for the directory in the last 64 KiB and 22 bytes. */
 #define TAIL_BYTES (66 * 1024)
 #define WINDOW_BYTES (16 * 1024)
+/* It begins a little earlier: after the data of an entry its header is looked at. */
+#define WINDOW_BEFORE 256
 
 struct window {
 	uint8_t *data;
@@ -75,8 +77,9 @@ static int forward_read(struct source *source, void *buf, size_t len, uint64_t o
 	return run_read(h, buf, len, offset, err);
 }
 
-static int window_fill(struct source_http *h, uint64_t offset, struct err *err)
+static int window_fill(struct source_http *h, uint64_t wanted, struct err *err)
 {
+	uint64_t offset = wanted < WINDOW_BEFORE ? 0 : wanted - WINDOW_BEFORE;
 	uint64_t left = h->source.size - offset;
 	size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
 
@@ -102,13 +105,13 @@ static int ranges_read(struct source *source, void *buf, size_t len, uint64_t of
 		return run_read(h, buf, len, offset, err);
 	if (window_take(&h->tail, buf, len, offset) || window_take(&h->window, buf, len, offset))
 		return 0;
-	if (len > WINDOW_BYTES) {
+	if (len > WINDOW_BYTES - WINDOW_BEFORE) {
 		source->run(source, offset, len);
 		return run_read(h, buf, len, offset, err);
 	}
 	if (window_fill(h, offset, err) < 0)
 		return -1;
-	memcpy(buf, h->window.data, len);
+	(void)window_take(&h->window, buf, len, offset);
 	return 0;
 }
 
