@@ -108,6 +108,8 @@ static void frames_fill(struct bundle *b)
 					len - done < CHUNK ? len - done : CHUNK);
 		b->frames_len[i] = at;
 	}
+	if (is_wrong(b, "hash-first"))
+		b->frames[1][20] ^= 1;
 	if (is_wrong(b, "hash-late"))
 		b->frames[1][b->frames_len[1] - 1] ^= 1;
 }
@@ -141,10 +143,11 @@ int bundle_open(const char *where, const struct bundle_options *options,
 	(void)options;
 	if (!b)
 		return err_set(err, EX_SOFTWARE, "out of memory");
-	b->source = (struct source){ .size = sizeof b->frames, .remote = true,
-				     .read = source_read };
 	b->number = (unsigned)(where[0] - '0');
 	b->wrong = where[1] ? where + 2 : "";
+	/* Of a bundle at hand no chunk is copied: the wrong one is the first of all. */
+	b->source = (struct source){ .size = sizeof b->frames, .read = source_read,
+				     .remote = !is_wrong(b, "hash-first") };
 	manifest_fill(b);
 	frames_fill(b);
 	if (is_wrong(b, "signature") || manifest_format(&b->manifest, &b->json, err) < 0) {
