@@ -78,7 +78,15 @@ static void expect_good(struct signature s, const char *keyring, const struct cm
 
 	if (verify(&s, keyring, rules, &name, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_string_equal(name, signers);
+	/* DER sorts the signers by their bytes: two stand in either order. */
+	for (const char *one = signers; one; one = strstr(one, " and ") ? strstr(one, " and ") + 5
+									: NULL) {
+		size_t len = strstr(one, " and ") ? (size_t)(strstr(one, " and ") - one) : strlen(one);
+
+		if (!memmem(name, strlen(name), one, len))
+			fail_msg("%s is not among %s", one, name);
+	}
+	assert_int_equal(strlen(name), strlen(signers));
 	free(name);
 	free(s.der);
 }

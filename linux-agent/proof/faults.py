@@ -159,7 +159,7 @@ WALK_FAULTS = [
     ("any reset is laid to the watchdog", "shared/policy.c",
      "policy->hung[slot] = watchdog_reset &&", "policy->hung[slot] = true &&"),
     ("a hang is laid to a slot that did not run", "shared/policy.c",
-     "last->event == ATTEMPT_STARTED && last->slot == slot &&", "last->event == ATTEMPT_STARTED &&"),
+     "last->event == event && last->slot == slot &&", "last->event == event &&"),
     ("a hang is laid to a slot that ran long ago", "shared/policy.c",
      "last->sequence == (uint32_t)record->sequence;", "true;"),
     ("a hang with a try left is not noted", "shared/policy.c",
