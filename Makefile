@@ -91,6 +91,11 @@ bench:
 	@ovmf-test/install-deps bench/packages.txt
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) bench/install.py
+	@bench/plot $(BUILD)/bench/install.tsv docs/benchmark-install.svg
+	@bench/delta-sizes
+	@bench/stage-cost
+	@$(PYTHON) bench/latency.py
+	@$(MAKE) --no-print-directory loader-measure
 
 # --- fuzz targets: libFuzzer, from clang and libclang-rt-14-dev ---
 FUZZ_SECONDS ?= 30

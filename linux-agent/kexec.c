@@ -90,6 +90,11 @@ int kexec_cmdline(const struct config *config, const char *handed, unsigned slot
 	return 0;
 }
 
+bool kexec_is_pinned(const struct config *config)
+{
+	return config->kexec_kernel && config->kexec_initrd;
+}
+
 static int load_error(const char *name, int error, struct err *err)
 {
 	static const struct {
@@ -131,6 +136,7 @@ static int load_failed(const struct config *config, const struct ukifile *uki,
 		.uki = uki,
 		.cmdline = cmdline,
 		.initrd_size = h->initrd.size,
+		.pinned = kexec_is_pinned(config),
 		.keyring_read = preflight_keyring_read,
 	};
 

@@ -45,6 +45,9 @@ int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
 int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
 		   struct handover *ret_handover, struct err *err);
 
+/* slotboot.conf names the files that go to the kernel, for LoadPin. */
+bool kexec_is_pinned(const struct config *config);
+
 /* Forgets what is staged; nothing staged is success. */
 int kexec_unload(struct err *err);
 

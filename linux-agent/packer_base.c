@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-	BASE_LEVEL = 12,	/* of 3 to 19 the sizes differ by a tenth, the times by 50 */
+	BASE_LEVEL = 12,	/* a tenth smaller than 3; 19 saves 3 % more at 7 times the work */
 	PREFIX_BYTES = 4 << 20,
 	READ_LOG = 20,		/* pieces the base is hashed in */
 	READ_BLOCKS = 1 << (READ_LOG - BLOCK_LOG),

@@ -45,6 +45,7 @@ struct preflight_input {
 	const struct ukifile *uki;
 	const char *cmdline;		/* as it will be handed over, our words included */
 	uint64_t initrd_size;		/* bytes; 0: none */
+	bool pinned;			/* slotboot.conf names files for kernel and initrd */
 	/* Serial numbers of the keys in a keyring, at most count; their number, or -1.
 	 * NULL: keyrings cannot be read. */
 	long (*keyring_read)(int32_t keyring, int32_t *keys, unsigned count);

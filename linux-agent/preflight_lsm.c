@@ -35,8 +35,10 @@ static bool running_option_has(const struct preflight_context *ctx, const char *
 
 void check_loadpin(const struct preflight_context *ctx, struct preflight_finding *f)
 {
-	static const char fix[] = "boot the running kernel with loadpin.exclude=kexec-image,"
-				  "kexec-initramfs, or go through the firmware: --activate=reboot";
+	static const char fix[] = "name files of the pinned file system in slotboot.conf "
+				  "(kexec-kernel, kexec-initrd), or boot the running kernel with "
+				  "loadpin.exclude=kexec-image,kexec-initramfs, or go through the "
+				  "firmware: --activate=reboot";
 	_cleanup_free_ char *modules = fact_read(ctx, "/sys/kernel/security/lsm");
 	long enforce;
 
@@ -60,6 +62,9 @@ void check_loadpin(const struct preflight_context *ctx, struct preflight_finding
 		 running_option_has(ctx, "loadpin.exclude", ",", "kexec-initramfs"))
 		finding_set(f, PREFLIGHT_PASS, 0, NULL, "LoadPin enforces, but loadpin.exclude= of "
 			    "the running kernel leaves kexec out");
+	else if (ctx->input->pinned)
+		finding_set(f, PREFLIGHT_PASS, 0, NULL, "LoadPin enforces, and slotboot.conf names "
+			    "files for it (kexec-kernel)");
 	else
 		finding_set(f, PREFLIGHT_FAIL, EPERM, fix, "LoadPin enforces "
 			    "(kernel.loadpin.enforce is %ld): kernel and initrd must be files of "

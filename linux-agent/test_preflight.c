@@ -297,6 +297,22 @@ static void the_first_failure_decides_and_beats_what_is_unknown(void **state)
 	fixture_free(&f);
 }
 
+static void loadpin_takes_the_files_that_the_configuration_names(void **state)
+{
+	static const struct change changes[] = {
+		{ "sys/kernel/security/lsm", "loadpin\n" },
+		{ "proc/sys/kernel/loadpin/enforce", "1\n" },
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	f.input.pinned = true;
+	run(&f, changes, 2);
+	expect(&f, "loadpin", PREFLIGHT_PASS, 0, "names files for it");
+	fixture_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +322,7 @@ int main(void)
 		cmocka_unit_test(the_command_line_may_have_one_byte_less_than_the_header_says),
 		cmocka_unit_test(five_level_paging_and_32_bit_firmware_matter),
 		cmocka_unit_test(an_errno_is_turned_into_its_cause),
+		cmocka_unit_test(loadpin_takes_the_files_that_the_configuration_names),
 		cmocka_unit_test(the_first_failure_decides_and_beats_what_is_unknown),
 	};
 

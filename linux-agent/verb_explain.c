@@ -52,6 +52,7 @@ static int kernel_explain(const struct machine *m, const struct envelope *envelo
 		.sysroot = m->config->sysroot,
 		.uki = &envelope->uki,
 		.initrd_size = initrd_size,
+		.pinned = kexec_is_pinned(m->config),
 	};
 
 	if (kexec_cmdline(m->config, handed, e->slot, 1, &cmdline, err) < 0)
