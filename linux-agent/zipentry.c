@@ -266,7 +266,9 @@ static int stat_check(zip_t *zip, const char *name, zip_uint64_t i, zip_stat_t *
 	if (ret_stat->comp_method != ZIP_CM_STORE)
 		return err_set(err, EX_DATAERR, "%s is compressed by method %u; a bundle's entries "
 			       "are stored", name, ret_stat->comp_method);
-	if (ret_stat->size == 0 || ret_stat->size != ret_stat->comp_size)
+	if (ret_stat->size == 0)
+		return err_set(err, EX_DATAERR, "%s is empty", name);
+	if (ret_stat->size != ret_stat->comp_size)
 		return err_set(err, EX_DATAERR, "%s has sizes that cannot be true", name);
 	return 0;
 }
