@@ -51,7 +51,9 @@ def may_be(cut, runs):
             return {"trial"}
         return {"good"} if cut.phase == "confirmed" else {"trial", "good"} if cut.reached("mark-good") else {"trial"}
     before = "good" if story.base == "updated" else "empty"
-    statuses = {"check": {before}, "mark": {before, "writing"}}.get(cut.phase, {"writing"})
+    # The firmware takes several writes to store one variable: until the last of them the record is the old one.
+    may_be_before = {"check": {before}, "mark": {before, "writing"}, "image": {before, "writing"}}
+    statuses = may_be_before.get(cut.phase, {"writing"})
     return statuses | {"bad"} if by_kexec and cut.reached("record") else statuses
 
 
@@ -138,6 +140,7 @@ class Recovery:
             self.status_is_right(status, runs)
             self.mirror_is_right(mirror)
             self.bytes_are_whole(status)
+            self.empty_is_untouched(status)
             self.repeat(runs, boot)
             self.old_is_untouched()
         finally:
@@ -199,6 +202,13 @@ class Recovery:
             versions = [variant] if status["running"] == slot else self.world.variants
             must(any(held[slot] == (self.world.images[name], self.world.ukis[name]) for name in versions),
                  f"slot {slot} is {status['slots'][slot]['status']}, but does not hold one whole version")
+
+    def empty_is_untouched(self, status):
+        """No byte of the slot is written before the record says so."""
+        slot = self.story.new[1]
+        partition = f"slotboot-{slot}"
+        must(status["slots"][slot]["status"] != "empty" or
+             self.machine.disk.hash(partition) == self.base.hash(partition), f"slot {slot} is empty, and was written")
 
     def read_slots(self):
         size = self.world.image_size
