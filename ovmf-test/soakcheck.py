@@ -235,7 +235,9 @@ class Recovery:
         whole = self.draw.random() < 0.25
         command = f"slotctl install {self.world.url(self.story.new[0])} --activate="
         if whole:
-            boot = self.machine.run_to_boot(command + self.story.activate, DEADLINE)
+            # A kexec that was cut off is one that failed: the next one wants to be asked for.
+            force = " --force" if self.story.activate == "kexec" else ""
+            boot = self.machine.run_to_boot(command + self.story.activate + force, DEADLINE)
             must((boot.variant, boot.slot) == self.story.new, f"repeated, the install ends in {boot}")
         else:
             self.machine.check(command + "none", DEADLINE)
