@@ -177,9 +177,7 @@ static int load(const struct config *config, const struct ukifile *uki, struct h
 	    kexec_cmdline(config, h->cmdline, slot, nonce, &cmdline, err) < 0)
 		return -1;
 	if (strlen(cmdline) >= h->cmdline_max)
-		return err_set(err, EX_DATAERR, "%s cannot be started: its command line has %zu "
-			       "bytes, its kernel takes %zu", uki->name, strlen(cmdline),
-			       h->cmdline_max - 1);
+		return load_failed(config, uki, h, cmdline, EINVAL, err);
 	/* The only flag, and as old as the call. */
 	flags = h->initrd.fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
 	if (syscall(SYS_kexec_file_load, h->kernel.fd, h->initrd.fd, strlen(cmdline) + 1, cmdline,

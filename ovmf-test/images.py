@@ -68,8 +68,8 @@ def bundle(variant, signer="signer", directory=WORK / "bundles"):
     return out
 
 
-def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=None, padding=()):
-    """padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which compress to next to nothing."""
+def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=None, padding=(), delta=True):
+    """delta: with the 4 KiB blocks. padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which compress to next to nothing."""
     identity = pki.identities()[signer]
     parts = {"uki": variant.uki, "rootfs": variant.rootfs}
     with tempfile.TemporaryDirectory(dir=WORK) as work:
@@ -79,4 +79,5 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
         run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", compatible,
             "--version", version or variant.version, "--uki", parts["uki"],
             "--image", f"rootfs={parts['rootfs']},roothash={variant.root_hash}",
-            "--key", identity.key, "--cert", identity.cert, "--level=3", *(["--no-delta"] if padding else []))
+            "--key", identity.key, "--cert", identity.cert, "--level=3",
+            *(["--no-delta"] if padding or not delta else []))
