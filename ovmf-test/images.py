@@ -69,7 +69,9 @@ def bundle(variant, signer="signer", directory=WORK / "bundles"):
 
 
 def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=None, padding=(), delta=True):
-    """delta: with the 4 KiB blocks. padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which compress to next to nothing."""
+    """padding: ("uki" or "rootfs", bytes); grown to that size with zeros, which compress to next to nothing.
+
+    delta: with the 4 KiB blocks."""
     identity = pki.identities()[signer]
     parts = {"uki": variant.uki, "rootfs": variant.rootfs}
     with tempfile.TemporaryDirectory(dir=WORK) as work:
