@@ -15,7 +15,11 @@ def test_x_to_y_to_z_by_kexec_enters_the_firmware_once(machine, install):
     assert status["boot"] == "kexec"
     assert status["slots"]["b"]["status"] == "kexec-trial"
     assert status["preferred"] == "a"
+    assert status["jump"] == {"proven": True, "nonce": True, "bootloader": True, "boot_id": True}
     machine.check("slotctl mark-good")
+    took = machine.status()["timing_ms"]["kexec"]
+    assert took.pop("slot") == "b"
+    assert set(took) == {"install", "stage", "leave", "kernel", "healthy"} and took["install"] > 0 and took["kernel"] > 0
     boot = machine.run_to_boot(install("z.zip", "kexec"))
     assert (boot.variant, boot.slot) == ("z", "a")
     machine.check("slotctl mark-good")
@@ -28,12 +32,15 @@ def test_slot_confirmed_after_kexec_is_still_on_trial_at_its_first_cold_boot(mac
     status = machine.status()
     assert (status["preferred"], status["slots"]["a"]["status"]) == ("a", "trial")
     before = status["slots"]["a"]["tries_left"]
-    machine.shutdown()
-    boot = machine.cold_boot()
-    assert (boot.variant, boot.slot) == ("z", "a")
+    assert status["slots"]["a"]["proven"] == {"firmware": False, "kexec": True}
+    boot = machine.run_to_boot("slotctl rehearse --activate=reboot")
+    assert (boot.variant, boot.slot, machine.status()["boot"]) == ("z", "a", "firmware")
     assert machine.status()["slots"]["a"]["tries_left"] == before - 1
     machine.check("slotctl mark-good")
-    assert machine.status()["slots"]["a"]["status"] == "good"
+    status = machine.status()
+    assert status["slots"]["a"]["status"] == "good"
+    assert status["slots"]["a"]["proven"] == {"firmware": True, "kexec": True}
+    assert set(status["timing_ms"]) == {"kexec", "reboot"}
 
 
 def test_kexec_verbs_stage_unstage_and_jump(machine, install):
@@ -49,11 +56,12 @@ def test_kexec_verbs_stage_unstage_and_jump(machine, install):
 
 
 def test_rollback_by_kexec_returns_to_the_good_slot(machine):
+    entries = machine.firmware_entries()
     boot = machine.run_to_boot("slotctl rollback --activate=kexec")
     assert (boot.variant, boot.slot) == ("z", "a")
     status = machine.status()
     assert (status["preferred"], status["slots"]["b"]["reason"]) == ("a", "rolled-back")
-    assert machine.firmware_entries() == 1
+    assert machine.firmware_entries() == entries
 
 
 def test_kernel_that_refuses_leaves_the_slot_installed_and_not_activated(machine, install):
@@ -76,3 +84,8 @@ def test_kexeced_slot_that_loses_power_before_mark_good_comes_back_on_the_old_sl
     status = machine.status()
     assert status["preferred"] == "a"
     assert [status["slots"][slot]["status"] for slot in "ab"] == ["good", "bad"]
+    assert status["kexec_failures"] == 1
+    code, output = machine.run(install("y.zip", "kexec", "--allow-downgrade"), deadline=120)
+    assert code == 78 and "--force" in output
+    boot = machine.run_to_boot(install("y.zip", "kexec", "--allow-downgrade", "--force"))
+    assert (boot.variant, boot.slot) == ("y", "b")
