@@ -4,65 +4,46 @@
 #include "cms.h"
 #include "digest.h"
 #include "manifest.h"
+#include "memfile.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U		/* Linux 6.3 */
-#endif
 
 enum { CHUNK = 1024 * 1024 };
 
 struct bytes {
-	int fd;			/* sealed */
-	uint64_t size;
+	struct memfile file;	/* sealed */
 	uint8_t sha256[32];
 };
 
-/* Kernels before 6.3 do not know MFD_NOEXEC_SEAL. */
-static int memory_new(void)
-{
-	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd = memfd_create("uki", flags | MFD_NOEXEC_SEAL);
-
-	return fd < 0 && errno == EINVAL ? memfd_create("uki", flags) : fd;
-}
-
 /* One pass: each piece is hashed and kept. */
-static int copy_hashed(int from, uint64_t size, int to, EVP_MD_CTX *ctx)
+static int copy_hashed(int from, uint64_t size, struct memfile *to, EVP_MD_CTX *ctx)
 {
 	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
-	uint64_t done = 0;
 
 	if (!buf)
 		return -1;
-	while (done < size) {
-		size_t n = size - done < CHUNK ? (size_t)(size - done) : CHUNK;
+	while (to->size < size) {
+		size_t n = size - to->size < CHUNK ? (size_t)(size - to->size) : CHUNK;
 
-		if (pread_full(from, buf, n, (off_t)done) < 0 ||
-		    pwrite_full(to, buf, n, (off_t)done) < 0)
+		if (pread_full(from, buf, n, (off_t)to->size) < 0 || memfile_write(to, buf, n) < 0)
 			return -1;
 		if (!EVP_DigestUpdate(ctx, buf, n)) {
 			errno = ENOMEM;
 			return -1;
 		}
-		done += n;
 	}
-	return 0;
+	return memfile_seal(to);
 }
 
 static int take(const char *path, struct bytes *ret_bytes, struct err *err)
 {
 	_cleanup_(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	_cleanup_close_ int from = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int to = -1;
-	struct bytes bytes;
+	_cleanup_(memfile_close) struct memfile to = MEMFILE_NONE;
 	struct stat st;
 
 	if (from < 0 || fstat(from, &st) < 0)
@@ -70,26 +51,22 @@ static int take(const char *path, struct bytes *ret_bytes, struct err *err)
 				 "failed to open %s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, EX_DATAERR, "%s is not a file", path);
-	to = memory_new();
-	if (to < 0 || !ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
-		return err_errno(err, EX_UNAVAILABLE, to < 0 ? errno : ENOMEM,
+	if (memfile_open("uki", &to) < 0 || !ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+		return err_errno(err, EX_UNAVAILABLE, to.fd < 0 ? errno : ENOMEM,
 				 "failed to make room in memory for %s", path);
-	bytes.size = (uint64_t)st.st_size;
-	if (copy_hashed(from, bytes.size, to, ctx) < 0 ||
-	    fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK) < 0)
+	if (copy_hashed(from, (uint64_t)st.st_size, &to, ctx) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to read %s", path);
-	if (!EVP_DigestFinal_ex(ctx, bytes.sha256, NULL))
+	if (!EVP_DigestFinal_ex(ctx, ret_bytes->sha256, NULL))
 		return err_set(err, EX_SOFTWARE, "failed to hash %s", path);
-	bytes.fd = to;
-	to = -1;
-	*ret_bytes = bytes;
+	ret_bytes->file = to;
+	to.fd = -1;
 	return 0;
 }
 
 static int record_check(const char *path, const struct slot *slot, const struct bytes *bytes,
 			struct err *err)
 {
-	if (bytes->size == slot->uki_size &&
+	if (bytes->file.size == slot->uki_size &&
 	    memcmp(bytes->sha256, slot->uki_sha256, sizeof bytes->sha256) == 0)
 		return 0;
 	return err_set(err, EX_DATAERR, "%s is not the UKI that was installed: its digest is not "
@@ -136,7 +113,7 @@ static int manifest_check(const char *dir, const char *path, const char *keyring
 	    manifest_parse(json, json_len, &manifest, err) < 0)
 		return err_prefix(err, "refused to take %s", path);
 	uki = manifest_uki(manifest);
-	if (uki->size != bytes->size || memcmp(uki->sha256, bytes->sha256, 32) != 0)
+	if (uki->size != bytes->file.size || memcmp(uki->sha256, bytes->sha256, 32) != 0)
 		return err_set(err, EX_DATAERR, "%s is not the UKI of the signed manifest beside "
 			       "it: it was changed after the slot was installed; install the slot "
 			       "again", path);
@@ -173,10 +150,10 @@ int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
 	if (take(path, &bytes, err) < 0)
 		return -1;
 	if (check(dir, path, slot, keyring, rules, &bytes, ret_envelope, err) < 0) {
-		(void)close(bytes.fd);
+		memfile_close(&bytes.file);
 		return -1;
 	}
-	if (ukifile_open_fd(bytes.fd, path, &ret_envelope->uki, err) < 0) {
+	if (ukifile_open_fd(bytes.file.fd, path, &ret_envelope->uki, err) < 0) {
 		free(ret_envelope->signer);
 		ret_envelope->signer = NULL;
 		return -1;
