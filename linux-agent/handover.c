@@ -129,18 +129,6 @@ static int plan_make(const struct ukifile *uki, const struct uki_place *place, u
 	return 0;
 }
 
-int handover_cmdline(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
-		     char **ret_text, struct err *err)
-{
-	_cleanup_(plan_clear) struct plan p = { 0 };
-
-	if (plan_make(uki, place, slot, &p, err) < 0)
-		return -1;
-	*ret_text = p.cmdline;
-	p.cmdline = NULL;
-	return 0;
-}
-
 int handover_check_kernel(const uint8_t *head, size_t len, const char *name,
 			  size_t *ret_cmdline_max, struct err *err)
 {

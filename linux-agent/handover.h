@@ -27,15 +27,12 @@ struct handover {
 };
 
 /* Reads everything and changes nothing. EX_DATAERR: the UKI is to blame (damaged, no
- * kernel in .linux, a device tree that would be lost, a command line that is no text); EX_CONFIG: addons under Secure Boot, which only the firmware can
- * check; EX_IOERR. The caller clears, only after success. */
+ * kernel in .linux, a device tree that would be lost, a command line that is no
+ * text); EX_CONFIG: addons under Secure Boot, which only the firmware can check;
+ * EX_IOERR. The caller clears, only after success. */
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
 		  bool secure_boot, struct handover *ret_handover, struct err *err);
 void handover_clear(struct handover *handover);
-
-/* Only its command line; the caller frees. */
-int handover_cmdline(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
-		     char **ret_text, struct err *err);
 
 /* Whether kernels for a PE machine take their device tree from the boot loader, so
  * that a .dtb would be lost in a kexec. */

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* The command line the new kernel gets: what systemd-stub would have given it
- * (handover_cmdline()), then slotboot.slot= (unless it is there) and slotboot.nonce=,
+ * (struct handover), then slotboot.slot= (unless it is there) and slotboot.nonce=,
  * panic= unless it is there (a panic shall end on the slot that the firmware boots),
  * and acpi_rsdp= where the running kernel would not hand ACPI's root over by itself.
  * The caller frees. */
