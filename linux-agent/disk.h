@@ -15,6 +15,7 @@
 
 enum disk_open {
 	DISK_READ,		/* past the page cache, where the file system can */
+	DISK_READ_MEDIUM,	/* past it in any case; EINVAL: the file system cannot */
 	DISK_WRITE,		/* past the page cache where that can be done; a block
 				 * device exclusively: EBUSY while in use */
 	DISK_CREATE,		/* read and write, made if it is not there */
@@ -31,7 +32,7 @@ struct disk {
 	int (*open)(void *ctx, const char *path, enum disk_open how);
 	void (*close)(void *ctx, int file);
 	/* At most len bytes at offset, 0 at the end. Offset and buf are aligned to
-	 * 4096 bytes where the file was opened with DISK_READ. */
+	 * 4096 bytes where the file was opened with one of DISK_READ*. */
 	int64_t (*read)(void *ctx, int file, void *buf, size_t len, uint64_t offset);
 	/* All of them. */
 	int (*write)(void *ctx, int file, const void *buf, size_t len, uint64_t offset);

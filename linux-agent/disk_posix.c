@@ -31,10 +31,15 @@ static int posix_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
 	return fd < 0 ? -1 : ioctl(fd, BLKGETSIZE64, &ret_stat->size);
 }
 
+static int open_medium(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+
 /* O_DIRECT goes past the page cache; tmpfs and some others do not have it. */
 static int open_uncached(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	int fd = open_medium(path);
 
 	if (fd >= 0 || errno != EINVAL)
 		return fd;
@@ -63,6 +68,8 @@ static int posix_open(void *ctx, const char *path, enum disk_open how)
 	switch (how) {
 	case DISK_READ:
 		return open_uncached(path);
+	case DISK_READ_MEDIUM:
+		return open_medium(path);
 	case DISK_WRITE:
 		return open_slot(path);
 	case DISK_CREATE:

@@ -3,7 +3,6 @@
 
 #include "util.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* All buffers of all tasks together. */
@@ -97,7 +96,7 @@ static int probe(struct work *w, enum work_how how, uint32_t stride, struct err 
 
 		if (w->job->how[i] != PLAN_WANTED)
 			continue;
-		if (work_take(w, &t, err) < 0)
+		if (segments_check(w, err) < 0 || work_take(w, &t, err) < 0)
 			return -1;
 		t->chunk = i;
 		t->how = how;
@@ -252,7 +251,7 @@ static int chunk_fetch(struct work *w, enum plan_how how, uint32_t i,
 	};
 	struct task *t;
 
-	if (work_take(w, &t, err) < 0)
+	if (segments_check(w, err) < 0 || work_take(w, &t, err) < 0)
 		return -1;
 	t->chunk = i;
 	t->how = (int)works[how];
@@ -353,47 +352,14 @@ int engine_run(struct engine_job *job, const struct engine_options *options,
 	job->marks = calloc(job->index.count, sizeof *job->marks);
 	if (!job->how || !job->marks)
 		return no_memory(err);
+	if (segments_open(&w, err) < 0)
+		return -1;
 	held_open(&w);
 	r = run(&w, err);
 	if (options->progress)
 		options->progress(options->ctx, stats);
 	held_close(&w);
+	segments_close(&w);
 	delta_clear(&w);
-	return r;
-}
-
-static int check_all(struct work *w, struct err *err)
-{
-	for (uint32_t i = 0; i < w->job->index.count; i++) {
-		struct task *t;
-
-		if (w->job->how[i] == PLAN_KEPT)
-			continue;
-		if (work_take(w, &t, err) < 0)
-			return -1;
-		t->chunk = i;
-		t->how = WORK_CHECK;
-		pool_put(w->pool, t);
-	}
-	return pool_drain(w->pool, err);
-}
-
-int engine_check(const struct engine_job *job, const char *path,
-		 const struct engine_options *options, struct engine_stats *stats,
-		 struct err *err)
-{
-	struct work w = { .options = options, .stats = stats, .check_path = path };
-	const struct disk *disk = job->disk;
-	struct engine_job copy = *job;
-	int r;
-
-	w.job = &copy;
-	w.check_file = disk->open(disk->ctx, path, DISK_READ);
-	if (w.check_file < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to read back %s", path);
-	r = work_pool_open(&w, 0, 0, err);
-	if (r == 0)
-		r = work_pool_close(&w, check_all(&w, err), err);
-	disk->close(disk->ctx, w.check_file);
 	return r;
 }

@@ -5,7 +5,8 @@
  *   1. chunks that the target holds in their place are kept, chunks that the running
  *      slot holds in the same place are copied (looked for only where it can be so)
  *   2. for the rest plan.h chooses the layout with the fewest bytes to fetch
- *   3. one thread fetches, the others decode, hash and write
+ *   3. one thread fetches, the others decode, hash and write; every flush_every bytes
+ *      they flush, and read back what was flushed beside what goes on
  *
  * A chunk's SHA-256 is seen right before it is written, whatever it was made from. A
  * chunk that BLOCKS or BASE do not yield is fetched again from FULL. Memory does not
@@ -27,7 +28,7 @@ struct engine_stats {
 	uint64_t kept, copied, rebuilt;	/* of them: in place; from the running slot; with
 					 * help of what a slot holds */
 	uint32_t wrong;			/* chunks that a delta did not yield */
-	uint64_t ns[STAGE_COUNT];	/* of all threads together, except fetch, sync */
+	uint64_t ns[STAGE_COUNT];	/* of all threads together; fetch is one */
 };
 
 /* What a place on this machine holds now. */
@@ -42,6 +43,9 @@ enum { HELD_RUNNING, HELD_TARGET, HELD_COUNT };
 
 struct engine_options {
 	unsigned threads;	/* that decode; 0: everything in one order, in this one */
+	/* Bytes of an image after which it is flushed and read back while the rest is
+	 * being made; 0: not before the caller's flush. */
+	uint64_t flush_every;
 	const volatile int *cancel;
 	int (*begin)(void *ctx, struct err *err);	/* before the first byte is written */
 	void (*progress)(void *ctx, const struct engine_stats *stats);
@@ -55,14 +59,16 @@ struct engine_job {
 	struct engine_held held[HELD_COUNT];
 	/* len bytes at offset, a multiple of the chunk size; from several threads. */
 	int (*write)(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err);
-	void *write_ctx;
+	/* Makes durable what was written; from any thread. NULL: there is no need to. */
+	int (*flush)(void *ctx, struct err *err);
+	void *write_ctx;		/* of both */
 
 	/* engine_load() */
 	struct chunkindex index;
 	struct zipentry frames;
 	/* engine_run() */
 	uint8_t *how;			/* enum plan_how of each chunk */
-	uint64_t *marks;		/* XXH64 of each chunk that was written */
+	uint64_t *marks;		/* XXH3 of each chunk that was written */
 };
 
 /* Reads and checks index and directory entry; nothing is written. EX_DATAERR, or as
@@ -72,12 +78,15 @@ void engine_clear(struct engine_job *job);
 
 /* Writes what the target does not hold; durable only after the caller's flush. Adds to
  * *stats. EX_DATAERR: a chunk is wrong; EX_TEMPFAIL: cancelled; as source->read(),
- * job->write and options->begin. What was written before a failure stays. */
+ * job->write, job->flush, options->begin and engine_check(). What was written before a
+ * failure stays. */
 int engine_run(struct engine_job *job, const struct engine_options *options,
 	       struct engine_stats *stats, struct err *err);
 
 /* After the flush: reads back what engine_run() wrote to path, past the page cache
- * where that can be done. EX_IOERR "reads back differently". */
+ * where that can be done. Of what engine_run() has read back a part is read again, for
+ * a medium on which a later write overwrites an earlier one (one that claims to be
+ * larger than it is). EX_IOERR "reads back differently". */
 int engine_check(const struct engine_job *job, const char *path,
 		 const struct engine_options *options, struct engine_stats *stats,
 		 struct err *err);

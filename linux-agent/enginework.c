@@ -2,7 +2,6 @@
 /* One chunk, made and written, or looked at; in any thread. */
 #include "enginework.h"
 
-#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <xxhash.h>
@@ -82,13 +81,13 @@ static int chunk_write(struct work *w, const struct task *t, enum plan_how how, 
 	if (job->write(job->write_ctx, t->out, len, chunk_offset(w, t->chunk), err) < 0)
 		return -1;
 	work_spend(w, STAGE_WRITE, start);
-	job->marks[t->chunk] = XXH64(t->out, len, 0);
+	job->marks[t->chunk] = XXH3_64bits(t->out, len);
 	job->how[t->chunk] = (uint8_t)how;
 	add(&w->stats->done, len);
-	return 0;
+	return segments_dealt(w, t->chunk, err);
 }
 
-static int keep(struct work *w, struct task *t)
+static int keep(struct work *w, struct task *t, struct err *err)
 {
 	size_t len = chunkindex_length(&w->job->index, t->chunk);
 
@@ -98,7 +97,7 @@ static int keep(struct work *w, struct task *t)
 	w->job->how[t->chunk] = PLAN_KEPT;
 	add(&w->stats->kept, len);
 	add(&w->stats->done, len);
-	return 0;
+	return segments_dealt(w, t->chunk, err);
 }
 
 static int copy(struct work *w, struct task *t, struct err *err)
@@ -249,39 +248,13 @@ static int scan(struct work *w, struct task *t)
 	return 0;
 }
 
-static int check(struct work *w, struct task *t, struct err *err)
-{
-	const struct disk *disk = w->job->disk;
-	size_t len = chunkindex_length(&w->job->index, t->chunk), done = 0;
-	size_t room = (len + ALIGN - 1) / ALIGN * ALIGN;
-	uint64_t start = work_now(), offset = chunk_offset(w, t->chunk);
-
-	while (done < len) {
-		int64_t n = disk->read(disk->ctx, w->check_file, t->out + done, room - done,
-				       offset + done);
-
-		if (n < 0)
-			return err_errno(err, EX_IOERR, errno, "failed to read back %s",
-					 w->check_path);
-		if (n == 0)
-			return err_set(err, EX_IOERR, "failed to read back %s: it ends early",
-				       w->check_path);
-		done += (size_t)n;
-	}
-	if (XXH64(t->out, len, 0) != w->job->marks[t->chunk])
-		return err_set(err, EX_IOERR, "%s reads back differently from what was written: "
-			       "the medium may be failing", w->check_path);
-	work_spend(w, STAGE_CHECK, start);
-	return 0;
-}
-
 int work_run(void *ctx, struct task *task, struct err *err)
 {
 	struct work *w = ctx;
 
 	switch ((enum work_how)task->how) {
 	case WORK_KEEP:
-		return keep(w, task);
+		return keep(w, task, err);
 	case WORK_COPY:
 		return copy(w, task, err);
 	case WORK_FULL:
@@ -293,7 +266,7 @@ int work_run(void *ctx, struct task *task, struct err *err)
 	case WORK_SCAN:
 		return scan(w, task);
 	case WORK_CHECK:
-		return check(w, task, err);
+		return check_run(w, task, err);
 	}
 	return 0;
 }

@@ -38,12 +38,21 @@ struct delta_blocks {
 	uint32_t *from;		/* of each block: where it is taken from, or NOWHERE */
 };
 
+/* The image, cut into parts that are flushed and read back while others are made. */
+struct segments {
+	uint32_t each, count;	/* chunks of one; how many. None: count is 0 */
+	uint32_t *left;		/* of each: chunks not dealt with yet */
+	uint8_t *flushed;	/* of each: may be read back */
+	uint32_t next;		/* the chunk to be read back next; the fetching thread's */
+};
+
 struct work {
 	struct engine_job *job;
 	const struct engine_options *options;
 	struct engine_stats *stats;
 	struct pool *pool;
 	int files[HELD_COUNT];	/* of job->held, opened to read; -1: not there */
+	struct segments segments;
 	int check_file;
 	const char *check_path;
 	unsigned tasks;
@@ -65,6 +74,15 @@ bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t of
 int work_take(struct work *w, struct task **ret_task, struct err *err);
 int work_pool_open(struct work *w, size_t frame_room, size_t aux_room, struct err *err);
 int work_pool_close(struct work *w, int so_far, struct err *err);
+
+/* enginecheck.c: reading back, beside the work and after it. */
+int segments_open(struct work *w, struct err *err);
+void segments_close(struct work *w);
+/* In the thread that dealt with the chunk. */
+int segments_dealt(struct work *w, uint32_t chunk, struct err *err);
+/* In the fetching thread: puts one chunk in to be read back, if one is ready. */
+int segments_check(struct work *w, struct err *err);
+int check_run(struct work *w, struct task *t, struct err *err);
 
 /* delta.c: chooses a layout for every wanted chunk; job->how. */
 int delta_plan(struct work *w, struct err *err);

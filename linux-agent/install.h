@@ -31,6 +31,7 @@ struct install_options {
 	bool allow_downgrade;
 	bool force;			/* kexec although the last ones failed */
 	unsigned threads;		/* that decode; 0: none, all in one order */
+	uint64_t flush_every;		/* as in engine.h */
 	const volatile int *cancel;
 	struct report *report;
 };

@@ -44,6 +44,7 @@ static struct engine_options engine_options(struct installwork *work)
 {
 	return (struct engine_options){
 		.threads = work->options->threads,
+		.flush_every = work->options->flush_every,
 		.cancel = work->options->cancel,
 		.progress = on_progress,
 		.begin = on_begin,
@@ -125,6 +126,7 @@ static int image_write(struct installwork *work, struct engine_job *job,
 	if (slotdev_open(&work->machine->disk, path, &dev, err) < 0)
 		return -1;
 	job->write = slotdev_write;
+	job->flush = slotdev_flush;
 	job->write_ctx = &dev;
 	r = engine_run(job, &options, &work->stats, err);
 	if (r == 0)

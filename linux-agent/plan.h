@@ -16,6 +16,7 @@ enum plan_how {
 	PLAN_COPIED,		/* the running slot holds it in the same place */
 	PLAN_BLOCKS, PLAN_BASE, PLAN_FULL,
 	PLAN_DONE,		/* was fetched and written */
+	PLAN_CHECKED,		/* and reads back as it was written */
 };
 
 #define PLAN_IMPOSSIBLE UINT64_MAX

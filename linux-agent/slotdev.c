@@ -59,13 +59,20 @@ int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, stru
 	return 0;
 }
 
+int slotdev_flush(void *ctx, struct err *err)
+{
+	struct slotdev *dev = ctx;
+
+	if (dev->disk->flush(dev->disk->ctx, dev->file) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to flush %s", dev->path);
+	return 0;
+}
+
 int slotdev_finish(struct slotdev *dev, uint64_t size, struct err *err)
 {
 	const struct disk *disk = dev->disk;
 
 	if (dev->capacity == UINT64_MAX && disk->truncate(disk->ctx, dev->file, size) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to cut %s to size", dev->path);
-	if (disk->flush(disk->ctx, dev->file) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to flush %s", dev->path);
-	return 0;
+	return slotdev_flush(dev, err);
 }

@@ -25,5 +25,8 @@ void slotdev_close(struct slotdev *dev);
  * several threads at once. Not durable before slotdev_finish(). */
 int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err);
 
+/* What was written is durable on 0. ctx as above; from any thread. */
+int slotdev_flush(void *ctx, struct err *err);
+
 /* Cuts a regular file to size, and flushes: durable on 0. */
 int slotdev_finish(struct slotdev *dev, uint64_t size, struct err *err);

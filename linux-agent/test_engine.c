@@ -8,8 +8,10 @@
 enum { LEN = 20 * 65536 + 100 };
 
 static uint8_t target[LEN + 65536];
-static uint64_t fails_at = UINT64_MAX, lies_at = UINT64_MAX;
-static unsigned writes, begins;
+static uint64_t fails_at = UINT64_MAX, lies_at = UINT64_MAX, room = UINT64_MAX;
+static uint64_t flush_every;
+static unsigned writes, begins, flushes, reads;
+static bool flush_fails;
 static volatile int cancel;
 
 static int target_write(void *ctx, const void *data, size_t len, uint64_t offset,
@@ -21,9 +23,39 @@ static int target_write(void *ctx, const void *data, size_t len, uint64_t offset
 		return err_set(err, EX_IOERR, "sector %llu is bad",
 			       (unsigned long long)offset / 512);
 	if (offset != lies_at)
-		memcpy(target + offset, data, len);
+		memcpy(target + offset % room, data, len);
 	return 0;
 }
+
+static int target_flush(void *ctx, struct err *err)
+{
+	(void)ctx;
+	(void)__atomic_add_fetch(&flushes, 1, __ATOMIC_RELAXED);
+	return flush_fails ? err_set(err, EX_IOERR, "the flush fails") : 0;
+}
+
+static int target_open(void *ctx, const char *path, enum disk_open how)
+{
+	(void)ctx, (void)path, (void)how;
+	return 0;
+}
+
+static void target_close(void *ctx, int file)
+{
+	(void)ctx, (void)file;
+}
+
+static int64_t target_read(void *ctx, int file, void *buf, size_t len, uint64_t offset)
+{
+	(void)ctx, (void)file;
+	(void)__atomic_add_fetch(&reads, 1, __ATOMIC_RELAXED);
+	memcpy(buf, target + offset % room, len);
+	return (int64_t)len;
+}
+
+static const struct disk target_disk = {
+	.open = target_open, .close = target_close, .read = target_read,
+};
 
 static int begin(void *ctx, struct err *err)
 {
@@ -33,12 +65,13 @@ static int begin(void *ctx, struct err *err)
 	return 0;
 }
 
-/* Installs rootfs of zip_path into target; its file is for engine_check(). */
+/* Installs rootfs of zip_path into target. */
 static int run(unsigned threads, bool check, struct err *err)
 {
 	const struct engine_options options = { .threads = threads, .cancel = &cancel,
-						.begin = begin };
-	struct engine_job job = { .disk = &disk_posix, .write = target_write };
+						.begin = begin, .flush_every = flush_every };
+	struct engine_job job = { .disk = &target_disk, .write = target_write,
+				  .flush = target_flush };
 	struct engine_stats stats = { 0 };
 	struct bundle *b;
 	int r;
@@ -48,14 +81,13 @@ static int run(unsigned threads, bool check, struct err *err)
 		fail_msg("%s", err->text);
 	job.bundle = b;
 	job.payload = &bundle_manifest(b)->payloads[1];
-	writes = begins = 0;
+	job.held[HELD_TARGET].path = "slot";
+	writes = begins = flushes = reads = 0;
 	r = engine_load(&job, err);
 	if (r == 0)
 		r = engine_run(&job, &options, &stats, err);
-	if (r == 0 && check) {
-		testdir_put(&dir, "slot", target, LEN);
-		r = engine_check(&job, testdir_path(&dir, "slot"), &options, &stats, err);
-	}
+	if (r == 0 && check)
+		r = engine_check(&job, "slot", &options, &stats, err);
 	if (r == 0)
 		assert_int_equal(stats.done, LEN);
 	engine_clear(&job);
@@ -107,6 +139,63 @@ static void a_write_that_lies_is_found_by_reading_back(void **state)
 	}
 }
 
+/* 21 chunks are 5 segments of 4 and a last one, which is the caller's to flush; of the 20
+ * that were read back before, chunks 0 and 16 are once more. */
+static void every_segment_is_flushed_once_and_read_back_beside_the_rest(void **state)
+{
+	struct err err;
+
+	(void)state;
+	flush_every = 4 * 65536;
+	for (unsigned threads = 0; threads < 4; threads += 3) {
+		memset(target, 0, sizeof target);
+		if (run(threads, true, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_memory_equal(target, good.rootfs, LEN);
+		assert_int_equal(flushes, 5);
+		assert_in_range(reads, threads ? 21 : 23, 23);
+	}
+}
+
+static void a_lie_is_found_before_the_rest_is_written(void **state)
+{
+	struct err err;
+
+	(void)state;
+	flush_every = 4 * 65536;
+	lies_at = 65536;
+	memset(target, 0, sizeof target);
+	assert_int_equal(run(0, false, &err), -1);
+	expect_err(&err, EX_IOERR, "reads back differently");
+	assert_in_range(writes, 5, 6);
+}
+
+static void a_flush_that_fails_ends_the_work(void **state)
+{
+	struct err err;
+
+	(void)state;
+	flush_every = 4 * 65536;
+	flush_fails = true;
+	for (unsigned threads = 0; threads < 4; threads += 3) {
+		assert_int_equal(run(threads, false, &err), -1);
+		expect_err(&err, EX_IOERR, "the flush fails");
+	}
+}
+
+/* Where each chunk reads back well at first, and a later one lands on it. */
+static void a_medium_smaller_than_it_claims_is_found_after_the_last_flush(void **state)
+{
+	struct err err;
+
+	(void)state;
+	flush_every = 4 * 65536;
+	room = 8 * 65536;
+	assert_int_equal(run(0, false, &err), 0);
+	assert_int_equal(run(0, true, &err), -1);
+	expect_err(&err, EX_IOERR, "reads back differently");
+}
+
 static void a_wrong_first_chunk_begins_nothing_and_a_wrong_later_one_is_not_written(void **state)
 {
 	struct testentry *frames = &good.entries[ENTRY_ROOTFS];
@@ -149,7 +238,9 @@ static int engine_setup(void **state)
 	testbundle_free(&good);
 	testbundle_make(&good, &dir, LEN);
 	testbundle_zip(&good, zip_path);
-	fails_at = lies_at = UINT64_MAX;
+	fails_at = lies_at = room = UINT64_MAX;
+	flush_every = 0;
+	flush_fails = false;
 	cancel = 0;
 	return 0;
 }
@@ -162,6 +253,10 @@ int main(void)
 		ENGINE_TEST(every_chunk_is_written_once_with_any_number_of_threads),
 		ENGINE_TEST(a_bad_sector_is_told_as_the_target_tells_it),
 		ENGINE_TEST(a_write_that_lies_is_found_by_reading_back),
+		ENGINE_TEST(every_segment_is_flushed_once_and_read_back_beside_the_rest),
+		ENGINE_TEST(a_lie_is_found_before_the_rest_is_written),
+		ENGINE_TEST(a_flush_that_fails_ends_the_work),
+		ENGINE_TEST(a_medium_smaller_than_it_claims_is_found_after_the_last_flush),
 		ENGINE_TEST(a_wrong_first_chunk_begins_nothing_and_a_wrong_later_one_is_not_written),
 		ENGINE_TEST(a_cancellation_writes_nothing_more),
 	};

@@ -155,7 +155,7 @@ static inline void testbundle_make(struct testbundle *b, const struct testdir *d
 	b->rootfs_len = rootfs_len;
 	b->rootfs = malloc(rootfs_len);
 	for (size_t i = 0; i < rootfs_len; i++)
-		b->rootfs[i] = (uint8_t)(i * i >> 7);
+		b->rootfs[i] = (uint8_t)((i * i >> 7) + (i >> 16));
 	testbundle_manifest(b, dir, 0);
 }
 

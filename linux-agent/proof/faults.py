@@ -14,7 +14,9 @@ import time
 
 FAULTS = [
     ("a slot target is not flushed", "linux-agent/slotdev.c",
-     "if (disk->flush(disk->ctx, dev->file) < 0)", "if (0)"),
+     "if (dev->disk->flush(dev->disk->ctx, dev->file) < 0)", "if (0)"),
+    ("the end of a slot target is not flushed", "linux-agent/slotdev.c",
+     "return slotdev_flush(dev, err);", "return 0;"),
     ("the UKI is not flushed", "linux-agent/espfile.c",
      "if (r == 0 && disk->flush(disk->ctx, sink->file) < 0)", "if (0)"),
     ("the directory is not flushed", "linux-agent/espfile.c",
@@ -90,6 +92,8 @@ FAULTS = [
      "\tif (work->begin(work, err) < 0 || slotdev_open(&work->machine->disk, path, &dev, err) < 0)"),
     ("the image is not read back", "linux-agent/installwork.c",
      "if (r == 0)\n\t\tr = engine_check(job, path", "if (0)\n\t\tr = engine_check(job, path"),
+    ("what is read back is not compared", "linux-agent/enginecheck.c",
+     "if (XXH3_64bits(t->out, len) != w->job->marks[t->chunk])", "if (0)"),
     ("the UKI is not read back", "linux-agent/install.c",
      "readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)",
      "0)"),

@@ -74,7 +74,8 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 {
 	struct report report = { 0 };
 	struct install_options options = { .activate = step->activate, .report = &report,
-					   .force = true };
+					   .force = true,
+					   .flush_every = 2 * SIM_SECTOR };
 	char where[32];
 	int r;
 

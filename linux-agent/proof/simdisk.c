@@ -125,7 +125,7 @@ static int disk_open(void *ctx, const char *path, enum disk_open how)
 		return error(ENOENT);
 	if (w->name_now[name] >= 0)
 		return how == DISK_NEW ? error(EEXIST) : w->name_now[name];
-	if (how == DISK_READ || how == DISK_WRITE)
+	if (how == DISK_READ || how == DISK_READ_MEDIUM || how == DISK_WRITE)
 		return error(ENOENT);
 	return disk_create(w, name);
 }
