@@ -2,9 +2,13 @@
 """What the cases share: the variants and their bundles, a web server, and machines that boot them.
 
 Cases of one file share a machine where they say so and run in the order written: a boot under TCG
-takes 7 s, and boots are what this suite costs (pytest --durations=0)."""
+takes 7 s, and boots are what this suite costs (pytest --durations=0). Files may run side by side
+(pytest -n 2 --dist loadfile): what they share is made by one process at a time."""
+import fcntl
+import os
 import re
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,30 +37,47 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{case:<62} {slot:<4}  {entries:<5}  {why}")
 
 
-@pytest.fixture(scope="session")
-def work_directory():
-    lock = work_alone()
-    yield WORK
-    lock.close()
+# Under xdist the cases run in workers, for which the process that started them holds the directory.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def pytest_sessionstart(session):
+    session.config.alone = None if WORKER else work_alone()
 
 
 @pytest.fixture(scope="session")
-def variants(work_directory):
-    return {name: images.build(name) for name in images.VERSIONS}
+def one_at_a_time():
+    """A context in which no other worker makes what all share."""
+    with open(WORK / "making", "w") as lock:
+        @contextmanager
+        def alone():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+        yield alone
 
 
 @pytest.fixture(scope="session")
-def bundles(variants):
+def variants(one_at_a_time):
+    with one_at_a_time():
+        return {name: images.build(name) for name in images.VERSIONS}
+
+
+@pytest.fixture(scope="session")
+def bundles(one_at_a_time, variants):
     """Bundles by file name; all in one directory, which the web server serves."""
-    made = [images.bundle(variants[name]) for name in ("x", "y", "z")]
-    made += [images.bundle(variants["y"], signer) for signer in ("stranger", "expired")]
+    with one_at_a_time():
+        made = [images.bundle(variants[name]) for name in ("x", "y", "z")]
+        made += [images.bundle(variants["y"], signer) for signer in ("stranger", "expired")]
     return {path.name: path for path in made}
 
 
 @pytest.fixture(scope="session")
 def server(bundles):
     directory = next(iter(bundles.values())).parent
-    server = HttpServer(WORK / "httpd", directory).start()
+    server = HttpServer(WORK / f"httpd{WORKER}", directory).start()
     yield server
     server.stop()
 
