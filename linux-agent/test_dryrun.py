@@ -434,6 +434,17 @@ def test_what_is_not_a_zip(machine, tmp_path, content):
     refuse_install(machine, DATAERR, ["x.zip"], tmp_path / "x.zip")
 
 
+def test_a_zip_of_a_million_entries(machine, tmp_path):
+    count, local, entry = 1000000, b"PK\3\4" + bytes(26), b"PK\1\2" + bytes(42)
+    end64 = len(local) + count * len(entry)
+    with (tmp_path / "x.zip").open("wb") as f:
+        f.write(local + count * entry)
+        f.write(struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, end64 - len(local), len(local)))
+        f.write(struct.pack("<4sLQL", b"PK\6\7", 0, end64, 1))
+        f.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0))
+    refuse_install(machine, DATAERR, ["x.zip", "1000000 entries, more than any bundle"], tmp_path / "x.zip")
+
+
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
 def test_a_truncated_zip(machine, create, part):
     bundle = create()

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "zipentry.h"
 
-#include "bytes.h"
 #include "util.h"
+#include "zipend.h"
 #include "ziplocal.h"
 
 #include <string.h>
@@ -10,20 +10,12 @@
 #include <zip.h>
 #include <zlib.h>
 
-enum { END_BYTES = 22, AT_COMMENT_LEN = 20, ENTRIES_MAX = 1024 };
-
-#define END_MAGIC 0x06054b50u
-#define LOCAL_MAGIC 0x04034b50u
-/* What libzip may read to find and parse the directory: a lie about its size must
- * not fetch the whole bundle. */
-#define DIRECTORY_MAX (512 * 1024)
-
 /* A source as libzip sees it. */
 struct view {
 	struct source *source;
+	uint64_t from;		/* what is in front reads as zeros */
 	uint64_t pos;
 	uint64_t last;		/* where the last read began */
-	uint64_t budget;
 	struct err err;		/* of the source */
 	zip_error_t error;
 };
@@ -40,17 +32,18 @@ static int no_memory(struct err *err)
 
 static zip_int64_t view_read(struct view *v, void *data, zip_uint64_t len)
 {
+	uint64_t zeros = v->pos < v->from ? v->from - v->pos : 0;
+
 	if (v->pos >= v->source->size)
 		return 0;
 	if (len > v->source->size - v->pos)
 		len = v->source->size - v->pos;
-	if (len > v->budget) {
-		zip_error_set(&v->error, ZIP_ER_INCONS, 0);
-		return -1;
-	}
-	v->budget -= len;
+	if (zeros > len)
+		zeros = len;
 	v->last = v->pos;
-	if (v->source->read(v->source, data, len, v->pos, &v->err) < 0) {
+	memset(data, 0, zeros);
+	if (len > zeros && v->source->read(v->source, (uint8_t *)data + zeros, len - zeros,
+					   v->pos + zeros, &v->err) < 0) {
 		zip_error_set(&v->error, ZIP_ER_READ, 0);
 		return -1;
 	}
@@ -110,31 +103,6 @@ static zip_int64_t view_call(void *ctx, void *data, zip_uint64_t len, zip_source
 	}
 }
 
-/* The end record must be the last 22 bytes: a comment could hide another one. */
-static int end_check(struct source *source, struct err *err)
-{
-	uint8_t end[END_BYTES], start[4] = { 0 };
-
-	if (source->size == 0)
-		return err_set(err, EX_DATAERR, "it is empty");
-	if (source->size < sizeof start ||
-	    source->read(source, start, sizeof start, 0, err) < 0)
-		return source->size < sizeof start
-			? err_set(err, EX_DATAERR, "it is not a ZIP file") : -1;
-	if (le32_get(start) != LOCAL_MAGIC)
-		return err_set(err, EX_DATAERR, "it is not a ZIP file");
-	if (source->size >= sizeof end &&
-	    source->read(source, end, sizeof end, source->size - sizeof end, err) < 0)
-		return -1;
-	if (source->size < sizeof end || le32_get(end) != END_MAGIC)
-		return err_set(err, EX_DATAERR, "it is truncated, or something follows it: the end "
-			       "of the ZIP is missing");
-	if (le16_get(end + AT_COMMENT_LEN) != 0)
-		return err_set(err, EX_DATAERR, "it is truncated: its end announces a comment of "
-			       "%u bytes", le16_get(end + AT_COMMENT_LEN));
-	return 0;
-}
-
 static int zip_refuse(const struct view *v, zip_error_t *e, struct err *err)
 {
 	if (v->err.exit) {
@@ -178,7 +146,7 @@ static int entries_check(zip_t *zip, struct err *err)
 {
 	zip_int64_t count = zip_get_num_entries(zip, 0);
 
-	if (count > ENTRIES_MAX)
+	if (count > ZIPEND_ENTRIES_MAX)
 		return err_set(err, EX_DATAERR, "the ZIP has %lld entries, more than any bundle",
 			       (long long)count);
 	for (zip_int64_t i = 0; i < count; i++)
@@ -196,9 +164,9 @@ int ziparchive_open(struct source *source, struct ziparchive **ret_archive, stru
 	if (!a)
 		return no_memory(err);
 	a->view.source = source;
-	a->view.budget = DIRECTORY_MAX;
 	zip_error_init(&a->view.error);
-	if (end_check(source, err) < 0)
+	/* While libzip looks for the end, what only looks like one must not be seen. */
+	if (zipend_check(source, &a->view.from, err) < 0)
 		return -1;
 	zip_error_init(&e);
 	zip_source = zip_source_function_create(view_call, &a->view, &e);
@@ -211,7 +179,7 @@ int ziparchive_open(struct source *source, struct ziparchive **ret_archive, stru
 		return -1;
 	}
 	zip_error_fini(&e);
-	a->view.budget = UINT64_MAX;
+	a->view.from = 0;
 	if (entries_check(a->zip, err) < 0)
 		return -1;
 	*ret_archive = a;
