@@ -147,6 +147,36 @@ static void an_entry_that_begins_elsewhere_than_it_says_is_refused(void **state)
 	expect_extract_refused("", 0);
 }
 
+/* Every byte is as it was signed, and the index lies within the frames. */
+static void an_entry_within_another_is_refused(void **state)
+{
+	struct testentry *index = &good.entries[ENTRY_ROOTFS_INDEX];
+	struct testentry *frames = &good.entries[ENTRY_ROOTFS];
+	size_t header_len = 30 + strlen(index->name), n = frames->len;
+	uint8_t *zip, at[4];
+	size_t len;
+
+	(void)state;
+	frames->data = realloc(frames->data, n + header_len + index->len);
+	frames->len += header_len + index->len;
+	testbundle_zip(&good, zip_path);
+	assert_int_equal(read_file(zip_path, SIZE_MAX / 2, &zip, &len), 0);
+	for (size_t i = 0; i + header_len + index->len < len; i++)
+		if (memcmp(zip + i, "PK\3\4", 4) == 0 &&
+		    memcmp(zip + i + 30, index->name, strlen(index->name)) == 0)
+			memcpy(frames->data + n, zip + i, header_len + index->len);
+	patch_header("rootfs.index", 0, 0, "", 0);
+	free(zip);
+	assert_int_equal(read_file(zip_path, SIZE_MAX / 2, &zip, &len), 0);
+	for (size_t i = 0, seen = 0; i + header_len < len; i++)
+		if (memcmp(zip + i, frames->data + n, header_len) == 0 && ++seen == 2)
+			for (int k = 0; k < 4; k++)
+				at[k] = (uint8_t)(i >> 8 * k);
+	free(zip);
+	patch_header("rootfs.index", IN_CENTRAL, 40, at, 4);
+	expect_extract_refused("rootfs.img.zst and rootfs.index overlap in the ZIP", 0);
+}
+
 static void names_that_are_not_plain_are_refused(void **state)
 {
 	static const char *const names[] = { "../etc/passwd", "/etc/passwd", "a/b", ".hidden",
@@ -355,6 +385,7 @@ int main(void)
 		TEST(a_wrong_crc_is_refused_although_the_hash_is_right),
 		TEST(a_right_crc_does_not_help_wrong_bytes),
 		TEST(an_entry_that_begins_elsewhere_than_it_says_is_refused),
+		TEST(an_entry_within_another_is_refused),
 		TEST(names_that_are_not_plain_are_refused),
 		TEST(a_link_or_device_in_the_zip_is_refused),
 		TEST(bytes_in_front_and_behind_are_refused),

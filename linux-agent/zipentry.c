@@ -23,6 +23,9 @@ struct view {
 struct ziparchive {
 	zip_t *zip;
 	struct view view;
+	struct place {
+		uint64_t from, to;	/* from its local header on; 0, 0: not found yet */
+	} places[ZIPEND_ENTRIES_MAX];
 };
 
 static int no_memory(struct err *err)
@@ -241,6 +244,18 @@ static int stat_check(zip_t *zip, const char *name, zip_uint64_t i, zip_stat_t *
 	return 0;
 }
 
+/* Tools would see two contents in the same bytes. */
+static int overlap_check(struct ziparchive *a, size_t i, const struct ziplocal *local,
+			 struct err *err)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(a->places); k++)
+		if (k != i && local->header < a->places[k].to && a->places[k].from < local->next)
+			return err_set(err, EX_DATAERR, "%s and %s overlap in the ZIP",
+				       local->name, zip_get_name(a->zip, k, ZIP_FL_ENC_RAW));
+	a->places[i] = (struct place){ local->header, local->next };
+	return 0;
+}
+
 bool ziparchive_has(const struct ziparchive *archive, const char *name)
 {
 	return zip_name_locate(archive->zip, name, ZIP_FL_ENC_RAW) >= 0;
@@ -266,6 +281,8 @@ int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentr
 			       "ZIP's directory", name);
 	if (local.next > source->size)
 		return err_set(err, EX_DATAERR, "%s does not fit the ZIP: it is truncated", name);
+	if (overlap_check(archive, (size_t)i, &local, err) < 0)
+		return -1;
 	*ret_entry = (struct zipentry){ local.data, local.size, local.crc };
 	return 1;
 }

@@ -25,7 +25,8 @@ void ziparchive_close(struct ziparchive *archive);
 void ziparchive_closep(struct ziparchive **archive);
 
 /* The entry of this name, its local header checked against the directory; found: 1,
- * none: 0. -1: EX_DATAERR encrypted, compressed, headers that disagree. */
+ * none: 0. -1: EX_DATAERR encrypted, compressed, headers that disagree, over one that was
+ * found before. */
 int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentry *ret_entry,
 		    struct err *err);
 

@@ -81,6 +81,7 @@ static int header_take(struct source *source, uint64_t offset,
 		return -1;
 	local->name[name_len] = 0;
 	local->crc = le32_get(header + AT_CRC);
+	local->header = offset;
 	local->data = offset + HEADER_BYTES + name_len + extra_len;
 	if (strlen(local->name) != name_len)
 		return err_set(err, EX_DATAERR, "a name in the ZIP is damaged");

@@ -15,8 +15,9 @@ struct ziplocal {
 	char name[ZIPLOCAL_NAME_MAX + 1];
 	uint32_t crc;
 	uint64_t size;
-	uint64_t data;		/* offset of its first byte */
-	uint64_t next;		/* offset behind its last byte */
+	uint64_t header;	/* offset of this header */
+	uint64_t data;		/* of its first byte */
+	uint64_t next;		/* behind its last byte */
 };
 
 /* Reads the header at offset. EX_DATAERR: there is none, or an entry that a bundle
