@@ -36,6 +36,8 @@ static const struct key {
 	{ "proxy", offsetof(struct config, http.proxy), 0, 0, NULL },
 	{ "redirects", offsetof(struct config, http.redirects), 0, 20, NULL },
 	{ "rate-limit", offsetof(struct config, http.rate_limit), 0, 1U << 31, NULL },
+	{ "low-speed", offsetof(struct config, http.low_speed), 1, 1U << 30, NULL },
+	{ "low-speed-time", offsetof(struct config, http.low_speed_s), 1, 3600, NULL },
 	{ "kexec-kernel", offsetof(struct config, kexec_kernel), 0, 0, NULL },
 	{ "kexec-initrd", offsetof(struct config, kexec_initrd), 0, 0, NULL },
 	{ "sysroot", offsetof(struct config, sysroot), 0, 0, NULL },

@@ -13,7 +13,7 @@
  *   lock          default /run/slotboot/lock
  *   crl, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
- *   redirects, rate-limit: of https; see struct httpopts
+ *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct httpopts
  *   deadline      seconds for the whole transfer; default 3600
  *   watchdog      trial, always or off: which boots the loader arms the hardware
  *                 watchdog for; default trial

@@ -114,7 +114,9 @@ static int body_broken(struct fetch *f, struct err *err)
 		(void)snprintf(f->why, sizeof f->why, "the transfer did not end in time");
 	else
 		outcome = fetchtry_error(f, t->code, err);
-	f->failures++;
+	/* A drip brings bytes, but no end. */
+	f->slow = t->code == CURLE_OPERATION_TIMEDOUT ? f->slow + 1 : 0;
+	f->failures += f->slow > 0 ? f->slow : 1;
 	return outcome == OUTCOME_FINAL ? -1 : wait_to_retry(f, err);
 }
 

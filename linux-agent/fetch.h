@@ -6,7 +6,8 @@
  *
  * Tried again with exponential backoff (1 s doubling to 60 s, with jitter, from
  * the start after each byte that arrived): name not resolved, connection refused
- * or broken, timed out, a body cut short, and the statuses 408, 425, 429, 500, 502
+ * or broken, timed out, too slow (httpopts.h; the pauses grow although bytes arrived),
+ * a body cut short, and the statuses 408, 425, 429, 500, 502
  * to 504 and 520 to 599. A new try asks for what is still missing. Retry-After
  * (seconds or a date) is honoured where it is longer. Every other status is final.
  * The total deadline ends all of it.
@@ -26,7 +27,6 @@
 struct fetch_options {
 	unsigned deadline_s;		/* in total, all tries; 0: 3600 */
 	unsigned connect_timeout_s;	/* one try; 0: 30 */
-	unsigned stall_timeout_s;	/* no byte for so long: broken; 0: 60 */
 	unsigned backoff_ms;		/* first pause; 0: 1000 */
 	const struct httpopts *http;	/* TLS, headers, proxy; NULL: the system's */
 	const volatile int *cancel;	/* looked at at least once a second; may be NULL */

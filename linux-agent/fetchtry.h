@@ -17,6 +17,7 @@ struct fetch {
 	struct transfer t;
 	int64_t start_ms;
 	unsigned failures;	/* since the last byte that arrived */
+	unsigned slow;		/* tries in a row that ended for being too slow */
 	unsigned requests;
 	char *next;
 	char why[512];

@@ -179,6 +179,19 @@ static int client_apply(CURL *easy, const struct httpopts *o, struct err *err)
 	return string_apply(easy, CURLOPT_SSLKEY, "client-key", key, err);
 }
 
+static bool speeds_apply(CURL *easy, const struct httpopts *o)
+{
+	unsigned least = o->low_speed ? o->low_speed : 100;
+	unsigned seconds = o->low_speed_s ? o->low_speed_s : 60;
+
+	if (o->rate_limit && least > o->rate_limit / 2)
+		least = o->rate_limit / 2;
+	return curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)least) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)seconds) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)o->rate_limit) ==
+		       CURLE_OK;
+}
+
 int httpopts_apply(CURL *easy, const struct httpopts_session *session, struct err *err)
 {
 	const struct httpopts *o = session->options;
@@ -190,10 +203,8 @@ int httpopts_apply(CURL *easy, const struct httpopts_session *session, struct er
 	    string_apply(easy, CURLOPT_PROXY, "proxy", proxy, err) < 0 ||
 	    (o->client_cert && client_apply(easy, o, err) < 0))
 		return -1;
-	if (o->rate_limit &&
-	    curl_easy_setopt(easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)o->rate_limit) !=
-		    CURLE_OK)
-		return err_set(err, EX_CONFIG, "libcurl does not take rate-limit");
+	if (!speeds_apply(easy, o))
+		return err_set(err, EX_CONFIG, "libcurl does not take rate-limit or low-speed");
 	return 0;
 }
 

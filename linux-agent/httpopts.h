@@ -25,6 +25,9 @@ struct httpopts {
 					 * as the environment says */
 	unsigned redirects;		/* at most; 0 to 20 */
 	unsigned rate_limit;		/* bytes per second; 0: none */
+	unsigned low_speed;		/* fewer bytes per second than this (at most half of
+					 * rate_limit), 0: 100, */
+	unsigned low_speed_s;		/* for so many seconds: as good as broken; 0: 60 */
 };
 
 /* What was read from the files. Zero it first; httpopts_close() in every case. */

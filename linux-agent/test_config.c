@@ -33,7 +33,7 @@ static void every_key_is_read(void **state)
 			      "pin = sha256//x;sha256//y=\n"
 			      "client-cert = pkcs11:object=me;type=cert\nclient-key = ck\n"
 			      "token-file = t\nheader-file = h\nproxy = p\nredirects = 0\n"
-			      "rate-limit = 1000\nsysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
+			      "rate-limit = 1000\nlow-speed = 50\nlow-speed-time = 5\nsysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
 			      "[image usr]\nb=y\na=x\n", &c, &err), 0);
 	assert_string_equal(c->compatible, "acme");
 	assert_string_equal(c->esp_device, "disk.img:1");
@@ -54,6 +54,8 @@ static void every_key_is_read(void **state)
 	assert_string_equal(c->http.proxy, "p");
 	assert_int_equal(c->http.redirects, 0);
 	assert_int_equal(c->http.rate_limit, 1000);
+	assert_int_equal(c->http.low_speed, 50);
+	assert_int_equal(c->http.low_speed_s, 5);
 	assert_int_equal(c->image_count, 2);
 	assert_string_equal(config_image_find(c, "usr")->target[0], "x");
 	assert_string_equal(config_image_find(c, "rootfs")->target[1], "/dev/2");

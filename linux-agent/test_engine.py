@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from test_dryrun import BUILD, DATAERR, refuse_install
+from test_dryrun import BUILD, DATAERR, UNAVAILABLE, refuse_install
 from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
 
 MIB = 1 << 20
@@ -41,6 +41,8 @@ class Handler(BaseHTTPRequestHandler):
     def body(self, content):
         s = self.server
         for at in range(0, len(content), 8192):
+            if s.drip and s.left is not None and s.left <= 0:
+                return self.drip(content[at:])
             piece = content[at:at + 8192]
             with s.mutex:
                 if s.left is not None:
@@ -50,12 +52,26 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
             if s.left is not None and s.left <= 0:
                 s.reached.set()
+                if s.drip:
+                    continue
                 if s.stall:
                     s.release.wait(30)
                 else:
                     s.left = s.drop_every
                 self.close_connection = True
                 return
+
+    def drip(self, content):
+        """One byte at a time."""
+        try:
+            for i in range(len(content)):
+                if self.server.release.wait(0.1):
+                    break
+                self.wfile.write(content[i:i + 1])
+                self.wfile.flush()
+        except OSError:
+            pass            # it was given up
+        self.close_connection = True
 
     def log_message(self, *_):
         pass
@@ -68,7 +84,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.mutex = threading.Lock()
         self.reached, self.release = threading.Event(), threading.Event()
-        self.content, self.ranges, self.stall, self.drop_every = b"", True, False, None
+        self.content, self.ranges, self.stall, self.drip, self.drop_every = b"", True, False, False, None
         self.reset()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -211,6 +227,38 @@ def test_a_link_that_drops_again_and_again(machine, server, bundle, images):
     server.reset(left=5 * MIB)
     install(machine, server, images[0], "b")
     assert server.bytes < 12 * MIB + SMALL + 200_000
+
+
+TOO_SLOW = "deadline = {}\nlow-speed = 1000\nlow-speed-time = 1"
+
+
+def test_a_drip_from_the_first_byte_leaves_every_byte(machine, server, bundle, images):
+    """Ten bytes a second: each try ends for being too slow, and all tries with the deadline."""
+    machine.configure(TOO_SLOW.format(6))
+    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
+    server.drip = True
+    server.reset(left=0)
+    refuse_install(machine, UNAVAILABLE, ["gave up after", "Operation too slow. Less than 1000 bytes/sec"],
+                   server.url)
+    assert 1 < server.requests < 6
+
+
+def test_a_drip_midway_can_be_resumed(machine, server, bundle, images):
+    machine.configure(TOO_SLOW.format(10))
+    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
+    server.drip = True
+    server.reset(left=8 * MIB)
+    status, _, errors = machine.run("install", server.url, "--activate=none")
+    assert status == UNAVAILABLE and "gave up after" in errors and "too slow" in errors, errors
+    state = machine.status()
+    assert state["preferred"] == "a" and state["slots"]["b"]["status"] == "writing"
+    held = held_chunks(machine, images[0])
+    assert held >= 4
+    server.drip = False
+    server.release.set()
+    server.reset()
+    install(machine, server, images[0], "b")
+    assert server.bytes < (12 - held) * MIB + SMALL + 100_000
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])

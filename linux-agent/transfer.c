@@ -84,10 +84,7 @@ static CURL *easy_new(struct transfer *t)
 	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t) != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT,
-			     (long)or_default(o->connect_timeout_s, 30)) != CURLE_OK ||
-	    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK ||
-	    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
-			     (long)or_default(o->stall_timeout_s, 60)) != CURLE_OK) {
+			     (long)or_default(o->connect_timeout_s, 30)) != CURLE_OK) {
 		curl_easy_cleanup(easy);
 		return NULL;
 	}
