@@ -47,6 +47,24 @@ void slotdev_close(struct slotdev *dev)
 	dev->file = -1;
 }
 
+/* A device that is pulled out has no size, or cannot be found any more: what its
+ * driver says of a write then may be anything, ENOSPC for one. */
+static bool device_is_gone(const struct slotdev *dev)
+{
+	struct disk_stat st;
+
+	return dev->capacity != UINT64_MAX &&
+	       (dev->disk->stat(dev->disk->ctx, dev->path, &st) < 0 || st.size < dev->capacity);
+}
+
+static int failed(const struct slotdev *dev, const char *action, struct err *err)
+{
+	int error = errno;
+
+	return err_errno(err, EX_IOERR, error, "failed to %s %s%s", action, dev->path,
+			 device_is_gone(dev) ? ": the device is gone" : "");
+}
+
 int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
 {
 	struct slotdev *dev = ctx;
@@ -55,7 +73,7 @@ int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, stru
 		return err_set(err, EX_IOERR, "failed to write %s: the image does not fit",
 			       dev->path);
 	if (dev->disk->write(dev->disk->ctx, dev->file, data, len, offset) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to write %s", dev->path);
+		return failed(dev, "write", err);
 	return 0;
 }
 
@@ -64,7 +82,7 @@ int slotdev_flush(void *ctx, struct err *err)
 	struct slotdev *dev = ctx;
 
 	if (dev->disk->flush(dev->disk->ctx, dev->file) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to flush %s", dev->path);
+		return failed(dev, "flush", err);
 	return 0;
 }
 

@@ -4,7 +4,9 @@
 #include "readback.h"
 #include "slotdev.h"
 #include "testdir.h"
+#include "util.h"
 
+#include <errno.h>
 #include <openssl/sha.h>
 
 static void what_is_written_reads_back(void **state)
@@ -68,6 +70,69 @@ static void nothing_goes_past_the_end_of_a_device(void **state)
 	assert_int_equal(err.exit, EX_IOERR);
 }
 
+/* A device that fails: with which errno, and what is then seen of it. */
+static struct {
+	int error, stat_error;
+	uint64_t size;
+} failing;
+
+static int failing_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
+{
+	(void)ctx, (void)path;
+	*ret_stat = (struct disk_stat){ .size = failing.size, .device = true };
+	errno = failing.stat_error;
+	return failing.stat_error ? -1 : 0;
+}
+
+static int failing_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
+{
+	(void)ctx, (void)file, (void)buf, (void)len, (void)offset;
+	errno = failing.error;
+	return -1;
+}
+
+static int failing_flush(void *ctx, int file)
+{
+	return failing_write(ctx, file, NULL, 0, 0);
+}
+
+static void a_device_that_is_gone_is_told_from_one_that_fails(void **state)
+{
+	static const struct {
+		int error, stat_error;
+		uint64_t size;
+		const char *why;
+	} rows[] = {
+		{ EIO, 0, 8, "failed to %s /dev/x: Input/output error" },
+		{ EIO, 0, 0, "failed to %s /dev/x: the device is gone: Input/output error" },
+		{ ENOSPC, 0, 0, "failed to %s /dev/x: the device is gone: No space left" },
+		{ ENOSPC, 0, 7, "failed to %s /dev/x: the device is gone: No space left" },
+		{ ENODEV, ENOENT, 8, "failed to %s /dev/x: the device is gone: No such device" },
+		{ ENXIO, ENXIO, 8, "failed to %s /dev/x: the device is gone: No such device or" },
+	};
+	const struct disk disk = { .stat = failing_stat, .write = failing_write,
+				   .flush = failing_flush };
+	struct slotdev dev = { .disk = &disk, .path = "/dev/x", .capacity = 8 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err err = { 0 };
+		char want[128];
+
+		failing.error = rows[i].error;
+		failing.stat_error = rows[i].stat_error;
+		failing.size = rows[i].size;
+		assert_int_equal(slotdev_write(&dev, (const uint8_t *)"x", 1, 0, &err), -1);
+		assert_int_equal(err.exit, EX_IOERR);
+		(void)snprintf(want, sizeof want, rows[i].why, "write");
+		assert_non_null(strstr(err.text, want));
+		assert_int_equal(slotdev_finish(&dev, 8, &err), -1);
+		assert_int_equal(err.exit, EX_IOERR);
+		(void)snprintf(want, sizeof want, rows[i].why, "flush");
+		assert_non_null(strstr(err.text, want));
+	}
+}
+
 static void a_directory_or_nothing_is_no_slot(void **state)
 {
 	struct slotdev dev;
@@ -107,6 +172,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_reads_back),
 		cmocka_unit_test(a_shorter_image_cuts_the_file),
 		cmocka_unit_test(nothing_goes_past_the_end_of_a_device),
+		cmocka_unit_test(a_device_that_is_gone_is_told_from_one_that_fails),
 		cmocka_unit_test(a_directory_or_nothing_is_no_slot),
 		cmocka_unit_test(a_second_lock_is_refused_and_names_the_holder),
 	};
