@@ -272,10 +272,10 @@ static int manifest_add(struct draft *d, struct err *err)
 	bundle_zip_add_data(&d->zip, RANK_MANIFEST, "manifest.json", (uint8_t *)json, strlen(json));
 	if (manifest_parse((const uint8_t *)json, strlen(json), &parsed, err) < 0)
 		return -1;
-	if (!o->key)
+	if (o->signer_count == 0)
 		return 0;
-	if (cms_sign_detached((const uint8_t *)json, strlen(json), o->key, o->cert, &p7s,
-			      &p7s_len, err) < 0)
+	if (cms_sign((const uint8_t *)json, strlen(json), o->signers, o->signer_count, 0, &p7s,
+		     &p7s_len, err) < 0)
 		return -1;
 	bundle_zip_add_data(&d->zip, RANK_SIGNATURE, "manifest.p7s", p7s, p7s_len);
 	return 0;
@@ -293,12 +293,14 @@ static int zip_check(const char *path, struct err *err)
 }
 
 /* Signs nothing much: a key that does not work shows before the long work begins. */
-static int key_check(const struct bundle_create_options *o, struct err *err)
+static int keys_check(const struct bundle_create_options *o, struct err *err)
 {
 	_cleanup_free_ uint8_t *p7s = NULL;
 	size_t len;
 
-	return cms_sign_detached((const uint8_t *)"{}", 2, o->key, o->cert, &p7s, &len, err);
+	if (o->signer_count == 0)
+		return 0;
+	return cms_sign((const uint8_t *)"{}", 2, o->signers, o->signer_count, 0, &p7s, &len, err);
 }
 
 int bundle_create(const struct bundle_create_options *options, struct err *err)
@@ -310,7 +312,7 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 	if (!d || !d->manifest)
 		return no_memory(err);
 	d->options = options;
-	if (plan_make(d, err) < 0 || (options->key && key_check(options, err) < 0) ||
+	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
 	    pair_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->manifest->payload_count; i++)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Making a bundle, on the build machine: needs neither root nor a slot. The same inputs
- * and an RSA key give the same bytes, in any time zone, with any number of threads.
+ * and RSA keys give the same bytes, in any time zone, with any number of threads.
  */
 #pragma once
 
+#include "cms.h"
 #include "err.h"
 
 #include <stdbool.h>
@@ -34,8 +35,8 @@ struct bundle_create_options {
 	size_t image_count;
 	const struct bundle_base *bases;
 	size_t base_count;
-	const char *key;	/* see signkey.h; NULL: the bundle is not signed */
-	const char *cert;	/* the signer's first, then any intermediates */
+	const struct cms_signer *signers;
+	size_t signer_count;	/* 0: the bundle is not signed */
 	bool no_blocks;		/* leave out the delta from any older image */
 	unsigned chunk_log;	/* 0: CHUNK_DEFAULT_LOG */
 	unsigned threads;	/* 0: one for each processor */

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SIGNERS_MAX 16		/* more than this are not looked at */
 #define DIGEST_MIN_BYTES 32	/* SHA-256 */
 
 /* The stack only: its certificates belong to the CMS structure. */
@@ -190,7 +189,7 @@ static int signers_count(const struct judge *j, unsigned needed, x509_stack *goo
 	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(j->cms);
 	struct err first = { 0 };
 
-	for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && i < SIGNERS_MAX; i++) {
+	for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && i < CMS_SIGNERS_MAX; i++) {
 		struct err why = { 0 };
 		X509 *signer = NULL;
 

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #define CMS_MAX_BYTES (64 * 1024)
+#define CMS_SIGNERS_MAX 16	/* more than this are not looked at */
 
 struct cms_rules {
 	const char *crl;	/* PEM file of revocation lists; NULL: none are looked at */
@@ -51,7 +52,8 @@ struct cms_signer {
 	const char *key, *cert;	/* PEM file or PKCS#11 URI: signkey.h */
 };
 
-/* The same with several signers, and with their signing time (seconds since 1970)
- * as a signed attribute; 0: without attributes. */
+/* The same with several signers (their order does not matter, DER has its own), and
+ * with their signing time (seconds since 1970) as a signed attribute; 0: without
+ * attributes. */
 int cms_sign(const uint8_t *data, size_t len, const struct cms_signer *signers, size_t count,
 	     time_t signing_time, uint8_t **ret_sig, size_t *ret_siglen, struct err *err);

@@ -10,13 +10,15 @@ enum { LARGE = 300000 };	/* large enough for a dictionary */
 
 static char output[128], uki[128], rootfs[128], key[128], cert[128];
 static struct bundle_image images[40];
+static struct cms_signer signer;
 
 static struct bundle_create_options options(void)
 {
 	images[0] = (struct bundle_image){ "rootfs", rootfs, NULL };
+	signer = (struct cms_signer){ key, cert };
 	return (struct bundle_create_options){
 		.output = output, .compatible = "acme-gw", .version = "1.4.2", .uki = uki,
-		.images = images, .image_count = 1, .key = key, .cert = cert,
+		.images = images, .image_count = 1, .signers = &signer, .signer_count = 1,
 	};
 }
 
@@ -147,7 +149,7 @@ static void an_unsigned_bundle_has_everything_but_the_signature(void **state)
 	char names[1024];
 
 	(void)state;
-	o.key = o.cert = NULL;
+	o.signer_count = 0;
 	o.no_blocks = true;
 	create(&o);
 	zip_names(names, sizeof names);
@@ -221,7 +223,7 @@ static void wrong_inputs_are_refused_and_leave_nothing_behind(void **state)
 	o.compatible = "";
 	expect_create_refused(&o, EX_DATAERR, "compatible must be");
 	o = options();
-	o.key = missing;
+	signer.key = missing;
 	expect_create_refused(&o, EX_NOINPUT, "signing key /nowhere/x");
 	o = options();
 	o.output = missing;

@@ -81,6 +81,33 @@ static void a_token_signs_as_the_same_key_in_a_file_does(void **state)
 	free(by_file);
 }
 
+static void a_token_and_a_file_sign_together(void **state)
+{
+	static const uint8_t text[] = "manifest";
+	struct testpki other = testpki_make("second");
+	const struct cms_rules two = { .signers = 2 };
+	char key[128], cert[128], both[128], *names = NULL;
+	const struct cms_signer signers[] = {
+		{ TOKEN ";object=signing" WITH_PIN, TOKEN ";object=signing" }, { key, cert },
+	};
+	struct err err = { 0 };
+	uint8_t *sig;
+	size_t len;
+
+	(void)state;
+	testpki_write(&other, &dir, "second");
+	testpki_free(&other);
+	snprintf(key, sizeof key, "%s/second.key", dir.path);
+	snprintf(cert, sizeof cert, "%s/second.crt", dir.path);
+	snprintf(both, sizeof both, "%s/both.pem", dir.path);
+	run("sh -c 'cat %s %s > %s'", pem_cert, cert, both);
+	if (cms_sign(text, sizeof text, signers, 2, 0, &sig, &len, &err) < 0 ||
+	    cms_verify_detached(text, sizeof text, sig, len, both, &two, &names, &err) < 0)
+		fail_msg("%s", err.text);
+	free(names);
+	free(sig);
+}
+
 static void the_pin_may_be_in_a_file(void **state)
 {
 	char uri[256];
@@ -132,6 +159,7 @@ int main(void)
 		/* first: the token lets in who has logged in before */
 		cmocka_unit_test(a_wrong_pin_is_refused_and_not_told),
 		cmocka_unit_test(a_token_signs_as_the_same_key_in_a_file_does),
+		cmocka_unit_test(a_token_and_a_file_sign_together),
 		cmocka_unit_test(the_pin_may_be_in_a_file),
 		cmocka_unit_test(what_the_token_does_not_have_is_refused),
 	};

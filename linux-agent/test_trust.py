@@ -161,6 +161,15 @@ def test_two_signers_where_two_are_needed(trusting, resign, authority):
     trusting.check("install", resign("good", "revoked"), "--activate=none")
 
 
+def test_a_bundle_created_with_two_keys_where_two_are_needed(machine, bundle, identities, tmp_path):  # noqa: F811
+    signer, second = identities["signer"], identities["stranger"]
+    (tmp_path / "both.pem").write_bytes(signer.cert.read_bytes() + second.cert.read_bytes())
+    machine.keyring = tmp_path / "both.pem"
+    machine.configure("signers = 2")
+    refuse_install(machine, DATAERR, ["has 1 of the 2 signers needed"], bundle("2"))
+    machine.check("install", bundle("3", f"--key={second.key}", f"--cert={second.cert}"), "--activate=none")
+
+
 def test_a_certificate_that_has_expired_since_it_signed(trusting, resign, machine):  # noqa: F811
     """openssl signs with the present time, so that the other way round is what can be shown here."""
     trusting.configure("signing-time = yes")

@@ -136,6 +136,86 @@ static void a_signature_made_elsewhere_gives_the_bytes_of_direct_signing(void **
 	expect_ok(run(&err, "verify --keyring=%s %s", keyring, zip_path), &err, "good, signed by");
 }
 
+static void two_rsa_keys(void)
+{
+	static const char *const names[] = { "acme", "second" };
+
+	for (int i = 0; i < 2; i++) {
+		struct testpki rsa = testpki_make_full(names[i], NULL, EVP_RSA_gen(2048), false,
+						       -DAY, DAY, NULL);
+
+		testpki_write(&rsa, &dir, names[i]);
+		testpki_free(&rsa);
+	}
+}
+
+#define BY_ACME "--key=%1$s/acme.key --cert=%1$s/acme.crt"
+#define BY_SECOND "--key=%1$s/second.key --cert=%1$s/second.crt"
+
+static void a_bundle_of_two_keys_satisfies_a_rule_of_two_signers(void **state)
+{
+	static const char create[] = "create --output=%1$s/%2$s.zip --compatible=a --version=2 "
+				     "--uki=%1$s/linux.efi ";
+	static const struct {
+		const char *name, *by;
+	} rows[] = {
+		{ "one", BY_ACME },
+		{ "two", BY_ACME " " BY_SECOND },
+		{ "swapped", BY_SECOND " " BY_ACME },
+		{ "apart", "--key=%1$s/second.key --key=%1$s/acme.key --cert=%1$s/second.crt "
+			   "--cert=%1$s/acme.crt" },
+		{ "offline", "--unsigned" },
+	};
+	const char *d = dir.path;
+	char conf[256], line[512];
+	struct err err;
+
+	(void)state;
+	two_rsa_keys();
+	testdir_text(&dir, "linux.efi", "MZ and a kernel");
+	shell("cat %s/acme.crt %s/second.crt > %s/both.pem", d, d, d);
+	snprintf(conf, sizeof conf, "[slotboot]\nkeyring=%s/both.pem\nsigners=2\n", d);
+	testdir_text(&dir, "s.conf", conf);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		snprintf(line, sizeof line, "%s%s", create, rows[i].by);
+		expect_ok(run(&err, line, d, rows[i].name), &err, "");
+	}
+	assert_int_equal(run(&err, "verify --config=%s/s.conf %s/one.zip", d, d), -1);
+	expect_err(&err, EX_DATAERR, "manifest.json has 1 of the 2 signers needed (signers = 2)");
+	expect_ok(run(&err, "verify --config=%s/s.conf %s/two.zip", d, d), &err,
+		  "two.zip: good, signed by ");
+	assert_non_null(strstr(text, "CN=acme"));
+	assert_non_null(strstr(text, "CN=second"));
+	shell("cmp %s/two.zip %s/swapped.zip && cmp %s/two.zip %s/apart.zip", d, d, d, d);
+	expect_ok(run(&err, "info --manifest %s/offline.zip", d), &err, "");
+	testdir_text(&dir, "manifest.json", text);
+	shell(OPENSSL_SIGN " -signer %s/second.crt -inkey %s/second.key", d, d, d, d, d, d);
+	expect_ok(run(&err, "sign --signature=%s/offline.p7s %s/offline.zip", d, d), &err, "");
+	shell("cmp %s/two.zip %s/offline.zip", d, d);
+	/* One after the other, in two places. */
+	shell("cd %s; sign='-binary -nosmimecap -outform DER'; openssl cms -sign $sign "
+	      "-in manifest.json -signer acme.crt -inkey acme.key -out first.p7s && "
+	      "openssl cms -resign $sign -inform DER -in first.p7s -signer second.crt "
+	      "-inkey second.key -out both.p7s", d);
+	expect_ok(run(&err, "sign --signature=%s/both.p7s %s/offline.zip", d, d), &err, "");
+	expect_ok(run(&err, "verify --config=%s/s.conf %s/offline.zip", d, d), &err, "good");
+}
+
+static void a_key_that_is_not_its_certificates_makes_no_bundle(void **state)
+{
+	const char *d = dir.path;
+	struct err err;
+
+	(void)state;
+	two_rsa_keys();
+	testdir_text(&dir, "linux.efi", "MZ and a kernel");
+	assert_int_equal(run(&err, "create --output=%s --compatible=a --version=2 --uki=%s/linux.efi "
+			     "--key=%s/acme.key --key=%s/second.key --cert=%s/second.crt "
+			     "--cert=%s/acme.crt", zip_path, d, d, d, d, d), -1);
+	expect_err(&err, EX_DATAERR, "acme.key does not belong to the certificate");
+	assert_int_equal(access(zip_path, F_OK), -1);
+}
+
 static void a_signature_of_something_else_leaves_the_bundle_as_it_was(void **state)
 {
 	static const struct {
@@ -226,6 +306,14 @@ static void wrong_command_lines_are_usage_errors(void **state)
 		{ "create --output=x --compatible=x --version=1 --uki=u --key=k", "--cert is missing" },
 		{ "create --output=x --compatible=x --version=1 --uki=u --key=k --unsigned",
 		  "--unsigned does not go with --key" },
+		{ "create --output=x --compatible=x --version=1 --uki=u --key=k --cert=c --key=l",
+		  "2 --key and 1 --cert: each key has a certificate of its own" },
+		{ "create --output=x --compatible=x --version=1 --uki=u --key=k --cert=c --cert=d",
+		  "1 --key and 2 --cert: each" },
+		{ "create --cert=c --cert=d --cert=c", "--cert=c: given twice" },
+		{ "create --key=a --key=a --key=a --key=a --key=a --key=a --key=a --key=a --key=a "
+		  "--key=a --key=a --key=a --key=a --key=a --key=a --key=a --key=a",
+		  "more than 16 keys" },
 		{ "sign a", "--signature is missing" },
 		{ "sign --signature=a", "one bundle must be named" },
 		{ "create x", "x is no option" },
@@ -266,6 +354,8 @@ int main(void)
 		TEST(a_signature_of_something_else_leaves_the_bundle_as_it_was),
 		TEST(verify_takes_the_keyring_from_the_configuration),
 		TEST(verify_looks_at_every_payload),
+		TEST(a_bundle_of_two_keys_satisfies_a_rule_of_two_signers),
+		TEST(a_key_that_is_not_its_certificates_makes_no_bundle),
 		TEST(wrong_command_lines_are_usage_errors),
 		TEST(each_subcommand_prints_its_help),
 	};

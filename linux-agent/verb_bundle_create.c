@@ -5,6 +5,7 @@
 #include "chunkindex.h"
 #include "manifest.h"
 #include "report.h"
+#include "signkey.h"
 #include "util.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 static const char help_create[] =
 	"Usage: slotctl bundle create --output=FILE --compatible=NAME --version=VERSION\n"
 	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
-	"           --key=KEY --cert=CERT | --unsigned [OPTION]...\n"
+	"           {--key=KEY --cert=CERT}... | --unsigned [OPTION]...\n"
 	"\n"
 	"Makes a bundle and signs it. Needs no privileges.\n"
 	"\n"
@@ -29,7 +30,8 @@ static const char help_create[] =
 	"                     image; may be repeated\n"
 	"  --key=KEY          the signing key: a PEM file, or a PKCS#11 URI (pkcs11:...)\n"
 	"  --cert=CERT        its certificate, likewise; in a PEM file any intermediate ones\n"
-	"                     may follow\n"
+	"                     may follow. Both may be repeated, for several signers: the\n"
+	"                     first certificate is for the first key, and so on\n"
 	"  --unsigned         leave the signature out: see slotctl bundle sign\n"
 	"  --raise-floor      once it is marked good, no lower version is installed any more\n"
 	"  --no-delta         leave out the 4 KiB blocks for machines that run any other\n"
@@ -72,6 +74,8 @@ struct creation {
 	struct bundle_create_options options;
 	struct bundle_image images[MANIFEST_MAX_PAYLOADS];
 	struct bundle_base bases[BASES_MAX];
+	struct cms_signer signers[CMS_SIGNERS_MAX];
+	size_t keys, certs;
 	bool json, is_unsigned;
 };
 
@@ -111,6 +115,27 @@ static int base_add(struct creation *c, char *text, struct err *err)
 	if (o->base_count == BASES_MAX)
 		return err_set(err, EX_USAGE, "bundle create: more than %d bases", BASES_MAX);
 	c->bases[o->base_count++].file = text;
+	return 0;
+}
+
+static int key_add(struct creation *c, const char *text, struct err *err)
+{
+	if (c->keys == CMS_SIGNERS_MAX)
+		return err_set(err, EX_USAGE, "bundle create: more than %d keys", CMS_SIGNERS_MAX);
+	c->signers[c->keys++].key = text;
+	return 0;
+}
+
+static int cert_add(struct creation *c, const char *text, struct err *err)
+{
+	for (size_t i = 0; i < c->certs; i++)
+		if (strcmp(c->signers[i].cert, text) == 0)
+			return err_set(err, EX_USAGE, "--cert=%s: given twice; it would count "
+				       "as one signer", signkey_name(text).text);
+	if (c->certs == CMS_SIGNERS_MAX)
+		return err_set(err, EX_USAGE, "bundle create: more than %d certificates",
+			       CMS_SIGNERS_MAX);
+	c->signers[c->certs++].cert = text;
 	return 0;
 }
 
@@ -210,11 +235,9 @@ static int create_option(int option, struct creation *c, struct err *err)
 		o->uki = optarg;
 		return 0;
 	case OPT_KEY:
-		o->key = optarg;
-		return 0;
+		return key_add(c, optarg, err);
 	case OPT_CERT:
-		o->cert = optarg;
-		return 0;
+		return cert_add(c, optarg, err);
 	case OPT_UNSIGNED:
 		c->is_unsigned = true;
 		return 0;
@@ -245,17 +268,20 @@ static int create_complete(const struct creation *c, struct err *err)
 	} needed[] = {
 		{ "--output", o->output }, { "--compatible", o->compatible },
 		{ "--version", o->version }, { "--uki", o->uki },
-		{ "--key", o->key ? o->key : none }, { "--cert", o->cert ? o->cert : none },
+		{ "--key", c->keys ? c->signers[0].key : none },
+		{ "--cert", c->certs ? c->signers[0].cert : none },
 	};
 
-	if (c->is_unsigned && (o->key || o->cert))
+	if (c->is_unsigned && c->keys + c->certs > 0)
 		return err_set(err, EX_USAGE, "bundle create: --unsigned does not go with --key or "
 			       "--cert");
-
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!needed[i].value)
 			return err_set(err, EX_USAGE, "bundle create: %s is missing; see slotctl "
 				       "bundle create --help", needed[i].name);
+	if (c->keys != c->certs)
+		return err_set(err, EX_USAGE, "bundle create: %zu --key and %zu --cert: each key has "
+			       "a certificate of its own", c->keys, c->certs);
 	return 0;
 }
 
@@ -278,7 +304,10 @@ static int create_parse(int argc, char **argv, struct creation *c, struct err *e
 	for (size_t i = 0; i < c->options.base_count; i++)
 		if (base_resolve(&c->options, &c->bases[i], err) < 0)
 			return -1;
-	return create_complete(c, err);
+	if (create_complete(c, err) < 0)
+		return -1;
+	c->options.signer_count = c->keys;
+	return 0;
 }
 
 int verb_bundle_create(int argc, char **argv, struct err *err)
@@ -291,6 +320,7 @@ int verb_bundle_create(int argc, char **argv, struct err *err)
 		return err_set(err, EX_SOFTWARE, "bundle create: out of memory");
 	c->options.images = c->images;
 	c->options.bases = c->bases;
+	c->options.signers = c->signers;
 	parsed = create_parse(argc, argv, c, err);
 	if (parsed != 0)
 		return parsed < 0 ? -1 : 0;
