@@ -140,6 +140,16 @@ static void a_503_is_tried_again(void **state)
 	assert_string_equal(last_why, "the server answered 503 Busy");
 }
 
+static void a_429_without_retry_after_is_tried_again_in_our_own_time(void **state)
+{
+	static const char *const script[] = { ANSWER("429 Slow down"), OK, NULL };
+
+	(void)state;
+	expect_hello(script, 2);
+	assert_in_range(waited_ms, 5, 10);
+	assert_string_equal(last_why, "the server answered 429 Slow down");
+}
+
 static void each_pause_is_twice_the_last_less_at_most_a_half(void **state)
 {
 	static const char *const script[] = { ANSWER("500 a"), ANSWER("500 a"), ANSWER("500 a"),
@@ -347,6 +357,7 @@ int main(void)
 		TEST(only_the_listed_statuses_are_transient),
 		TEST(a_404_is_final_and_its_body_is_not_stored),
 		TEST(a_503_is_tried_again),
+		TEST(a_429_without_retry_after_is_tried_again_in_our_own_time),
 		TEST(each_pause_is_twice_the_last_less_at_most_a_half),
 		TEST(retry_after_is_honoured_where_it_is_longer),
 		TEST(a_retry_after_beyond_the_deadline_ends_it_at_once),

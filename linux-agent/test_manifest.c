@@ -255,6 +255,27 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 	}
 }
 
+/* As deep as the size allows: neither the stack nor the patience of a parser is tried. */
+static void deep_nesting_is_refused(void **state)
+{
+	static const char *const parts[] = { "[", "{\"a\":" };
+	size_t len = MANIFEST_MAX_BYTES;
+	char *json = malloc(len);
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(parts); k++) {
+		struct manifest *m = NULL;
+		struct err err = { 0 };
+
+		for (size_t i = 0; i < len; i++)
+			json[i] = parts[k][i % strlen(parts[k])];
+		assert_int_equal(manifest_parse((const uint8_t *)json, len, &m, &err), -1);
+		assert_int_equal(err.exit, EX_DATAERR);
+		assert_non_null(strstr(err.text, "maximum parsing depth"));
+	}
+	free(json);
+}
+
 static void a_manifest_beyond_the_size_cap_is_refused(void **state)
 {
 	static const char tail[] = WITH(UKI);
@@ -333,6 +354,7 @@ int main(void)
 		cmocka_unit_test(layouts_and_dictionary_may_be_absent),
 		cmocka_unit_test(unknown_keys_of_a_newer_writer_are_ignored),
 		cmocka_unit_test(each_broken_manifest_is_refused_by_the_key_at_fault),
+		cmocka_unit_test(deep_nesting_is_refused),
 		cmocka_unit_test(a_manifest_beyond_the_size_cap_is_refused),
 		cmocka_unit_test(formatting_gives_sorted_text_that_parses_to_the_same),
 	};

@@ -143,6 +143,22 @@ static void a_link_that_drops_every_5000_bytes_still_finishes(void **state)
 	testserver_stop(&server);
 }
 
+static void a_connection_that_is_reset_midway_is_taken_up_again(void **state)
+{
+	struct testserver server;
+	struct source *s;
+
+	(void)state;
+	serve.drop_every = 50000;
+	serve.reset = true;
+	s = open_served(&server);
+	s->run(s, 10, 400000);
+	expect_bytes(s, 10, 400000);
+	assert_in_range(retries, 8, 30);
+	source_close(s);
+	testserver_stop(&server);
+}
+
 static void a_server_that_is_busy_for_a_while_is_asked_again(void **state)
 {
 	struct testserver server;
@@ -326,6 +342,7 @@ int main(void)
 		TEST(a_file_gives_any_byte_and_none_beyond_its_end),
 		TEST(a_run_is_one_request_and_so_is_what_is_small_and_near),
 		TEST(a_link_that_drops_every_5000_bytes_still_finishes),
+		TEST(a_connection_that_is_reset_midway_is_taken_up_again),
 		TEST(a_server_that_is_busy_for_a_while_is_asked_again),
 		TEST(of_a_server_without_ranges_the_bytes_come_once_and_in_order),
 		TEST(a_server_without_ranges_that_breaks_off_is_read_again),

@@ -52,6 +52,7 @@ struct testobject {
 	unsigned from;		/* in the from-th request and all after; before: well */
 	unsigned until;		/* not in this one and those after; 0: for ever */
 	size_t drop_every;	/* closed after so many bytes of a body; 0: never */
+	bool reset;		/* and not closed, but reset (RST) */
 };
 
 /* A listening socket on 127.0.0.1. */
@@ -136,6 +137,14 @@ static inline bool testserver_range(const char *request, size_t len, size_t *fir
 	return true;
 }
 
+/* Closing it sends a RST then. */
+static inline void testserver_reset(int fd)
+{
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 /* Serves one request; false: close the connection. */
 static inline bool testserver_serve(int fd, const struct testobject *o, struct testcount *count,
 				    const char *request)
@@ -186,6 +195,8 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 	if (o->drop_every && body > o->drop_every) {
 		count->bytes += o->drop_every;
 		(void)testserver_send(fd, o->data + first, o->drop_every);
+		if (o->reset)
+			testserver_reset(fd);
 		return false;
 	}
 	count->bytes += body;
