@@ -173,7 +173,7 @@ static int chunk_from_blocks(const struct check *c, const struct blockindex *blo
 	for (uint32_t at = 0; at < len; at += BLOCK_BYTES, k++) {
 		size_t n = len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
 
-		if (frame_decode(c, file, name, blocks->offsets[k + 1] - blocks->offsets[k],
+		if (frame_decode(c, file, name, blocks->lengths[k],
 				 c->chunk + at, n, dict, err) < 0)
 			return -1;
 		if (blockindex_id(c->chunk + at, n, blocks->id_bytes) != blocks->ids[k])

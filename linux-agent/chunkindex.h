@@ -80,8 +80,17 @@ struct blockindex {
 	unsigned id_bytes;	/* 4 to 8 */
 	uint32_t count;		/* 1 to BLOCKS_MAX */
 	uint64_t *ids;
-	uint64_t *offsets;	/* count + 1: block i's frame is offsets[i] to offsets[i + 1] */
+	uint16_t *lengths;	/* of the frames */
+	uint64_t *sums;		/* offset of every 64th frame: blockindex_sum() */
 };
+
+/* ids and lengths for count blocks, to be filled, then summed up. The caller clears. */
+int blockindex_make(unsigned id_bytes, uint32_t count, struct blockindex *ret_index,
+		    struct err *err);
+void blockindex_sum(struct blockindex *index);
+
+/* Where the frame of block i begins; i == count: where the last one ends. */
+uint64_t blockindex_offset(const struct blockindex *index, uint32_t i);
 
 /* The id of a block's len bytes (BLOCK_BYTES, except for the last one). */
 uint64_t blockindex_id(const void *block, size_t len, unsigned id_bytes);

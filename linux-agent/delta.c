@@ -6,18 +6,28 @@
 
 #include <string.h>
 
-/* Larger payloads (4 GiB) would need too much memory for their blocks. */
-#define DELTA_BLOCKS_MAX (1u << 20)
+/* 8 GiB: each block takes up to 19 bytes of memory (its id, the length of its frame, its
+ * place and its part of the table). */
+#define DELTA_BLOCKS_MAX (1u << 21)
 
 static int no_memory(struct err *err)
 {
 	return err_set(err, EX_SOFTWARE, "failed to plan a delta: out of memory");
 }
 
+static uint32_t table_start(const struct delta_blocks *b, uint64_t id)
+{
+	return (uint32_t)((id * 0x9e3779b97f4a7c15u >> 32) * b->table_size >> 32);
+}
+
+static uint32_t table_next(const struct delta_blocks *b, uint32_t at)
+{
+	return at + 1 < b->table_size ? at + 1 : 0;
+}
+
 uint32_t delta_block_find(const struct delta_blocks *b, uint64_t id)
 {
-	for (uint32_t at = (uint32_t)(id * 0x9e3779b97f4a7c15u >> 32) & b->table_mask;;
-	     at = (at + 1) & b->table_mask) {
+	for (uint32_t at = table_start(b, id);; at = table_next(b, at)) {
 		uint32_t i = b->table[at];
 
 		if (i == NOWHERE || b->index.ids[i] == id)
@@ -28,10 +38,10 @@ uint32_t delta_block_find(const struct delta_blocks *b, uint64_t id)
 static void block_insert(struct delta_blocks *b, uint32_t block)
 {
 	uint64_t id = b->index.ids[block];
-	uint32_t at = (uint32_t)(id * 0x9e3779b97f4a7c15u >> 32) & b->table_mask;
+	uint32_t at = table_start(b, id);
 
 	while (b->table[at] != NOWHERE && b->index.ids[b->table[at]] != id)
-		at = (at + 1) & b->table_mask;
+		at = table_next(b, at);
 	if (b->table[at] == NOWHERE)
 		b->table[at] = block;
 }
@@ -54,15 +64,12 @@ static uint32_t chunk_of_block(const struct work *w, uint64_t block)
 static int table_make(struct work *w, struct err *err)
 {
 	struct delta_blocks *b = &w->blocks;
-	uint32_t size = 1;
 
-	while (size < 2 * b->index.count)
-		size *= 2;
-	b->table_mask = size - 1;
-	b->table = nowhere_new(size);
-	b->where = nowhere_new(b->index.count);
+	/* Four fifths full at most, with at least one that is free. */
+	b->table_size = b->index.count + b->index.count / 4 + 1;
+	b->table = nowhere_new(b->table_size);
 	b->from = nowhere_new(b->index.count);
-	if (!b->table || !b->where || !b->from)
+	if (!b->table || !b->from)
 		return no_memory(err);
 	for (uint32_t i = 0; i < b->index.count; i++)
 		if (w->job->how[chunk_of_block(w, i)] == PLAN_WANTED)
@@ -77,7 +84,7 @@ static int place_scan(struct work *w, int held, struct err *err)
 	if (w->files[held] < 0)
 		return 0;
 	w->scanned = held;
-	for (uint64_t at = 0; at < h->size; at += work_chunk_bytes(w)) {
+	for (uint64_t at = 0; at < h->size && at < PLACES_END; at += work_chunk_bytes(w)) {
 		struct task *t;
 
 		if (work_take(w, &t, err) < 0)
@@ -101,22 +108,28 @@ static bool place_lasts(const struct work *w, int held, uint32_t source, uint32_
 	       (job->how[source] == PLAN_WANTED && source > chunk + w->options->threads + 4);
 }
 
+/* Backwards: the block in the table is the first of its id, and so the last to lose what
+ * was found. */
 static void blocks_resolve(struct work *w)
 {
 	struct delta_blocks *b = &w->blocks;
 
-	for (uint32_t i = 0; i < b->index.count; i++) {
-		uint32_t found, place;
+	for (uint32_t i = b->index.count; i-- > 0;) {
+		uint32_t place;
 
 		if (w->job->how[chunk_of_block(w, i)] != PLAN_WANTED)
 			continue;
-		found = delta_block_find(b, b->index.ids[i]);
-		place = found == NOWHERE ? NOWHERE : b->where[found];
+		place = b->from[delta_block_find(b, b->index.ids[i])];
 		if (place != NOWHERE &&
-		    place_lasts(w, place_held(place), chunk_of_block(w, place_block(place)),
-				chunk_of_block(w, i)))
-			b->from[i] = place;
+		    !place_lasts(w, place_held(place), chunk_of_block(w, place_block(place)),
+				 chunk_of_block(w, i)))
+			place = NOWHERE;
+		b->from[i] = place;
 	}
+	free(b->table);
+	free(b->index.ids);
+	b->table = NULL;
+	b->index.ids = NULL;
 }
 
 static uint64_t blocks_cost(const struct work *w, uint32_t chunk)
@@ -128,7 +141,7 @@ static uint64_t blocks_cost(const struct work *w, uint32_t chunk)
 
 	for (uint32_t i = first; i < first + per_chunk && i < b->index.count; i++)
 		if (b->from[i] == NOWHERE)
-			cost += b->index.offsets[i + 1] - b->index.offsets[i];
+			cost += b->index.lengths[i];
 	/* The buffer of a task must take them; frames this long are of no use anyway. */
 	return cost <= work_chunk_bytes(w) ? cost : PLAN_IMPOSSIBLE;
 }
@@ -161,7 +174,7 @@ static int blocks_load(struct work *w, struct err *err)
 		(void)err_prefix(err, "%s", p->index.file);
 		return bundle_prefix(w->job->bundle, err);
 	}
-	return bundle_frames(w->job->bundle, p->file, b->index.offsets[b->index.count],
+	return bundle_frames(w->job->bundle, p->file, blockindex_offset(&b->index, b->index.count),
 			     &b->frames, err);
 }
 
@@ -320,6 +333,5 @@ void delta_clear(struct work *w)
 	blockindex_clear(&w->blocks.index);
 	chunkdict_free(w->blocks.dict);
 	free(w->blocks.table);
-	free(w->blocks.where);
 	free(w->blocks.from);
 }

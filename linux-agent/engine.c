@@ -202,8 +202,8 @@ static int blocks_wanted(const struct work *w, uint32_t chunk, struct wanted *x,
 	for (uint32_t i = first; i < end && i < b->index.count; i++) {
 		if (b->from[i] != NOWHERE)
 			continue;
-		if (wanted_add(x, b->frames.offset + b->index.offsets[i],
-			       b->index.offsets[i + 1] - b->index.offsets[i], join, err) < 0)
+		if (wanted_add(x, b->frames.offset + blockindex_offset(&b->index, i),
+			       b->index.lengths[i], join, err) < 0)
 			return -1;
 		join = true;
 	}

@@ -186,7 +186,7 @@ static bool blocks_make(struct work *w, struct task *t)
 		end = b->index.count;
 	for (uint32_t i = first; i < end; i += n) {
 		size_t at = (size_t)(i - first) * BLOCK_BYTES, room = len - at;
-		size_t frame = (size_t)(b->index.offsets[i + 1] - b->index.offsets[i]);
+		size_t frame = b->index.lengths[i];
 		uint64_t start;
 		bool made;
 
@@ -240,7 +240,7 @@ static int scan(struct work *w, struct task *t)
 		/* Found twice: either place will do. */
 		if (i != NOWHERE)
 			(void)__atomic_compare_exchange_n(
-				&b->where[i], &none,
+				&b->from[i], &none,
 				place_make(w->scanned, (t->at + at) / BLOCK_BYTES), false,
 				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}

@@ -29,13 +29,14 @@ struct delta_base {
 /* The BLOCKS layout. */
 struct delta_blocks {
 	bool taken;
-	struct blockindex index;
+	struct blockindex index;	/* ids: while they are looked for only */
 	struct zipentry frames;
 	struct chunkdict *dict;
-	uint32_t *table;	/* of wanted blocks by id; power of two, NOWHERE: free */
-	uint32_t table_mask;
-	uint32_t *where;	/* of the block in the table: where it was found */
-	uint32_t *from;		/* of each block: where it is taken from, or NOWHERE */
+	uint32_t *table;	/* of wanted blocks by id, the first of each; NOWHERE: free.
+				 * While they are looked for only */
+	uint32_t table_size;
+	uint32_t *from;		/* of each block: where it is taken from, or NOWHERE; while
+				 * they are looked for, of those in the table: where one is */
 };
 
 /* The image, cut into parts that are flushed and read back while others are made. */
@@ -89,7 +90,10 @@ int delta_plan(struct work *w, struct err *err);
 void delta_clear(struct work *w);
 /* The table of wanted blocks: the one with this id, or NOWHERE. */
 uint32_t delta_block_find(const struct delta_blocks *b, uint64_t id);
-/* Places: block number and which place. */
+/* Places: block number and which place. No block from PLACES_END on has one, so that
+ * none is NOWHERE: whole chunks of any size, just below 8 TiB. */
+#define PLACES_END ((uint64_t)0x7ffff800 * BLOCK_BYTES)
+
 static inline uint32_t place_make(int held, uint64_t block)
 {
 	return (uint32_t)held << 31 | (uint32_t)block;

@@ -6,7 +6,8 @@
  * Each chunk is worked on alone, by whichever thread is free, with a compressor of its own,
  * so that the same input gives the same bytes whatever the number of threads. Each frame
  * is decoded again and compared before it counts. Memory: a few chunks, and what zstd needs
- * at its level, for each thread; for a base, 16 bytes for each 4 KiB of it besides.
+ * at its level, for each thread; besides, for each 4 KiB, 19 bytes for the BLOCKS layout and
+ * 24 of a base (in all 55 MB for a sparse image of 4 GiB, with two threads, without a base).
  */
 #pragma once
 

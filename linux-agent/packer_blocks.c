@@ -99,6 +99,28 @@ static int block_frame(const struct blocks *b, ZSTD_CCtx *cctx, ZSTD_DCtx *dctx,
 	return 0;
 }
 
+static bool block_repeats(const struct blocks_slot *slot, uint32_t k, uint32_t len)
+{
+	const uint8_t *block = slot->chunk + (size_t)k * BLOCK_BYTES;
+
+	return k > 0 && len == BLOCK_BYTES && memcmp(block, block - BLOCK_BYTES, len) == 0;
+}
+
+/* Block k is the one before it (zeros, mostly): so is its frame, without the work. */
+static int block_repeat(struct blocks_slot *slot, uint32_t k, struct err *err)
+{
+	struct packer_buffer *frames = &slot->frames;
+	uint16_t length = slot->lengths[k - 1];
+
+	if (packer_buffer_grow(frames, length, err) < 0)
+		return -1;
+	memcpy(frames->data + frames->len, frames->data + frames->len - length, length);
+	frames->len += length;
+	slot->lengths[k] = length;
+	slot->ids[k] = slot->ids[k - 1];
+	return 0;
+}
+
 static int chunk_work(void *ctx, uint64_t i, void *data, struct err *err)
 {
 	struct blocks *b = ctx;
@@ -118,6 +140,11 @@ static int chunk_work(void *ctx, uint64_t i, void *data, struct err *err)
 	for (uint32_t at = 0, k = 0; at < len; at += BLOCK_BYTES, k++) {
 		uint32_t n = len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
 
+		if (block_repeats(slot, k, n)) {
+			if (block_repeat(slot, k, err) < 0)
+				return -1;
+			continue;
+		}
 		slot->ids[k] = blockindex_id(slot->chunk + at, n, b->index->id_bytes);
 		if (block_frame(b, cctx, dctx, slot->chunk + at, n, &slot->frames,
 				&slot->lengths[k], err) < 0)
@@ -136,7 +163,7 @@ static int chunk_emit(void *ctx, uint64_t i, void *data, struct err *err)
 
 	for (uint64_t k = 0; k < count; k++) {
 		b->index->ids[first + k] = slot->ids[k];
-		b->index->offsets[first + k + 1] = b->index->offsets[first + k] + slot->lengths[k];
+		b->index->lengths[first + k] = slot->lengths[k];
 	}
 	packer_progress(b->packer, i + 1);
 	return packer_write(b->out, slot->frames.data, slot->frames.len, err);
@@ -151,17 +178,6 @@ static unsigned id_bytes_for(uint64_t blocks)
 	while (blocks >> bits)
 		bits++;
 	return (2 * bits + 8 + 7) / 8 < 4 ? 4 : (2 * bits + 8 + 7) / 8;
-}
-
-static int index_start(const struct packer *p, struct blockindex *index, struct err *err)
-{
-	uint64_t count = chunkindex_parts(p->size, BLOCK_LOG);
-
-	index->count = (uint32_t)count;
-	index->id_bytes = id_bytes_for(count);
-	index->ids = calloc(count, sizeof *index->ids);
-	index->offsets = calloc(count + 1, sizeof *index->offsets);
-	return index->ids && index->offsets ? 0 : packer_no_memory(err);
 }
 
 /* Blocks at equal distances, all of them if they are few. */
@@ -234,10 +250,11 @@ int packer_blocks(const struct packer *packer, FILE *out, struct blockindex *ret
 		.slot_bytes = sizeof(struct blocks_slot),
 		.work = chunk_work, .emit = chunk_emit, .slot_clear = slot_clear,
 	};
+	uint64_t count = chunkindex_parts(packer->size, BLOCK_LOG);
 	size_t dictionary_len = 0;
 
 	packer_step(packer, "4 KiB blocks");
-	if (index_start(packer, &index, err) < 0 ||
+	if (blockindex_make(id_bytes_for(count), (uint32_t)count, &index, err) < 0 ||
 	    dictionary_train(packer, &dictionary, &dictionary_len, err) < 0)
 		return -1;
 	cdict = blocks.cdict = ZSTD_createCDict(dictionary, dictionary_len, BLOCKS_LEVEL);
@@ -246,6 +263,7 @@ int packer_blocks(const struct packer *packer, FILE *out, struct blockindex *ret
 		return packer_no_memory(err);
 	if (workpool_run(&job, &blocks, err) < 0)
 		return -1;
+	blockindex_sum(&index);
 	*ret_index = index;
 	*ret_dictionary = dictionary;
 	*ret_dictionary_len = dictionary_len;

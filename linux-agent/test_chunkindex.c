@@ -22,17 +22,18 @@ static int setup(void **state)
 		{ 0, 5, 0, { { 0 } } },
 	};
 	struct baseindex base = { 3, BASE_SIZE, { 9 }, 0, parts };
-	uint64_t ids[48], offsets[49] = { 0 };
-	struct blockindex blocks = { 5, 48, ids, offsets };
+	struct blockindex blocks;
 	struct err err = { 0 };
 
 	(void)state;
-	for (unsigned i = 0; i < 48; i++) {
-		ids[i] = 0xa1b2c3d4e5ULL + i;
-		offsets[i + 1] = offsets[i] + 100 + i;
+	assert_int_equal(blockindex_make(5, 48, &blocks, &err), 0);
+	for (uint16_t i = 0; i < 48; i++) {
+		blocks.ids[i] = 0xa1b2c3d4e5ULL + i;
+		blocks.lengths[i] = (uint16_t)(100 + i);
 	}
 	assert_int_equal(chunkindex_encode(&c, &chunk_data, &chunk_len, &err), 0);
 	assert_int_equal(blockindex_encode(&blocks, &block_data, &block_len, &err), 0);
+	blockindex_clear(&blocks);
 	assert_int_equal(baseindex_encode(&base, &base_data, &base_len, &err), 0);
 	assert_int_equal(chunkindex_decode(chunk_data, chunk_len, SIZE, &chunks, &err), 0);
 	return 0;
@@ -91,9 +92,32 @@ static void the_block_index_has_the_documented_layout(void **state)
 	assert_int_equal(blockindex_decode(block_data, block_len, SIZE, &b, &err), 0);
 	assert_int_equal(b.id_bytes, 5);
 	assert_true(b.ids[47] == 0xa1b2c3d4e5ULL + 47);
-	assert_int_equal(b.offsets[1], 100);
-	assert_int_equal(b.offsets[48], 48 * 100 + 47 * 24);
+	assert_int_equal(b.lengths[47], 147);
+	assert_int_equal(blockindex_offset(&b, 1), 100);
+	assert_int_equal(blockindex_offset(&b, 48), 48 * 100 + 47 * 24);
 	blockindex_clear(&b);
+}
+
+/* With any number of blocks; some of them are sums that are kept. */
+static void a_block_is_where_the_lengths_before_it_say(void **state)
+{
+	struct err err = { 0 };
+
+	(void)state;
+	for (uint32_t count = 1; count < 300; count += 21) {
+		struct blockindex b;
+		uint64_t offset = 0;
+
+		assert_int_equal(blockindex_make(4, count, &b, &err), 0);
+		for (uint32_t i = 0; i < count; i++)
+			b.lengths[i] = (uint16_t)(65535 - i * i % 977);
+		blockindex_sum(&b);
+		for (uint32_t i = 0; i <= count; i++) {
+			assert_int_equal(blockindex_offset(&b, i), offset);
+			offset += i < count ? b.lengths[i] : 0;
+		}
+		blockindex_clear(&b);
+	}
 }
 
 static void an_id_is_the_lower_bytes_of_xxh64(void **state)
@@ -263,6 +287,7 @@ int main(void)
 		cmocka_unit_test(chunks_have_their_hash_their_frame_and_their_length),
 		cmocka_unit_test(a_payload_of_whole_chunks_has_a_whole_last_chunk),
 		cmocka_unit_test(the_block_index_has_the_documented_layout),
+		cmocka_unit_test(a_block_is_where_the_lengths_before_it_say),
 		cmocka_unit_test(an_id_is_the_lower_bytes_of_xxh64),
 		cmocka_unit_test(the_base_index_has_the_documented_layout),
 		cmocka_unit_test(each_wrong_field_is_refused_by_its_name),

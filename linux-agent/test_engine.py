@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Installs over HTTP: what is fetched and what is not. The server counts every byte of every body."""
+import json
 import os
 import random
 import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from test_dryrun import BUILD, DATAERR, UNAVAILABLE, refuse_install
+from test_dryrun import BUILD, DATAERR, SLOTCTL, UNAVAILABLE, refuse_install
 from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
 
 MIB = 1 << 20
@@ -199,6 +201,54 @@ def test_blocks_of_the_target_slot_are_left_in_place(updated, server, bundle, im
     server.content = bundle(half, "3").read_bytes()
     install(updated, server, half)
     assert server.bytes < 7 * MIB
+
+
+def peak_memory(process):
+    """The most that a process had in memory, as of the last look before it ended."""
+    peak = 0
+    while process.poll() is None:
+        with suppress(OSError, StopIteration):
+            text = open(f"/proc/{process.pid}/status").read().splitlines()
+            peak = int(next(line for line in text if line.startswith("VmHWM")).split()[1])
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    return peak << 10
+
+
+@pytest.mark.skipif("SLOTBOOT_LONG" not in os.environ, reason="takes minutes: SLOTBOOT_LONG=1")
+def test_from_an_older_image_over_4_gib(machine, server, parts, identities, tmp_path):
+    """Sparse; what is behind 4 GiB moves by 8 KiB. With the program as it is installed: its memory counts."""
+    r, beyond = random.Random(5), 4 << 30
+    end, new = r.randbytes(24 * MIB), r.randbytes(8192)
+    for path, content in ((machine.top / "a.img", end), (machine.top / "b.img", end), (tmp_path / "new.img", new + end)):
+        with path.open("wb") as f:
+            f.seek(beyond)
+            f.write(content)
+    signer = identities["signer"]
+    create = subprocess.Popen([BUILD / "slotctl", "bundle", "create", f"--output={tmp_path / 'new.zip'}", "--level=1",
+                               "--compatible=acme", "--version=2", f"--uki={parts / 'good.efi'}",
+                               f"--image=rootfs={tmp_path / 'new.img'}", f"--key={signer.key}",
+                               f"--cert={signer.cert}"], stdout=subprocess.DEVNULL)
+    assert peak_memory(create) < 96 * MIB and create.returncode == 0
+    server.content = (tmp_path / "new.zip").read_bytes()
+    held = json.loads(subprocess.run([SLOTCTL, "bundle", "info", "--manifest", tmp_path / "new.zip"], check=True,
+                                     capture_output=True).stdout)
+    held["payloads"][0]["sha256"] = held["payloads"][1]["sha256"] = "0" * 64
+    for slot in "ab":
+        (machine.top / f"esp/EFI/slotboot/{slot}").mkdir(exist_ok=True)
+        (machine.top / f"esp/EFI/slotboot/{slot}/manifest.json").write_text(json.dumps(held))
+    process = subprocess.Popen([BUILD / "slotctl", "install", server.url, "--activate=none",
+                                f"--config={machine.top / 'slotboot.conf'}"], stdout=subprocess.DEVNULL,
+                               env={**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/"})
+    peak = peak_memory(process)
+    assert process.returncode == 0
+    with (machine.top / "b.img").open("rb") as f:
+        assert os.lseek(f.fileno(), 0, os.SEEK_DATA) == beyond
+        f.seek(beyond)
+        assert f.read() == new + end
+    index = held["payloads"][1]["blocks"]["index"]["size"]
+    assert server.bytes < index + 40 * 4096 + 5 * SMALL, "the blocks that are new, and the index of all"
+    assert peak < 64 * MIB
 
 
 def test_a_running_slot_that_is_not_what_its_manifest_says(updated, server, bundle, images):

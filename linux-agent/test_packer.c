@@ -152,13 +152,13 @@ static void each_block_decodes_alone_with_the_dictionary(void **state)
 	frames = written(out, &len);
 	assert_non_null(dictionary);
 	assert_int_equal(index.count, 11 * 16 + 2);
-	assert_int_equal(index.offsets[index.count], len);
+	assert_int_equal(blockindex_offset(&index, index.count), len);
 	for (uint32_t i = 0; i < index.count; i++) {
 		size_t n = i + 1 < index.count ? BLOCK_BYTES : NEW_LEN % BLOCK_BYTES;
 		const uint8_t *is = new_bytes + (size_t)i * BLOCK_BYTES;
 
 		assert_int_equal(ZSTD_decompress_usingDict(ctx, block, sizeof block,
-				 frames + index.offsets[i], index.offsets[i + 1] - index.offsets[i],
+				 frames + blockindex_offset(&index, i), index.lengths[i],
 				 dictionary, dictionary_len), n);
 		assert_memory_equal(block, is, n);
 		assert_true(index.ids[i] == blockindex_id(is, n, index.id_bytes));
