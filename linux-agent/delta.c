@@ -327,6 +327,15 @@ int delta_plan(struct work *w, struct err *err)
 	return w->blocks.taken ? dictionary_load(w, err) : 0;
 }
 
+size_t delta_memory(const struct work *w)
+{
+	const struct delta_blocks *b = &w->blocks;
+	size_t each = (b->index.ids ? sizeof *b->index.ids : 0) +
+		      (b->from ? sizeof *b->from + sizeof *b->index.lengths : 0);
+
+	return each * b->index.count + (b->table ? b->table_size * sizeof *b->table : 0);
+}
+
 void delta_clear(struct work *w)
 {
 	baseindex_clear(&w->base.index);

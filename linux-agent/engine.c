@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* All buffers of all tasks together. */
+/* All buffers of all tasks together, and what a delta holds; tasks have at least: */
 #define BUFFERS_MAX ((size_t)28 << 20)
+#define BUFFERS_MIN ((size_t)4 << 20)
 /* Chunks that are looked at to find out whether looking at all is worth it. */
 #define SAMPLES 16
 
@@ -32,11 +33,19 @@ void engine_clear(struct engine_job *job)
 	job->marks = NULL;
 }
 
+/* With many threads the blocks of a large image would not fit beside their buffers. */
+static size_t buffers_room(const struct work *w)
+{
+	size_t held = delta_memory(w);
+
+	return held < BUFFERS_MAX - BUFFERS_MIN ? BUFFERS_MAX - held : BUFFERS_MIN;
+}
+
 /* Two tasks more than threads: one is filled while one waits. */
 int work_pool_open(struct work *w, size_t frame_room, size_t aux_room, struct err *err)
 {
 	size_t each = frame_room + work_chunk_bytes(w) + aux_room;
-	size_t fit = BUFFERS_MAX / each, want = w->options->threads + 2;
+	size_t fit = buffers_room(w) / each, want = w->options->threads + 2;
 	struct pool_options o = {
 		.threads = w->options->threads,
 		.tasks = (unsigned)(w->options->threads == 0 || fit < 1 ? 1 : want < fit ? want : fit),

@@ -88,6 +88,8 @@ int check_run(struct work *w, struct task *t, struct err *err);
 /* delta.c: chooses a layout for every wanted chunk; job->how. */
 int delta_plan(struct work *w, struct err *err);
 void delta_clear(struct work *w);
+/* What the blocks take now, in bytes. */
+size_t delta_memory(const struct work *w);
 /* The table of wanted blocks: the one with this id, or NOWHERE. */
 uint32_t delta_block_find(const struct delta_blocks *b, uint64_t id);
 /* Places: block number and which place. No block from PLACES_END on has one, so that
