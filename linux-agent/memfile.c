@@ -44,7 +44,7 @@ int memfile_write(struct memfile *file, const void *data, size_t len)
 }
 
 /* For file systems that cannot splice. */
-static int copy_through(struct memfile *file, int from, uint64_t offset, uint64_t len)
+static int copy_through(int to, uint64_t at, int from, uint64_t offset, uint64_t len)
 {
 	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
 
@@ -54,35 +54,53 @@ static int copy_through(struct memfile *file, int from, uint64_t offset, uint64_
 		size_t n = len < CHUNK ? (size_t)len : CHUNK;
 
 		if (pread_full(from, buf, n, (off_t)offset) < 0 ||
-		    memfile_write(file, buf, n) < 0)
+		    pwrite_full(to, buf, n, (off_t)at) < 0)
 			return -1;
 		offset += n;
+		at += n;
 		len -= n;
 	}
 	return 0;
 }
 
 /* sendfile(2): copy_file_range(2) refuses two different file systems (EXDEV). */
-int memfile_copy(struct memfile *file, int from, uint64_t offset, uint64_t len)
+int memfile_fill(const struct memfile *file, uint64_t at, int from, uint64_t offset,
+		 uint64_t len)
 {
-	off_t at = (off_t)offset;
+	off_t source = (off_t)offset;
 
-	if (lseek(file->fd, (off_t)file->size, SEEK_SET) < 0)
+	if (lseek(file->fd, (off_t)at, SEEK_SET) < 0)
 		return -1;
 	while (len > 0) {
-		ssize_t n = sendfile(file->fd, from, &at, len);
+		ssize_t n = sendfile(file->fd, from, &source, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EINVAL || errno == ENOSYS))
-			return copy_through(file, from, (uint64_t)at, len);
+			return copy_through(file->fd, at, from, (uint64_t)source, len);
 		if (n == 0)
 			errno = ENODATA;
 		if (n <= 0)
 			return -1;
-		file->size += (uint64_t)n;
+		at += (uint64_t)n;
 		len -= (uint64_t)n;
 	}
+	return 0;
+}
+
+int memfile_copy(struct memfile *file, int from, uint64_t offset, uint64_t len)
+{
+	if (memfile_fill(file, file->size, from, offset, len) < 0)
+		return -1;
+	file->size += len;
+	return 0;
+}
+
+int memfile_skip(struct memfile *file, uint64_t len)
+{
+	if (ftruncate(file->fd, (off_t)(file->size + len)) < 0)
+		return -1;
+	file->size += len;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file in memory that is filled once, from its beginning to its end, and then
+ * A file in memory that is made once, from its beginning to its end, and then
  * sealed: what kexec_file_load(2) gets. Functions return 0, or -1 with errno.
  */
 #pragma once
@@ -28,6 +28,12 @@ int memfile_write(struct memfile *file, const void *data, size_t len);
 int memfile_copy(struct memfile *file, int from, uint64_t offset, uint64_t len);
 /* Zeros up to the next multiple of 4. */
 int memfile_align(struct memfile *file);
+/* len bytes that are to come later, or never: zeros that take no room. */
+int memfile_skip(struct memfile *file, uint64_t len);
+
+/* As memfile_copy(), to a place that was skipped. */
+int memfile_fill(const struct memfile *file, uint64_t at, int from, uint64_t offset,
+		 uint64_t len);
 
 /* From here on nobody can change it. */
 int memfile_seal(struct memfile *file);
