@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The UKI of a slot, taken into memory and checked there: what is staged for kexec
- * is read from the very bytes that were hashed, so that nothing which happens to the
- * file in between matters.
+ * are the very bytes that were hashed, so that nothing which happens to the file in
+ * between matters.
  *
  * What the bytes must be, in this order:
  *
@@ -19,6 +19,7 @@
 #pragma once
 
 #include "cms.h"
+#include "hollow.h"
 #include "record.h"
 #include "ukifile.h"
 
@@ -32,6 +33,11 @@ struct envelope {
 	enum envelope_basis basis;
 	char *signer;		/* MANIFEST: the subject of who signed it; else NULL */
 	struct ukifile uki;	/* over a sealed memfd; its name is the file's path */
+	struct hollow hollow;
+	char *dir;
+	const struct slot *slot;	/* these three: as given */
+	const char *keyring;
+	const struct cms_rules *rules;
 };
 
 /* dir: the slot's directory on the ESP. slot: its part of the record, or NULL where
@@ -41,6 +47,13 @@ struct envelope {
  * is none; EX_CONFIG: the keyring; EX_IOERR. */
 int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
 		  const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
+/* The same in two steps, for what is to be staged: only the first gives room for that.
+ * What begin reads is not to be trusted, nor an error of it told, before check has
+ * passed; handover_take() sees to both. What is given must stay until check. The caller
+ * closes after begin's success. */
+int envelope_begin(const char *dir, const struct slot *slot, const char *keyring,
+		   const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
+int envelope_check(struct envelope *envelope, struct err *err);
 void envelope_close(struct envelope *envelope);
 
 /* "the signed manifest (Acme release)": one line about the basis. */

@@ -169,16 +169,9 @@ static int check_dtb(const struct ukifile *file, struct err *err)
 		       "reboot through the firmware", file->name);
 }
 
-static int check_plan(const struct plan *p, const struct pe_section *kernel, bool secure_boot,
-		      size_t *ret_cmdline_max, struct err *err)
+static int check_plan(const struct plan *p, bool secure_boot, struct err *err)
 {
-	uint8_t head[HEAD] = { 0 };
-	size_t len = kernel->size < HEAD ? (size_t)kernel->size : HEAD;
-
-	if (pread_full(p->uki->fd, head, len, (off_t)kernel->offset) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to read %s", p->uki->name);
-	if (handover_check_kernel(head, len, p->uki->name, ret_cmdline_max, err) < 0 ||
-	    check_dtb(p->uki, err) < 0)
+	if (check_dtb(p->uki, err) < 0)
 		return -1;
 	if (secure_boot && p->addons.count > 0)
 		return err_set(err, EX_CONFIG, "%s is an addon, whose signature only the firmware "
@@ -190,14 +183,28 @@ static int check_plan(const struct plan *p, const struct pe_section *kernel, boo
 	return 0;
 }
 
+static int check_kernel(const struct plan *p, struct handover *h, struct err *err)
+{
+	uint8_t head[HEAD] = { 0 };
+	size_t len = h->kernel.size < HEAD ? (size_t)h->kernel.size : HEAD;
+
+	if (pread_full(h->kernel.fd, head, len, 0) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to read %s", p->uki->name);
+	return handover_check_kernel(head, len, p->uki->name, &h->cmdline_max, err);
+}
+
 static int part_append(const struct ukifile *file, unsigned profile, const char *name,
 		       struct memfile *out, struct err *err)
 {
 	struct pe_section section;
+	int placed = 0;
 
 	if (ukifile_part(file, profile, name, &section, err) < 0)
 		return -1;
-	if (memfile_copy(out, file->fd, section.offset, section.size) < 0)
+	if (file->hollow)
+		placed = hollow_place(file->hollow, section.offset, section.size, out);
+	if (placed < 0 ||
+	    (!placed && memfile_copy(out, file->fd, section.offset, section.size) < 0))
 		return err_errno(err, EX_IOERR, errno, "failed to stage %s of %s", name,
 				 file->name);
 	return 0;
@@ -248,11 +255,27 @@ static int files_make(const struct plan *p, struct handover *h, struct err *err)
 	if (part_append(p->uki, p->profile, ".linux", &h->kernel, err) < 0 ||
 	    initrd_make(p, h, err) < 0)
 		return -1;
+	return p->uki->hollow ? hollow_fill(p->uki->hollow, err) : 0;
+}
+
+static int files_seal(struct handover *h, struct err *err)
+{
 	if (memfile_seal(&h->kernel) < 0 || memfile_seal(&h->initrd) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to seal what is staged");
 	if (h->initrd.size == 0)
 		memfile_close(&h->initrd);
 	return 0;
+}
+
+static int files_prepare(const struct plan *p, struct handover *h, struct err *err)
+{
+	int r = files_make(p, h, err);
+
+	if (p->uki->hollow)
+		hollow_unplace(p->uki->hollow);
+	if (r < 0 || check_kernel(p, h, err) < 0)
+		return -1;
+	return files_seal(h, err);
 }
 
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
@@ -261,13 +284,10 @@ int handover_make(const struct ukifile *uki, const struct uki_place *place, unsi
 	_cleanup_(handover_clear) struct handover h = { .kernel = MEMFILE_NONE,
 							.initrd = MEMFILE_NONE };
 	_cleanup_(plan_clear) struct plan p = { 0 };
-	struct pe_section kernel;
 
 	if (ukifile_check(uki, err) < 0 || plan_make(uki, place, slot, &p, err) < 0 ||
 	    ukifile_check_sections(uki, stub_does(p.stub, STUB_PROFILES), err) < 0 ||
-	    ukifile_part(uki, p.profile, ".linux", &kernel, err) < 0 ||
-	    check_plan(&p, &kernel, secure_boot, &h.cmdline_max, err) < 0 ||
-	    files_make(&p, &h, err) < 0)
+	    check_plan(&p, secure_boot, err) < 0 || files_prepare(&p, &h, err) < 0)
 		return -1;
 	h.cmdline = p.cmdline;
 	p.cmdline = NULL;
@@ -276,4 +296,23 @@ int handover_make(const struct ukifile *uki, const struct uki_place *place, unsi
 	*ret_handover = h;
 	h = (struct handover){ .kernel = MEMFILE_NONE, .initrd = MEMFILE_NONE };
 	return 0;
+}
+
+int handover_take(struct envelope *envelope, const struct uki_place *place, unsigned slot,
+		  bool secure_boot, struct handover *ret_handover, struct err *err)
+{
+	struct err why = { 0 };
+	struct handover h;
+	int r = handover_make(&envelope->uki, place, slot, secure_boot, &h, &why);
+
+	if (envelope_check(envelope, err) < 0) {
+		if (r == 0)
+			handover_clear(&h);
+		return -1;
+	}
+	if (r == 0)
+		*ret_handover = h;
+	else if (err)
+		*err = why;
+	return r;
 }

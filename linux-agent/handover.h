@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "envelope.h"
 #include "memfile.h"
 #include "uki_extras.h"
 
@@ -33,6 +34,11 @@ struct handover {
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
 		  bool secure_boot, struct handover *ret_handover, struct err *err);
 void handover_clear(struct handover *handover);
+
+/* The same of a slot's UKI after envelope_begin(), with envelope_check(): its error
+ * goes first, because what else is wrong may be of the change. */
+int handover_take(struct envelope *envelope, const struct uki_place *place, unsigned slot,
+		  bool secure_boot, struct handover *ret_handover, struct err *err);
 
 /* Whether kernels for a PE machine take their device tree from the boot loader, so
  * that a .dtb would be lost in a kexec. */

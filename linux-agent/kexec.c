@@ -127,22 +127,27 @@ static int load_error(const char *name, int error, struct err *err)
 	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
 }
 
-/* The preflight's checks name the cause; the table above, what is left. */
-static int load_failed(const struct config *config, const struct ukifile *uki,
-		       const struct handover *h, const char *cmdline, int error, struct err *err)
+/* The preflight's checks name the cause; the table above, what is left. What was staged
+ * is not all in memory: they look at the file, as good as any for words. */
+static int load_failed(const struct config *config, const char *name, const struct handover *h,
+		       const char *cmdline, int error, struct err *err)
 {
+	struct ukifile uki;
 	const struct preflight_input input = {
 		.sysroot = config->sysroot,
-		.uki = uki,
+		.uki = &uki,
 		.cmdline = cmdline,
 		.initrd_size = h->initrd.size,
 		.pinned = kexec_is_pinned(config),
 		.keyring_read = preflight_keyring_read,
 	};
+	int r;
 
-	if (preflight_error(&input, error, err) < 0)
-		return -1;
-	return load_error(uki->name, error, err);
+	if (ukifile_open(name, &uki, NULL) < 0)
+		return load_error(name, error, err);
+	r = preflight_error(&input, error, err);
+	ukifile_close(&uki);
+	return r < 0 ? -1 : load_error(name, error, err);
 }
 
 /* A sealed copy, or the file that LoadPin accepts. */
@@ -167,7 +172,7 @@ static int pin(const struct config *config, unsigned slot, struct handover *h, s
 	return 0;
 }
 
-static int load(const struct config *config, const struct ukifile *uki, struct handover *h,
+static int load(const struct config *config, const char *name, struct handover *h,
 		unsigned slot, uint64_t nonce, struct err *err)
 {
 	_cleanup_free_ char *cmdline = NULL;
@@ -177,34 +182,55 @@ static int load(const struct config *config, const struct ukifile *uki, struct h
 	    kexec_cmdline(config, h->cmdline, slot, nonce, &cmdline, err) < 0)
 		return -1;
 	if (strlen(cmdline) >= h->cmdline_max)
-		return load_failed(config, uki, h, cmdline, EINVAL, err);
+		return load_failed(config, name, h, cmdline, EINVAL, err);
 	/* The only flag, and as old as the call. */
 	flags = h->initrd.fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
 	if (syscall(SYS_kexec_file_load, h->kernel.fd, h->initrd.fd, strlen(cmdline) + 1, cmdline,
 		    flags) < 0)
-		return load_failed(config, uki, h, cmdline, errno, err);
+		return load_failed(config, name, h, cmdline, errno, err);
 	return 0;
+}
+
+/* What handover_make() asks of the machine. The caller frees the extra_dir. */
+static int place_find(struct machine *machine, const struct ukifile *uki, char **ret_extra_dir,
+		      bool *ret_secure, struct err *err)
+{
+	if (asprintf(ret_extra_dir, "%s.extra.d", uki->name) < 0) {
+		*ret_extra_dir = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to stage %s", uki->name);
+	}
+	return machine_secure_boot(machine, ret_secure, err);
 }
 
 int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
 		   struct handover *ret_handover, struct err *err)
 {
 	_cleanup_free_ char *extra_dir = NULL;
-	struct uki_place place = { .esp = machine->esp.dir };
 	bool secure;
 
-	if (asprintf(&extra_dir, "%s.extra.d", uki->name) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to stage %s", uki->name);
-	place.extra_dir = extra_dir;
-	if (machine_secure_boot(machine, &secure, err) < 0)
+	if (place_find(machine, uki, &extra_dir, &secure, err) < 0)
 		return -1;
-	return handover_make(uki, &place, slot, secure, ret_handover, err);
+	return handover_make(uki, &(struct uki_place){ machine->esp.dir, extra_dir }, slot, secure,
+			     ret_handover, err);
 }
 
 struct kexec_image {
 	struct envelope envelope;
 	struct handover handover;
 };
+
+static int stage(struct machine *machine, unsigned slot, struct kexec_image *image,
+		 struct err *err)
+{
+	_cleanup_free_ char *extra_dir = NULL;
+	bool secure;
+
+	if (place_find(machine, &image->envelope.uki, &extra_dir, &secure, err) < 0)
+		return -1;
+	return handover_take(&image->envelope,
+			     &(struct uki_place){ machine->esp.dir, extra_dir }, slot, secure,
+			     &image->handover, err);
+}
 
 int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
 		  struct err *err)
@@ -214,11 +240,11 @@ int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **r
 	if (!image)
 		return err_set(err, EX_SOFTWARE, "failed to stage slot %c: out of memory",
 			       slot_letter(slot));
-	if (kexecslot_open(machine, slot, &image->envelope, err) < 0) {
+	if (kexecslot_begin(machine, slot, &image->envelope, err) < 0) {
 		free(image);
 		return -1;
 	}
-	if (kexec_handover(machine, &image->envelope.uki, slot, &image->handover, err) < 0) {
+	if (stage(machine, slot, image, err) < 0) {
 		envelope_close(&image->envelope);
 		free(image);
 		return -1;
@@ -249,7 +275,7 @@ const char *kexec_image_ignored(const struct kexec_image *image)
 int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
 	       struct kexec_image *image, struct err *err)
 {
-	return load(machine->config, &image->envelope.uki, &image->handover, slot, nonce, err);
+	return load(machine->config, image->envelope.uki.name, &image->handover, slot, nonce, err);
 }
 
 int kexec_unload(struct err *err)

@@ -29,8 +29,11 @@ bool kexecslot_is_known(const struct machine *machine, unsigned slot)
 	       access(path, F_OK) == 0;
 }
 
-int kexecslot_open(const struct machine *machine, unsigned slot,
-		   struct envelope *ret_envelope, struct err *err)
+typedef int take_fn(const char *dir, const struct slot *slot, const char *keyring,
+		    const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
+
+static int take(const struct machine *machine, unsigned slot, take_fn *how,
+		struct envelope *ret_envelope, struct err *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	const struct slot *s = &machine->state.record.slots[slot];
@@ -40,6 +43,17 @@ int kexecslot_open(const struct machine *machine, unsigned slot,
 	/* While an install writes the slot, its digest there is still the old image's. */
 	if (machine->state.source == STATE_LOST || s->status == SLOT_WRITING)
 		s = NULL;
-	return envelope_open(dir, s, machine->config->keyring, &machine->config->rules,
-			     ret_envelope, err);
+	return how(dir, s, machine->config->keyring, &machine->config->rules, ret_envelope, err);
+}
+
+int kexecslot_open(const struct machine *machine, unsigned slot,
+		   struct envelope *ret_envelope, struct err *err)
+{
+	return take(machine, slot, envelope_open, ret_envelope, err);
+}
+
+int kexecslot_begin(const struct machine *machine, unsigned slot,
+		    struct envelope *ret_envelope, struct err *err)
+{
+	return take(machine, slot, envelope_begin, ret_envelope, err);
 }

@@ -16,6 +16,9 @@ bool kexecslot_is_known(const struct machine *machine, unsigned slot);
 /* envelope_open() with what the machine knows about the slot. The caller closes. */
 int kexecslot_open(const struct machine *machine, unsigned slot,
 		   struct envelope *ret_envelope, struct err *err);
+/* envelope_begin() likewise. */
+int kexecslot_begin(const struct machine *machine, unsigned slot,
+		    struct envelope *ret_envelope, struct err *err);
 
 /* The verb; o->operands[0] is "explain". 0: it will work. EX_UNAVAILABLE: it will
  * not; EX_CONFIG: it cannot be foretold. Changes nothing, takes no lock. */
