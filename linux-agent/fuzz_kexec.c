@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a UKI, and as an addon of it, on the whole way to the system call: what
- * would be passed to kexec_file_load(2) is looked at in its place. */
+/* Any bytes as a slot's UKI, and as an addon of it, on the whole way to the system call:
+ * what would be passed to kexec_file_load(2) is looked at in its place. It must be what
+ * the same bytes give when they are all in memory. */
 #include "handover.h"
 #include "kexec.h"
 #include "testuki.h"
 #include "util.h"
 
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* In memory: a file system on a disk flushes a file that is cut and written again. */
 static const char esp[] = "/dev/shm/slotboot-fuzz-kexec";
+static const char extra_dir[] = "/dev/shm/slotboot-fuzz-kexec/uki.efi.extra.d";
+static const struct uki_place place = { .esp = esp, .extra_dir = extra_dir };
 
 static int memfd_of(const uint8_t *data, size_t size)
 {
@@ -23,25 +27,28 @@ static int memfd_of(const uint8_t *data, size_t size)
 	return fd;
 }
 
-/* The UKI comes with a credential and with itself as an addon. */
-static void surroundings(char extra_dir[64], const uint8_t *data, size_t size)
+static void put(const char *name, const uint8_t *data, size_t size)
 {
 	char path[128];
 	FILE *f;
 
-	(void)mkdir(esp, 0700);
-	(void)snprintf(extra_dir, 64, "%s/extra.d", esp);
-	(void)mkdir(extra_dir, 0700);
-	(void)snprintf(path, sizeof path, "%s/x.cred", extra_dir);
-	f = fopen(path, "we");
-	if (f)
-		(void)fclose(f);
-	(void)snprintf(path, sizeof path, "%s/x.addon.efi", extra_dir);
+	(void)snprintf(path, sizeof path, "%s/%s", esp, name);
 	f = fopen(path, "we");
 	if (!f)
-		return;
-	(void)fwrite(data, 1, size, f);
+		abort();
+	if (size)
+		(void)fwrite(data, 1, size, f);
 	(void)fclose(f);
+}
+
+/* The UKI comes with a credential and with itself as an addon. */
+static void files_put(const uint8_t *data, size_t size)
+{
+	(void)mkdir(esp, 0700);
+	(void)mkdir(extra_dir, 0700);
+	put("uki.efi", data, size);
+	put("uki.efi.extra.d/x.cred", NULL, 0);
+	put("uki.efi.extra.d/x.addon.efi", data, size);
 }
 
 static void record(const struct handover *h, unsigned slot)
@@ -67,25 +74,69 @@ static void record(const struct handover *h, unsigned slot)
 	free(text);
 }
 
-static void stage(const uint8_t *data, size_t size, unsigned slot)
+static void same_file(const struct memfile *a, const struct memfile *b)
 {
-	struct uki_place place = { .esp = esp };
+	uint8_t *x, *y;
+
+	if (a->size != b->size || (a->fd < 0) != (b->fd < 0))
+		abort();
+	x = malloc(a->size + 1);
+	y = malloc(a->size + 1);
+	if (!x || !y || (a->size && (pread_full(a->fd, x, a->size, 0) < 0 ||
+				     pread_full(b->fd, y, a->size, 0) < 0 ||
+				     memcmp(x, y, a->size) != 0)))
+		abort();
+	free(x);
+	free(y);
+}
+
+/* got: of the slot; NULL, with its error, where it gave none. */
+static void compare(const uint8_t *data, size_t size, unsigned slot, const struct handover *got,
+		    const struct err *why)
+{
 	struct err err = { 0 };
 	struct handover h;
-	char extra_dir[64];
 	struct ukifile uki;
 
-	surroundings(extra_dir, data, size);
-	place.extra_dir = extra_dir;
-	if (ukifile_open_fd(memfd_of(data, size), "uki", &uki, &err) < 0)
+	if (ukifile_open_fd(memfd_of(data, size), "uki", &uki, &err) < 0) {
+		if (got || err.exit != why->exit)
+			abort();
 		return;
-	if (handover_make(&uki, &place, slot, false, &h, &err) == 0) {
-		record(&h, slot);
+	}
+	if (handover_make(&uki, &place, slot, false, &h, &err) < 0) {
+		if (got || err.exit != why->exit)
+			abort();
+	} else {
+		if (!got || strcmp(got->cmdline, h.cmdline) != 0)
+			abort();
+		same_file(&got->kernel, &h.kernel);
+		same_file(&got->initrd, &h.initrd);
 		handover_clear(&h);
-	} else if (!err.exit || !err.text[0]) {
-		abort();
 	}
 	ukifile_close(&uki);
+}
+
+static void stage(const uint8_t *data, size_t size, unsigned slot)
+{
+	struct slot recorded = { .flags = SLOT_FLAG_DIGEST, .uki_size = size };
+	struct envelope envelope;
+	struct err err = { 0 };
+	struct handover h;
+	bool staged = false;
+
+	files_put(data, size);
+	(void)SHA256(data, size, recorded.uki_sha256);
+	if (envelope_begin(esp, &recorded, "/nonexistent", NULL, &envelope, &err) == 0) {
+		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;
+		envelope_close(&envelope);
+	}
+	if (staged)
+		record(&h, slot);
+	else if (!err.exit || !err.text[0] || strstr(err.text, "that was installed"))
+		abort();
+	compare(data, size, slot, staged ? &h : NULL, &err);
+	if (staged)
+		handover_clear(&h);
 }
 
 /* A UKI that would do, with the input as a list of changes: a place among its headers
