@@ -1,18 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Run by bench/stage-cost. Both ways read from the page cache: what differs is memory
- * traffic and system calls, not the disk. */
+/* Run by bench/stage-cost. All ways read from the page cache: what differs is memory
+ * traffic, hashing and system calls, not the disk. */
 #include "handover.h"
 #include "testuki.h"
 #include "util.h"
 
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <time.h>
 
 enum { KERNEL_BYTES = 15 * 1000 * 1000, INITRD_BYTES = 85 * 1000 * 1000, MAX_ROUNDS = 99 };
 
+/* One round, in milliseconds. */
+struct round {
+	double copy;		/* read and write, 1 MiB at a time */
+	double hash;		/* SHA-256 of the same bytes in memory */
+	double bare;		/* staged without a digest */
+	double begin, stage, check, slot;	/* a slot's UKI, and all three */
+};
+
+static uint8_t bulk[KERNEL_BYTES + INITRD_BYTES];
+
 static void die(const char *what)
 {
 	perror(what);
+	exit(1);
+}
+
+static void must(int r, const struct err *err)
+{
+	if (r == 0)
+		return;
+	(void)fprintf(stderr, "%s\n", err->text);
 	exit(1);
 }
 
@@ -37,7 +56,6 @@ static void section_at(struct testuki *uki, const char *name, uint32_t at, uint3
 
 static int uki_create(const char *path)
 {
-	static uint8_t bulk[KERNEL_BYTES + INITRD_BYTES];
 	static struct testuki uki;
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	uint64_t noise = 88172645463325252u;
@@ -59,7 +77,44 @@ static int uki_create(const char *path)
 	return fd;
 }
 
-/* read and write, 1 MiB at a time. */
+static void text_put(const char *dir, const char *name, const void *data, size_t len)
+{
+	char path[4096];
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "we");
+	if (!f || fwrite(data, 1, len, f) != len || fclose(f) != 0)
+		die(path);
+}
+
+/* As an install leaves it, signed with the key beside it. */
+static void manifest_create(const char *dir, int uki, struct slot *slot)
+{
+	const size_t size = TESTUKI_BYTES + sizeof bulk;
+	char json[512], hex[65], key[4096], cert[4096];
+	uint8_t *bytes = malloc(size), *sig;
+	struct err err;
+	size_t len;
+
+	if (!bytes || pread_full(uki, bytes, size, 0) < 0)
+		die(dir);
+	*slot = (struct slot){ .flags = SLOT_FLAG_DIGEST, .uki_size = size };
+	(void)SHA256(bytes, size, slot->uki_sha256);
+	free(bytes);
+	hex_encode(slot->uki_sha256, 32, hex);
+	(void)snprintf(json, sizeof json, "{\"format\":2,\"compatible\":\"x\",\"version\":\"1\","
+		       "\"payloads\":[{\"type\":\"uki\",\"file\":\"uki.efi.zst\",\"size\":%zu,"
+		       "\"sha256\":\"%s\",\"index\":{\"file\":\"uki.index\",\"size\":60,"
+		       "\"sha256\":\"%s\"}}]}", size, hex, hex);
+	(void)snprintf(key, sizeof key, "%s/key", dir);
+	(void)snprintf(cert, sizeof cert, "%s/cert", dir);
+	must(cms_sign_detached((uint8_t *)json, strlen(json), key, cert, &sig, &len, &err), &err);
+	text_put(dir, "manifest.json", json, strlen(json));
+	text_put(dir, "manifest.p7s", sig, len);
+	free(sig);
+}
+
 static double copy_once(int fd)
 {
 	static uint8_t buf[1024 * 1024];
@@ -78,23 +133,54 @@ static double copy_once(int fd)
 	return begin;
 }
 
-static double stage_once(const char *path)
+static double hash_once(void)
 {
-	struct uki_place place = { .esp = "/nonexistent", .extra_dir = "/nonexistent" };
+	uint8_t digest[32];
+	double begin = now_ms();
+
+	(void)SHA256(bulk, sizeof bulk, digest);
+	return now_ms() - begin;
+}
+
+static const struct uki_place nowhere = { .esp = "/nonexistent", .extra_dir = "/nonexistent" };
+
+static double bare_once(const char *path)
+{
 	double begin = now_ms();
 	struct handover h;
 	struct ukifile uki;
 	struct err err;
 
-	if (ukifile_open(path, &uki, &err) < 0 ||
-	    handover_make(&uki, &place, 0, false, &h, &err) < 0) {
-		(void)fprintf(stderr, "%s\n", err.text);
-		exit(1);
-	}
+	must(ukifile_open(path, &uki, &err), &err);
+	must(handover_make(&uki, &nowhere, 0, false, &h, &err), &err);
 	begin = now_ms() - begin;
 	handover_clear(&h);
 	ukifile_close(&uki);
 	return begin;
+}
+
+/* handover_take() in its two steps. */
+static void slot_once(const char *dir, const struct slot *slot, struct round *round)
+{
+	double times[4] = { now_ms() };
+	struct envelope envelope;
+	struct handover h;
+	char keyring[4096];
+	struct err err;
+
+	(void)snprintf(keyring, sizeof keyring, "%s/cert", dir);
+	must(envelope_begin(dir, slot, keyring, NULL, &envelope, &err), &err);
+	times[1] = now_ms();
+	must(handover_make(&envelope.uki, &nowhere, 0, false, &h, &err), &err);
+	times[2] = now_ms();
+	must(envelope_check(&envelope, &err), &err);
+	times[3] = now_ms();
+	handover_clear(&h);
+	envelope_close(&envelope);
+	round->begin = times[1] - times[0];
+	round->stage = times[2] - times[1];
+	round->check = times[3] - times[2];
+	round->slot = times[3] - times[0];
 }
 
 static int by_value(const void *a, const void *b)
@@ -104,32 +190,56 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double *values, size_t count)
+/* The median of one of the times. */
+static double middle(const struct round *rounds, size_t count, size_t field)
 {
+	double values[MAX_ROUNDS];
+
+	for (size_t i = 0; i < count; i++)
+		memcpy(&values[i], (const uint8_t *)&rounds[i] + field, sizeof values[i]);
 	qsort(values, count, sizeof *values, by_value);
 	return values[count / 2];
 }
 
+static void print(const struct round *rounds, size_t count)
+{
+#define MIDDLE(field) middle(rounds, count, offsetof(struct round, field))
+	double copy = MIDDLE(copy);
+
+	(void)printf("100 MB, medians of %zu rounds:\n", count);
+	(void)printf("  plain copy             %7.1f ms\n", copy);
+	(void)printf("  SHA-256 alone          %7.1f ms  %.2f\n", MIDDLE(hash), MIDDLE(hash) / copy);
+	(void)printf("  staged, no digest      %7.1f ms  %.2f\n", MIDDLE(bare), MIDDLE(bare) / copy);
+	(void)printf("  a slot's UKI           %7.1f ms  %.2f\n", MIDDLE(slot), MIDDLE(slot) / copy);
+	(void)printf("    headers, small parts %7.1f ms\n", MIDDLE(begin));
+	(void)printf("    copied and hashed    %7.1f ms\n", MIDDLE(stage));
+	(void)printf("    record, signature    %7.1f ms\n", MIDDLE(check));
+#undef MIDDLE
+}
+
 int main(int argc, char **argv)
 {
-	double copies[MAX_ROUNDS], stages[MAX_ROUNDS], copy, stage;
-	size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 9;
+	struct round rounds[MAX_ROUNDS];
+	size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 9;
+	char path[4096];
+	struct slot slot;
 	int fd;
 
-	if (argc < 2 || rounds < 5 || rounds > MAX_ROUNDS) {
-		(void)fprintf(stderr, "usage: stage-cost FILE [ROUNDS, 5 to %d]\n", MAX_ROUNDS);
+	if (argc < 2 || count < 5 || count > MAX_ROUNDS) {
+		(void)fprintf(stderr, "usage: stage-cost DIR [ROUNDS, 5 to %d]\n", MAX_ROUNDS);
 		return 64;
 	}
-	fd = uki_create(argv[1]);
+	(void)snprintf(path, sizeof path, "%s/uki.efi", argv[1]);
+	fd = uki_create(path);
+	manifest_create(argv[1], fd, &slot);
 	(void)copy_once(fd);
-	for (size_t i = 0; i < rounds; i++) {
-		copies[i] = copy_once(fd);
-		stages[i] = stage_once(argv[1]);
+	for (size_t i = 0; i < count; i++) {
+		rounds[i].copy = copy_once(fd);
+		rounds[i].hash = hash_once();
+		rounds[i].bare = bare_once(path);
+		slot_once(argv[1], &slot, &rounds[i]);
 	}
-	copy = median(copies, rounds);
-	stage = median(stages, rounds);
-	(void)printf("100 MB: plain copy %.1f ms, staging %.1f ms (medians of %zu), ratio %.2f\n",
-		     copy, stage, rounds, stage / copy);
+	print(rounds, count);
 	(void)close(fd);
 	return 0;
 }
