@@ -12,7 +12,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-enum { CHUNK = 256 * 1024 };
+enum { CHUNK = 256 * 1024, SEAL_TRIES = 10 };
 
 int memfile_open(const char *name, struct memfile *ret_file)
 {
@@ -109,8 +109,16 @@ int memfile_align(struct memfile *file)
 	return memfile_write(file, "\0\0\0", -file->size & 3);
 }
 
+/* EBUSY: something holds one of the pages. On a machine with much to do that is the
+ * kernel itself, which gives its own references back late; each call waits a fifth of
+ * a second for that. */
 int memfile_seal(struct memfile *file)
 {
-	return fcntl(file->fd, F_ADD_SEALS,
-		     F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+	int r = -1;
+
+	errno = EBUSY;
+	for (int i = 0; i < SEAL_TRIES && r < 0 && errno == EBUSY; i++)
+		r = fcntl(file->fd, F_ADD_SEALS, seals);
+	return r;
 }

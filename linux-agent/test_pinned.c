@@ -4,7 +4,9 @@
 #include "testdir.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 static struct memfile held(const char *text)
 {
@@ -84,12 +86,45 @@ static void a_memory_file_is_not_executable_where_that_can_be_said(void **state)
 		close(probe);
 }
 
+static int pipe_ends[2];
+
+static void let_go(int signal)
+{
+	char page[4096];
+
+	(void)signal;
+	if (read(pipe_ends[0], page, sizeof page) < 0)
+		abort();
+}
+
+/* A page in a pipe, as the kernel may hold one itself for a while. */
+static void sealing_waits_for_whoever_still_holds_a_page(void **state)
+{
+	struct memfile file = held("0123456789");
+	const struct itimerval soon = { .it_value = { .tv_usec = 400 * 1000 } };
+	struct sigaction action = { .sa_handler = let_go, .sa_flags = SA_RESTART };
+	loff_t at = 0;
+
+	(void)state;
+	assert_int_equal(pipe(pipe_ends), 0);
+	assert_int_equal(splice(file.fd, &at, pipe_ends[1], NULL, 10, 0), 10);
+	assert_int_equal(fcntl(file.fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
+	assert_int_equal(errno, EBUSY);
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	assert_int_equal(memfile_seal(&file), 0);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	memfile_close(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_file_with_the_same_bytes_is_taken),
 		cmocka_unit_test(a_memory_file_is_not_executable_where_that_can_be_said),
 		cmocka_unit_test(a_copy_of_a_part_is_exact_and_padded),
+		cmocka_unit_test(sealing_waits_for_whoever_still_holds_a_page),
 	};
 
 	return cmocka_run_group_tests_name("pinned", tests, NULL, NULL);
