@@ -13,13 +13,15 @@
 
 #include <string.h>
 
+/* What was staged before goes as its nonce goes: a load that fails would leave it there,
+ * for the next shutdown to jump into. */
 static int load(struct machine *m, unsigned slot, struct err *err)
 {
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
 	int64_t begin_ms = trip_clock_ms();
 
 	if (kexecslot_check(m, slot, err) < 0 || kexec_prepare(m, slot, &image, err) < 0 ||
-	    intent_make(m, err) < 0 ||
+	    kexec_cancel(m->config, err) < 0 || intent_make(m, err) < 0 ||
 	    (m->state.source != STATE_LOST && machine_save(m, err) < 0) ||
 	    intent_load(m, slot, image, err) < 0)
 		return -1;

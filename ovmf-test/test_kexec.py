@@ -50,6 +50,12 @@ def test_kexec_verbs_stage_unstage_and_jump(machine, install):
     assert machine.check(staged).strip() == "1"
     machine.check("slotctl kexec unload")
     assert machine.check(staged).strip() == "0"
+    # A load that fails takes the one before it along: it has no intent any more.
+    machine.check("slotctl kexec load b")
+    machine.check("cp /etc/slotboot/slotboot.conf /tmp/pinned.conf; echo kexec-kernel = /none >>/tmp/pinned.conf")
+    code, output = machine.run("slotctl kexec load b --config=/tmp/pinned.conf")
+    assert code == 66 and "/none" in output, output
+    assert machine.check(staged).strip() == "0"
     boot = machine.run_to_boot("slotctl kexec exec b")
     assert (boot.variant, boot.slot) == ("y", "b")
     assert (machine.status()["boot"], machine.status()["preferred"]) == ("kexec", "a")
