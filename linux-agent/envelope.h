@@ -47,9 +47,10 @@ struct envelope {
  * is none; EX_CONFIG: the keyring; EX_IOERR. */
 int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
 		  const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
-/* The same in two steps, for what is to be staged: only the first gives room for that.
- * What begin reads is not to be trusted, nor an error of it told, before check has
- * passed; handover_take() sees to both. What is given must stay until check. The caller
+/* The same in two steps, for what is to be staged: begin leaves the large parts where
+ * they are (hollow.h), check follows when they have been staged. Until it has passed,
+ * nothing that was made of the UKI is to be trusted, and no complaint about it to be
+ * told; handover_take() sees to both. What is given must stay until then. The caller
  * closes after begin's success. */
 int envelope_begin(const char *dir, const struct slot *slot, const char *keyring,
 		   const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);

@@ -21,8 +21,8 @@ int kexec_cmdline(const struct config *config, const char *handed, unsigned slot
 /* Never 0. */
 int kexec_nonce_new(uint64_t *ret_nonce, struct err *err);
 
-/* Everything but the system call: the slot's UKI checked (kexecslot_open()), and what
- * goes to the kernel made of it. Changes nothing. Errors as in handover_make(). The
+/* Everything but the system call: what goes to the kernel made of the slot's UKI, and
+ * that checked (handover_take()). Changes nothing. Errors as in handover_make(). The
  * caller frees. */
 struct kexec_image;
 int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
