@@ -12,7 +12,7 @@
  *     LoaderTimeExecUSec     when it was about to load the UKI
  *     LoaderDevicePartUUID   of the ESP, lower case
  *
- * Each costs some 290,000 instructions in OVMF (make loader-measure), more than
+ * Each costs some 285,000 instructions in OVMF (make loader-measure), more than
  * all of the loader's own code; so none is set that says nothing. LoaderFeatures
  * would be 0, which is what its absence means. The times are left out in virtual
  * machines whose counter may not have started with them, as systemd-boot does;

@@ -86,14 +86,22 @@ static void trouble_tell(struct loader *l, const struct trace *trace,
 	console_put(l, starting->last_resort ? " as the last resort\r\n" : "\r\n");
 }
 
-static void trace_set(struct loader *l, const struct trace *trace)
+/* Whether slotctl will read what the trace says. After a plain boot it does without
+ * SlotTrace: one that is there is of an earlier start of the loader in this boot. */
+static bool trace_set(struct loader *l, const struct trace *trace)
 {
 	EFI_GUID guid = SLOTBOOT_GUID;
 	CHAR16 name[] = L"SlotTrace";
 	uint8_t bytes[TRACE_BYTES];
+	EFI_STATUS status;
 
+	if (trace_is_plain(trace)) {
+		status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, 0, NULL);
+		return !EFI_ERROR(status) || status == EFI_NOT_FOUND;
+	}
 	trace_encode(trace, bytes);
-	(void)l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
+	status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
+	return !EFI_ERROR(status);
 }
 
 void report_trace(void *ctx, const struct trace *trace)
@@ -104,7 +112,7 @@ void report_trace(void *ctx, const struct trace *trace)
 	const struct trace_step *starting = last && last->what == TRACE_STARTED ? last : NULL;
 
 	trouble_tell(l, trace, starting);
-	trace_set(l, trace);
-	if (starting)
+	/* LoaderEntrySelected alone would say that all went well. */
+	if (trace_set(l, trace) && starting)
 		bli_selected(l, starting->slot);
 }

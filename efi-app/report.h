@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the loader says about this boot: SlotTrace for slotctl status, the Boot
- * Loader Interface for systemd, and the console if something is wrong.
+ * What the loader says about this boot: SlotTrace for slotctl status (none after a
+ * plain boot, see shared/trace.h), the Boot Loader Interface for systemd, and the
+ * console if something is wrong.
  */
 #pragma once
 

@@ -166,7 +166,7 @@ void explain_why(const struct state *state, const struct trace *trace,
 	else if (trace)
 		why_firmware(&t, state, trace, running);
 	else
-		say(&t, "Slot %c was booted by the firmware without the loader (no SlotTrace): "
+		say(&t, "Slot %c was booted by the firmware without the loader (it left no trace): "
 		    "check BootOrder and \\EFI\\slotboot\\ on the ESP.",
 		    slot_letter(running->slot));
 }

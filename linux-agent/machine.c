@@ -81,6 +81,26 @@ static int state_open(struct machine *m, struct err *err)
 	return 0;
 }
 
+/* Our loader names the slot it starts; a plain boot leaves it at that (trace.h). */
+static bool plain_trace_find(const struct machine *m, struct trace *ret_trace)
+{
+	_cleanup_free_ char *loader = NULL, *entry = NULL;
+	char expected[] = "slotboot-?.efi";
+
+	if (vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &loader, NULL) != 0 ||
+	    vars_get_utf16(&m->vars, VARS_LOADER, "LoaderEntrySelected", &entry, NULL) != 0 ||
+	    strncmp(loader, "slotboot ", 9) != 0)
+		return false;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		expected[9] = slot_letter(slot);
+		if (strcmp(entry, expected) == 0) {
+			trace_plain(slot, ret_trace);
+			return true;
+		}
+	}
+	return false;
+}
+
 static int trace_read(struct machine *m, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
@@ -89,7 +109,8 @@ static int trace_read(struct machine *m, struct err *err)
 
 	if (r < 0)
 		return -1;
-	m->has_trace = r == 0 && trace_decode(data, len, &m->trace) == SB_OK;
+	m->has_trace = r == 0 ? trace_decode(data, len, &m->trace) == SB_OK
+			      : plain_trace_find(m, &m->trace);
 	return 0;
 }
 

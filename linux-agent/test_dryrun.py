@@ -27,6 +27,7 @@ BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build"))
 SLOTCTL = BUILD / "san" / "slotctl"
 OURS = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 ATTRIBUTES = struct.pack("<I", 7)
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
@@ -226,6 +227,34 @@ def start_by_loader(machine, watchdog, reset):
     """SlotTrace of a boot of slot a."""
     machine.set_variable("SlotTrace", OURS, struct.pack("<8s8B8x12x92x", b"SLOTTRCE", 1, 1, 0, 0, 0, 1, watchdog,
                                                             reset))
+
+
+def test_a_plain_boot_is_known_by_the_entry_that_our_loader_selected(machine):
+    def wide(text):
+        return (text + "\0").encode("utf-16le")
+
+    def why(info, entry):
+        machine.set_variable("LoaderInfo", LOADER, wide(info))
+        machine.set_variable("LoaderEntrySelected", LOADER, wide(entry))
+        return machine.status()["why"] or ""
+
+    machine.check("mark-good")
+    assert "without the loader" in machine.status()["why"]
+    assert why("slotboot 0.1", "slotboot-a.efi") == "Slot a was started: it was the preferred slot."
+    assert why("systemd-boot 252", "slotboot-a.efi").startswith("Slot a was booted by the firmware without")
+    assert why("slotboot 0.1", "slotboot-c.efi").startswith("Slot a was booted by the firmware without")
+    # It is all that a system without a slot's device or word goes by.
+    cmdline = machine.top / "sysroot/proc/cmdline"
+    words = cmdline.read_text()
+    cmdline.write_text("quiet\n")
+    assert why("slotboot 0.1", "slotboot-a.efi") == "Slot a was started: it was the preferred slot."
+    assert machine.status()["running"] == "a"
+    cmdline.write_text(words)
+    # What SlotTrace says goes first, also where it makes no sense.
+    start_by_loader(machine, 1, 1)
+    assert why("slotboot 0.1", "slotboot-a.efi").startswith("The hardware watchdog had reset")
+    machine.set_variable("SlotTrace", OURS, b"?")
+    assert why("slotboot 0.1", "slotboot-a.efi").startswith("Slot a was booted by the firmware without")
 
 
 def test_the_watchdog_that_linux_drives_goes_into_the_record(machine, create):

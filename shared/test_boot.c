@@ -447,6 +447,37 @@ static void a_trace_survives_encoding_and_refuses_nonsense(void **state)
 	}
 }
 
+static void a_trace_is_plain_only_if_its_slot_says_it_all(void **state)
+{
+	uint8_t bytes[TRACE_BYTES];
+	struct trace trace;
+
+	(void)state;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		trace_plain(slot, &trace);
+		trace.sequence = 7;
+		assert_true(trace_is_plain(&trace));
+		assert_int_equal(trace.steps[0].slot, slot);
+	}
+	trace_encode(&trace, bytes);
+	/* Any other value of any field, and of any field of its step. */
+	for (unsigned at = 9; at < 36; at++) {
+		uint8_t was = bytes[at];
+
+		if ((at >= 16 && at < 24) || at == 24)
+			continue;	/* the sequence, the slot */
+		bytes[at] = was == 1 ? 2 : 1;
+		if (trace_decode(bytes, TRACE_BYTES, &trace) == SB_OK && trace_is_plain(&trace))
+			fail_msg("byte %u is not looked at", at);
+		bytes[at] = was;
+	}
+	assert_int_equal(trace_decode(bytes, TRACE_BYTES, &trace), SB_OK);
+	trace_add(&trace, &(struct trace_step){ .slot = 0, .what = TRACE_STARTED });
+	assert_false(trace_is_plain(&trace));
+	trace.step_count = 0;
+	assert_false(trace_is_plain(&trace));
+}
+
 static void watchdog_put(struct machine *m, uint8_t flags)
 {
 	struct record r = stored(m);
@@ -588,6 +619,7 @@ int main(void)
 		cmocka_unit_test(a_trial_that_hangs_falls_back_with_the_reason),
 		cmocka_unit_test(a_loader_without_a_watchdog_boots),
 		cmocka_unit_test(a_trace_survives_encoding_and_refuses_nonsense),
+		cmocka_unit_test(a_trace_is_plain_only_if_its_slot_says_it_all),
 	};
 
 	return cmocka_run_group_tests_name("boot", tests, NULL, NULL);

@@ -83,3 +83,25 @@ enum sb_error trace_decode(const uint8_t *bytes, size_t len, struct trace *ret_t
 	*ret_trace = t;
 	return SB_OK;
 }
+
+void trace_plain(unsigned slot, struct trace *ret_trace)
+{
+	*ret_trace = (struct trace){
+		.source = STATE_VARIABLE_COPY,
+		.step_count = 1,
+		.steps = { { .slot = (uint8_t)slot, .what = TRACE_STARTED } },
+	};
+}
+
+/* By the bytes that would be written: nothing that they can say is left out. */
+bool trace_is_plain(const struct trace *trace)
+{
+	uint8_t bytes[TRACE_BYTES], plain_bytes[TRACE_BYTES];
+	struct trace plain;
+
+	trace_plain(trace->steps[0].slot, &plain);
+	plain.sequence = trace->sequence;
+	trace_encode(trace, bytes);
+	trace_encode(&plain, plain_bytes);
+	return bytes_equal(bytes, plain_bytes, sizeof bytes);
+}

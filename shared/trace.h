@@ -2,7 +2,8 @@
 /*
  * SlotTrace, the volatile variable in which the loader says what it saw and did
  * in this boot. Written anew before each StartImage, so that the last writer
- * is the boot that runs. 128 bytes, little-endian:
+ * is the boot that runs; absent after a plain boot, see trace_is_plain(). 128
+ * bytes, little-endian:
  *
  *     offset size  field
  *          0    8  magic "SLOTTRCE"
@@ -75,3 +76,9 @@ void trace_add(struct trace *trace, const struct trace_step *step);
 void trace_encode(const struct trace *trace, uint8_t ret_bytes[TRACE_BYTES]);
 /* Total on any bytes. SB_SHORT, SB_LONG, SB_MAGIC, SB_VERSION, SB_RANGE. */
 enum sb_error trace_decode(const uint8_t *bytes, size_t len, struct trace *ret_trace);
+
+/* A plain boot: the record was in the variable, the first slot tried was started, and
+ * no watchdog or reset is to be told of. Which slot it was says all of it but the
+ * sequence, so that no SlotTrace is needed beside LoaderEntrySelected. */
+void trace_plain(unsigned slot, struct trace *ret_trace);
+bool trace_is_plain(const struct trace *trace);

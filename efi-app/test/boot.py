@@ -18,9 +18,14 @@ class Boot:
         assert "end" in self.shown, "the test application did not run to its end"
         self.path = self.text("FilePath")
         self.options = self.text("LoadOptions")
-        self.trace = Trace(self.shown["SlotTrace"]) if "SlotTrace" in self.shown else None
+        self.trace = Trace(self.shown["SlotTrace"]) if "SlotTrace" in self.shown else self.plain()
         stored = machine.store().get("SlotState")
         self.record = Record(stored) if stored and len(stored) == 256 else None
+
+    def plain(self):
+        """A plain boot has no SlotTrace: LoaderEntrySelected says it all."""
+        entry = self.text("LoaderEntrySelected")
+        return Trace.plain(entry[len("slotboot-")]) if entry else None
 
     def text(self, name):
         return self.shown.get(name, b"").decode("utf-16le").rstrip("\0")

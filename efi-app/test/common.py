@@ -7,8 +7,9 @@ from machine import Machine
 
 EFI = sys.argv[1]
 LOADER = os.path.join(EFI, "slotbootx64.efi")
-SHOW, STUB, SUCCESS, ERROR = (os.path.join(EFI, "test", f"{n}.efi") for n in
-                              ("show", "show_stub", "returns_success", "returns_error"))
+SHOW, STUB, SUCCESS, ERROR, TRACES = (
+    os.path.join(EFI, "test", f"{n}.efi") for n in
+    ("show", "show_stub", "returns_success", "returns_error", "leaves_trace"))
 LOADER_PATH = "\\EFI\\slotboot\\slotbootx64.efi"
 NV, NV_BS_RT, AUTHENTICATED = 3, 7, 0x20     # attributes of variables
 CASES = []

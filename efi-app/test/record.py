@@ -52,6 +52,11 @@ class Record:
 
 
 class Trace:
+    @classmethod
+    def plain(cls, letter):
+        step = struct.pack("<BBBBQ", "ab".index(letter), STARTED, 0, 0, 0)
+        return cls(struct.pack("<8s8BQ", b"SLOTTRCE", 1, VARIABLE, 0, 0, 0, 1, 0, 0, 0) + step)
+
     def __init__(self, data):
         self.source, self.var_error, self.mirror_error, self.save_error, count = data[9:14]
         self.watchdog, self.reset = data[14:16]

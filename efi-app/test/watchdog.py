@@ -134,6 +134,5 @@ def a_good_slot_is_not_watched_unless_asked(folder):
         if flags & ON_GOOD:
             assert "end" not in shown(log), "it was not reset"
             continue
-        trace = Trace(shown(log)["SlotTrace"])
-        assert trace.watchdog == OFF and trace.reset == UNKNOWN, vars(trace)
+        assert "end" in shown(log) and "SlotTrace" not in shown(log), "not a plain boot"
 
