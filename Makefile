@@ -4,6 +4,7 @@
 # bench          beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root, for loop devices)
 # install        DESTDIR, PREFIX        clean
 # soak           power cuts on real firmware: CUTS=200 SEED=N JOBS=2
+# fuzz           each fuzz target for SECONDS=30
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
 PREFIX  ?= /usr
@@ -34,9 +35,11 @@ TEST_SRC   := $(wildcard shared/test_*.c linux-agent/test_*.c)
 AGENT_OBJ  := $(SHARED_SRC:%.c=$(BUILD)/%.o) $(AGENT_SRC:%.c=$(BUILD)/%.o)
 SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
               $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
-TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%)
+FUZZ_SRC   := $(wildcard shared/fuzz_*.c linux-agent/fuzz_*.c)
+REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
+TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all deps check unit unit-programs demo soak bench fuzz install clean
+.PHONY: all deps check unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -56,12 +59,13 @@ $(BUILD)/linux-agent/%.o: linux-agent/%.c
 $(BUILD)/san/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(AGENT_CFLAGS) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(AGENT_CFLAGS) -Ifuzz -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
 $(BUILD)/san/libslot.a: $(SAN_OBJ)
 	@rm -f $@ && ar rcs $@ $^
 $(BUILD)/san/%: $(BUILD)/san/%.o $(BUILD)/san/libslot.a
 	$(SAY) CC $@
 	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+$(REPLAYS): $(BUILD)/san/fuzz/replay.o
 .PRECIOUS: $(BUILD)/san/%.o
 # The agent itself, for the cases that run it against files.
 $(BUILD)/san/slotctl: $(BUILD)/san/linux-agent/main.o $(BUILD)/san/libslot.a
@@ -97,17 +101,28 @@ bench:
 	@$(PYTHON) bench/latency.py
 	@$(MAKE) --no-print-directory loader-measure
 
-# --- fuzz targets: libFuzzer, from clang and libclang-rt-14-dev ---
-FUZZ_SECONDS ?= 30
-FUZZ_SRC     := $(wildcard shared/fuzz_*.c linux-agent/fuzz_*.c)
-FUZZ_CC       = clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -g -O1
-$(BUILD)/fuzz/%: %.c $(SHARED_SRC) $(AGENT_SRC)
-	@mkdir -p $(@D) $@.corpus
-	$(FUZZ_CC) $(AGENT_CFLAGS) $(PKG_CFLAGS) -o $@ $< $(SHARED_SRC) \
-		$(filter-out linux-agent/main.c,$(AGENT_SRC)) $(PKG_LIBS)
-fuzz: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
-	@for f in $^; do echo "== $$f"; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 $$f.corpus || exit 1; done
+# --- fuzz targets: libFuzzer, from clang; the seeds in fuzz/seeds are replayed by make unit, too ---
+SECONDS ?= 30
+FUZZ_OBJ := $(SHARED_SRC:%.c=$(BUILD)/fuzz/%.o) \
+            $(filter-out $(BUILD)/fuzz/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/fuzz/%.o))
+$(BUILD)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CLANG $@
+	$(Q)clang $(AGENT_CFLAGS) -Ifuzz -O1 -g -fsanitize=fuzzer-no-link $(SAN) $(PKG_CFLAGS) -MMD -c -o $@ $<
+$(BUILD)/fuzz/libslot.a: $(FUZZ_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/%.o $(BUILD)/fuzz/libslot.a
+	$(SAY) CLANG $@
+	$(Q)clang -fsanitize=fuzzer $(SAN) -o $@ $^ $(PKG_LIBS)
+.PRECIOUS: $(BUILD)/fuzz/%.o
+# The seeds that are not text, anew: only when a format has changed.
+seeds: $(BUILD)/san/fuzz/make_seeds
+	@$<
+fuzz-programs: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
+fuzz:
+	@ovmf-test/install-deps fuzz/packages.txt
+	@$(MAKE) --no-print-directory fuzz-programs
+	@BUILD=$(BUILD) fuzz/run $(SECONDS) $(FUZZ_SRC)
 
 install: all
 	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer: any bytes as a signed PE image. */
+#include "fuzz.h"
+
 #include "authenticode.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static enum sb_error data_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
 {
@@ -21,5 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (authenticode_read(&source, &a, NULL) < 0 || a.key_count > AUTHENTICODE_MAX_KEYS)
 		abort();
+	fuzz_taken = a.state == AUTHENTICODE_SIGNED;
 	return 0;
 }

@@ -2,6 +2,8 @@
 /* Any bytes as a slot's UKI, and as an addon of it, on the whole way to the system call:
  * what would be passed to kexec_file_load(2) is looked at in its place. It must be what
  * the same bytes give when they are all in memory. */
+#include "fuzz.h"
+
 #include "handover.h"
 #include "kexec.h"
 #include "testuki.h"
@@ -10,8 +12,6 @@
 #include <fcntl.h>
 #include <openssl/sha.h>
 #include <sys/stat.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* In memory: a file system on a disk flushes a file that is cut and written again. */
 static const char esp[] = "/dev/shm/slotboot-fuzz-kexec";
@@ -130,6 +130,7 @@ static void stage(const uint8_t *data, size_t size, unsigned slot)
 		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;
 		envelope_close(&envelope);
 	}
+	fuzz_taken = staged;
 	if (staged)
 		record(&h, slot);
 	else if (!err.exit || !err.text[0] || strstr(err.text, "that was installed"))
@@ -161,7 +162,11 @@ static void stage_changed(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	bool taken;
+
 	stage(data, size, size & 1);
+	taken = fuzz_taken;
 	stage_changed(data, size);
+	fuzz_taken = taken;	/* of the input itself */
 	return 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a Boot#### variable: neither read past nor believed. */
+#include "fuzz.h"
+
 #include "loadoption.h"
 
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			abort();
 		return 0;
 	}
+	fuzz_taken = ours;
 	(void)loadoption_description_is(&option, "slotboot a");
 	if (option.options + option.options_len != data + len)
 		abort();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a UKI, from a file and as a loaded image: what a section says it
  * has must be readable, and its command line must fill in. */
+#include "fuzz.h"
+
 #include "cmdline.h"
 #include "pe.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static enum sb_error data_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
 {
@@ -31,6 +31,7 @@ static void sections_read(const struct pe_image *image, const uint8_t *data, siz
 			free(text);
 			continue;
 		}
+		fuzz_taken = true;
 		if (cmdline_fill(data + section.offset, section.size, i & 1, text,
 				 section.size + 1, &len) != SB_OK)
 			abort();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as WDAT table, with and without a checksum made good: no access but to
  * what the table may name, in a width that there is. Registers hold the bytes. */
+#include "fuzz.h"
+
 #include "bytes.h"
 #include "wdat.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct registers {
 	uint8_t next;
@@ -55,6 +55,7 @@ static void check(const uint8_t *data, size_t size)
 
 	if (wdat_parse(data, size, &wdat) != SB_OK)
 		return;
+	fuzz_taken = true;
 	for (unsigned action = 0; action < 64; action++)
 		(void)wdat_run(&wdat, &ops, (enum wdat_action)action,
 			       wdat_counts(&wdat, action * 1024), NULL);

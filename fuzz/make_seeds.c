@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes the seeds that are not text, with the encoders of the programs and with what
+ * the unit tests have: fuzz/seeds/TARGET/NAME, below the current directory. To be run
+ * by hand when a format has changed (make seeds); keys are new ones each time.
+ */
+#include "bundle.h"
+#include "bzimage.h"
+#include "espinfo.h"
+#include "floor.h"
+#include "loadoption.h"
+#include "policy.h"
+#include "trace.h"
+
+#include "unittest.h"
+
+#include "testbundle.h"
+#include "testsign.h"
+#include "testuki.h"
+
+#include <sys/stat.h>
+
+static void put(const char *target, const char *name, const void *data, size_t len)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof path, "fuzz/seeds/%s", target);
+	(void)mkdir(path, 0777);
+	snprintf(path, sizeof path, "fuzz/seeds/%s/%s", target, name);
+	f = fopen(path, "wbe");
+	assert_non_null(f);
+	assert_int_equal(fwrite(data, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void put_file(const char *target, const char *name, const char *from)
+{
+	uint8_t *data;
+	size_t len;
+
+	assert_int_equal(read_file(from, 1 << 20, &data, &len), 0);
+	put(target, name, data, len);
+	free(data);
+}
+
+static void records_make(void)
+{
+	struct record r;
+	struct trace t;
+	uint8_t bytes[RECORD_BYTES];
+
+	record_init(&r);
+	r.sequence = 5;
+	r.slots[0].status = SLOT_GOOD;
+	r.slots[1].status = SLOT_TRIAL;
+	r.slots[1].tries_left = r.slots[1].tries_granted = 3;
+	r.watchdog = WATCHDOG_ITCO;
+	r.watchdog_flags = WATCHDOG_FLAG_TRIAL;
+	r.watchdog_s = 60;
+	record_encode(&r, bytes);
+	put("fuzz_record", "trial", bytes, RECORD_BYTES);
+	trace_plain(1, &t);
+	trace_encode(&t, bytes);
+	put("fuzz_record", "trace", bytes, TRACE_BYTES);
+}
+
+/* The three kinds of index, of a payload of two chunks and three blocks. */
+static void indexes_make(void)
+{
+	struct chunk rows[2] = { { .frame = 100 }, { .frame = 20 } };
+	struct chunkindex chunks = { CHUNK_MIN_LOG, 2, 100000, 0, rows };
+	uint64_t ids[3] = { 1, 2, 3 }, offsets[4] = { 0, 10, 30, 60 };
+	struct blockindex blocks = { 4, 3, ids, offsets };
+	struct base_chunk parts[2] = {
+		{ .frame = 50, .region_count = 1, .regions = { { 4096, 8192 } } },
+		{ .region_count = 1, .regions = { { 65536, 65529 } } },
+	};
+	struct baseindex base = { .count = 2, .base_size = 1 << 20, .chunks = parts };
+	struct err err = { 0 };
+	uint8_t *data;
+	size_t len;
+
+	assert_int_equal(chunkindex_encode(&chunks, &data, &len, &err), 0);
+	put("fuzz_chunkindex", "chunks", data, len);
+	free(data);
+	assert_int_equal(blockindex_encode(&blocks, &data, &len, &err), 0);
+	put("fuzz_chunkindex", "blocks", data, len);
+	free(data);
+	assert_int_equal(baseindex_encode(&base, &data, &len, &err), 0);
+	put("fuzz_chunkindex", "base", data, len);
+	free(data);
+}
+
+/* Its sections moved together, or most of the file would be zeros. */
+static void uki_make(void)
+{
+	static struct testuki uki;
+	uint32_t end = 1024;
+
+	testuki_make(&uki, "257.1");
+	(void)testuki_text(&uki, ".cmdline", "root=/dev/{slot} slot={SLOT}");
+	(void)testuki_text(&uki, ".initrd", "initrd");
+	(void)testuki_text(&uki, ".osrel", "ID=x\n");
+	for (unsigned i = 0; i < uki.count; i++) {
+		uint8_t *h = testuki_header(&uki, i);
+		uint32_t raw = le32_get(h + 16);
+
+		memmove(uki.bytes + end, uki.bytes + le32_get(h + 20), raw);
+		le32_put(h + 12, end);
+		le32_put(h + 20, end);
+		end += raw;
+	}
+	put("fuzz_pe", "uki", uki.bytes, end);
+	put("fuzz_kexec", "uki", uki.bytes, end);
+	put("fuzz_bzimage", "x86", uki.bytes + 1024, BZIMAGE_HEADER);
+}
+
+static void signed_make(void)
+{
+	struct testpki p = testpki_make_full("signer", NULL, EVP_RSA_gen(2048), false, -DAY, DAY,
+					     NULL);
+	static struct testpe pe;
+
+	testpe_make(&pe);
+	testsign(&pe, &p);
+	put("fuzz_authenticode", "signed", pe.bytes, pe.size);
+	testpki_free(&p);
+}
+
+static void bundle_make(void)
+{
+	testbundle_zip(&good, zip_path);
+	put_file("fuzz_bundle", "signed.zip", zip_path);
+}
+
+static void floor_make(void)
+{
+	char path[160];
+	struct err err = { 0 };
+
+	snprintf(path, sizeof path, "%s/EFI", dir.path);
+	(void)mkdir(path, 0777);
+	snprintf(path, sizeof path, "%s/EFI/slotboot", dir.path);
+	(void)mkdir(path, 0777);
+	if (floor_raise(&disk_posix, dir.path, "1.4.2", &err) < 0)
+		fail_msg("%s", err.text);
+	snprintf(path, sizeof path, "%s/EFI/slotboot/floor", dir.path);
+	put_file("fuzz_floor", "floor", path);
+}
+
+static void loadoption_make(void)
+{
+	struct esp_info esp = { .part = 1, .sector_size = 512, .start = 2048, .size = 4096 };
+	struct err err = { 0 };
+	uint8_t *data;
+	size_t len;
+
+	for (uint8_t i = 0; i < 16; i++)
+		esp.guid[i] = (uint8_t)(i + 1);
+	assert_int_equal(loadoption_build(&esp, LOADOPTION_ACTIVE, "slotboot a",
+					  "\\EFI\\slotboot\\a\\uki.efi",
+					  (const uint8_t *)"x\0y\0\0", 6, &data, &len, &err), 0);
+	put("fuzz_loadoption", "slot-a", data, len);
+	free(data);
+}
+
+/* A byte for the cut, one block of data, the superblock, the tree's top. */
+static void verity_make(void)
+{
+	uint8_t image[1 + 3 * 512] = { 0x80, 'd', 'a', 't', 'a' }, *super = image + 1 + 512;
+
+	memcpy(super, "verity\0\0", 8);
+	le32_put(super + 8, 1);
+	le32_put(super + 12, 1);
+	memcpy(super + 32, "sha256", 6);
+	le32_put(super + 64, 512);
+	le32_put(super + 68, 512);
+	le64_put(super + 72, 1);
+	le16_put(super + 80, 4);
+	memcpy(super + 88, "salt", 4);
+	memcpy(super + 512, "top", 3);
+	put("fuzz_verity", "tree", image, sizeof image);
+}
+
+/* ACPI WDAT: one entry for each kind of instruction, memory and port. */
+static void wdat_make(void)
+{
+	static const uint8_t rows[][5] = {	/* action, instruction, memory or port, bits, width */
+		{ 0x01, 0x02, 1, 16, 2 }, { 0x06, 0x83, 1, 16, 2 }, { 0x08, 0x00, 1, 16, 2 },
+		{ 0x09, 0x82, 0, 32, 3 }, { 0x0b, 0x82, 1, 8, 1 }, { 0x20, 0x01, 0, 8, 1 },
+	};
+	enum { AT = 68, ENTRY = 24, COUNT = sizeof rows / sizeof rows[0] };
+	uint8_t table[AT + COUNT * ENTRY] = "WDAT", sum = 0;
+
+	le32_put(table + 4, sizeof table);
+	table[8] = 1;
+	le32_put(table + 36, 32);
+	le32_put(table + 48, 1000);
+	le32_put(table + 52, 1023);
+	le32_put(table + 56, 4);
+	table[60] = 1;
+	le32_put(table + 64, COUNT);
+	for (unsigned i = 0; i < COUNT; i++) {
+		uint8_t *e = table + AT + i * ENTRY;
+
+		e[0] = rows[i][0];
+		e[1] = rows[i][1];
+		e[4] = rows[i][2];
+		e[5] = rows[i][3];
+		e[7] = rows[i][4];
+		le64_put(e + 8, 0x660 + 2 * i);
+		le32_put(e + 16, 1);
+		le32_put(e + 20, 0xff);
+	}
+	for (unsigned i = 0; i < sizeof table; i++)
+		sum = (uint8_t)(sum + table[i]);
+	table[9] = (uint8_t)-sum;
+	put("fuzz_wdat", "tco", table, sizeof table);
+}
+
+static void all(void **state)
+{
+	(void)state;
+	records_make();
+	indexes_make();
+	uki_make();
+	signed_make();
+	bundle_make();
+	floor_make();
+	loadoption_make();
+	verity_make();
+	wdat_make();
+}
+
+int main(void)
+{
+	const struct CMUnitTest make[] = { TEST(all) };
+
+	return cmocka_run_group_tests(make, setup, teardown);
+}
