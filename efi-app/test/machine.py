@@ -51,6 +51,7 @@ class Machine:
         self.folder, self.mebibytes = folder, mebibytes
         self.disk, self.vars_path = self.at("disk.img"), self.at("vars.fd")
         self.serial, self.debug = self.at("serial.log"), self.at("debug.bin")
+        self.drive, self.device = "", ""    # more options of QEMU's disk
         disk_make(self.disk, mebibytes)
         shutil.copyfile(VARIABLES, self.vars_path)
 
@@ -99,8 +100,8 @@ class Machine:
             "-accel", "tcg,thread=single", "-m", "256", "-display", "none",
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}",
             "-drive", f"if=pflash,format=raw,unit=1,file={self.vars_path}",
-            "-drive", f"if=none,id=d,format=raw,file={self.disk}",
-            "-device", "virtio-blk-pci,drive=d",
+            "-drive", f"if=none,id=d,format=raw,file={self.disk}{self.drive}",
+            "-device", f"virtio-blk-pci,drive=d{self.device}",
             "-serial", f"file:{self.serial}",
             "-debugcon", f"file:{self.debug}", "-global", "isa-debugcon.iobase=0x402",
             *([] if resets else ["-no-reboot"]), *extra]
