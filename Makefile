@@ -80,7 +80,7 @@ deps:
 check: deps
 	@$(MAKE) --no-print-directory all loader-test-apps unit-programs proof-programs
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
-unit-programs: $(TESTS) $(BUILD)/san/slotctl
+unit-programs: $(TESTS) $(BUILD)/san/slotctl $(BUILD)/san/fuzz/make_seeds
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) ovmf-test/demo.py

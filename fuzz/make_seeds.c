@@ -70,8 +70,7 @@ static void indexes_make(void)
 {
 	struct chunk rows[2] = { { .frame = 100 }, { .frame = 20 } };
 	struct chunkindex chunks = { CHUNK_MIN_LOG, 2, 100000, 0, rows };
-	uint64_t ids[3] = { 1, 2, 3 }, offsets[4] = { 0, 10, 30, 60 };
-	struct blockindex blocks = { 4, 3, ids, offsets };
+	struct blockindex blocks;
 	struct base_chunk parts[2] = {
 		{ .frame = 50, .region_count = 1, .regions = { { 4096, 8192 } } },
 		{ .region_count = 1, .regions = { { 65536, 65529 } } },
@@ -84,7 +83,14 @@ static void indexes_make(void)
 	assert_int_equal(chunkindex_encode(&chunks, &data, &len, &err), 0);
 	put("fuzz_chunkindex", "chunks", data, len);
 	free(data);
+	assert_int_equal(blockindex_make(4, 3, &blocks, &err), 0);
+	for (uint16_t i = 0; i < 3; i++) {
+		blocks.ids[i] = i + 1;
+		blocks.lengths[i] = (uint16_t)(10 * (i + 1));
+	}
+	blockindex_sum(&blocks);
 	assert_int_equal(blockindex_encode(&blocks, &data, &len, &err), 0);
+	blockindex_clear(&blocks);
 	put("fuzz_chunkindex", "blocks", data, len);
 	free(data);
 	assert_int_equal(baseindex_encode(&base, &data, &len, &err), 0);
