@@ -3,12 +3,17 @@
 
 #include "util.h"
 
+#include <blkid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 static int posix_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
 {
@@ -121,22 +126,38 @@ static int posix_truncate(void *ctx, int file, uint64_t size)
 	return ftruncate(file, (off_t)size);
 }
 
+static bool is_on_fat(int file)
+{
+	struct statfs fs;
+
+	return fstatfs(file, &fs) == 0 && fs.f_type == MSDOS_SUPER_MAGIC;
+}
+
+/* The kernel flushes a FAT file's directory entry and its clusters in the allocation
+ * table in no order. After a power cut in between, the entry would name clusters that
+ * are free: the next new file shares them, and a removal makes the kernel set the file
+ * system read-only. The table is in the block device's cache, where the entry comes
+ * only with the file's own fsync: so the device is flushed first. Without the device
+ * (not root, say) the order is the kernel's. */
+static void flush_table(int file)
+{
+	_cleanup_free_ char *device = NULL;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (!is_on_fat(file) || fstat(file, &st) < 0)
+		return;
+	device = blkid_devno_to_devname(st.st_dev);
+	fd = device ? open(device, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0)
+		(void)fsync(fd);	/* an error comes again with the file's */
+}
+
 static int posix_flush(void *ctx, int file)
 {
 	(void)ctx;
+	flush_table(file);
 	return fsync(file);
-}
-
-static int posix_remove(void *ctx, const char *path)
-{
-	(void)ctx;
-	return unlink(path);
-}
-
-static int posix_make_dir(void *ctx, const char *path)
-{
-	(void)ctx;
-	return mkdir(path, 0755);
 }
 
 static int posix_flush_dir(void *ctx, const char *path)
@@ -145,6 +166,24 @@ static int posix_flush_dir(void *ctx, const char *path)
 
 	(void)ctx;
 	return fd < 0 ? -1 : fsync(fd);
+}
+
+/* Clusters become free in the table when the file is closed: on FAT not before its
+ * entry is gone for good, for the reason above. */
+static int posix_remove(void *ctx, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (unlink(path) < 0)
+		return -1;
+	return fd >= 0 && copy && is_on_fat(fd) ? posix_flush_dir(ctx, dirname(copy)) : 0;
+}
+
+static int posix_make_dir(void *ctx, const char *path)
+{
+	(void)ctx;
+	return mkdir(path, 0755);
 }
 
 static int posix_room(void *ctx, const char *path, uint64_t *ret_bytes)
