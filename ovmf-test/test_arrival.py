@@ -11,7 +11,7 @@ OTHER_NONCE = "slotboot.nonce=00000000deadbeef"
 
 
 @pytest.fixture(scope="module")
-def raw_kexec(work_directory):
+def raw_kexec(variants):
     program, source = WORK / "raw-kexec", HERE / "guest/raw-kexec.c"
     if not newer_than(program, source):
         run("cc", "-static", "-O", "-Wall", "-o", program, source)
