@@ -98,11 +98,11 @@ def test_healthy_trial_is_confirmed_and_not_reset(machines, enter):
         assert (machine.watchdog_resets(), machine.firmware_entries()) == (0, 1)
 
 
-def end_in_the_old_slot(machines, seconds, install, entries):
+def end_in_the_old_slot(machines, seconds, install, entries, then="true"):
     """Have each install into A what hangs, with this timeout, and be back in B by the watchdog."""
     before = {kind: (machine.watchdog_resets(), machine.firmware_entries()) for kind, machine in machines.items()}
     command = (f"sed '/^.slotboot.$/a watchdog-timeout = {seconds}' /etc/slotboot/slotboot.conf >/run/short.conf && "
-               f"slotctl install {install} --config=/run/short.conf")
+               f"slotctl install {install} --config=/run/short.conf && {then}")
     numbers = {kind: machine.start_command(command) for kind, machine in machines.items()}
     for kind, machine in machines.items():
         assert machine.wait_command_boot(numbers[kind], 180 * SLOW).slot == "b"
@@ -117,6 +117,14 @@ def test_kexec_into_a_kernel_that_hangs(machines, enter):
                        "mark-good. Slot b was started.")
         assert (status["preferred"], status["slots"]["a"]["reason"]) == ("b", "watchdog")
         assert (status["watchdog"]["hardware"], status["watchdog"]["timeout"]) == (kind, HUNG)
+
+
+def test_kexec_exec_into_a_trial_that_hangs(machines, enter):
+    end_in_the_old_slot(machines, HUNG, "/efi/hung.zip --activate=none", 1,
+                        "slotctl kexec exec a --config=/run/short.conf")
+    for kind, machine in machines.items():
+        status = enter(kind, machine, 1, "Slot b was started: it was the preferred slot.")
+        assert (status["preferred"], status["slots"]["a"]["status"]) == ("b", "trial")
 
 
 def test_trial_kernel_hangs_before_init(machines, enter):
