@@ -177,7 +177,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	watchdog_find(m->config, &watchdog);
 	watchdog_to_record(m->config, &watchdog, &m->state.record);
-	if (how == ACTIVATE_KEXEC && intent_make(m, err) < 0)
+	if (how == ACTIVATE_KEXEC && intent_make(m, slot, err) < 0)
 		return -1;
 	if (!policy_apply(&m->state.record, events[how], slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));

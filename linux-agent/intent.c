@@ -14,9 +14,21 @@ int intent_check_allowed(const struct machine *machine, bool force, struct err *
 		       "a row): use --activate=reboot, or --force to try it again", failures);
 }
 
-int intent_make(struct machine *machine, struct err *err)
+int intent_make(struct machine *machine, unsigned slot, struct err *err)
 {
-	return kexec_nonce_new(&machine->state.record.kexec_nonce, err);
+	return kexec_nonce_new(slot, &machine->state.record.kexec_nonce, err);
+}
+
+int intent_staged(const struct machine *machine, unsigned *ret_slot, struct err *err)
+{
+	uint64_t nonce = machine->state.record.kexec_nonce;
+
+	if (nonce == 0 || nonce == machine->running.nonce)
+		return err_set(err, EX_CONFIG, "kexec exec: slotctl did not stage the kernel that is "
+			       "loaded: slotctl kexec exec a|b stages a slot and jumps into it, "
+			       "slotctl kexec unload forgets what is loaded");
+	*ret_slot = nonce & 1;
+	return 0;
 }
 
 bool intent_forget(struct machine *machine)
@@ -53,13 +65,21 @@ int intent_jump(struct machine *machine, unsigned slot, struct err *err)
 	return machine_save(machine, err);
 }
 
+/* Nothing has proven it, and it is known why it is there. */
+static bool is_unproven(const struct slot *slot)
+{
+	return slot->status != SLOT_WRITING && slot->reason != REASON_STATE_LOST &&
+	       !policy_slot_confirmed(slot, true);
+}
+
 int intent_check_arrival(const struct machine *machine, struct err *err)
 {
 	const struct record *record = &machine->state.record;
 	const struct running *r = &machine->running;
 
-	if (!r->kexec || record->slots[r->slot].status != SLOT_KEXEC_TRIAL ||
-	    (record->kexec_nonce == r->nonce && r->bootloader != BOOTLOADER_IS_OTHER))
+	if (!r->kexec || !is_unproven(&record->slots[r->slot]) ||
+	    (r->nonce != 0 && r->nonce == record->kexec_nonce &&
+	     r->bootloader != BOOTLOADER_IS_OTHER))
 		return 0;
 	return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it does not run by the kexec "
 		       "that the slot record knows (nonce %016llx there, %016llx on the command "

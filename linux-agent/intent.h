@@ -20,8 +20,12 @@
  * last one never came to mark-good, unless forced. */
 int intent_check_allowed(const struct machine *machine, bool force, struct err *err);
 
-/* Puts a fresh nonce into the record in memory; the caller saves it. */
-int intent_make(struct machine *machine, struct err *err);
+/* Puts a fresh nonce for slot into the record in memory; the caller saves it. */
+int intent_make(struct machine *machine, unsigned slot, struct err *err);
+
+/* The slot of what the kernel holds, by the record's nonce. EX_CONFIG: the record knows
+ * of nothing that is still to be jumped to, so another program put it there. */
+int intent_staged(const struct machine *machine, unsigned *ret_slot, struct err *err);
 
 /* Stages the image with the record's nonce. Where that fails, the intent is taken
  * back, durably: a slot in kexec-trial becomes a trial that nothing prefers. */
@@ -36,6 +40,7 @@ int intent_jump(struct machine *machine, unsigned slot, struct err *err);
  * What runs keeps its own nonce. */
 bool intent_forget(struct machine *machine);
 
-/* At mark-good: whether what runs is what was meant. EX_CONFIG: it was reached by
- * a kexec that the record does not know. */
+/* At mark-good: whether what runs is what was meant. EX_CONFIG: a slot that nothing has
+ * proven was reached by a kexec that the record does not know. A slot of which nothing at
+ * all is known is taken as it is. */
 int intent_check_arrival(const struct machine *machine, struct err *err);

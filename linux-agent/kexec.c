@@ -18,14 +18,14 @@
 /* Seconds until a new kernel that panics returns to the firmware. */
 #define KEXEC_PANIC_S "10"
 
-int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
+int kexec_nonce_new(unsigned slot, uint64_t *ret_nonce, struct err *err)
 {
 	uint64_t nonce = 0;
 
-	while (nonce == 0)
+	while (nonce <= 1)
 		if (getrandom(&nonce, sizeof nonce, 0) != sizeof nonce)
 			return err_errno(err, EX_SOFTWARE, errno, "failed to make a nonce");
-	*ret_nonce = nonce;
+	*ret_nonce = (nonce & ~(uint64_t)1) | slot;
 	return 0;
 }
 

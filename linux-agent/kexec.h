@@ -18,8 +18,8 @@
 int kexec_cmdline(const struct config *config, const char *handed, unsigned slot,
 		  uint64_t nonce, char **ret_text, struct err *err);
 
-/* Never 0. */
-int kexec_nonce_new(uint64_t *ret_nonce, struct err *err);
+/* Never 0. Its lowest bit is the slot, all others are random (FORMAT, the record). */
+int kexec_nonce_new(unsigned slot, uint64_t *ret_nonce, struct err *err);
 
 /* Everything but the system call: what goes to the kernel made of the slot's UKI, and
  * that checked (handover_take()). Changes nothing. Errors as in handover_make(). The

@@ -29,6 +29,7 @@ OURS = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 ATTRIBUTES = struct.pack("<I", 7)
+NONCE = 0x0123456789ABCDEF      # on the command line after a kexec
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
@@ -69,13 +70,24 @@ class DryMachine:
             f"keyring = {self.keyring}\nlock = {top}/run/lock\n"
             f"sysroot = {top}/sysroot\n{extra}\n[image rootfs]\na = {top}/a.img\nb = {top}/b.img\n")
 
-    def boot_by(self, how, slot):
-        """As the next boot would have it."""
+    def boot_by(self, how, slot, meant=True):
+        """As the next boot would have it; a kexec that is meant is one of the record's nonce."""
         proc = self.top / "sysroot/proc"
-        nonce = " slotboot.nonce=0123456789abcdef" if how == "kexec" else ""
-        (proc / "cmdline").write_text(f"quiet slotboot.slot={slot}{nonce}\n")
+        (proc / "cmdline").write_text(f"quiet slotboot.slot={slot}"
+                                      f"{f' slotboot.nonce={NONCE:016x}' if how == 'kexec' else ''}\n")
         (proc / "self/mountinfo").write_text("")
         (proc / "sys/kernel/bootloader_type").write_text("208\n" if how == "kexec" else "33\n")
+
+        if how == "kexec" and meant and (self.top / "vars" / f"SlotState-{OURS}").exists():
+            self.change_record((240, "<Q", NONCE))
+
+    def change_record(self, *fields):
+        """Each field: its offset, its struct format, its value. The mirror is left older than the variable."""
+        record = bytearray(self.variable("SlotState", OURS))
+        for offset, layout, value in (*fields, (16, "<Q", struct.unpack_from("<Q", record, 16)[0] + 1)):
+            struct.pack_into(layout, record, offset, value)
+        struct.pack_into("<I", record, 252, zlib.crc32(bytes(record[:252])))
+        self.set_variable("SlotState", OURS, bytes(record))
 
     def set_variable(self, name, guid, data):
         (self.top / "vars" / f"{name}-{guid}").write_bytes(ATTRIBUTES + data)

@@ -123,14 +123,16 @@ static void only_old_kernels_without_a_runtime_map_need_the_rsdp(void **state)
 	assert_false(kexec_rsdp_needed("nonsense", false));
 }
 
-static void a_nonce_is_never_nought_and_never_the_same(void **state)
+static void a_nonce_is_never_nought_never_the_same_and_names_its_slot(void **state)
 {
-	uint64_t a, b;
+	uint64_t a, b, c;
 
 	(void)state;
-	assert_int_equal(kexec_nonce_new(&a, NULL), 0);
-	assert_int_equal(kexec_nonce_new(&b, NULL), 0);
-	assert_true(a != 0 && b != 0 && a != b);
+	assert_int_equal(kexec_nonce_new(0, &a, NULL), 0);
+	assert_int_equal(kexec_nonce_new(1, &b, NULL), 0);
+	assert_int_equal(kexec_nonce_new(1, &c, NULL), 0);
+	assert_true(a > 1 && b > 1 && a >> 1 != b >> 1 && b != c);
+	assert_true((a & 1) == 0 && (b & 1) == 1 && (c & 1) == 1);
 }
 
 int main(void)
@@ -140,7 +142,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_boot_here_is_refused_by_name),
 		cmocka_unit_test(a_missing_section_is_an_empty_one),
 		cmocka_unit_test(only_old_kernels_without_a_runtime_map_need_the_rsdp),
-		cmocka_unit_test(a_nonce_is_never_nought_and_never_the_same),
+		cmocka_unit_test(a_nonce_is_never_nought_never_the_same_and_names_its_slot),
 	};
 
 	return cmocka_run_group_tests_name("kexec", tests, NULL, NULL);

@@ -21,7 +21,7 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 	int64_t begin_ms = trip_clock_ms();
 
 	if (kexecslot_check(m, slot, err) < 0 || kexec_prepare(m, slot, &image, err) < 0 ||
-	    kexec_cancel(m->config, err) < 0 || intent_make(m, err) < 0 ||
+	    kexec_cancel(m->config, err) < 0 || intent_make(m, slot, err) < 0 ||
 	    (m->state.source != STATE_LOST && machine_save(m, err) < 0) ||
 	    intent_load(m, slot, image, err) < 0)
 		return -1;
@@ -36,7 +36,7 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 }
 
 /* The slot that is named, or meant: the one an install left for a kexec, else the
- * preferred one. Staged already: nothing is left to do. */
+ * preferred one. Staged already, by load: nothing is left to do. */
 static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_slot,
 		     struct err *err)
 {
@@ -46,7 +46,7 @@ static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_s
 	*ret_slot = m->state.record.slots[other].status == SLOT_KEXEC_TRIAL
 			    ? other : m->state.record.preferred;
 	if (exec && o->operand_count == 1 && kexec_is_loaded(m->config))
-		return 0;
+		return intent_staged(m, ret_slot, err);
 	if (o->operand_count > 1 && options_slot(o->operands[1], ret_slot, err) < 0)
 		return -1;
 	return load(m, *ret_slot, err);

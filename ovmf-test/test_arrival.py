@@ -27,16 +27,21 @@ def machine(new_machine, raw_kexec):
     return machine
 
 
-def jump(machine, variant, slot, nonce):
-    """Into a slot's kernel with the command line that runs, but for the nonce: this word, or none."""
+def raw_jump(variant, slot, nonce, then=""):
+    """The command for it: into a slot's kernel with its UKI's command line, and for a nonce this word, or none."""
     image = variant.uki.read_bytes()
+    _, offset, size = uki.section(image, b".cmdline")
+    line = image[offset:offset + size].rstrip(b"\0").decode().strip().replace("{slot}", slot)
     parts = []
     for name in ("linux", "initrd"):
         _, offset, size = uki.section(image, b"." + name.encode())
         parts.append(f"tail -c +{offset + 1} /efi/EFI/slotboot/{slot}/uki.efi | head -c {size} >/tmp/{name}")
-    line = f"$(sed 's/ slotboot.nonce=[0-9a-f]*//' /proc/cmdline) {nonce}"
-    return machine.run_to_boot(" && ".join([*parts, "cp /efi/raw-kexec /tmp", "chmod +x /tmp/raw-kexec",
-                                            f'/tmp/raw-kexec /tmp/linux /tmp/initrd "{line}"']))
+    return " && ".join([*parts, "cp /efi/raw-kexec /tmp", "chmod +x /tmp/raw-kexec",
+                        f'/tmp/raw-kexec /tmp/linux /tmp/initrd "{line} {nonce}" {then}'])
+
+
+def jump(machine, variant, slot, nonce):
+    return machine.run_to_boot(raw_jump(variant, slot, nonce))
 
 
 def refused(machine):
@@ -76,6 +81,33 @@ def test_the_next_cold_boot_lands_on_the_old_slot_and_condemns_the_new_one(machi
     assert "1 in a row never came to mark-good; --activate=kexec needs --force" in words
     assert "slot a: good" in machine.check("slotctl mark-good")
     assert machine.status()["slots"]["b"]["status"] == "bad"
+
+
+def test_a_jump_into_a_trial_that_nobody_ordered_is_refused_and_the_firmware_may_try_it(machine, install, variants):
+    machine.check(install("y.zip", "none"), 120)
+    assert jump(machine, variants["y"], "b", "").slot == "b"
+    assert machine.status()["slots"]["b"]["status"] == "trial"
+    refused(machine)
+    machine.check("slotctl mark-active b")
+    boot = machine.run_to_boot("reboot -f")
+    assert (boot.variant, boot.slot, machine.status()["boot"]) == ("y", "b", "firmware")
+    machine.check("slotctl mark-good")
+    machine.check("slotctl rollback --activate=none && slotctl mark-bad b")
+    machine.power_cut()
+    assert machine.cold_boot().slot == "a"
+
+
+def test_what_another_program_staged_is_not_jumped_into(machine, variants):
+    machine.check(raw_jump(variants["y"], "b", "", "stay"))
+    before = machine.snapshot()
+    status, output = machine.run("slotctl kexec exec")
+    assert status == CONFIG and "slotctl did not stage the kernel that is loaded" in output
+    assert "slotctl kexec exec a|b stages a slot" in output
+    assert machine.snapshot() == before and machine.boots()[-1].slot == "a"
+    machine.check("slotctl kexec unload && slotctl kexec load a")
+    assert machine.run_to_boot("slotctl kexec exec").slot == "a"
+    machine.power_cut()
+    assert machine.cold_boot().slot == "a"
 
 
 def test_a_jump_into_the_good_slot_proves_that_a_kexec_works_and_no_more(machine, variants):

@@ -19,7 +19,7 @@
  *         32   72  slot a
  *        104   72  slot b
  *        176   64  ring of past attempts: 8 entries, the oldest first
- *        240    8  nonce of the staged kexec; 0 = none
+ *        240    8  nonce of the staged kexec, its lowest bit the slot; 0 = none
  *        248    1  kexecs in a row that never came to mark-good, at most 255
  *        249    3  reserved
  *        252    4  CRC-32 of the bytes 0 to 251

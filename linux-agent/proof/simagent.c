@@ -93,7 +93,7 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
 
 	if (kexec_prepare(m, slot, &image, err) < 0 || kexec_cancel(m->config, err) < 0 ||
-	    intent_make(m, err) < 0 || machine_save(m, err) < 0)
+	    intent_make(m, slot, err) < 0 || machine_save(m, err) < 0)
 		return -1;
 	return intent_load(m, slot, image, err);
 }

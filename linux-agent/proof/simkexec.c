@@ -17,8 +17,9 @@
 
 struct world *sim_world;
 
-int kexec_nonce_new(uint64_t *ret_nonce, struct err *err)
+int kexec_nonce_new(unsigned slot, uint64_t *ret_nonce, struct err *err)
 {
+	(void)slot;
 	(void)err;
 	*ret_nonce = SIM_NONCE;
 	return 0;
