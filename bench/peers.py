@@ -40,11 +40,7 @@ class Slotctl:
             self._make_uki()
             tool(SLOTCTL, "bundle", "create", f"--output={self.bundle}", "--compatible=bench", "--version=2",
                  f"--uki={self.uki}", f"--image=rootfs={image}", f"--key={self.key}", f"--cert={self.cert}",
-                 *self._options())
-
-    @staticmethod
-    def _options():
-        return []
+                 "--level=3", "--no-delta")     # the peers' level; and they have no deltas
 
     def _make_uki(self):
         """A small one: the image is what is measured."""

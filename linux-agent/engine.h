@@ -62,13 +62,15 @@ struct engine_job {
 	/* Makes durable what was written; from any thread. NULL: there is no need to. */
 	int (*flush)(void *ctx, struct err *err);
 	void *write_ctx;		/* of both */
+	/* Reads back the first and the last 4 KiB of each chunk, not all of it. */
+	bool ends_only;
 
 	/* engine_load() */
 	struct chunkindex index;
 	struct zipentry frames;
 	/* engine_run() */
 	uint8_t *how;			/* enum plan_how of each chunk */
-	uint64_t *marks;		/* XXH3 of each chunk that was written */
+	uint64_t *marks;		/* XXH3 of what is read back of each chunk written */
 };
 
 /* Reads and checks index and directory entry; nothing is written. EX_DATAERR, or as

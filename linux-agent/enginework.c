@@ -81,7 +81,7 @@ static int chunk_write(struct work *w, const struct task *t, enum plan_how how, 
 	if (job->write(job->write_ctx, t->out, len, chunk_offset(w, t->chunk), err) < 0)
 		return -1;
 	work_spend(w, STAGE_WRITE, start);
-	job->marks[t->chunk] = XXH3_64bits(t->out, len);
+	job->marks[t->chunk] = check_mark(job, t->out, len);
 	job->how[t->chunk] = (uint8_t)how;
 	add(&w->stats->done, len);
 	return segments_dealt(w, t->chunk, err);

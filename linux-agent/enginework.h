@@ -84,6 +84,8 @@ int segments_dealt(struct work *w, uint32_t chunk, struct err *err);
 /* In the fetching thread: puts one chunk in to be read back, if one is ready. */
 int segments_check(struct work *w, struct err *err);
 int check_run(struct work *w, struct task *t, struct err *err);
+/* What a chunk that was written must read back as. */
+uint64_t check_mark(const struct engine_job *job, const uint8_t *chunk, size_t len);
 
 /* delta.c: chooses a layout for every wanted chunk; job->how. */
 int delta_plan(struct work *w, struct err *err);

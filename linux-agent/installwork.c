@@ -128,6 +128,9 @@ static int image_write(struct installwork *work, struct engine_job *job,
 	job->write = slotdev_write;
 	job->flush = slotdev_flush;
 	job->write_ctx = &dev;
+	/* A file system is between a regular file and its medium, which answers for single
+	 * bytes; what it can do to us is to lose a write or put it elsewhere. */
+	job->ends_only = dev.capacity == UINT64_MAX;
 	r = engine_run(job, &options, &work->stats, err);
 	if (r == 0)
 		r = work->begin(work, err);	/* if nothing was to be written */

@@ -11,7 +11,8 @@ static uint8_t target[LEN + 65536];
 static uint64_t fails_at = UINT64_MAX, lies_at = UINT64_MAX, room = UINT64_MAX;
 static uint64_t flush_every;
 static unsigned writes, begins, flushes, reads;
-static bool flush_fails;
+static bool flush_fails, ends_only;
+static size_t loses;	/* of the write that lies: how much of its end is not kept; 0: all of it */
 static volatile int cancel;
 
 static int target_write(void *ctx, const void *data, size_t len, uint64_t offset,
@@ -24,6 +25,8 @@ static int target_write(void *ctx, const void *data, size_t len, uint64_t offset
 			       (unsigned long long)offset / 512);
 	if (offset != lies_at)
 		memcpy(target + offset % room, data, len);
+	else if (loses)
+		memcpy(target + offset, data, len - loses);
 	return 0;
 }
 
@@ -71,7 +74,7 @@ static int run(unsigned threads, bool check, struct err *err)
 	const struct engine_options options = { .threads = threads, .cancel = &cancel,
 						.begin = begin, .flush_every = flush_every };
 	struct engine_job job = { .disk = &target_disk, .write = target_write,
-				  .flush = target_flush };
+				  .flush = target_flush, .ends_only = ends_only };
 	struct engine_stats stats = { 0 };
 	struct bundle *b;
 	int r;
@@ -137,6 +140,29 @@ static void a_write_that_lies_is_found_by_reading_back(void **state)
 		assert_int_equal(run(i % 2 ? 4 : 0, true, &err), -1);
 		expect_err(&err, EX_IOERR, "reads back differently");
 	}
+}
+
+/* Lost altogether, or torn; the last chunk has 100 bytes. */
+static void where_only_the_ends_are_read_back_a_lost_write_is_found_too(void **state)
+{
+	static const struct { uint64_t at; size_t loses; } lies[] = {
+		{ 0, 0 }, { 10 * 65536, 0 }, { 10 * 65536, 1 }, { 20 * 65536, 0 }, { 20 * 65536, 1 },
+	};
+	struct err err;
+
+	(void)state;
+	ends_only = true;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(lies); i++) {
+		memset(target, 0xee, sizeof target);
+		lies_at = lies[i / 2].at;
+		loses = lies[i / 2].loses;
+		assert_int_equal(run(i % 2 ? 4 : 0, true, &err), -1);
+		expect_err(&err, EX_IOERR, "reads back differently");
+	}
+	lies_at = UINT64_MAX;
+	if (run(4, true, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(reads, 2 * 20 + 1);
 }
 
 /* 21 chunks are 5 segments of 4 and a last one, which is the caller's to flush; of the 20
@@ -240,7 +266,8 @@ static int engine_setup(void **state)
 	testbundle_zip(&good, zip_path);
 	fails_at = lies_at = room = UINT64_MAX;
 	flush_every = 0;
-	flush_fails = false;
+	flush_fails = ends_only = false;
+	loses = 0;
 	cancel = 0;
 	return 0;
 }
@@ -253,6 +280,7 @@ int main(void)
 		ENGINE_TEST(every_chunk_is_written_once_with_any_number_of_threads),
 		ENGINE_TEST(a_bad_sector_is_told_as_the_target_tells_it),
 		ENGINE_TEST(a_write_that_lies_is_found_by_reading_back),
+		ENGINE_TEST(where_only_the_ends_are_read_back_a_lost_write_is_found_too),
 		ENGINE_TEST(every_segment_is_flushed_once_and_read_back_beside_the_rest),
 		ENGINE_TEST(a_lie_is_found_before_the_rest_is_written),
 		ENGINE_TEST(a_flush_that_fails_ends_the_work),
