@@ -37,6 +37,9 @@ struct disk {
 	/* All of them. */
 	int (*write)(void *ctx, int file, const void *buf, size_t len, uint64_t offset);
 	int (*truncate)(void *ctx, int file, uint64_t size);
+	/* Takes the room for the first size bytes of a regular file, which grows to that.
+	 * ENOSPC, EDQUOT, EFBIG. 0 also where the file system cannot do that. */
+	int (*reserve)(void *ctx, int file, uint64_t size);
 	int (*flush)(void *ctx, int file);
 	/* ENODEV: neither a block device nor a regular file. */
 	int (*stat)(void *ctx, const char *path, struct disk_stat *ret_stat);

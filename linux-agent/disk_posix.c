@@ -126,6 +126,14 @@ static int posix_truncate(void *ctx, int file, uint64_t size)
 	return ftruncate(file, (off_t)size);
 }
 
+static int posix_reserve(void *ctx, int file, uint64_t size)
+{
+	(void)ctx;
+	if (fallocate(file, 0, 0, (off_t)size) == 0)
+		return 0;
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -1 : 0;
+}
+
 static bool is_on_fat(int file)
 {
 	struct statfs fs;
@@ -207,6 +215,7 @@ const struct disk disk_posix = {
 	.read = posix_read,
 	.write = posix_write,
 	.truncate = posix_truncate,
+	.reserve = posix_reserve,
 	.flush = posix_flush,
 	.stat = posix_stat,
 	.remove = posix_remove,

@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "install.h"
+#include "slotdev.h"
 
 struct installwork {
 	struct machine *machine;
@@ -18,6 +19,8 @@ struct installwork {
 	int (*begin)(struct installwork *work, struct err *err);
 	bool begun;
 	int uki;			/* memory file, or -1 */
+	struct slotdev *target;		/* of the image that is written; NULL: of none */
+	uint64_t target_size;		/* the image's bytes */
 	uint64_t start;
 	struct engine_stats stats;
 	struct engine_job jobs[MANIFEST_MAX_PAYLOADS];

@@ -65,6 +65,15 @@ static int failed(const struct slotdev *dev, const char *action, struct err *err
 			 device_is_gone(dev) ? ": the device is gone" : "");
 }
 
+int slotdev_reserve(struct slotdev *dev, uint64_t size, struct err *err)
+{
+	const struct disk *disk = dev->disk;
+
+	if (dev->capacity == UINT64_MAX && disk->reserve(disk->ctx, dev->file, size) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to take room for %s", dev->path);
+	return 0;
+}
+
 int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
 {
 	struct slotdev *dev = ctx;

@@ -21,6 +21,11 @@ int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_
 		 struct err *err);
 void slotdev_close(struct slotdev *dev);
 
+/* A regular file takes the room for size bytes: where there is none, nothing of it is
+ * overwritten yet, and where there is, writes need not wait for each other to find some.
+ * EX_IOERR. */
+int slotdev_reserve(struct slotdev *dev, uint64_t size, struct err *err);
+
 /* Writes at offset; never past capacity (EX_IOERR). ctx is a struct slotdev. From
  * several threads at once. Not durable before slotdev_finish(). */
 int slotdev_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err);

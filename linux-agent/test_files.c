@@ -41,6 +41,28 @@ static void what_is_written_reads_back(void **state)
 	testdir_remove(&dir);
 }
 
+static void room_is_taken_before_anything_is_overwritten(void **state)
+{
+	struct testdir dir;
+	struct slotdev dev;
+	struct stat st;
+	struct err err;
+
+	(void)state;
+	testdir_make(&dir);
+	testdir_text(&dir, "slot", "0123456789");
+	assert_int_equal(slotdev_open(&disk_posix, testdir_path(&dir, "slot"), &dev, &err), 0);
+	assert_int_equal(slotdev_reserve(&dev, 1000000, &err), 0);
+	assert_int_equal(stat(testdir_path(&dir, "slot"), &st), 0);
+	assert_int_equal(st.st_size, 1000000);
+	assert_true(st.st_blocks * 512 >= 1000000);
+	assert_int_equal(slotdev_reserve(&dev, (uint64_t)1 << 50, &err), -1);
+	assert_int_equal(err.exit, EX_IOERR);
+	assert_non_null(strstr(err.text, "failed to take room for"));
+	slotdev_close(&dev);
+	testdir_remove(&dir);
+}
+
 static void a_shorter_image_cuts_the_file(void **state)
 {
 	struct testdir dir;
@@ -170,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_reads_back),
+		cmocka_unit_test(room_is_taken_before_anything_is_overwritten),
 		cmocka_unit_test(a_shorter_image_cuts_the_file),
 		cmocka_unit_test(nothing_goes_past_the_end_of_a_device),
 		cmocka_unit_test(a_device_that_is_gone_is_told_from_one_that_fails),

@@ -189,6 +189,13 @@ static int disk_truncate(void *ctx, int file, uint64_t size)
 	return v == VERDICT_CUT ? error(EIO) : 0;
 }
 
+static int disk_reserve(void *ctx, int file, uint64_t size)
+{
+	struct world *w = ctx;
+
+	return size > w->files[file].size ? disk_truncate(ctx, file, size) : 0;
+}
+
 static int disk_flush(void *ctx, int file)
 {
 	struct world *w = ctx;
@@ -282,7 +289,7 @@ struct disk simdisk(struct world *w)
 {
 	return (struct disk){
 		.ctx = w, .open = disk_open, .close = disk_close, .read = disk_read,
-		.write = disk_write, .truncate = disk_truncate, .flush = disk_flush,
+		.write = disk_write, .truncate = disk_truncate, .reserve = disk_reserve, .flush = disk_flush,
 		.stat = disk_stat, .remove = disk_remove, .make_dir = disk_make_dir,
 		.flush_dir = disk_flush_dir, .room = disk_room,
 	};
