@@ -20,6 +20,8 @@ pid {dir}/nginx.pid;
 error_log stderr;
 events {{ worker_connections 64; }}
 http {{
+    sendfile on;        # as in Debian's own configuration
+    tcp_nopush on;
     access_log {dir}/access.log;
     client_body_temp_path {dir}/body;
     proxy_temp_path {dir}/proxy;
