@@ -12,17 +12,27 @@ def erofs_of(tree, out, compression=("-zlz4",)):
     subprocess.run(["mkfs.erofs", "--quiet", "-T0", *compression, out, tree], check=True, stdout=subprocess.DEVNULL)
 
 
+def once(path, make):
+    """Has make(part) make the file, unless it is there; a run that is stopped leaves no half of it."""
+    if not path.exists():
+        part = path.with_name(f"part-{path.name}")
+        part.unlink(missing_ok=True)
+        make(part)
+        part.rename(path)
+    return path
+
+
 def _content(work):
     """An lz4 erofs of this machine's own programs, made once."""
-    out = work / "programs.erofs"
-    if not out.exists():
+    def make(out):
         tree = work / "tree"
+        subprocess.run(["rm", "-rf", tree], check=True)
         tree.mkdir()
         for source in filter(lambda path: Path(path).is_dir(), SOURCES):
             subprocess.run(["cp", "-a", "--reflink=auto", source, tree], check=True)
         erofs_of(tree, out)
         subprocess.run(["rm", "-rf", tree], check=True)
-    return out
+    return once(work / "programs.erofs", make)
 
 
 def image(work, size):

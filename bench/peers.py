@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from image import once
 from measured import RunFailed, run
 
 TOP = Path(__file__).resolve().parent.parent
@@ -82,9 +83,7 @@ class Pipe:
     name = "zstd | dd"
 
     def __init__(self, work, image):
-        self.bundle = work / f"{image.stem}.zst"
-        if not self.bundle.exists():
-            tool("zstd", "-q", "-3", image, "-o", self.bundle)
+        self.bundle = once(work / f"{image.stem}.zst", lambda part: tool("zstd", "-q", "-3", image, "-o", part))
 
     def install(self, source, target):
         unpack = f"curl -sf '{source}' | zstd -dc" if source else f"zstd -dc '{self.bundle}'"
@@ -134,15 +133,17 @@ class Rauc:
         self.work = work / "rauc"
         self.work.mkdir(exist_ok=True)
         self.key, self.cert = keys(work)
-        self.bundle = work / f"{image.stem}.raucb"
-        if not self.bundle.exists():
-            files = self.work / "files"
-            shutil.rmtree(files, ignore_errors=True)
-            files.mkdir()
-            os.link(image, files / "rootfs.img")
-            (files / "manifest.raucm").write_text("[update]\ncompatible=bench\nversion=2\n[bundle]\nformat=plain\n"
-                                                  "[image.rootfs]\nfilename=rootfs.img\n")
-            tool("rauc", f"--cert={self.cert}", f"--key={self.key}", "bundle", files, self.bundle)
+        self.image = image
+        self.bundle = once(work / f"{image.stem}.raucb", self._make)
+
+    def _make(self, bundle):
+        files = self.work / "files"
+        shutil.rmtree(files, ignore_errors=True)
+        files.mkdir()
+        os.link(self.image, files / "rootfs.img")
+        (files / "manifest.raucm").write_text("[update]\ncompatible=bench\nversion=2\n[bundle]\nformat=plain\n"
+                                              "[image.rootfs]\nfilename=rootfs.img\n")
+        tool("rauc", f"--cert={self.cert}", f"--key={self.key}", "bundle", files, bundle)
 
     def _configure(self, device):
         (self.work / "mount").mkdir(exist_ok=True)
