@@ -38,17 +38,15 @@ def _content(work):
 def image(work, size):
     """The first size bytes of it; where it ends, it begins anew with every byte changed, so that nothing
     repeats and everything compresses as before."""
-    out = work / f"image-{size // MIB}.img"
-    if out.exists() and out.stat().st_size == size:
-        return out
-    content = _content(work)
-    with open(out, "wb") as file:
-        turn, left = 0, size
-        while left > 0:
-            table = bytes(byte ^ turn for byte in range(256))
-            with open(content, "rb") as source:
-                while left > 0 and (piece := source.read(min(left, MIB))):
-                    file.write(piece.translate(table))
-                    left -= len(piece)
-            turn += 1
-    return out
+    def make(out):
+        content = _content(work)
+        with open(out, "wb") as file:
+            turn, left = 0, size
+            while left > 0:
+                table = bytes(byte ^ turn for byte in range(256))
+                with open(content, "rb") as source:
+                    while left > 0 and (piece := source.read(min(left, MIB))):
+                        file.write(piece.translate(table))
+                        left -= len(piece)
+                turn += 1
+    return once(work / f"image-{size // MIB}.img", make)

@@ -111,25 +111,17 @@ uint64_t check_mark(const struct engine_job *job, const uint8_t *chunk, size_t l
 	return head == len ? mark : XXH3_64bits_withSeed(chunk + tail, len - tail, mark);
 }
 
-/* The chunk's bytes [at, to), to their place in t->out; whole blocks. */
+/* The chunk's bytes [at, to), to their place in t->out. */
 static int check_read(struct work *w, struct task *t, size_t at, size_t to, struct err *err)
 {
 	uint64_t offset = (uint64_t)t->chunk << w->job->index.chunk_log;
-	const struct disk *disk = w->job->disk;
-	size_t room = (to + ALIGN - 1) / ALIGN * ALIGN;
+	int64_t n = work_read(w->job->disk, w->check_file, t->out + at, to - at, offset + at);
 
-	while (at < to) {
-		int64_t n = disk->read(disk->ctx, w->check_file, t->out + at, room - at,
-				       offset + at);
-
-		if (n < 0)
-			return err_errno(err, EX_IOERR, errno, "failed to read back %s",
-					 w->check_path);
-		if (n == 0)
-			return err_set(err, EX_IOERR, "failed to read back %s: it ends early",
-				       w->check_path);
-		at += (size_t)n;
-	}
+	if (n < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to read back %s", w->check_path);
+	if ((size_t)n < to - at)
+		return err_set(err, EX_IOERR, "failed to read back %s: it ends early",
+			       w->check_path);
 	return 0;
 }
 

@@ -37,22 +37,31 @@ static uint64_t chunk_offset(const struct work *w, uint32_t i)
 }
 
 /* Whole pages are asked for, as reading past the page cache wants it. */
-bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t offset)
+int64_t work_read(const struct disk *disk, int file, void *buf, size_t len, uint64_t offset)
 {
-	const struct disk *disk = w->job->disk;
 	size_t room = (len + ALIGN - 1) / ALIGN * ALIGN, done = 0;
-	uint64_t start = work_now();
 
-	while (file >= 0 && done < len) {
+	while (done < len) {
 		int64_t n = disk->read(disk->ctx, file, (uint8_t *)buf + done, room - done,
 				       offset + done);
 
-		if (n <= 0)
+		if (n < 0)
+			return -1;
+		if (n == 0)
 			break;
 		done += (size_t)n;
 	}
+	return (int64_t)done;
+}
+
+bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t offset)
+{
+	uint64_t start = work_now();
+	bool is_read = file >= 0 &&
+		       work_read(w->job->disk, file, buf, len, offset) >= (int64_t)len;
+
 	work_spend(w, STAGE_READ, start);
-	return done >= len;
+	return is_read;
 }
 
 static bool chunk_is_right(struct work *w, const struct task *t)

@@ -68,6 +68,9 @@ int work_run(void *ctx, struct task *task, struct err *err);
 uint64_t work_now(void);
 void work_spend(struct work *w, enum engine_stage stage, uint64_t since);
 size_t work_chunk_bytes(const struct work *w);
+/* len bytes at offset, in whole blocks: buf has room for the last one. How many there
+ * are, fewer than len where the file ends; -1 with errno. */
+int64_t work_read(const struct disk *disk, int file, void *buf, size_t len, uint64_t offset);
 /* All len bytes at offset; false: not there, or not to be read. */
 bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t offset);
 

@@ -4,6 +4,7 @@
 #include "cmdline.h"
 #include "installcheck.h"
 #include "report.h"
+#include "slotdev.h"
 #include "util.h"
 #include "verity.h"
 
@@ -38,7 +39,8 @@ static int on_begin(void *ctx, struct err *err)
 
 	if (work->begin(work, err) < 0)
 		return -1;
-	return work->target ? slotdev_reserve(work->target, work->target_size, err) : 0;
+	return work->image ? slotdev_reserve(work->image->write_ctx, work->image->payload->size,
+					     err) : 0;
 }
 
 static struct engine_options engine_options(struct installwork *work)
@@ -131,9 +133,8 @@ static int image_write(struct installwork *work, struct engine_job *job,
 	job->write_ctx = &dev;
 	/* A file system is between a regular file and its medium, which answers for single
 	 * bytes; what it can do to us is to lose a write or put it elsewhere. */
-	job->ends_only = dev.capacity == UINT64_MAX;
-	work->target = &dev;
-	work->target_size = job->payload->size;
+	job->ends_only = slotdev_is_file(&dev);
+	work->image = job;
 	r = engine_run(job, &options, &work->stats, err);
 	if (r == 0)
 		r = work->begin(work, err);	/* if nothing was to be written */
@@ -142,7 +143,7 @@ static int image_write(struct installwork *work, struct engine_job *job,
 		r = slotdev_finish(&dev, job->payload->size, err);
 	work->stats.ns[STAGE_SYNC] += now() - start;
 	slotdev_close(&dev);
-	work->target = NULL;
+	work->image = NULL;
 	if (r == 0)
 		r = engine_check(job, path, &options, &work->stats, err);
 	if (r == 0 && job->payload->root_hash)

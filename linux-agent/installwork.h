@@ -7,7 +7,6 @@
 
 #include "engine.h"
 #include "install.h"
-#include "slotdev.h"
 
 struct installwork {
 	struct machine *machine;
@@ -19,8 +18,7 @@ struct installwork {
 	int (*begin)(struct installwork *work, struct err *err);
 	bool begun;
 	int uki;			/* memory file, or -1 */
-	struct slotdev *target;		/* of the image that is written; NULL: of none */
-	uint64_t target_size;		/* the image's bytes */
+	struct engine_job *image;	/* being written, to a slotdev; NULL: none is */
 	uint64_t start;
 	struct engine_stats stats;
 	struct engine_job jobs[MANIFEST_MAX_PAYLOADS];

@@ -72,14 +72,20 @@ static bool is_unproven(const struct slot *slot)
 	       !policy_slot_confirmed(slot, true);
 }
 
+bool intent_nonce_is_here(const struct machine *machine)
+{
+	uint64_t nonce = machine->running.nonce;
+
+	return nonce != 0 && nonce == machine->state.record.kexec_nonce;
+}
+
 int intent_check_arrival(const struct machine *machine, struct err *err)
 {
 	const struct record *record = &machine->state.record;
 	const struct running *r = &machine->running;
 
 	if (!r->kexec || !is_unproven(&record->slots[r->slot]) ||
-	    (r->nonce != 0 && r->nonce == record->kexec_nonce &&
-	     r->bootloader != BOOTLOADER_IS_OTHER))
+	    (intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER))
 		return 0;
 	return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it does not run by the kexec "
 		       "that the slot record knows (nonce %016llx there, %016llx on the command "

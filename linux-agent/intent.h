@@ -40,6 +40,9 @@ int intent_jump(struct machine *machine, unsigned slot, struct err *err);
  * What runs keeps its own nonce. */
 bool intent_forget(struct machine *machine);
 
+/* Whether what runs has the nonce of the record; none at all is not one. */
+bool intent_nonce_is_here(const struct machine *machine);
+
 /* At mark-good: whether what runs is what was meant. EX_CONFIG: a slot that nothing has
  * proven was reached by a kexec that the record does not know. A slot of which nothing at
  * all is known is taken as it is. */

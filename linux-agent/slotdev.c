@@ -53,7 +53,7 @@ static bool device_is_gone(const struct slotdev *dev)
 {
 	struct disk_stat st;
 
-	return dev->capacity != UINT64_MAX &&
+	return !slotdev_is_file(dev) &&
 	       (dev->disk->stat(dev->disk->ctx, dev->path, &st) < 0 || st.size < dev->capacity);
 }
 
@@ -69,7 +69,7 @@ int slotdev_reserve(struct slotdev *dev, uint64_t size, struct err *err)
 {
 	const struct disk *disk = dev->disk;
 
-	if (dev->capacity == UINT64_MAX && disk->reserve(disk->ctx, dev->file, size) < 0)
+	if (slotdev_is_file(dev) && disk->reserve(disk->ctx, dev->file, size) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to take room for %s", dev->path);
 	return 0;
 }
@@ -99,7 +99,7 @@ int slotdev_finish(struct slotdev *dev, uint64_t size, struct err *err)
 {
 	const struct disk *disk = dev->disk;
 
-	if (dev->capacity == UINT64_MAX && disk->truncate(disk->ctx, dev->file, size) < 0)
+	if (slotdev_is_file(dev) && disk->truncate(disk->ctx, dev->file, size) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to cut %s to size", dev->path);
 	return slotdev_flush(dev, err);
 }

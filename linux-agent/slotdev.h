@@ -15,6 +15,11 @@ struct slotdev {
 	uint64_t capacity;	/* bytes: of the device; UINT64_MAX for a regular file */
 };
 
+static inline bool slotdev_is_file(const struct slotdev *dev)
+{
+	return dev->capacity == UINT64_MAX;
+}
+
 /* Opens for writing, a block device exclusively: one that is mounted or held by
  * dm is refused (EX_IOERR, named so). EX_CONFIG: not there, or neither. */
 int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_dev,

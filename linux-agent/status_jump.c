@@ -2,6 +2,7 @@
 #include "status_jump.h"
 
 #include "cmdline.h"
+#include "intent.h"
 #include "trip.h"
 #include "util.h"
 
@@ -17,7 +18,7 @@ struct jump {
 static struct jump jump_look(const struct machine *m, const struct ledger *ledger)
 {
 	struct jump jump = {
-		.nonce = m->running.nonce && m->running.nonce == m->state.record.kexec_nonce,
+		.nonce = intent_nonce_is_here(m),
 		.bootloader = m->running.bootloader == BOOTLOADER_IS_KEXEC,
 		.boot_id = trip_boot_changed(m, ledger),
 	};

@@ -30,6 +30,7 @@ GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 ATTRIBUTES = struct.pack("<I", 7)
 NONCE = 0x0123456789ABCDEF      # on the command line after a kexec
+AT_NONCE = 240                  # in the record
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
@@ -79,7 +80,7 @@ class DryMachine:
         (proc / "sys/kernel/bootloader_type").write_text("208\n" if how == "kexec" else "33\n")
 
         if how == "kexec" and meant and (self.top / "vars" / f"SlotState-{OURS}").exists():
-            self.change_record((240, "<Q", NONCE))
+            self.change_record((AT_NONCE, "<Q", NONCE))
 
     def change_record(self, *fields):
         """Each field: its offset, its struct format, its value. The mirror is left older than the variable."""

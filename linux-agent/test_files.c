@@ -41,6 +41,16 @@ static void what_is_written_reads_back(void **state)
 	testdir_remove(&dir);
 }
 
+/* A file of ten bytes as a slot's target. */
+static void open_ten_bytes(struct testdir *dir, struct slotdev *ret_dev)
+{
+	struct err err;
+
+	testdir_make(dir);
+	testdir_text(dir, "slot", "0123456789");
+	assert_int_equal(slotdev_open(&disk_posix, testdir_path(dir, "slot"), ret_dev, &err), 0);
+}
+
 static void room_is_taken_before_anything_is_overwritten(void **state)
 {
 	struct testdir dir;
@@ -49,9 +59,7 @@ static void room_is_taken_before_anything_is_overwritten(void **state)
 	struct err err;
 
 	(void)state;
-	testdir_make(&dir);
-	testdir_text(&dir, "slot", "0123456789");
-	assert_int_equal(slotdev_open(&disk_posix, testdir_path(&dir, "slot"), &dev, &err), 0);
+	open_ten_bytes(&dir, &dev);
 	assert_int_equal(slotdev_reserve(&dev, 1000000, &err), 0);
 	assert_int_equal(stat(testdir_path(&dir, "slot"), &st), 0);
 	assert_int_equal(st.st_size, 1000000);
@@ -71,9 +79,7 @@ static void a_shorter_image_cuts_the_file(void **state)
 	struct err err;
 
 	(void)state;
-	testdir_make(&dir);
-	testdir_text(&dir, "slot", "0123456789");
-	assert_int_equal(slotdev_open(&disk_posix, testdir_path(&dir, "slot"), &dev, &err), 0);
+	open_ten_bytes(&dir, &dev);
 	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"abc", 3, 0, &err), 0);
 	assert_int_equal(slotdev_finish(&dev, 3, &err), 0);
 	slotdev_close(&dev);

@@ -4,11 +4,11 @@ import struct
 
 import pytest
 
-from test_dryrun import (CONFIG, NONCE, OURS, USAGE, create, identities, machine, parts,  # noqa: F401
+from test_dryrun import (AT_NONCE, CONFIG, NONCE, OURS, USAGE, create, identities, machine, parts,  # noqa: F401
                          refuse)
 
 TRIAL, KEXEC_TRIAL, BAD = 2, 3, 5
-AT_B, AT_NONCE, AT_FAILURES = 104, 240, 248
+AT_B, AT_FAILURES = 104, 248
 
 
 def test_rehearse_has_the_firmware_try_what_only_a_kexec_has_proven(machine, create):  # noqa: F811
