@@ -211,17 +211,18 @@ def craft(tmp_path, identities, parts):
 
 
 def refuse(machine, status, words, *argv, config=None):
-    """Refused with that status and those words, and every byte as before."""
+    """Refused with that status and those words, and every byte as before; all that was said."""
     before = machine.bytes()
-    got, _, errors = machine.run(*argv, config=config)
+    got, out, errors = machine.run(*argv, config=config)
     assert got == status, errors
     for word in words:
         assert word in errors, errors
     assert machine.bytes() == before
+    return out + errors
 
 
 def refuse_install(machine, status, words, bundle, *options):
-    refuse(machine, status, words, "install", bundle, "--activate=none", *options)
+    return refuse(machine, status, words, "install", bundle, "--activate=none", *options)
 
 
 # --- what works ---

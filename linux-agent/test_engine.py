@@ -288,18 +288,20 @@ def test_a_drip_from_the_first_byte_leaves_every_byte(machine, server, bundle, i
     server.content = bundle(images[0], "2", "--no-delta").read_bytes()
     server.drip = True
     server.reset(left=0)
-    refuse_install(machine, UNAVAILABLE, ["gave up after", "Operation too slow. Less than 1000 bytes/sec"],
-                   server.url)
+    # Each retry names its cause; the last try may be one that the deadline ends.
+    said = refuse_install(machine, UNAVAILABLE, ["gave up after"], server.url)
+    assert "Operation too slow. Less than 1000 bytes/sec" in said, said
     assert 1 < server.requests < 10
 
 
 def test_a_drip_midway_can_be_resumed(machine, server, bundle, images):
-    machine.configure(TOO_SLOW.format(10))
+    # By libcurl's average over the last 5 s it is too slow only some time after the 8 MiB.
+    machine.configure(TOO_SLOW.format(20))
     server.content = bundle(images[0], "2", "--no-delta").read_bytes()
     server.drip = True
     server.reset(left=8 * MIB)
-    status, _, errors = machine.run("install", server.url, "--activate=none")
-    assert status == UNAVAILABLE and "gave up after" in errors, errors     # too slow, or after a busy host's first try
+    status, out, errors = machine.run("install", server.url, "--activate=none")
+    assert status == UNAVAILABLE and "gave up after" in errors and "too slow" in out + errors, out + errors
     state = machine.status()
     assert state["preferred"] == "a" and state["slots"]["b"]["status"] == "writing"
     held = held_chunks(machine, images[0])
