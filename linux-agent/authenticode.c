@@ -117,6 +117,24 @@ static X509_SIG *indirect_data(const PKCS7 *p7, const uint8_t **ret_inner, long 
 	return d2i_X509_SIG(NULL, &p, len - (p - inner));
 }
 
+/* With one that is not known, PKCS7_verify() of OpenSSL 3.0 fails and keeps a BIO. */
+static bool digests_are_known(const PKCS7 *p7)
+{
+	for (int i = 0; i < sk_X509_ALGOR_num(p7->d.sign->md_algs); i++) {
+		const ASN1_OBJECT *oid;
+		char name[80];
+		EVP_MD *digest;
+
+		X509_ALGOR_get0(&oid, NULL, NULL, sk_X509_ALGOR_value(p7->d.sign->md_algs, i));
+		(void)OBJ_obj2txt(name, sizeof name, oid, 0);
+		digest = EVP_MD_fetch(NULL, name, NULL);
+		if (!digest)
+			return false;
+		EVP_MD_free(digest);
+	}
+	return true;
+}
+
 static void signer_check(PKCS7 *p7, const uint8_t *inner, long len, struct authenticode *a)
 {
 	_cleanup_(signers_freep) STACK_OF(X509) *signers = PKCS7_get0_signers(p7, NULL, 0);
@@ -131,6 +149,11 @@ static void signer_check(PKCS7 *p7, const uint8_t *inner, long len, struct authe
 	name_text(X509_get_issuer_name(signer), a->issuer, sizeof a->issuer);
 	keys_collect(a, signer, p7->d.sign->cert);
 	a->state = AUTHENTICODE_SIGNED;
+	if (!digests_are_known(p7)) {
+		a->state = AUTHENTICODE_WRONG;
+		(void)snprintf(a->why, sizeof a->why, "unknown digest type");
+		return;
+	}
 	if (!content || PKCS7_verify(p7, NULL, NULL, content, NULL,
 				     PKCS7_BINARY | PKCS7_NOVERIFY) != 1) {
 		const char *reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -120,6 +120,29 @@ static void a_signature_that_does_not_hold_is_wrong(void **state)
 	testpki_free(&p);
 }
 
+/* And nothing of it stays in memory, which the end of the program checks. */
+static void a_digest_that_is_none_is_wrong(void **state)
+{
+	struct testpki p = signer_make();
+	struct authenticode a;
+	struct testpe pe;
+	uint8_t digest[32];
+	PKCS7 *p7;
+
+	(void)state;
+	testpe_make(&pe);
+	testpe_digest(&pe, digest);
+	p7 = testsign_pkcs7(&p, digest, true);
+	(void)X509_ALGOR_set0(sk_X509_ALGOR_value(p7->d.sign->md_algs, 0),
+			      OBJ_nid2obj(NID_rsaEncryption), V_ASN1_NULL, NULL);
+	testsign_attach(&pe, p7);
+	PKCS7_free(p7);
+	a = read_it(&pe);
+	assert_int_equal(a.state, AUTHENTICODE_WRONG);
+	assert_string_equal(a.why, "unknown digest type");
+	testpki_free(&p);
+}
+
 static void a_signature_without_its_certificate_cannot_be_checked(void **state)
 {
 	struct testpki p = signer_make();
@@ -184,6 +207,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_pe_image_is_told_apart),
 		cmocka_unit_test(every_byte_that_is_signed_is_hashed),
 		cmocka_unit_test(a_signature_that_does_not_hold_is_wrong),
+		cmocka_unit_test(a_digest_that_is_none_is_wrong),
 		cmocka_unit_test(a_signature_without_its_certificate_cannot_be_checked),
 		cmocka_unit_test(a_damaged_table_is_malformed),
 		cmocka_unit_test(the_certificate_table_may_not_reach_past_the_end),
