@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "envelope.h"
 
-#include "cms.h"
-#include "manifest.h"
+#include "digest.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-static int record_check(const struct hollow *bytes, const struct slot *slot, struct err *err)
-{
-	if (bytes->rest.size == slot->uki_size &&
-	    memcmp(bytes->sha256, slot->uki_sha256, sizeof bytes->sha256) == 0)
-		return 0;
-	return err_set(err, EX_DATAERR, "%s is not the UKI that was installed: its digest is not "
-		       "that of the slot record; install the slot again", bytes->name);
-}
 
 /* 1: there; 0: not there; -1 */
 static int beside(const char *dir, const char *name, size_t max, uint8_t **ret_data,
@@ -33,16 +23,12 @@ static int beside(const char *dir, const char *name, size_t max, uint8_t **ret_d
 	return err_errno(err, EX_IOERR, errno, "failed to read %s", path);
 }
 
-/* 1: there is a signed manifest and it names these bytes; 0: there is none; -1 */
-static int manifest_check(const struct envelope *e, char **ret_signer, struct err *err)
+/* Sets manifest and signer, if there is a signed manifest. */
+static int manifest_take(struct envelope *e, struct err *err)
 {
-	const struct hollow *bytes = &e->hollow;
-	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
 	_cleanup_free_ uint8_t *json = NULL;
 	_cleanup_free_ uint8_t *p7s = NULL;
-	_cleanup_free_ char *signer = NULL;
 	size_t json_len = 0, p7s_len = 0;
-	const struct payload *uki;
 	int r = beside(e->dir, "manifest.p7s", CMS_MAX_BYTES, &p7s, &p7s_len, err);
 
 	if (r <= 0)
@@ -53,33 +39,61 @@ static int manifest_check(const struct envelope *e, char **ret_signer, struct er
 			       "install the slot again", e->dir);
 	if (r < 0)
 		return -1;
-	if (cms_verify_detached(json, json_len, p7s, p7s_len, e->keyring, e->rules, &signer,
+	if (cms_verify_detached(json, json_len, p7s, p7s_len, e->keyring, e->rules, &e->signer,
 				err) < 0 ||
-	    manifest_parse(json, json_len, &manifest, err) < 0)
-		return err_prefix(err, "refused to take %s", bytes->name);
-	uki = manifest_uki(manifest);
-	if (uki->size != bytes->rest.size || memcmp(uki->sha256, bytes->sha256, 32) != 0)
-		return err_set(err, EX_DATAERR, "%s is not the UKI of the signed manifest beside "
-			       "it: it was changed after the slot was installed; install the slot "
-			       "again", bytes->name);
-	*ret_signer = signer;
-	signer = NULL;
-	return 1;
+	    manifest_parse(json, json_len, &e->manifest, err) < 0)
+		return err_prefix(err, "refused to take %s", e->hollow.name);
+	return 0;
+}
+
+static bool is_pinned(const struct pinned_entry *pinned, const uint8_t *data, size_t len)
+{
+	uint8_t sha256[32];
+
+	return len == pinned->size && EVP_Digest(data, len, sha256, NULL, EVP_sha256(), NULL) &&
+	       memcmp(sha256, pinned->sha256, sizeof sha256) == 0;
+}
+
+/* It only saves time. */
+static void index_take(struct envelope *e)
+{
+	const struct payload *uki = e->manifest ? manifest_uki(e->manifest) : NULL;
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
+
+	if (uki && uki->size == e->hollow.rest.size &&
+	    beside(e->dir, "uki.index", MANIFEST_MAX_INDEX_BYTES, &data, &len, NULL) == 1 &&
+	    is_pinned(&uki->index, data, len) &&
+	    chunkindex_decode(data, len, uki->size, &e->index, NULL) == 0)
+		e->hollow.index = &e->index;
+}
+
+static bool is_uki(const struct envelope *e, uint64_t size, const uint8_t sha256[32])
+{
+	const struct hollow *h = &e->hollow;
+	const uint8_t *is = h->index ? manifest_uki(e->manifest)->sha256 : h->sha256;
+
+	return !h->is_changed && h->rest.size == size && memcmp(is, sha256, 32) == 0;
+}
+
+static int differs(const struct envelope *e, const char *from, struct err *err)
+{
+	return err_set(err, EX_DATAERR, "%s is not the UKI that was installed: its digest is not "
+		       "that of the %s; install the slot again", e->hollow.name, from);
 }
 
 int envelope_check(struct envelope *e, struct err *err)
 {
 	bool recorded = e->slot && (e->slot->flags & SLOT_FLAG_DIGEST);
-	int r;
+	const struct payload *uki = e->manifest ? manifest_uki(e->manifest) : NULL;
 
 	if (!e->hollow.is_hashed && hollow_fill(&e->hollow, err) < 0)
 		return -1;
-	if (recorded && record_check(&e->hollow, e->slot, err) < 0)
-		return -1;
-	r = manifest_check(e, &e->signer, err);
-	if (r < 0)
-		return -1;
-	e->basis = r ? ENVELOPE_MANIFEST : recorded ? ENVELOPE_RECORD : ENVELOPE_NOTHING;
+	if (uki && !is_uki(e, uki->size, uki->sha256))
+		return differs(e, "signed manifest beside it", err);
+	if (recorded && !is_uki(e, e->slot->uki_size, e->slot->uki_sha256))
+		return differs(e, "slot record", err);
+	e->basis = uki ? ENVELOPE_MANIFEST : recorded ? ENVELOPE_RECORD : ENVELOPE_NOTHING;
 	return 0;
 }
 
@@ -102,8 +116,9 @@ static int take(struct envelope *e, const char *dir, bool whole, struct err *err
 	e->dir = strdup(dir);
 	if (!e->dir || asprintf(&path, "%s/uki.efi", dir) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the UKI");
-	if (hollow_open(path, whole, &e->hollow, err) < 0)
+	if (hollow_open(path, whole, &e->hollow, err) < 0 || manifest_take(e, err) < 0)
 		return -1;
+	index_take(e);
 	r = parse(e, &why);
 	if ((whole || r < 0) && envelope_check(e, err) < 0)
 		return -1;
@@ -142,6 +157,9 @@ void envelope_close(struct envelope *envelope)
 {
 	ukifile_close(&envelope->uki);
 	hollow_close(&envelope->hollow);
+	chunkindex_clear(&envelope->index);
+	manifest_free(envelope->manifest);
+	envelope->manifest = NULL;
 	free(envelope->signer);
 	envelope->signer = NULL;
 	free(envelope->dir);

@@ -6,11 +6,16 @@
  *
  * What the bytes must be, in this order:
  *
- *   the slot record's digest     if it has one: written by an install that had verified
- *                                the bundle's signature
  *   the signed manifest          manifest.json with manifest.p7s beside the UKI: the
  *                                signature must hold against the keyring now, and the
  *                                digest of its UKI must be that of the bytes
+ *   the slot record's digest     if it has one: written by an install that had verified
+ *                                the bundle's signature
+ *
+ * Beside a signed manifest may lie uki.index, the chunk index that the manifest pins. Then
+ * the digest of each chunk stands for that of the whole: whoever signed the manifest
+ * signed both, and the install compared both. An index that is not the manifest's is
+ * ignored.
  *
  * A slot that was provisioned by hand has neither, or a manifest without a signature:
  * it is taken as it stands, and ret_envelope->basis says so. The firmware starts it
@@ -20,6 +25,7 @@
 
 #include "cms.h"
 #include "hollow.h"
+#include "manifest.h"
 #include "record.h"
 #include "ukifile.h"
 
@@ -34,6 +40,8 @@ struct envelope {
 	char *signer;		/* MANIFEST: the subject of who signed it; else NULL */
 	struct ukifile uki;	/* over a sealed memfd; its name is the file's path */
 	struct hollow hollow;
+	struct manifest *manifest;	/* MANIFEST: the signed one; else NULL */
+	struct chunkindex index;	/* chunks NULL: none, or not the manifest's */
 	char *dir;
 	const struct slot *slot;	/* these three: as given */
 	const char *keyring;

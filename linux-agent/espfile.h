@@ -4,6 +4,7 @@
  *
  *     EFI/slotboot/state.bin          the mirror of the slot record
  *     EFI/slotboot/a/uki.efi          slot a's UKI, and b/ likewise
+ *     EFI/slotboot/a/uki.index        its chunk index,
  *     EFI/slotboot/a/manifest.json    what was installed, and its signature:
  *     EFI/slotboot/a/manifest.p7s     the bundle's own bytes
  *
@@ -35,7 +36,7 @@ int espfile_remove(const struct disk *disk, const char *path, struct err *err);
 int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
 		 const volatile int *cancel, struct err *err);
 
-/* Whether the slot's directory can take a UKI of this size in place of the one
- * it has, with some clusters to spare. EX_DATAERR: too large. */
+/* Whether the slot's directory can take a UKI and its index, of this size together, in
+ * place of the UKI it has, with some clusters to spare. EX_DATAERR: too large. */
 int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
 		       uint64_t size, struct err *err);

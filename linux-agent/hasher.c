@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum { WAITING_MAX = 8 };
 
@@ -18,12 +17,15 @@ struct hasher {
 	pthread_cond_t changed;
 	uint64_t put, done;	/* pieces; those between are in the ring */
 	bool end, is_joined, failed;
-	struct hasher_piece ring[WAITING_MAX];
+	struct piece {
+		size_t len;
+		uint8_t bytes[HASHER_PIECE];
+	} ring[WAITING_MAX];
 };
 
-static const struct hasher_piece *piece_next(struct hasher *h)
+static const struct piece *piece_next(struct hasher *h)
 {
-	const struct hasher_piece *piece = NULL;
+	const struct piece *piece = NULL;
 
 	(void)pthread_mutex_lock(&h->lock);
 	while (h->done == h->put && !h->end)
@@ -37,10 +39,10 @@ static const struct hasher_piece *piece_next(struct hasher *h)
 static void *run(void *arg)
 {
 	struct hasher *h = arg;
-	const struct hasher_piece *piece;
+	const struct piece *piece;
 
 	while ((piece = piece_next(h))) {
-		if (!EVP_DigestUpdate(h->ctx, piece->map + piece->begin, piece->len))
+		if (!EVP_DigestUpdate(h->ctx, piece->bytes, piece->len))
 			h->failed = true;
 		(void)pthread_mutex_lock(&h->lock);
 		h->done++;
@@ -73,24 +75,18 @@ int hasher_open(struct hasher **ret_hasher)
 	return -1;
 }
 
-static void unmap(struct hasher_piece *piece)
+uint8_t *hasher_buffer(struct hasher *h)
 {
-	if (piece->map)
-		(void)munmap(piece->map, piece->map_len);
-	piece->map = NULL;
-}
-
-/* The mapping is made and undone by the thread that copies, which has the time. */
-void hasher_put(struct hasher *h, const struct hasher_piece *piece)
-{
-	struct hasher_piece *slot = &h->ring[h->put % WAITING_MAX];
-
 	(void)pthread_mutex_lock(&h->lock);
 	while (h->put - h->done == WAITING_MAX)
 		(void)pthread_cond_wait(&h->changed, &h->lock);
 	(void)pthread_mutex_unlock(&h->lock);
-	unmap(slot);
-	*slot = *piece;
+	return h->ring[h->put % WAITING_MAX].bytes;
+}
+
+void hasher_put(struct hasher *h, size_t len)
+{
+	h->ring[h->put % WAITING_MAX].len = len;
 	(void)pthread_mutex_lock(&h->lock);
 	h->put++;
 	(void)pthread_cond_signal(&h->changed);
@@ -123,8 +119,6 @@ void hasher_close(struct hasher *h)
 	if (!h)
 		return;
 	join(h);
-	for (size_t i = 0; i < WAITING_MAX; i++)
-		unmap(&h->ring[i]);
 	(void)pthread_mutex_destroy(&h->lock);
 	(void)pthread_cond_destroy(&h->changed);
 	EVP_MD_CTX_free(h->ctx);

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "hollow.h"
 
-#include "hasher.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { CHUNK = 1024 * 1024, HEAD = 64 * 1024 };
+enum { HEAD = 64 * 1024 };
 
 /* The file's first bytes, taken once: what is found in them is what goes into rest. */
 struct head {
@@ -167,96 +165,4 @@ void hollow_unplace(struct hollow *hollow)
 {
 	for (unsigned i = 0; i < hollow->count; i++)
 		hollow->parts[i].file = NULL;
-}
-
-/* A stretch of the UKI and where its bytes are hashed. */
-struct run {
-	uint64_t size, at;
-	int fd;
-	bool is_memory;
-	const struct hollow_part *part;		/* to be copied there first; or NULL */
-};
-
-/* The one that begins at offset, for each in turn. */
-static struct run run_at(const struct hollow *h, uint64_t offset)
-{
-	uint64_t end = h->rest.size;
-
-	for (unsigned i = 0; i < h->count; i++) {
-		const struct hollow_part *part = &h->parts[i];
-
-		if (part->offset == offset && part->file)
-			return (struct run){ part->size, part->at, part->file->fd, true, part };
-		if (part->offset == offset)
-			return (struct run){ part->size, offset, h->from, false, NULL };
-		if (part->offset > offset) {
-			end = part->offset;
-			break;
-		}
-	}
-	return (struct run){ end - offset, offset, h->rest.fd, true, NULL };
-}
-
-/* Memory is not read but mapped: that is one copy less. Privately, because kernels
- * before 6.7 share no mapping of a sealed file; who can write to it is only this process,
- * which has written. */
-static int map_memory(const struct run *run, uint64_t at, struct hasher_piece *piece)
-{
-	int flags = MAP_PRIVATE | MAP_POPULATE;
-
-	piece->begin = (size_t)(at % (uint64_t)sysconf(_SC_PAGESIZE));
-	piece->map_len = piece->begin + piece->len;
-	piece->map = mmap(NULL, piece->map_len, PROT_READ, flags, run->fd,
-			  (off_t)(at - piece->begin));
-	return piece->map == MAP_FAILED ? -1 : 0;
-}
-
-static int map_copy(const struct run *run, uint64_t at, struct hasher_piece *piece)
-{
-	piece->begin = 0;
-	piece->map_len = piece->len;
-	piece->map = mmap(NULL, piece->map_len, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (piece->map == MAP_FAILED)
-		return -1;
-	if (pread_full(run->fd, piece->map, piece->len, (off_t)at) == 0)
-		return 0;
-	(void)munmap(piece->map, piece->map_len);
-	return -1;
-}
-
-static int run_fill(const struct hollow *h, const struct run *run, struct hasher *hasher)
-{
-	for (uint64_t done = 0; done < run->size;) {
-		uint64_t at = run->at + done, left = run->size - done;
-		struct hasher_piece piece = { .len = left < CHUNK ? (size_t)left : CHUNK };
-
-		if (run->part && memfile_fill(run->part->file, at, h->from,
-					      run->part->offset + done, piece.len) < 0)
-			return -1;
-		if ((run->is_memory ? map_memory : map_copy)(run, at, &piece) < 0)
-			return -1;
-		hasher_put(hasher, &piece);
-		done += piece.len;
-	}
-	return 0;
-}
-
-int hollow_fill(struct hollow *h, struct err *err)
-{
-	_cleanup_(hasher_closep) struct hasher *hasher = NULL;
-
-	if (hasher_open(&hasher) < 0)
-		return err_errno(err, EX_UNAVAILABLE, errno, "failed to hash %s", h->name);
-	for (uint64_t offset = 0; offset < h->rest.size;) {
-		struct run run = run_at(h, offset);
-
-		if (run_fill(h, &run, hasher) < 0)
-			return err_errno(err, EX_IOERR, errno, "failed to read %s", h->name);
-		offset += run.size;
-	}
-	if (hasher_finish(hasher, h->sha256) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to hash %s", h->name);
-	h->is_hashed = true;
-	return 0;
 }

@@ -6,14 +6,19 @@
  *
  *   hollow_open()    headers and small sections come into memory, to be read there
  *   hollow_place()   a large part gets its place in the file that the kernel will get
- *   hollow_fill()    one pass over the UKI, from its beginning to its end: parts with a
- *                    place are copied there, and all that is in memory is hashed there
+ *   hollow_fill()    one pass over the UKI: parts with a place are copied there, and all
+ *                    that is in memory is hashed there
  *
- * So the digest is that of the very bytes that are used, whatever happens to the file
+ * So what is hashed are the very bytes that are used, whatever happens to the file
  * meanwhile. A part without a place is not used, and hashed as it is read.
+ *
+ * Where a chunk index of the UKI is known to be right, the chunks are copied and hashed
+ * on all processors. Else SHA-256 of the whole runs beside the copying, from the
+ * beginning to the end; it takes longer than that.
  */
 #pragma once
 
+#include "chunkindex.h"
 #include "err.h"
 #include "memfile.h"
 #include "pe.h"
@@ -34,8 +39,11 @@ struct hollow {
 	 * with another, or with the headers, is no part, and whole in rest. */
 	struct hollow_part parts[PE_MAX_SECTIONS];
 	unsigned count;
+	const struct chunkindex *index;	/* set by the caller before hollow_fill(), of as many
+					 * bytes as rest; or NULL */
 	bool is_hashed;
-	uint8_t sha256[32];		/* of the whole UKI, once it is hashed */
+	bool is_changed;		/* with an index: not each chunk is what it says */
+	uint8_t sha256[32];		/* without one: of the whole UKI */
 };
 
 #define HOLLOW_NONE { .from = -1, .rest = MEMFILE_NONE }

@@ -117,13 +117,28 @@ static int write_beside(struct machine *m, unsigned slot, const char *name,
 	return espfile_write(&m->disk, path, data, len, err);
 }
 
+/* The UKI's chunk index, for staging; the manifest; its signature. */
+static int write_words(struct installwork *work, const struct payload *payload, struct err *err)
+{
+	const struct engine_job *job = installwork_job(work, payload);
+	_cleanup_free_ uint8_t *index = NULL;
+	struct machine *m = work->machine;
+	const uint8_t *json, *p7s;
+	size_t index_len, json_len, p7s_len;
+
+	bundle_manifest_bytes(work->bundle, &json, &json_len, &p7s, &p7s_len);
+	if (chunkindex_encode(&job->index, &index, &index_len, err) < 0 ||
+	    write_beside(m, work->slot, "uki.index", index, index_len, err) < 0 ||
+	    write_beside(m, work->slot, "manifest.json", json, json_len, err) < 0)
+		return -1;
+	return write_beside(m, work->slot, "manifest.p7s", p7s, p7s_len, err);
+}
+
 static int write_uki(struct installwork *work, const struct payload *payload, struct err *err)
 {
 	const struct install_options *o = work->options;
 	struct machine *m = work->machine;
 	_cleanup_free_ char *path = NULL;
-	const uint8_t *json, *p7s;
-	size_t json_len, p7s_len;
 
 	report_step(o->report, "write", "writing the UKI (%llu bytes) to the ESP",
 		    (unsigned long long)payload->size);
@@ -131,10 +146,7 @@ static int write_uki(struct installwork *work, const struct payload *payload, st
 	    espfile_copy(&m->disk, path, work->uki, payload->size, o->cancel, err) < 0 ||
 	    readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)
 		return -1;
-	bundle_manifest_bytes(work->bundle, &json, &json_len, &p7s, &p7s_len);
-	if (write_beside(m, work->slot, "manifest.json", json, json_len, err) < 0)
-		return -1;
-	return write_beside(m, work->slot, "manifest.p7s", p7s, p7s_len, err);
+	return write_words(work, payload, err);
 }
 
 /* Steps 3 and 4. */

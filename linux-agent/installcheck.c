@@ -155,7 +155,7 @@ int installcheck_room(const struct machine *machine, const struct manifest *mani
 		const struct payload *payload = &manifest->payloads[i];
 		int r = payload->type == PAYLOAD_UKI
 				? espfile_check_room(&machine->disk, machine->esp.dir, slot,
-						     payload->size, err)
+						     payload->size + payload->index.size, err)
 				: image_room(machine, payload, slot, err);
 
 		if (r < 0)

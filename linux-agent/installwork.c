@@ -152,10 +152,14 @@ static int image_write(struct installwork *work, struct engine_job *job,
 	return r;
 }
 
+struct engine_job *installwork_job(struct installwork *work, const struct payload *payload)
+{
+	return &work->jobs[payload - bundle_manifest(work->bundle)->payloads];
+}
+
 int installwork_image(struct installwork *work, const struct payload *payload, struct err *err)
 {
-	const struct manifest *manifest = bundle_manifest(work->bundle);
-	struct engine_job *job = &work->jobs[payload - manifest->payloads];
+	struct engine_job *job = installwork_job(work, payload);
 	const struct config_image *image =
 		config_image_find(work->machine->config, payload->name);
 	unsigned running = work->machine->running.slot;

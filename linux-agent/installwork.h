@@ -31,6 +31,9 @@ struct installwork {
 int installwork_open(struct installwork *work, struct err *err);
 void installwork_close(struct installwork *work);
 
+/* Of a payload of the bundle's manifest. */
+struct engine_job *installwork_job(struct installwork *work, const struct payload *payload);
+
 /* Writes an image, flushes, reads back. Errors as engine_run(), engine_check(). */
 int installwork_image(struct installwork *work, const struct payload *payload,
 		      struct err *err);

@@ -64,20 +64,19 @@ static int copy_through(int to, uint64_t at, int from, uint64_t offset, uint64_t
 }
 
 /* sendfile(2): copy_file_range(2) refuses two different file systems (EXDEV). */
-int memfile_fill(const struct memfile *file, uint64_t at, int from, uint64_t offset,
-		 uint64_t len)
+static int copy(int to, uint64_t at, int from, uint64_t offset, uint64_t len)
 {
 	off_t source = (off_t)offset;
 
-	if (lseek(file->fd, (off_t)at, SEEK_SET) < 0)
+	if (lseek(to, (off_t)at, SEEK_SET) < 0)
 		return -1;
 	while (len > 0) {
-		ssize_t n = sendfile(file->fd, from, &source, len);
+		ssize_t n = sendfile(to, from, &source, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && (errno == EINVAL || errno == ENOSYS))
-			return copy_through(file->fd, at, from, (uint64_t)source, len);
+			return copy_through(to, at, from, (uint64_t)source, len);
 		if (n == 0)
 			errno = ENODATA;
 		if (n <= 0)
@@ -90,7 +89,7 @@ int memfile_fill(const struct memfile *file, uint64_t at, int from, uint64_t off
 
 int memfile_copy(struct memfile *file, int from, uint64_t offset, uint64_t len)
 {
-	if (memfile_fill(file, file->size, from, offset, len) < 0)
+	if (copy(file->fd, file->size, from, offset, len) < 0)
 		return -1;
 	file->size += len;
 	return 0;

@@ -31,10 +31,6 @@ int memfile_align(struct memfile *file);
 /* len bytes that are to come later, or never: zeros that take no room. */
 int memfile_skip(struct memfile *file, uint64_t len);
 
-/* As memfile_copy(), to a place that was skipped. */
-int memfile_fill(const struct memfile *file, uint64_t at, int from, uint64_t offset,
-		 uint64_t len);
-
 /* From here on nobody can change it. EBUSY: a page of it is in use elsewhere, and stayed
  * so for some two seconds. */
 int memfile_seal(struct memfile *file);

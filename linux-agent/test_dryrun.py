@@ -328,9 +328,14 @@ def test_mark_good_warns_of_an_armed_watchdog_without_a_driver(machine):
 
 
 def test_an_install_fills_the_idle_slot_and_confirms_step_by_step(machine, create, parts):
-    machine.check("install", create(), "--activate=none")
+    bundle = create()
+    machine.check("install", bundle, "--activate=none")
     assert (machine.top / "b.img").read_bytes() == (parts / "rootfs.img").read_bytes()
-    assert (machine.top / "esp/EFI/slotboot/b/uki.efi").read_bytes() == (parts / "good.efi").read_bytes()
+    directory = machine.top / "esp/EFI/slotboot/b"
+    assert (directory / "uki.efi").read_bytes() == (parts / "good.efi").read_bytes()
+    with zipfile.ZipFile(bundle) as z:
+        for name in ("uki.index", "manifest.json", "manifest.p7s"):
+            assert (directory / name).read_bytes() == z.read(name), name
     status = machine.status()
     assert status["slots"]["b"]["status"] == "trial" and status["slots"]["b"]["version"] == "2"
     assert status["preferred"] == "a"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A slot's directory with UKI, manifest and signature, spoilt in one place each. */
+/* A slot's directory with UKI, manifest and signature, spoilt in one place each: once
+ * without uki.index beside them and once with it. */
 #include "envelope.h"
 
 #include "bytes.h"
@@ -17,8 +18,12 @@ struct fixture {
 	struct testpki signer, stranger;
 	uint8_t *uki;
 	struct slot slot;
+	uint8_t *index;		/* of uki, in three chunks */
+	size_t index_len;
 	char keyring[128];
 };
+
+static bool with_index;
 
 /* PE headers with one section; the rest is any bytes. */
 static uint8_t *uki_make(void)
@@ -45,15 +50,17 @@ static uint8_t *uki_make(void)
 
 static void manifest_put(struct fixture *f, const struct testpki *signer)
 {
-	char json[512], hex[65], path[128], cert[128];
-	uint8_t *sig;
+	char json[512], hex[65], index_hex[65], path[128], cert[128];
+	uint8_t *sig, sha256[32];
 	size_t len;
 
 	hex_encode(f->slot.uki_sha256, 32, hex);
+	SHA256(f->index, f->index_len, sha256);
+	hex_encode(sha256, 32, index_hex);
 	snprintf(json, sizeof json, "{\"format\":2,\"compatible\":\"acme\",\"version\":\"2\","
 		 "\"payloads\":[{\"type\":\"uki\",\"file\":\"uki.efi.zst\",\"size\":%d,"
-		 "\"sha256\":\"%s\",\"index\":{\"file\":\"uki.index\",\"size\":60,"
-		 "\"sha256\":\"%s\"}}]}", UKI_BYTES, hex, hex);
+		 "\"sha256\":\"%s\",\"index\":{\"file\":\"uki.index\",\"size\":%zu,"
+		 "\"sha256\":\"%s\"}}]}", UKI_BYTES, hex, f->index_len, index_hex);
 	testdir_text(&f->dir, "manifest.json", json);
 	snprintf(path, sizeof path, "%s/%s.key", f->dir.path,
 		 signer == &f->signer ? "signer" : "stranger");
@@ -65,8 +72,38 @@ static void manifest_put(struct fixture *f, const struct testpki *signer)
 	free(sig);
 }
 
+static void index_make(struct fixture *f)
+{
+	struct chunk chunks[3] = { 0 };
+	struct chunkindex index = { .chunk_log = 20, .count = 3, .size = UKI_BYTES,
+				    .chunks = chunks };
+
+	free(f->index);
+	for (uint32_t i = 0; i < index.count; i++) {
+		SHA256(f->uki + ((size_t)i << 20), chunkindex_length(&index, i), chunks[i].sha256);
+		chunks[i].frame = 1;
+	}
+	assert_int_equal(chunkindex_encode(&index, &f->index, &f->index_len, NULL), 0);
+}
+
+static void index_put(const struct fixture *f)
+{
+	if (with_index)
+		testdir_put(&f->dir, "uki.index", f->index, f->index_len);
+}
+
+/* The UKI as it is now becomes the slot's. */
+static void uki_put(struct fixture *f)
+{
+	testdir_put(&f->dir, "uki.efi", f->uki, UKI_BYTES);
+	f->slot = (struct slot){ .flags = SLOT_FLAG_DIGEST, .uki_size = UKI_BYTES };
+	SHA256(f->uki, UKI_BYTES, f->slot.uki_sha256);
+	index_make(f);
+}
+
 static void fixture_make(struct fixture *f)
 {
+	*f = (struct fixture){ 0 };
 	testdir_make(&f->dir);
 	f->signer = testpki_make("release");
 	f->stranger = testpki_make("stranger");
@@ -74,9 +111,8 @@ static void fixture_make(struct fixture *f)
 	testpki_write(&f->stranger, &f->dir, "stranger");
 	snprintf(f->keyring, sizeof f->keyring, "%s/signer.crt", f->dir.path);
 	f->uki = uki_make();
-	testdir_put(&f->dir, "uki.efi", f->uki, UKI_BYTES);
-	f->slot = (struct slot){ .flags = SLOT_FLAG_DIGEST, .uki_size = UKI_BYTES };
-	SHA256(f->uki, UKI_BYTES, f->slot.uki_sha256);
+	uki_put(f);
+	index_put(f);
 	manifest_put(f, &f->signer);
 }
 
@@ -86,6 +122,7 @@ static void fixture_free(struct fixture *f)
 	testpki_free(&f->signer);
 	testpki_free(&f->stranger);
 	free(f->uki);
+	free(f->index);
 }
 
 static int run(struct fixture *f, struct envelope *e, struct err *err)
@@ -117,6 +154,7 @@ static void what_was_installed_is_taken_into_sealed_memory(void **state)
 	fixture_make(&f);
 	assert_int_equal(run(&f, &e, &err), 0);
 	assert_int_equal(e.basis, ENVELOPE_MANIFEST);
+	assert_int_equal(e.hollow.index != NULL, with_index);
 	assert_string_equal(e.signer, "O=Acme, CN=release");
 	envelope_text(&e, text, sizeof text);
 	assert_non_null(strstr(text, "CN=release"));
@@ -132,7 +170,7 @@ static void what_was_installed_is_taken_into_sealed_memory(void **state)
 
 static void one_changed_byte_is_refused(void **state)
 {
-	static const size_t places[] = { 0x30, 1024, UKI_BYTES - 1 };
+	static const size_t places[] = { 0x30, 1024, 1024 * 1024 - 1, 1024 * 1024, UKI_BYTES - 1 };
 	struct fixture f;
 
 	(void)state;
@@ -141,12 +179,17 @@ static void one_changed_byte_is_refused(void **state)
 		f.uki[places[i]] ^= 1;
 		testdir_put(&f.dir, "uki.efi", f.uki, UKI_BYTES);
 		f.uki[places[i]] ^= 1;
-		refused(&f, EX_DATAERR, "not that of the slot record");
-		f.slot.flags = 0;		/* the manifest alone sees it too */
-		refused(&f, EX_DATAERR, "not the UKI of the signed manifest");
+		refused(&f, EX_DATAERR, "not that of the signed manifest");
+		f.slot.flags = 0;
+		refused(&f, EX_DATAERR, "not that of the signed manifest");
 		f.slot.flags = SLOT_FLAG_DIGEST;
 	}
 	testdir_put(&f.dir, "uki.efi", f.uki, UKI_BYTES - 1);
+	refused(&f, EX_DATAERR, "not that of the signed manifest");
+	assert_int_equal(remove(testdir_path(&f.dir, "manifest.p7s")), 0);
+	refused(&f, EX_DATAERR, "not that of the slot record");
+	f.uki[1024] ^= 1;
+	testdir_put(&f.dir, "uki.efi", f.uki, UKI_BYTES);
 	refused(&f, EX_DATAERR, "not that of the slot record");
 	fixture_free(&f);
 }
@@ -177,7 +220,7 @@ static void a_signed_manifest_with_another_digest_is_refused_even_if_the_record_
 	f.uki[5000] ^= 1;
 	testdir_put(&f.dir, "uki.efi", f.uki, UKI_BYTES);
 	SHA256(f.uki, UKI_BYTES, f.slot.uki_sha256);
-	refused(&f, EX_DATAERR, "changed after the slot was installed");
+	refused(&f, EX_DATAERR, "not that of the signed manifest");
 	fixture_free(&f);
 }
 
@@ -228,10 +271,66 @@ static void a_file_that_is_no_uki_is_refused_though_its_digest_is_right(void **s
 	(void)state;
 	fixture_make(&f);
 	memset(f.uki, 0, 2);
-	testdir_put(&f.dir, "uki.efi", f.uki, UKI_BYTES);
-	SHA256(f.uki, UKI_BYTES, f.slot.uki_sha256);
+	uki_put(&f);
+	index_put(&f);
 	manifest_put(&f, &f.signer);
 	refused(&f, EX_DATAERR, "not a PE file");
+	fixture_free(&f);
+}
+
+static void an_index_that_is_not_the_manifests_is_ignored(void **state)
+{
+	struct fixture f;
+	struct envelope e;
+	struct err err;
+
+	(void)state;
+	fixture_make(&f);
+	for (size_t len = 0; len < f.index_len; len += 20) {
+		testdir_put(&f.dir, "uki.index", f.index, len);
+		assert_int_equal(run(&f, &e, &err), 0);
+		assert_null(e.hollow.index);
+		envelope_close(&e);
+	}
+	f.uki[5000] ^= 1;		/* a changed UKI, and an index that fits it */
+	testdir_put(&f.dir, "uki.efi", f.uki, UKI_BYTES);
+	index_make(&f);
+	testdir_put(&f.dir, "uki.index", f.index, f.index_len);
+	refused(&f, EX_DATAERR, "not that of the signed manifest");
+	fixture_free(&f);
+}
+
+/* Whoever signed it: it is no index of this UKI. */
+static void an_index_that_cannot_be_read_is_ignored_and_one_of_other_bytes_is_believed(void **state)
+{
+	struct fixture f;
+	struct envelope e;
+	struct err err;
+
+	(void)state;
+	fixture_make(&f);
+	f.index[0] ^= 1;
+	testdir_put(&f.dir, "uki.index", f.index, f.index_len);
+	manifest_put(&f, &f.signer);
+	assert_int_equal(run(&f, &e, &err), 0);
+	assert_null(e.hollow.index);
+	envelope_close(&e);
+	f.index[0] ^= 1;
+	f.index[f.index_len - 36] ^= 1;		/* the last chunk's digest */
+	testdir_put(&f.dir, "uki.index", f.index, f.index_len);
+	manifest_put(&f, &f.signer);
+	refused(&f, EX_DATAERR, "not that of the signed manifest");
+	fixture_free(&f);
+}
+
+static void another_manifest_with_its_index_is_refused_by_the_record(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	f.slot.uki_sha256[0] ^= 1;
+	refused(&f, EX_DATAERR, "not that of the slot record");
 	fixture_free(&f);
 }
 
@@ -245,7 +344,12 @@ int main(void)
 		cmocka_unit_test(a_slot_without_a_signed_manifest_goes_by_its_record),
 		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(a_file_that_is_no_uki_is_refused_though_its_digest_is_right),
+		cmocka_unit_test(an_index_that_is_not_the_manifests_is_ignored),
+		cmocka_unit_test(an_index_that_cannot_be_read_is_ignored_and_one_of_other_bytes_is_believed),
+		cmocka_unit_test(another_manifest_with_its_index_is_refused_by_the_record),
 	};
+	int failed = cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
 
-	return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
+	with_index = true;
+	return failed + cmocka_run_group_tests_name("envelope with an index", tests, NULL, NULL);
 }

@@ -174,19 +174,80 @@ static void what_is_hashed_is_what_is_in_memory_not_what_is_in_the_file(void **s
 	end(&f);
 }
 
+/* The index of a UKI of a few chunks, with .initrd from TESTUKI_BYTES on. */
+static void index_make(struct chunkindex *index, const uint8_t *bytes, size_t size)
+{
+	*index = (struct chunkindex){ .chunk_log = 16, .size = size };
+	index->count = (uint32_t)chunkindex_parts(size, index->chunk_log);
+	index->chunks = calloc(index->count, sizeof *index->chunks);
+	assert_non_null(index->chunks);
+	for (uint32_t i = 0; i < index->count; i++)
+		(void)SHA256(bytes + ((size_t)i << index->chunk_log), chunkindex_length(index, i),
+			     index->chunks[i].sha256);
+}
+
+static void chunks_are_copied_and_each_of_them_is_hashed(void **state)
+{
+	const size_t size = 5 * 1024 * 1024 + 333, initrd = size - TESTUKI_BYTES - 100;
+	uint8_t *bytes = malloc(size), *got = malloc(size);
+	struct chunkindex index;
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	make(&f);
+	le32_put(testuki_header(&f.uki, INITRD) + 8, (uint32_t)initrd);
+	le32_put(testuki_header(&f.uki, INITRD) + 16, (uint32_t)initrd);
+	le32_put(testuki_header(&f.uki, INITRD) + 20, TESTUKI_BYTES);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(i / 4096 * 7 + i);
+	memcpy(bytes, f.uki.bytes, TESTUKI_BYTES);
+	index_make(&index, bytes, size);
+	begin(&f);
+	for (uint32_t bad = 0; bad <= index.count; bad++) {	/* the last time none is */
+		hollow_close(&f.h);
+		memfile_close(&f.out);
+		if (bad < index.count)
+			index.chunks[bad].sha256[31] ^= 1;
+		testdir_put(&f.dir, "uki.efi", bytes, size);
+		assert_int_equal(hollow_open(testdir_path(&f.dir, "uki.efi"), false, &f.h, &err), 0);
+		assert_int_equal(memfile_open("out", &f.out), 0);
+		assert_int_equal(memfile_write(&f.out, "x", 1), 0);
+		assert_int_equal(place(&f, LINUX), 1);
+		assert_int_equal(place(&f, INITRD), 1);
+		f.h.index = &index;
+		fill(&f);
+		assert_int_equal(f.h.is_changed, bad < index.count);
+		if (bad < index.count)
+			index.chunks[bad].sha256[31] ^= 1;
+	}
+	assert_int_equal(pread_full(f.out.fd, got, TESTUKI_KERNEL + initrd, 1), 0);
+	assert_memory_equal(got, bytes + TESTUKI_DATA_AT, TESTUKI_KERNEL);
+	assert_memory_equal(got + TESTUKI_KERNEL, bytes + TESTUKI_BYTES, initrd);
+	chunkindex_clear(&index);
+	free(bytes);
+	free(got);
+	end(&f);
+}
+
 static void a_file_that_shrinks_meanwhile_fails(void **state)
 {
 	struct fixture f;
 	struct err err;
 
 	(void)state;
-	for (int placed = 0; placed < 2; placed++) {
+	for (int way = 0; way < 4; way++) {
+		struct chunkindex index;
+
 		make(&f);
+		index_make(&index, f.uki.bytes, sizeof f.uki.bytes);
 		begin(&f);
-		if (placed)
+		if (way & 1)
 			assert_int_equal(place(&f, INITRD), 1);
+		f.h.index = way & 2 ? &index : NULL;
 		assert_int_equal(truncate(testdir_path(&f.dir, "uki.efi"), TESTUKI_DATA_AT), 0);
 		assert_int_equal(hollow_fill(&f.h, &err), -1);
+		chunkindex_clear(&index);
 		assert_int_equal(err.exit, EX_IOERR);
 		assert_false(f.h.is_hashed);
 		end(&f);
@@ -271,6 +332,7 @@ int main(void)
 		cmocka_unit_test(large_parts_are_left_out_and_the_digest_is_the_whole_files),
 		cmocka_unit_test(a_large_file_is_hashed_in_order),
 		cmocka_unit_test(what_is_hashed_is_what_is_in_memory_not_what_is_in_the_file),
+		cmocka_unit_test(chunks_are_copied_and_each_of_them_is_hashed),
 		cmocka_unit_test(a_file_that_shrinks_meanwhile_fails),
 		cmocka_unit_test(a_part_has_one_place),
 		cmocka_unit_test(what_shares_bytes_with_anything_is_no_part),
