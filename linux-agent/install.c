@@ -310,31 +310,22 @@ static int jump_failed(struct machine *m, struct err *err)
 	return -1;
 }
 
-/* The new slot is on trial: armed unless the configuration says off. */
-static int arm_for_jump(struct machine *m, struct report *report)
-{
-	char say[512];
-	int fd = -1;
-
-	if (m->config->watchdog != CONFIG_WATCHDOG_OFF &&
-	    watchdog_arm(m->config, &fd, say, sizeof say) < 0)
-		report_warning(report, "%s", say);
-	return fd;
-}
-
 int install_activate(struct machine *machine, const struct install_options *options,
 		     struct err *err)
 {
 	bool kexec = options->activate == ACTIVATE_KEXEC;
 	unsigned slot = 1 - machine->running.slot;
 	int watchdog = -1;
+	char say[512] = "";
 
 	if (options->activate == ACTIVATE_NONE)
 		return 0;
 	report_step(options->report, "activate", "leaving for the new slot through %s",
 		    kexec ? "kexec" : "the firmware");
 	if (kexec)
-		watchdog = arm_for_jump(machine, options->report);
+		watchdog = intent_watch(machine, slot, say, sizeof say);
+	if (*say)
+		report_warning(options->report, "%s", say);
 	trip_depart(machine, options->activate, slot, machine->install_ms, machine->stage_ms);
 	if ((!kexec || intent_jump(machine, slot, err) == 0) &&
 	    activate_now(options->activate, err) == 0)

@@ -3,6 +3,8 @@
 
 #include "cmdline.h"
 #include "policy.h"
+#include "trip.h"
+#include "watchdog.h"
 
 int intent_check_allowed(const struct machine *machine, bool force, struct err *err)
 {
@@ -65,6 +67,26 @@ int intent_jump(struct machine *machine, unsigned slot, struct err *err)
 	return machine_save(machine, err);
 }
 
+/* As the loader does: what is not yet proven is watched, what is good only where the
+ * configuration says so. */
+static bool is_watched(const struct machine *m, unsigned slot)
+{
+	if (m->config->watchdog != CONFIG_WATCHDOG_TRIAL)
+		return m->config->watchdog == CONFIG_WATCHDOG_ALWAYS;
+	return m->state.source != STATE_LOST &&
+	       !policy_slot_confirmed(&m->state.record.slots[slot], true);
+}
+
+int intent_watch(const struct machine *machine, unsigned slot, char *say, size_t cap)
+{
+	int fd = -1;
+
+	*say = 0;
+	if (is_watched(machine, slot))
+		(void)watchdog_arm(machine->config, &fd, say, cap);
+	return fd;
+}
+
 /* Nothing has proven it, and it is known why it is there. */
 static bool is_unproven(const struct slot *slot)
 {
@@ -84,8 +106,12 @@ int intent_check_arrival(const struct machine *machine, struct err *err)
 	const struct record *record = &machine->state.record;
 	const struct running *r = &machine->running;
 
-	if (!r->kexec || !is_unproven(&record->slots[r->slot]) ||
-	    (intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER))
+	if (!r->kexec || !is_unproven(&record->slots[r->slot]))
+		return 0;
+	if (trip_never_left(machine, r->slot))
+		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it runs since before "
+			       "the jump into it (boot_id is the same)", slot_letter(r->slot));
+	if (intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER)
 		return 0;
 	return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it does not run by the kexec "
 		       "that the slot record knows (nonce %016llx there, %016llx on the command "

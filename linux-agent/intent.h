@@ -6,7 +6,8 @@
  *               record is already such that a firmware boot takes the old slot
  *   2. stage    the same nonce goes onto the new kernel's command line
  *   3. jump     noted in the record; after which nothing of this system can speak for itself
- *   4. arrival  the new system's nonce must be the record's at the first mark-good
+ *   4. arrival  at the first mark-good the new system's nonce must be the record's, its
+ *               boot loader kexec's, and its boot_id not that of the system that was left
  *
  * What is given up in between is unloaded and forgotten, so that neither a later
  * reboot nor a later mark-good takes it for what was meant.
@@ -35,6 +36,10 @@ int intent_load(struct machine *machine, unsigned slot, struct kexec_image *imag
 /* The jump is next: noted in the ring of attempts, durably, so that the loader can
  * tell a jump that failed from one that was never begun. */
 int intent_jump(struct machine *machine, unsigned slot, struct err *err);
+
+/* Before the jump: has the watchdog run across it where the loader would arm it for
+ * the slot. Returns what watchdog_disarm() takes; say is "" or what is missing. */
+int intent_watch(const struct machine *machine, unsigned slot, char *say, size_t cap);
 
 /* Takes the intent back in memory; the caller saves it. Whether anything changed.
  * What runs keeps its own nonce. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """slotctl against files: what it makes of a kexec, before and after it; the jump itself is for QEMU."""
+import json
 import struct
 
 import pytest
@@ -69,6 +70,38 @@ def test_the_kexec_that_was_meant_is_confirmed(machine, create):  # noqa: F811
     status = machine.status()
     assert status["slots"]["b"]["status"] == "trial" and status["slots"]["b"]["confirmed"]
     assert status["jump"] == {"proven": False, "nonce": True, "bootloader": True, "boot_id": False}
+
+
+def leave(machine, boot_id, slot, how="kexec"):
+    """The ledger of a system that was left for the slot."""
+    (machine.top / "esp/EFI/slotboot/ledger.json").write_text(json.dumps({
+        "format": 1, "boot_id": boot_id, "pending": {"slot": slot, "how": how, "left": 1700000000000}}))
+
+
+def test_without_a_new_boot_id_no_kexec_has_taken_place(machine, create):  # noqa: F811
+    here, before = (f"{digit * 8}-1111-4111-8111-111111111111" for digit in "12")
+    (machine.top / "sysroot/proc/sys/kernel/random").mkdir()
+    (machine.top / "sysroot/proc/sys/kernel/random/boot_id").write_text(here + "\n")
+    machine.check("install", create(), "--activate=none")
+    machine.change_record((AT_B, "B", KEXEC_TRIAL))
+    machine.boot_by("kexec", "b")
+    leave(machine, here, "b")
+    refuse(machine, CONFIG, ["slot b cannot be marked good: it runs since before the jump into it"], "mark-good")
+    leave(machine, before, "b")
+    assert machine.status()["jump"] == {"proven": True, "nonce": True, "bootloader": True, "boot_id": True}
+    machine.check("mark-good")
+
+
+@pytest.mark.parametrize("slot, how", [("a", "kexec"), ("b", "reboot")])
+def test_what_was_left_for_elsewhere_says_nothing_of_this_boot(machine, create, slot, how):  # noqa: F811
+    here = "11111111-1111-4111-8111-111111111111"
+    (machine.top / "sysroot/proc/sys/kernel/random").mkdir()
+    (machine.top / "sysroot/proc/sys/kernel/random/boot_id").write_text(here + "\n")
+    machine.check("install", create(), "--activate=none")
+    machine.change_record((AT_B, "B", KEXEC_TRIAL))
+    machine.boot_by("kexec", "b")
+    leave(machine, here, slot, how)
+    machine.check("mark-good")
 
 
 @pytest.mark.parametrize("verb", [("mark-bad", "b"), ("mark-active", "b"), ("rollback", "--activate=none")])

@@ -145,6 +145,17 @@ void trip_arrive(struct machine *machine)
 		ledger_write(machine, &ledger);
 }
 
+bool trip_never_left(const struct machine *machine, unsigned slot)
+{
+	struct ledger ledger;
+	char boot_id[37];
+
+	trip_read(machine, &ledger);
+	boot_id_read(machine, boot_id);
+	return ledger.pending && ledger.how == ACTIVATE_KEXEC && ledger.trip.slot == slot &&
+	       boot_id[0] && strcmp(boot_id, ledger.boot_id) == 0;
+}
+
 bool trip_boot_changed(const struct machine *machine, const struct ledger *ledger)
 {
 	char boot_id[37];

@@ -27,6 +27,10 @@ void trip_arrive(struct machine *machine);
  * its boot_id has changed. False also where there is nothing to compare. */
 bool trip_boot_changed(const struct machine *machine, const struct ledger *ledger);
 
+/* Whether the ledger says that this very boot is the one that was left by kexec for slot:
+ * then no jump has taken place. */
+bool trip_never_left(const struct machine *machine, unsigned slot);
+
 /* When the kernel ran /init, in milliseconds since its start, from the text of
  * its log (/dev/kmsg: "6,339,1204311,-;Run /init as init process"); the first
  * such record. LEDGER_UNKNOWN: there is none. */

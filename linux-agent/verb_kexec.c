@@ -52,25 +52,15 @@ static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_s
 	return load(m, *ret_slot, err);
 }
 
-/* As the loader does: what is not yet proven is watched, what is good only where the
- * configuration says so. */
-static bool is_watched(const struct machine *m, unsigned slot)
-{
-	if (m->config->watchdog != CONFIG_WATCHDOG_TRIAL)
-		return m->config->watchdog == CONFIG_WATCHDOG_ALWAYS;
-	return m->state.source != STATE_LOST &&
-	       !policy_slot_confirmed(&m->state.record.slots[slot], true);
-}
-
 /* Whatever comes of it, the record already says what the firmware starts next. */
 static int leave(struct machine *m, enum activate how, unsigned slot, struct err *err)
 {
-	const struct config *config = m->config;
 	int r, watchdog = -1;
-	char say[512];
+	char say[512] = "";
 
-	if (how == ACTIVATE_KEXEC && is_watched(m, slot) &&
-	    watchdog_arm(config, &watchdog, say, sizeof say) < 0)
+	if (how == ACTIVATE_KEXEC)
+		watchdog = intent_watch(m, slot, say, sizeof say);
+	if (*say)
 		(void)printf("warning: %s\n", say);
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, m->stage_ms);
 	r = how == ACTIVATE_KEXEC ? intent_jump(m, slot, err) : 0;

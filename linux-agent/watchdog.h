@@ -42,8 +42,8 @@ int watchdog_release(const struct config *config, enum record_watchdog armed, ch
 
 /* Before a jump by kexec: has the watchdog run across it, so that a new kernel that
  * hangs is reset. Where systemd runs it is told to do so, else *ret_fd stays open and
- * fed once. 1: armed; 0: there is no watchdog, and say is empty; -1: there is one,
- * and say names what is missing. */
+ * fed once. 1: armed; 0: there is no watchdog; -1: there is one, and say names what is
+ * missing (else it is empty). */
 int watchdog_arm(const struct config *config, int *ret_fd, char *say, size_t cap);
 
 /* The jump did not take place: stops what watchdog_arm() left in fd, and closes it.
