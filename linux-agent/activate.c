@@ -6,6 +6,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/reboot.h>
@@ -33,10 +34,31 @@ bool activate_systemd_runs(void)
 	return access("/run/systemd/system", F_OK) == 0;
 }
 
+/* What init was asked for begins with signals to all, also to who has just asked and
+ * waits for the answer. */
+static int spawn(char *const argv[], pid_t *ret_pid)
+{
+	posix_spawnattr_t attr;
+	sigset_t blocked;
+	int error = posix_spawnattr_init(&attr);
+
+	if (error)
+		return error;
+	(void)sigemptyset(&blocked);
+	(void)sigaddset(&blocked, SIGTERM);
+	(void)sigaddset(&blocked, SIGINT);
+	(void)sigaddset(&blocked, SIGHUP);
+	(void)posix_spawnattr_setsigmask(&attr, &blocked);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	error = posix_spawnp(ret_pid, argv[0], NULL, &attr, argv, environ);
+	(void)posix_spawnattr_destroy(&attr);
+	return error;
+}
+
 int activate_run(char *const argv[], struct err *err)
 {
 	pid_t pid;
-	int status, error = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	int status, error = spawn(argv, &pid);
 
 	if (error)
 		return err_errno(err, EX_UNAVAILABLE, error, "failed to run %s", argv[0]);

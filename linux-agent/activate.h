@@ -26,7 +26,8 @@ void activate_recover(void);
 
 bool activate_systemd_runs(void);
 
-/* Runs a program to its end. EX_UNAVAILABLE: it cannot be run, or fails. */
+/* Runs a program to its end, with the signals of a shutdown blocked. EX_UNAVAILABLE: it
+ * cannot be run, or fails. */
 int activate_run(char *const argv[], struct err *err);
 
 /* Asks the init system for a reboot; returns once that was asked for. */

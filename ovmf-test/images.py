@@ -11,13 +11,16 @@ import initrd
 import kernel
 import pki
 import rootfs
+import systemd
 import uki
 from paths import HERE, SLOTCTL, STUB, WORK, newer_than, run
 
 VERSIONS = {"x": "1", "y": "2", "z": "3"}
 COMPATIBLE = "slotboot-test"
-# Beside these w, of version 1: its kernel has drivers for watchdogs, and lets them run on when it jumps to another.
-FLAVOURS = {"w": "generic"}
+# Beside these w and s, of version 1: their kernel has drivers for watchdogs, and lets them run on when it jumps to
+# another. In s process 1 is systemd.
+FLAVOURS = {"w": "generic", "s": "generic"}
+WITH_SYSTEMD = {"s"}
 # no_timer_check: emulated on a busy host, the timer may miss the kernel's test of it, which then panics.
 COMMAND_LINE = "console=ttyS0 loglevel=4 panic=1 no_timer_check slotboot.slot={{slot}} roothash={} variant={}"
 WATCHDOG_WORDS = " watchdog.stop_on_reboot=0"
@@ -38,9 +41,11 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
     directory.mkdir(parents=True, exist_ok=True)
     image, efi, facts = (directory / f"{stem}-{name}{suffix}" for stem, suffix in
                          (("rootfs", ".img"), ("uki", ".efi"), ("facts", ".json")))
-    modules = (HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "uki"))
+    modules = (HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "systemd",
+                                                    "uki"))
     flavour, version = FLAVOURS.get(name, "cloud"), VERSIONS.get(name, "1")
-    sources = [kernel.image(flavour), STUB, slotctl, *HERE.glob("guest/*"), *modules]
+    sources = [kernel.image(flavour), STUB, slotctl, *HERE.glob("guest/*"), *modules,
+               *(systemd.sources() if name in WITH_SYSTEMD else [])]
     signer = pki.identities()["signer"]
     if not newer_than(facts, *sources, signer.cert):
         work = directory / f"work-{name}"
@@ -48,7 +53,7 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
         # The keyring is also good for the expired signer: that it is refused must come from its date.
         keyring = work / "keyring.pem"
         keyring.write_bytes(signer.cert.read_bytes() + pki.identities()["expired"].cert.read_bytes())
-        root_hash, offset = rootfs.build(image, work, name, version, keyring, slotctl)
+        root_hash, offset = rootfs.build(image, work, name, version, keyring, slotctl, name in WITH_SYSTEMD)
         initrd.build(work / "initrd.cpio.zst", work, offset, flavour)
         uki.build(efi, work, kernel.image(flavour), work / "initrd.cpio.zst", COMMAND_LINE.format(root_hash, name) +
                   (WATCHDOG_WORDS if flavour == "generic" else ""), rootfs.os_release(name, version),

@@ -4,6 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import systemd
 from paths import HERE, SLOTCTL, run
 from programs import add_file, add_program, new_tree
 
@@ -23,7 +24,7 @@ def _filler(variant, size=1 << 20):
     return b"".join(hashlib.sha256(f"{variant} {i}".encode()).digest() for i in range(size // 32))
 
 
-def build(out, work, variant, version, keyring, slotctl=SLOTCTL):
+def build(out, work, variant, version, keyring, slotctl=SLOTCTL, with_systemd=False):
     """Write the image; return (root hash, offset of the hash tree)."""
     tree = new_tree(Path(work) / "rootfs")
     (tree / "efi").mkdir()
@@ -40,6 +41,8 @@ def build(out, work, variant, version, keyring, slotctl=SLOTCTL):
     (tree / "usr/share/filler").write_bytes(_filler(variant))
     if Path(slotctl).exists():
         add_program(tree, slotctl, "usr/bin/slotctl")
+    if with_systemd:
+        systemd.add(tree)
 
     Path(out).unlink(missing_ok=True)
     run("mkfs.erofs", "--quiet", "-T0", "-U", UUID.format(1), "--all-root", "-zlz4", out, tree)
