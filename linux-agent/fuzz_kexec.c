@@ -116,6 +116,27 @@ static void compare(const uint8_t *data, size_t size, unsigned slot, const struc
 	ukifile_close(&uki);
 }
 
+/* As if a signed manifest had named these bytes and their chunks. */
+static void vouch(struct envelope *e, const uint8_t *data, size_t size)
+{
+	struct payload *uki;
+
+	e->manifest = calloc(1, sizeof *e->manifest);
+	e->index = (struct chunkindex){ .chunk_log = CHUNK_MIN_LOG, .size = size };
+	e->index.count = (uint32_t)chunkindex_parts(size, CHUNK_MIN_LOG);
+	e->index.chunks = calloc(e->index.count, sizeof *e->index.chunks);
+	if (!e->manifest || !e->index.chunks)
+		abort();
+	e->manifest->payload_count = 1;
+	uki = &e->manifest->payloads[0];
+	*uki = (struct payload){ .type = PAYLOAD_UKI, .size = size };
+	(void)SHA256(data, size, uki->sha256);
+	for (uint32_t i = 0; i < e->index.count; i++)
+		(void)SHA256(data + ((size_t)i << CHUNK_MIN_LOG), chunkindex_length(&e->index, i),
+			     e->index.chunks[i].sha256);
+	e->hollow.index = &e->index;
+}
+
 static void stage(const uint8_t *data, size_t size, unsigned slot)
 {
 	struct slot recorded = { .flags = SLOT_FLAG_DIGEST, .uki_size = size };
@@ -127,6 +148,8 @@ static void stage(const uint8_t *data, size_t size, unsigned slot)
 	files_put(data, size);
 	(void)SHA256(data, size, recorded.uki_sha256);
 	if (envelope_begin(esp, &recorded, "/nonexistent", NULL, &envelope, &err) == 0) {
+		if (size & 2)
+			vouch(&envelope, data, size);
 		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;
 		envelope_close(&envelope);
 	}

@@ -59,20 +59,22 @@ def test_systemd_jumps_into_whatever_is_staged(machine):
 
 
 def test_a_reboot_after_a_cancelled_activation_goes_through_the_firmware(machine, install_s):
-    for cancel in ("slotctl kexec unload", "slotctl mark-bad b", install_s("none")):
+    for cancel in ("slotctl kexec unload", "slotctl mark-bad b"):
         machine.check("slotctl kexec load a")
         assert staged(machine)
-        machine.check(cancel, 120 * SLOW)
+        machine.check(cancel)
         assert not staged(machine)
-    boot = machine.run_to_boot(REBOOT)
-    assert (boot.slot, machine.firmware_entries(), machine.status()["boot"]) == ("a", 2, "firmware")
+    machine.check("slotctl kexec load a")
+    boot = machine.run_to_boot(install_s("reboot"), 180 * SLOW)
+    assert (boot.slot, machine.firmware_entries(), machine.status()["boot"]) == ("b", 2, "firmware")
+    machine.check("slotctl mark-good")
 
 
 def test_systemd_has_the_watchdog_run_across_the_jump(machine):
     machine.check(f"sed '/^.slotboot.$/a watchdog-timeout = {HUNG}' /etc/slotboot/slotboot.conf >/run/short.conf")
     number = machine.start_command("slotctl install /efi/hung.zip --activate=kexec --config=/run/short.conf")
     boot = machine.wait_command_boot(number, 180 * SLOW)
-    assert (boot.slot, machine.watchdog_resets(), machine.firmware_entries()) == ("a", 1, 3)
+    assert (boot.slot, machine.watchdog_resets(), machine.firmware_entries()) == ("b", 1, 3)
     assert machine.console().count(STOPPED) == 4
     status = machine.status()
-    assert (status["preferred"], status["slots"]["b"]["reason"]) == ("a", "watchdog")
+    assert (status["preferred"], status["slots"]["a"]["reason"]) == ("b", "watchdog")
