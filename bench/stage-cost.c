@@ -189,13 +189,13 @@ static double bare_once(const char *path)
 }
 
 /* A slot that was not installed from a bundle: its record has a digest, and no more. */
-static void plain_create(const char *dir, const char *uki)
+static void plain_create(const char *dir)
 {
 	int fd = -1;
 
 	if (mkdir(dir, 0700) == 0)
 		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || symlinkat(uki, fd, "uki.efi") < 0)
+	if (fd < 0 || symlinkat("../uki.efi", fd, "uki.efi") < 0)
 		die(dir);
 	(void)close(fd);
 }
@@ -275,7 +275,7 @@ int main(int argc, char **argv)
 	(void)snprintf(plain, sizeof plain, "%s/plain", argv[1]);
 	(void)snprintf(keyring, sizeof keyring, "%s/cert", argv[1]);
 	fd = uki_create(path);
-	plain_create(plain, path);
+	plain_create(plain);
 	manifest_create(argv[1], fd, &slot);
 	(void)copy_once(fd);
 	for (size_t i = 0; i < count; i++) {

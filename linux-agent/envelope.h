@@ -13,9 +13,9 @@
  *                                the bundle's signature
  *
  * Beside a signed manifest may lie uki.index, the chunk index that the manifest pins. Then
- * the digest of each chunk stands for that of the whole: whoever signed the manifest
- * signed both, and the install compared both. An index that is not the manifest's is
- * ignored.
+ * the digests of the chunks stand for that of the whole, at the word of whoever signed the
+ * manifest; an install has compared both. The record is compared with the manifest then.
+ * An index that is not the manifest's is ignored.
  *
  * A slot that was provisioned by hand has neither, or a manifest without a signature:
  * it is taken as it stands, and ret_envelope->basis says so. The firmware starts it
@@ -52,7 +52,8 @@ struct envelope {
  * the record is lost; rules: of the signature, or NULL (cms.h). The object must not
  * move while it is open; the caller closes it after success. EX_DATAERR:
  * the UKI is not what was installed, or no signature holds for it; EX_NOINPUT: there
- * is none; EX_CONFIG: the keyring; EX_IOERR. */
+ * is none; EX_CONFIG: the keyring; EX_IOERR; EX_UNAVAILABLE, EX_SOFTWARE: no room, no
+ * thread. */
 int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
 		  const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
 /* The same in two steps, for what is to be staged: begin leaves the large parts where

@@ -116,14 +116,17 @@ static void compare(const uint8_t *data, size_t size, unsigned slot, const struc
 	ukifile_close(&uki);
 }
 
+/* Smaller than a bundle's may be: an input has many. */
+enum { CHUNK_LOG = 9 };
+
 /* As if a signed manifest had named these bytes and their chunks. */
 static void vouch(struct envelope *e, const uint8_t *data, size_t size)
 {
 	struct payload *uki;
 
 	e->manifest = calloc(1, sizeof *e->manifest);
-	e->index = (struct chunkindex){ .chunk_log = CHUNK_MIN_LOG, .size = size };
-	e->index.count = (uint32_t)chunkindex_parts(size, CHUNK_MIN_LOG);
+	e->index = (struct chunkindex){ .chunk_log = CHUNK_LOG, .size = size };
+	e->index.count = (uint32_t)chunkindex_parts(size, CHUNK_LOG);
 	e->index.chunks = calloc(e->index.count, sizeof *e->index.chunks);
 	if (!e->manifest || !e->index.chunks)
 		abort();
@@ -132,12 +135,12 @@ static void vouch(struct envelope *e, const uint8_t *data, size_t size)
 	*uki = (struct payload){ .type = PAYLOAD_UKI, .size = size };
 	(void)SHA256(data, size, uki->sha256);
 	for (uint32_t i = 0; i < e->index.count; i++)
-		(void)SHA256(data + ((size_t)i << CHUNK_MIN_LOG), chunkindex_length(&e->index, i),
+		(void)SHA256(data + ((size_t)i << CHUNK_LOG), chunkindex_length(&e->index, i),
 			     e->index.chunks[i].sha256);
 	e->hollow.index = &e->index;
 }
 
-static void stage(const uint8_t *data, size_t size, unsigned slot)
+static void stage(const uint8_t *data, size_t size, unsigned slot, bool by_chunks)
 {
 	struct slot recorded = { .flags = SLOT_FLAG_DIGEST, .uki_size = size };
 	struct envelope envelope;
@@ -148,7 +151,7 @@ static void stage(const uint8_t *data, size_t size, unsigned slot)
 	files_put(data, size);
 	(void)SHA256(data, size, recorded.uki_sha256);
 	if (envelope_begin(esp, &recorded, "/nonexistent", NULL, &envelope, &err) == 0) {
-		if (size & 2)
+		if (by_chunks && size > 0)
 			vouch(&envelope, data, size);
 		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;
 		envelope_close(&envelope);
@@ -165,9 +168,10 @@ static void stage(const uint8_t *data, size_t size, unsigned slot)
 
 /* A UKI that would do, with the input as a list of changes: a place among its headers
  * and texts (2 bytes), a value (1). */
-static void stage_changed(const uint8_t *data, size_t size)
+static void stage_changed(const uint8_t *data, size_t size, bool by_chunks)
 {
 	static struct testuki uki;
+	unsigned slot = size & 1;
 
 	testuki_make(&uki, "257.1");
 	(void)testuki_text(&uki, ".cmdline", "@1 root=/dev/{slot}");
@@ -180,16 +184,18 @@ static void stage_changed(const uint8_t *data, size_t size)
 	(void)testuki_text(&uki, ".pcrsig", "{}");
 	for (; size >= 3; data += 3, size -= 3)
 		uki.bytes[le16_get(data) % TESTUKI_BYTES] = data[2];
-	stage(uki.bytes, sizeof uki.bytes, size & 1);
+	stage(uki.bytes, sizeof uki.bytes, slot, by_chunks);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	bool taken;
 
-	stage(data, size, size & 1);
+	stage(data, size, size & 1, false);
+	stage(data, size, size & 1, true);
 	taken = fuzz_taken;
-	stage_changed(data, size);
+	stage_changed(data, size, false);
+	stage_changed(data, size, true);
 	fuzz_taken = taken;	/* of the input itself */
 	return 0;
 }

@@ -6,8 +6,8 @@
  *
  *   hollow_open()    headers and small sections come into memory, to be read there
  *   hollow_place()   a large part gets its place in the file that the kernel will get
- *   hollow_fill()    one pass over the UKI: parts with a place are copied there, and all
- *                    that is in memory is hashed there
+ *   hollow_fill()    one pass over the UKI: parts with a place are read, hashed and
+ *                    written there, and what is in memory is hashed
  *
  * So what is hashed are the very bytes that are used, whatever happens to the file
  * meanwhile. A part without a place is not used, and hashed as it is read.
@@ -61,5 +61,5 @@ int hollow_place(struct hollow *hollow, uint64_t offset, uint64_t size, struct m
 /* Takes every part its place again, before file goes. */
 void hollow_unplace(struct hollow *hollow);
 
-/* EX_IOERR, EX_UNAVAILABLE. */
+/* EX_IOERR; EX_UNAVAILABLE, EX_SOFTWARE: no memory, no thread. */
 int hollow_fill(struct hollow *hollow, struct err *err);

@@ -58,7 +58,7 @@ static ssize_t piece_take(const struct hollow *h, uint64_t offset, uint64_t max,
 
 static int failed(const struct hollow *h, struct err *err)
 {
-	return err_errno(err, EX_IOERR, errno, "failed to read %s", h->name);
+	return err_errno(err, EX_IOERR, errno, "failed to copy %s", h->name);
 }
 
 static int whole_fill(struct hollow *h, struct err *err)
@@ -131,13 +131,17 @@ static int chunks_fill(struct hollow *h, struct err *err)
 		.emit = chunk_filled,
 	};
 
-	return workpool_run(&job, h, err);
+	if (workpool_run(&job, h, err) < 0)
+		return err_prefix(err, "failed to stage %s", h->name);
+	return 0;
 }
 
 int hollow_fill(struct hollow *hollow, struct err *err)
 {
-	int r = (hollow->index ? chunks_fill : whole_fill)(hollow, err);
+	int r;
 
+	hollow->is_changed = false;
+	r = (hollow->index ? chunks_fill : whole_fill)(hollow, err);
 	hollow->is_hashed = r == 0;
 	return r;
 }

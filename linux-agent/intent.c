@@ -106,16 +106,15 @@ int intent_check_arrival(const struct machine *machine, struct err *err)
 	const struct record *record = &machine->state.record;
 	const struct running *r = &machine->running;
 
-	if (!r->kexec || !is_unproven(&record->slots[r->slot]))
-		return 0;
-	if (trip_never_left(machine, r->slot))
-		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it runs since before "
-			       "the jump into it (boot_id is the same)", slot_letter(r->slot));
-	if (intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER)
+	bool left = !trip_never_left(machine, r->slot);
+
+	if (!r->kexec || !is_unproven(&record->slots[r->slot]) ||
+	    (left && intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER))
 		return 0;
 	return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it does not run by the kexec "
 		       "that the slot record knows (nonce %016llx there, %016llx on the command "
-		       "line); slotctl mark-active %c, then reboot, has the firmware try it",
+		       "line%s); slotctl mark-active %c, then reboot, has the firmware try it",
 		       slot_letter(r->slot), (unsigned long long)record->kexec_nonce,
-		       (unsigned long long)r->nonce, slot_letter(r->slot));
+		       (unsigned long long)r->nonce, left ? "" : "; boot_id as before the jump",
+		       slot_letter(r->slot));
 }

@@ -6,8 +6,8 @@
  *               record is already such that a firmware boot takes the old slot
  *   2. stage    the same nonce goes onto the new kernel's command line
  *   3. jump     noted in the record; after which nothing of this system can speak for itself
- *   4. arrival  at the first mark-good the new system's nonce must be the record's, its
- *               boot loader kexec's, and its boot_id not that of the system that was left
+ *   4. arrival  at the first mark-good the new system's nonce must be the record's; the
+ *               boot loader's type and the ledger's boot_id must not speak against it
  *
  * What is given up in between is unloaded and forgotten, so that neither a later
  * reboot nor a later mark-good takes it for what was meant.

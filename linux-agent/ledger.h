@@ -3,8 +3,8 @@
  * How long the last kexec and the last reboot into a new slot took, phase by
  * phase, in EFI/slotboot/ledger.json on the ESP: the one place that both ways
  * of activation leave alone. Statistics, and the boot_id the system had before
- * it left; nothing that decides a boot is in it, and without it, or with a
- * damaged one, everything else works.
+ * it left, which mark-good after a kexec looks at; nothing that decides a boot is in
+ * it, and without it, or with a damaged one, everything else works.
  *
  * An entry is begun when the agent leaves the old system (pending) and closed
  * by mark-good in the new one. Times across the jump are the difference of two

@@ -64,34 +64,30 @@ static int copy_through(int to, uint64_t at, int from, uint64_t offset, uint64_t
 }
 
 /* sendfile(2): copy_file_range(2) refuses two different file systems (EXDEV). */
-static int copy(int to, uint64_t at, int from, uint64_t offset, uint64_t len)
+int memfile_copy(struct memfile *file, int from, uint64_t offset, uint64_t len)
 {
+	const uint64_t end = file->size + len;
 	off_t source = (off_t)offset;
 
-	if (lseek(to, (off_t)at, SEEK_SET) < 0)
+	if (lseek(file->fd, (off_t)file->size, SEEK_SET) < 0)
 		return -1;
-	while (len > 0) {
-		ssize_t n = sendfile(to, from, &source, len);
+	for (uint64_t at = file->size; at < end;) {
+		ssize_t n = sendfile(file->fd, from, &source, end - at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && (errno == EINVAL || errno == ENOSYS))
-			return copy_through(to, at, from, (uint64_t)source, len);
+		if (n < 0 && (errno == EINVAL || errno == ENOSYS)) {
+			if (copy_through(file->fd, at, from, (uint64_t)source, end - at) < 0)
+				return -1;
+			break;
+		}
 		if (n == 0)
 			errno = ENODATA;
 		if (n <= 0)
 			return -1;
 		at += (uint64_t)n;
-		len -= (uint64_t)n;
 	}
-	return 0;
-}
-
-int memfile_copy(struct memfile *file, int from, uint64_t offset, uint64_t len)
-{
-	if (copy(file->fd, file->size, from, offset, len) < 0)
-		return -1;
-	file->size += len;
+	file->size = end;
 	return 0;
 }
 

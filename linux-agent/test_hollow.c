@@ -174,10 +174,9 @@ static void what_is_hashed_is_what_is_in_memory_not_what_is_in_the_file(void **s
 	end(&f);
 }
 
-/* The index of a UKI of a few chunks, with .initrd from TESTUKI_BYTES on. */
-static void index_make(struct chunkindex *index, const uint8_t *bytes, size_t size)
+static void index_make(struct chunkindex *index, unsigned log, const uint8_t *bytes, size_t size)
 {
-	*index = (struct chunkindex){ .chunk_log = 16, .size = size };
+	*index = (struct chunkindex){ .chunk_log = log, .size = size };
 	index->count = (uint32_t)chunkindex_parts(size, index->chunk_log);
 	index->chunks = calloc(index->count, sizeof *index->chunks);
 	assert_non_null(index->chunks);
@@ -186,7 +185,8 @@ static void index_make(struct chunkindex *index, const uint8_t *bytes, size_t si
 			     index->chunks[i].sha256);
 }
 
-static void chunks_are_copied_and_each_of_them_is_hashed(void **state)
+/* .initrd is from TESTUKI_BYTES on, and has most of the bytes. */
+static void chunks_are_copied_and_each_is_hashed(unsigned log)
 {
 	const size_t size = 5 * 1024 * 1024 + 333, initrd = size - TESTUKI_BYTES - 100;
 	uint8_t *bytes = malloc(size), *got = malloc(size);
@@ -194,7 +194,6 @@ static void chunks_are_copied_and_each_of_them_is_hashed(void **state)
 	struct fixture f;
 	struct err err;
 
-	(void)state;
 	make(&f);
 	le32_put(testuki_header(&f.uki, INITRD) + 8, (uint32_t)initrd);
 	le32_put(testuki_header(&f.uki, INITRD) + 16, (uint32_t)initrd);
@@ -202,7 +201,7 @@ static void chunks_are_copied_and_each_of_them_is_hashed(void **state)
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (uint8_t)(i / 4096 * 7 + i);
 	memcpy(bytes, f.uki.bytes, TESTUKI_BYTES);
-	index_make(&index, bytes, size);
+	index_make(&index, log, bytes, size);
 	begin(&f);
 	for (uint32_t bad = 0; bad <= index.count; bad++) {	/* the last time none is */
 		hollow_close(&f.h);
@@ -230,6 +229,18 @@ static void chunks_are_copied_and_each_of_them_is_hashed(void **state)
 	end(&f);
 }
 
+static void chunks_smaller_than_a_piece_are_copied_and_hashed(void **state)
+{
+	(void)state;
+	chunks_are_copied_and_each_is_hashed(16);
+}
+
+static void chunks_larger_than_a_piece_are_copied_and_hashed(void **state)
+{
+	(void)state;
+	chunks_are_copied_and_each_is_hashed(20);
+}
+
 static void a_file_that_shrinks_meanwhile_fails(void **state)
 {
 	struct fixture f;
@@ -240,7 +251,7 @@ static void a_file_that_shrinks_meanwhile_fails(void **state)
 		struct chunkindex index;
 
 		make(&f);
-		index_make(&index, f.uki.bytes, sizeof f.uki.bytes);
+		index_make(&index, CHUNK_MIN_LOG, f.uki.bytes, sizeof f.uki.bytes);
 		begin(&f);
 		if (way & 1)
 			assert_int_equal(place(&f, INITRD), 1);
@@ -332,7 +343,8 @@ int main(void)
 		cmocka_unit_test(large_parts_are_left_out_and_the_digest_is_the_whole_files),
 		cmocka_unit_test(a_large_file_is_hashed_in_order),
 		cmocka_unit_test(what_is_hashed_is_what_is_in_memory_not_what_is_in_the_file),
-		cmocka_unit_test(chunks_are_copied_and_each_of_them_is_hashed),
+		cmocka_unit_test(chunks_smaller_than_a_piece_are_copied_and_hashed),
+		cmocka_unit_test(chunks_larger_than_a_piece_are_copied_and_hashed),
 		cmocka_unit_test(a_file_that_shrinks_meanwhile_fails),
 		cmocka_unit_test(a_part_has_one_place),
 		cmocka_unit_test(what_shares_bytes_with_anything_is_no_part),

@@ -86,7 +86,7 @@ def test_without_a_new_boot_id_no_kexec_has_taken_place(machine, create):  # noq
     machine.change_record((AT_B, "B", KEXEC_TRIAL))
     machine.boot_by("kexec", "b")
     leave(machine, here, "b")
-    refuse(machine, CONFIG, ["slot b cannot be marked good: it runs since before the jump into it"], "mark-good")
+    refuse(machine, CONFIG, ["slot b cannot be marked good: it does not run by the kexec", "boot_id as before the jump"], "mark-good")
     leave(machine, before, "b")
     assert machine.status()["jump"] == {"proven": True, "nonce": True, "bootloader": True, "boot_id": True}
     machine.check("mark-good")

@@ -88,3 +88,14 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
             "--image", f"rootfs={parts['rootfs']},roothash={variant.root_hash}",
             "--key", identity.key, "--cert", identity.cert, "--level=3",
             *(["--no-delta"] if padding or not delta else []))
+
+
+def put_uki_bundle(machine, name, uki):
+    """A bundle of a UKI alone, on the ESP of a machine that is off."""
+    signer, parts = pki.identities()["signer"], [machine.directory / f"odd.{kind}" for kind in ("efi", "zip")]
+    parts[0].write_bytes(uki)
+    run(SLOTCTL, "bundle", "create", "--output", parts[1], "--compatible", COMPATIBLE, "--version", "1",
+        "--uki", parts[0], "--key", signer.key, "--cert", signer.cert)
+    machine.disk.esp.write(name, parts[1].read_bytes())
+    for part in parts:
+        part.unlink()

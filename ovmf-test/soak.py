@@ -190,7 +190,7 @@ def open_world(place):
     variants = {name: images.build(name) for name in images.VERSIONS}
     bundles = {name: images.bundle(variants[name]) for name in variants}
     server = HttpServer(place / "httpd", bundles["y"].parent).start()
-    return World(variants, bundles, lambda name: server.url(f"{name}.zip")), bundles, server
+    return World(variants, lambda name: server.url(f"{name}.zip")), bundles, server
 
 
 def load(directory, world):

@@ -167,7 +167,7 @@ def handful():
 def soak(variants, bundles, server):
     place = WORK / "run" / "test_soak"
     mine = {name: bundles[f"{name}.zip"] for name in variants}
-    world = World(variants, mine, lambda name: server.url(f"{name}.zip"))
+    world = World(variants, lambda name: server.url(f"{name}.zip"))
     bases = Bases(fresh(place) / "bases", world, mine)
     bases.make({"confirmed"})
     yield Soak(world, bases, place)

@@ -9,27 +9,14 @@ from time import monotonic
 import pytest
 
 import images
-import pki
 import record
 from machine import SLOW
-from paths import SLOTCTL, WORK, run
 from uki import with_hung_kernel, with_words
 
 KINDS = {"i6300esb": (record.I6300ESB, "i6300ESB timer"), "itco": (record.ITCO, "iTCO_wdt")}
 # An init without drivers, and one as process 1 of a machine whose timer runs through its driver.
 HANGS = {"i6300esb": [b"testos.hang=early"], "itco": [b"testos.hang=late", b"iTCO_wdt.heartbeat=4"]}
 HUNG = 5        # a timeout, in seconds
-
-
-def put_bundle(machine, name, uki):
-    """A bundle of a UKI alone, on the ESP."""
-    signer, parts = pki.identities()["signer"], [WORK / "run" / f"odd.{kind}" for kind in ("efi", "zip")]
-    parts[0].write_bytes(uki)
-    run(SLOTCTL, "bundle", "create", "--output", parts[1], "--compatible", images.COMPATIBLE, "--version", "1",
-        "--uki", parts[0], "--key", signer.key, "--cert", signer.cert)
-    machine.disk.esp.write(name, parts[1].read_bytes())
-    for part in parts:
-        part.unlink()
 
 
 def furnish(machine, w, kind, timeout):
@@ -43,8 +30,8 @@ def furnish(machine, w, kind, timeout):
     state.b.holds(uki)
     state.b.try_again(3)
     record.write(machine, state)
-    put_bundle(machine, "hung.zip", with_hung_kernel(uki))
-    put_bundle(machine, "sick.zip", with_words(uki, *HANGS[kind]))
+    images.put_uki_bundle(machine, "hung.zip", with_hung_kernel(uki))
+    images.put_uki_bundle(machine, "sick.zip", with_words(uki, *HANGS[kind]))
 
 
 @pytest.fixture(scope="module")
