@@ -108,7 +108,7 @@ static int probe(struct work *w, enum work_how how, uint32_t stride, struct err 
 		if (segments_check(w, err) < 0 || work_take(w, &t, err) < 0)
 			return -1;
 		t->chunk = i;
-		t->how = how;
+		t->how = (int)how;
 		task_start(w, t);
 	}
 	return pool_drain(w->pool, err);
