@@ -96,9 +96,10 @@ def fsck(disk, scratch):
 
 
 def complaints(report):
-    """Those lines of fsck.vfat that tell of harm. Clusters without a file, a wrong count of free ones and the dirty bit
-    cost nothing; what it says of a file follows the file's path."""
-    return [line for line in report if "share cluster" in line or line.startswith("/")]
+    """Those lines of fsck.vfat that tell of harm. Clusters without a file or behind its end, a wrong count of free ones
+    and the dirty bit cost nothing; what it says of a file follows the file's path."""
+    return [line for line, of_it in zip(report, [*report[1:], ""])
+            if "share cluster" in line or line.startswith("/") and "cluster chain length is > " not in of_it]
 
 
 class World:

@@ -140,6 +140,9 @@ def test_tries_are_at_least_those_started_and_at_most_those_entered():
 def test_what_fsck_says_of_a_file_is_a_complaint():
     assert soakcheck.complaints(["Dirty bit is set. Fs was not properly unmounted and some data may be corrupt.",
                                  "Reclaimed 1 unused cluster (1024 bytes)."]) == []
+    size = "  File size is 499712 bytes, cluster chain length is"
+    assert not soakcheck.complaints(["/EFI/slotboot/b/uki.efi", f"{size} > 499712 bytes."])
+    assert soakcheck.complaints(["/EFI/slotboot/b/uki.efi", f"{size} 1024 bytes."])
     assert soakcheck.complaints(["/EFI/slotboot/b/uki.efi", "  Contains a free cluster (20000). Assuming EOF."])
     assert soakcheck.complaints(["/EFI/slotboot/b/uki.efi  and", "  share clusters."])
 
