@@ -105,11 +105,12 @@ int intent_check_arrival(const struct machine *machine, struct err *err)
 {
 	const struct record *record = &machine->state.record;
 	const struct running *r = &machine->running;
+	bool left;
 
-	bool left = !trip_never_left(machine, r->slot);
-
-	if (!r->kexec || !is_unproven(&record->slots[r->slot]) ||
-	    (left && intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER))
+	if (!r->kexec || !is_unproven(&record->slots[r->slot]))
+		return 0;
+	left = !trip_never_left(machine, r->slot);
+	if (left && intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER)
 		return 0;
 	return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it does not run by the kexec "
 		       "that the slot record knows (nonce %016llx there, %016llx on the command "
