@@ -2,6 +2,7 @@
 /* Run by bench/stage-cost. All ways read from the page cache: what differs is memory
  * traffic, hashing and system calls, not the disk. */
 #include "handover.h"
+#include "testindex.h"
 #include "testuki.h"
 #include "util.h"
 
@@ -93,20 +94,12 @@ static void text_put(const char *dir, const char *name, const void *data, size_t
 /* In chunks of 1 MiB, as bundle create makes them. */
 static size_t index_create(const char *dir, const uint8_t *bytes, size_t size, char hex[65])
 {
-	struct chunkindex index = { .chunk_log = CHUNK_DEFAULT_LOG, .size = size };
+	struct chunkindex index;
 	uint8_t *data, sha256[32];
 	struct err err;
 	size_t len;
 
-	index.count = (uint32_t)chunkindex_parts(size, index.chunk_log);
-	index.chunks = calloc(index.count, sizeof *index.chunks);
-	if (!index.chunks)
-		die(dir);
-	for (uint32_t i = 0; i < index.count; i++) {
-		(void)SHA256(bytes + ((size_t)i << index.chunk_log), chunkindex_length(&index, i),
-			     index.chunks[i].sha256);
-		index.chunks[i].frame = 1;
-	}
+	testindex_make(&index, CHUNK_DEFAULT_LOG, bytes, size);
 	must(chunkindex_encode(&index, &data, &len, &err), &err);
 	(void)SHA256(data, len, sha256);
 	hex_encode(sha256, 32, hex);

@@ -6,6 +6,7 @@
 
 #include "handover.h"
 #include "kexec.h"
+#include "testindex.h"
 #include "testuki.h"
 #include "util.h"
 
@@ -125,18 +126,13 @@ static void vouch(struct envelope *e, const uint8_t *data, size_t size)
 	struct payload *uki;
 
 	e->manifest = calloc(1, sizeof *e->manifest);
-	e->index = (struct chunkindex){ .chunk_log = CHUNK_LOG, .size = size };
-	e->index.count = (uint32_t)chunkindex_parts(size, CHUNK_LOG);
-	e->index.chunks = calloc(e->index.count, sizeof *e->index.chunks);
-	if (!e->manifest || !e->index.chunks)
+	if (!e->manifest)
 		abort();
 	e->manifest->payload_count = 1;
 	uki = &e->manifest->payloads[0];
 	*uki = (struct payload){ .type = PAYLOAD_UKI, .size = size };
 	(void)SHA256(data, size, uki->sha256);
-	for (uint32_t i = 0; i < e->index.count; i++)
-		(void)SHA256(data + ((size_t)i << CHUNK_LOG), chunkindex_length(&e->index, i),
-			     e->index.chunks[i].sha256);
+	testindex_make(&e->index, CHUNK_LOG, data, size);
 	e->hollow.index = &e->index;
 }
 

@@ -97,23 +97,35 @@ static void every_byte_that_is_signed_is_hashed(void **state)
 	testpki_free(&p);
 }
 
+/* Its signature, not attached yet. */
+static PKCS7 *pe_sign(struct testpe *pe, const struct testpki *p, bool with_cert)
+{
+	uint8_t digest[32];
+
+	testpe_make(pe);
+	testpe_digest(pe, digest);
+	return testsign_pkcs7(p, digest, with_cert);
+}
+
+static void pe_attach(struct testpe *pe, PKCS7 *p7)
+{
+	testsign_attach(pe, p7);
+	PKCS7_free(p7);
+}
+
 static void a_signature_that_does_not_hold_is_wrong(void **state)
 {
 	struct testpki p = signer_make();
 	struct authenticode a;
 	struct testpe pe;
-	uint8_t digest[32];
 	PKCS7 *p7;
 	PKCS7_SIGNER_INFO *si;
 
 	(void)state;
-	testpe_make(&pe);
-	testpe_digest(&pe, digest);
-	p7 = testsign_pkcs7(&p, digest, true);
+	p7 = pe_sign(&pe, &p, true);
 	si = sk_PKCS7_SIGNER_INFO_value(PKCS7_get_signer_info(p7), 0);
 	si->enc_digest->data[7] ^= 1;
-	testsign_attach(&pe, p7);
-	PKCS7_free(p7);
+	pe_attach(&pe, p7);
 	a = read_it(&pe);
 	assert_int_equal(a.state, AUTHENTICODE_WRONG);
 	assert_true(a.why[0]);
@@ -126,17 +138,13 @@ static void a_digest_that_is_none_is_wrong(void **state)
 	struct testpki p = signer_make();
 	struct authenticode a;
 	struct testpe pe;
-	uint8_t digest[32];
 	PKCS7 *p7;
 
 	(void)state;
-	testpe_make(&pe);
-	testpe_digest(&pe, digest);
-	p7 = testsign_pkcs7(&p, digest, true);
+	p7 = pe_sign(&pe, &p, true);
 	(void)X509_ALGOR_set0(sk_X509_ALGOR_value(p7->d.sign->md_algs, 0),
 			      OBJ_nid2obj(NID_rsaEncryption), V_ASN1_NULL, NULL);
-	testsign_attach(&pe, p7);
-	PKCS7_free(p7);
+	pe_attach(&pe, p7);
 	a = read_it(&pe);
 	assert_int_equal(a.state, AUTHENTICODE_WRONG);
 	assert_string_equal(a.why, "unknown digest type");
@@ -147,15 +155,11 @@ static void a_signature_without_its_certificate_cannot_be_checked(void **state)
 {
 	struct testpki p = signer_make();
 	struct testpe pe;
-	uint8_t digest[32];
 	PKCS7 *p7;
 
 	(void)state;
-	testpe_make(&pe);
-	testpe_digest(&pe, digest);
-	p7 = testsign_pkcs7(&p, digest, false);
-	testsign_attach(&pe, p7);
-	PKCS7_free(p7);
+	p7 = pe_sign(&pe, &p, false);
+	pe_attach(&pe, p7);
 	assert_int_equal(read_it(&pe).state, AUTHENTICODE_UNKNOWN_SIGNER);
 	testpki_free(&p);
 }

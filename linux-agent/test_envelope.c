@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "cms.h"
+#include "testindex.h"
 #include "testpki.h"
 #include "util.h"
 
@@ -74,16 +75,12 @@ static void manifest_put(struct fixture *f, const struct testpki *signer)
 
 static void index_make(struct fixture *f)
 {
-	struct chunk chunks[3] = { 0 };
-	struct chunkindex index = { .chunk_log = 20, .count = 3, .size = UKI_BYTES,
-				    .chunks = chunks };
+	struct chunkindex index;
 
 	free(f->index);
-	for (uint32_t i = 0; i < index.count; i++) {
-		SHA256(f->uki + ((size_t)i << 20), chunkindex_length(&index, i), chunks[i].sha256);
-		chunks[i].frame = 1;
-	}
+	testindex_make(&index, 20, f->uki, UKI_BYTES);
 	assert_int_equal(chunkindex_encode(&index, &f->index, &f->index_len, NULL), 0);
+	chunkindex_clear(&index);
 }
 
 static void index_put(const struct fixture *f)

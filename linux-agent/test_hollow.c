@@ -4,6 +4,7 @@
 #include "hollow.h"
 
 #include "testdir.h"
+#include "testindex.h"
 #include "testuki.h"
 #include "util.h"
 
@@ -174,17 +175,6 @@ static void what_is_hashed_is_what_is_in_memory_not_what_is_in_the_file(void **s
 	end(&f);
 }
 
-static void index_make(struct chunkindex *index, unsigned log, const uint8_t *bytes, size_t size)
-{
-	*index = (struct chunkindex){ .chunk_log = log, .size = size };
-	index->count = (uint32_t)chunkindex_parts(size, index->chunk_log);
-	index->chunks = calloc(index->count, sizeof *index->chunks);
-	assert_non_null(index->chunks);
-	for (uint32_t i = 0; i < index->count; i++)
-		(void)SHA256(bytes + ((size_t)i << index->chunk_log), chunkindex_length(index, i),
-			     index->chunks[i].sha256);
-}
-
 /* .initrd is from TESTUKI_BYTES on, and has most of the bytes. */
 static void chunks_are_copied_and_each_is_hashed(unsigned log)
 {
@@ -201,7 +191,7 @@ static void chunks_are_copied_and_each_is_hashed(unsigned log)
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (uint8_t)(i / 4096 * 7 + i);
 	memcpy(bytes, f.uki.bytes, TESTUKI_BYTES);
-	index_make(&index, log, bytes, size);
+	testindex_make(&index, log, bytes, size);
 	begin(&f);
 	for (uint32_t bad = 0; bad <= index.count; bad++) {	/* the last time none is */
 		hollow_close(&f.h);
@@ -251,7 +241,7 @@ static void a_file_that_shrinks_meanwhile_fails(void **state)
 		struct chunkindex index;
 
 		make(&f);
-		index_make(&index, CHUNK_MIN_LOG, f.uki.bytes, sizeof f.uki.bytes);
+		testindex_make(&index, CHUNK_MIN_LOG, f.uki.bytes, sizeof f.uki.bytes);
 		begin(&f);
 		if (way & 1)
 			assert_int_equal(place(&f, INITRD), 1);

@@ -15,7 +15,8 @@ from paths import ENV
 from soakrecord import DEADLINE, STORIES
 
 GRANTED = 3
-FILES = ("uki.efi", "uki.index", "manifest.json", "manifest.p7s")
+FILES = ("uki.efi", "manifest.json")
+IF_INSTALLED = ("uki.index", "manifest.p7s")    # not there in a slot that slotctl has not written
 LOADERS = ("EFI/slotboot/slotbootx64.efi", "EFI/BOOT/BOOTX64.EFI")
 
 
@@ -149,7 +150,9 @@ class Recovery:
         must(disk.hash(partition) == self.base.hash(partition), f"the partition of confirmed slot {slot} was written")
         kept = [f"EFI/slotboot/{slot}/{name}" for name in FILES]
         for name in (*kept, *LOADERS):
-            # The first slot was not installed by slotctl: not all are there.
+            must(disk.esp.exists(name) and disk.esp.read(name) == self.base.esp.read(name),
+                 f"{name} is not what it was")
+        for name in (f"EFI/slotboot/{slot}/{name}" for name in IF_INSTALLED):
             before, after = (esp.read(name) if esp.exists(name) else None for esp in (self.base.esp, disk.esp))
             must(before == after, f"{name} is not what it was")
 
