@@ -184,7 +184,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 
 	s->uki_size = uki->size;
 	memcpy(s->uki_sha256, uki->sha256, sizeof s->uki_sha256);
-	s->flags = SLOT_FLAG_DIGEST;
+	s->flags = SLOT_FLAG_DIGEST | SLOT_FLAG_INSTALLED;
 	s->installed = (uint64_t)time(NULL);
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	watchdog_find(m->config, &watchdog);

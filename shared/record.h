@@ -108,6 +108,8 @@ enum record_watchdog {
 					 * a firmware boot */
 #define SLOT_FLAG_KEXEC_PROVEN 0x04u	/* marked good after a kexec since it was
 					 * installed, whatever came then */
+#define SLOT_FLAG_INSTALLED 0x08u	/* by slotctl, from a signed bundle: kexec wants the
+					 * signed manifest beside the UKI */
 
 struct slot {
 	enum slot_status status;
