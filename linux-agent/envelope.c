@@ -2,47 +2,58 @@
 #include "envelope.h"
 
 #include "digest.h"
+#include "signedmanifest.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-/* 1: there; 0: not there; -1 */
-static int beside(const char *dir, const char *name, size_t max, uint8_t **ret_data,
-		  size_t *ret_len, struct err *err)
+/* A genuine manifest of another machine's or of an old version is no word for this one. */
+static int manifest_fits(const struct envelope *e, const struct envelope_trust *t,
+			 const struct manifest *m, struct err *err)
 {
-	_cleanup_free_ char *path = NULL;
-
-	if (asprintf(&path, "%s/%s", dir, name) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to name %s", name);
-	if (read_file(path, max, ret_data, ret_len) == 0)
-		return 1;
-	if (errno == ENOENT)
-		return 0;
-	return err_errno(err, EX_IOERR, errno, "failed to read %s", path);
+	if (!t->compatible)
+		return err_set(err, EX_CONFIG, "failed to check %s: compatible= is not set in "
+			       "slotboot.conf", e->hollow.name);
+	if (strcmp(m->compatible, t->compatible) != 0)
+		return err_set(err, EX_DATAERR, "%s is for %s by the signed manifest beside it, and "
+			       "this machine is %s: no kexec into it", e->hollow.name, m->compatible,
+			       t->compatible);
+	if (t->floor && version_compare(m->version, t->floor) < 0)
+		return err_set(err, EX_DATAERR, "%s has version %s, which is lower than this "
+			       "machine's rollback floor %s: no kexec into it; a reboot through "
+			       "the firmware goes there all the same (--activate=reboot)",
+			       e->hollow.name, m->version, t->floor);
+	return 0;
 }
 
 /* Sets manifest and signer, if there is a signed manifest. */
-static int manifest_take(struct envelope *e, struct err *err)
+static int manifest_take(struct envelope *e, const char *dir, const struct envelope_trust *t,
+			 struct err *err)
 {
-	_cleanup_free_ uint8_t *json = NULL;
-	_cleanup_free_ uint8_t *p7s = NULL;
-	size_t json_len = 0, p7s_len = 0;
-	int r = beside(e->dir, "manifest.p7s", CMS_MAX_BYTES, &p7s, &p7s_len, err);
+	_cleanup_(signed_manifest_clear) struct signed_manifest m = { 0 };
+	_cleanup_free_ char *stem = NULL;
+	int r;
 
-	if (r <= 0)
-		return r;
-	r = beside(e->dir, "manifest.json", MANIFEST_MAX_BYTES, &json, &json_len, err);
-	if (r == 0)
-		return err_set(err, EX_DATAERR, "%s has a manifest.p7s and no manifest.json: "
-			       "install the slot again", e->dir);
+	if (asprintf(&stem, "%s/manifest", dir) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name the manifest");
+	r = signed_manifest_read(stem, t->keyring, t->rules, &m, err);
+	if (r == 0 && t->demand)
+		return err_set(err, EX_DATAERR, "refused to take %s: it has no signed manifest "
+			       "beside it (manifest.p7s), and needs one, because %s; install the "
+			       "slot again, or reboot through the firmware", e->hollow.name,
+			       t->demand);
 	if (r < 0)
-		return -1;
-	if (cms_verify_detached(json, json_len, p7s, p7s_len, e->keyring, e->rules, &e->signer,
-				err) < 0 ||
-	    manifest_parse(json, json_len, &e->manifest, err) < 0)
 		return err_prefix(err, "refused to take %s", e->hollow.name);
+	if (r == 0)
+		return 0;
+	if (manifest_fits(e, t, m.manifest, err) < 0)
+		return -1;
+	e->manifest = m.manifest;
+	e->signer = m.signer;
+	m.manifest = NULL;
+	m.signer = NULL;
 	return 0;
 }
 
@@ -55,14 +66,15 @@ static bool is_pinned(const struct pinned_entry *pinned, const uint8_t *data, si
 }
 
 /* It only saves time. */
-static void index_take(struct envelope *e)
+static void index_take(struct envelope *e, const char *dir)
 {
 	const struct payload *uki = e->manifest ? manifest_uki(e->manifest) : NULL;
+	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 
-	if (uki && uki->size == e->hollow.rest.size &&
-	    beside(e->dir, "uki.index", MANIFEST_MAX_INDEX_BYTES, &data, &len, NULL) == 1 &&
+	if (uki && uki->size == e->hollow.rest.size && asprintf(&path, "%s/uki.index", dir) >= 0 &&
+	    read_file(path, MANIFEST_MAX_INDEX_BYTES, &data, &len) == 0 &&
 	    is_pinned(&uki->index, data, len) &&
 	    chunkindex_decode(data, len, uki->size, &e->index, NULL) == 0)
 		e->hollow.index = &e->index;
@@ -84,14 +96,15 @@ static int differs(const struct envelope *e, const char *from, struct err *err)
 
 int envelope_check(struct envelope *e, struct err *err)
 {
-	bool recorded = e->slot && (e->slot->flags & SLOT_FLAG_DIGEST);
+	const struct slot *slot = e->slot;
+	bool recorded = slot && (slot->flags & SLOT_FLAG_DIGEST);
 	const struct payload *uki = e->manifest ? manifest_uki(e->manifest) : NULL;
 
 	if (!e->hollow.is_hashed && hollow_fill(&e->hollow, err) < 0)
 		return -1;
 	if (uki && !is_uki(e, uki->size, uki->sha256))
 		return differs(e, "signed manifest beside it", err);
-	if (recorded && !is_uki(e, e->slot->uki_size, e->slot->uki_sha256))
+	if (recorded && !is_uki(e, slot->uki_size, slot->uki_sha256))
 		return differs(e, "slot record", err);
 	e->basis = uki ? ENVELOPE_MANIFEST : recorded ? ENVELOPE_RECORD : ENVELOPE_NOTHING;
 	return 0;
@@ -107,18 +120,18 @@ static int parse(struct envelope *e, struct err *err)
 }
 
 /* A UKI that was changed may be none any more: then the change is what is told. */
-static int take(struct envelope *e, const char *dir, bool whole, struct err *err)
+static int take(struct envelope *e, const char *dir, const struct envelope_trust *trust,
+		bool whole, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	struct err why = { 0 };
 	int r;
 
-	e->dir = strdup(dir);
-	if (!e->dir || asprintf(&path, "%s/uki.efi", dir) < 0)
+	if (asprintf(&path, "%s/uki.efi", dir) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the UKI");
-	if (hollow_open(path, whole, &e->hollow, err) < 0 || manifest_take(e, err) < 0)
+	if (hollow_open(path, whole, &e->hollow, err) < 0 || manifest_take(e, dir, trust, err) < 0)
 		return -1;
-	index_take(e);
+	index_take(e, dir);
 	r = parse(e, &why);
 	if ((whole || r < 0) && envelope_check(e, err) < 0)
 		return -1;
@@ -127,11 +140,11 @@ static int take(struct envelope *e, const char *dir, bool whole, struct err *err
 	return r;
 }
 
-static int start(const char *dir, bool whole, struct envelope *envelope, struct err *err)
+static int start(const char *dir, const struct envelope_trust *trust, bool whole,
+		 struct envelope *envelope, struct err *err)
 {
-	envelope->uki.fd = -1;
-	envelope->hollow = (struct hollow)HOLLOW_NONE;
-	if (take(envelope, dir, whole, err) == 0) {
+	*envelope = (struct envelope){ .slot = trust->slot, .uki.fd = -1, .hollow = HOLLOW_NONE };
+	if (take(envelope, dir, trust, whole, err) == 0) {
 		envelope->uki.hollow = whole ? NULL : &envelope->hollow;
 		return 0;
 	}
@@ -139,18 +152,16 @@ static int start(const char *dir, bool whole, struct envelope *envelope, struct 
 	return -1;
 }
 
-int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
-		  const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err)
+int envelope_open(const char *dir, const struct envelope_trust *trust,
+		  struct envelope *ret_envelope, struct err *err)
 {
-	*ret_envelope = (struct envelope){ .slot = slot, .keyring = keyring, .rules = rules };
-	return start(dir, true, ret_envelope, err);
+	return start(dir, trust, true, ret_envelope, err);
 }
 
-int envelope_begin(const char *dir, const struct slot *slot, const char *keyring,
-		   const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err)
+int envelope_begin(const char *dir, const struct envelope_trust *trust,
+		   struct envelope *ret_envelope, struct err *err)
 {
-	*ret_envelope = (struct envelope){ .slot = slot, .keyring = keyring, .rules = rules };
-	return start(dir, false, ret_envelope, err);
+	return start(dir, trust, false, ret_envelope, err);
 }
 
 void envelope_close(struct envelope *envelope)
@@ -162,8 +173,6 @@ void envelope_close(struct envelope *envelope)
 	envelope->manifest = NULL;
 	free(envelope->signer);
 	envelope->signer = NULL;
-	free(envelope->dir);
-	envelope->dir = NULL;
 }
 
 void envelope_text(const struct envelope *envelope, char *out, size_t size)

@@ -7,10 +7,10 @@
  * What the bytes must be, in this order:
  *
  *   the signed manifest          manifest.json with manifest.p7s beside the UKI: the
- *                                signature must hold against the keyring now, and the
- *                                digest of its UKI must be that of the bytes
- *   the slot record's digest     if it has one: written by an install that had verified
- *                                the bundle's signature
+ *                                signature must hold against the keyring now, it must
+ *                                be for this kind of machine and not below the rollback
+ *                                floor, and the digest of its UKI that of the bytes
+ *   the slot record's digest     if it has one
  *
  * Beside a signed manifest may lie uki.index, the chunk index that the manifest pins. Then
  * the digests of the chunks stand for that of the whole, at the word of whoever signed the
@@ -18,8 +18,9 @@
  * An index that is not the manifest's is ignored.
  *
  * A slot that was provisioned by hand has neither, or a manifest without a signature:
- * it is taken as it stands, and ret_envelope->basis says so. The firmware starts it
- * likewise, and without it there would be no way back by kexec from a first update.
+ * where no signed manifest is demanded (kexecslot.c has the reasons to), it is taken as
+ * it stands, and ret_envelope->basis says so. The firmware starts it likewise, and
+ * without it there would be no way back by kexec from a first update.
  */
 #pragma once
 
@@ -35,6 +36,17 @@ enum envelope_basis {
 	ENVELOPE_NOTHING,
 };
 
+/* What a slot's UKI is held against. */
+struct envelope_trust {
+	const struct slot *slot;	/* its part of the record; NULL: that does not count */
+	const char *keyring;
+	const struct cms_rules *rules;	/* of the signature, or NULL (cms.h) */
+	const char *compatible;		/* this machine's; NULL: no signed manifest passes */
+	const char *floor;		/* the rollback floor; NULL: none */
+	const char *demand;		/* why nothing but a signed manifest will do ("Secure Boot
+					 * is on"); NULL: the others will, too */
+};
+
 struct envelope {
 	enum envelope_basis basis;
 	char *signer;		/* MANIFEST: the subject of who signed it; else NULL */
@@ -42,27 +54,22 @@ struct envelope {
 	struct hollow hollow;
 	struct manifest *manifest;	/* MANIFEST: the signed one; else NULL */
 	struct chunkindex index;	/* chunks NULL: none, or not the manifest's */
-	char *dir;
-	const struct slot *slot;	/* these three: as given */
-	const char *keyring;
-	const struct cms_rules *rules;
+	const struct slot *slot;	/* as given */
 };
 
-/* dir: the slot's directory on the ESP. slot: its part of the record, or NULL where
- * the record is lost; rules: of the signature, or NULL (cms.h). The object must not
- * move while it is open; the caller closes it after success. EX_DATAERR:
- * the UKI is not what was installed, or no signature holds for it; EX_NOINPUT: there
- * is none; EX_CONFIG: the keyring; EX_IOERR; EX_UNAVAILABLE, EX_SOFTWARE: no room, no
- * thread. */
-int envelope_open(const char *dir, const struct slot *slot, const char *keyring,
-		  const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
+/* dir: the slot's directory on the ESP. The object must not move while it is open, and
+ * trust->slot must stay; the caller closes it after success. EX_DATAERR: the UKI is not
+ * what was installed, no signature holds for it, or it is not for this machine;
+ * EX_NOINPUT: there is none; EX_CONFIG: the keyring, or no compatible; EX_IOERR;
+ * EX_UNAVAILABLE, EX_SOFTWARE: no room, no thread. */
+int envelope_open(const char *dir, const struct envelope_trust *trust,
+		  struct envelope *ret_envelope, struct err *err);
 /* The same in two steps, for what is to be staged: begin leaves the large parts where
  * they are (hollow.h), check follows when they have been staged. Until it has passed,
  * nothing that was made of the UKI is to be trusted, and no complaint about it to be
- * told; handover_take() sees to both. What is given must stay until then. The caller
- * closes after begin's success. */
-int envelope_begin(const char *dir, const struct slot *slot, const char *keyring,
-		   const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
+ * told; handover_take() sees to both. The caller closes after begin's success. */
+int envelope_begin(const char *dir, const struct envelope_trust *trust,
+		   struct envelope *ret_envelope, struct err *err);
 int envelope_check(struct envelope *envelope, struct err *err);
 void envelope_close(struct envelope *envelope);
 

@@ -139,6 +139,7 @@ static void vouch(struct envelope *e, const uint8_t *data, size_t size)
 static void stage(const uint8_t *data, size_t size, unsigned slot, bool by_chunks)
 {
 	struct slot recorded = { .flags = SLOT_FLAG_DIGEST, .uki_size = size };
+	const struct envelope_trust trust = { .slot = &recorded, .keyring = "/nonexistent" };
 	struct envelope envelope;
 	struct err err = { 0 };
 	struct handover h;
@@ -146,7 +147,7 @@ static void stage(const uint8_t *data, size_t size, unsigned slot, bool by_chunk
 
 	files_put(data, size);
 	(void)SHA256(data, size, recorded.uki_sha256);
-	if (envelope_begin(esp, &recorded, "/nonexistent", NULL, &envelope, &err) == 0) {
+	if (envelope_begin(esp, &trust, &envelope, &err) == 0) {
 		if (by_chunks && size > 0)
 			vouch(&envelope, data, size);
 		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;

@@ -3,8 +3,12 @@
 
 #include "cmdline.h"
 #include "espfile.h"
+#include "floor.h"
 #include "policy.h"
 #include "util.h"
+
+#include <errno.h>
+#include <string.h>
 
 int kexecslot_check(const struct machine *machine, unsigned slot, struct err *err)
 {
@@ -18,42 +22,96 @@ int kexecslot_check(const struct machine *machine, unsigned slot, struct err *er
 		       s->status == SLOT_BAD ? "; slotctl mark-active gives it new tries" : "");
 }
 
+/* The record in the variable: the mirror is a file with a checksum, which whoever can
+ * write to the ESP can make. */
+static bool is_recorded(const struct machine *machine)
+{
+	return machine->state.source == STATE_VARIABLE_COPY;
+}
+
 bool kexecslot_is_known(const struct machine *machine, unsigned slot)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (machine->state.source != STATE_LOST &&
+	if (is_recorded(machine) &&
 	    (machine->state.record.slots[slot].flags & SLOT_FLAG_DIGEST))
 		return true;
 	return espfile_path(machine->esp.dir, slot, "manifest.p7s", &path, NULL) == 0 &&
 	       access(path, F_OK) == 0;
 }
 
-typedef int take_fn(const char *dir, const struct slot *slot, const char *keyring,
-		    const struct cms_rules *rules, struct envelope *ret_envelope, struct err *err);
-
-static int take(const struct machine *machine, unsigned slot, take_fn *how,
-		struct envelope *ret_envelope, struct err *err)
+/* "none [integrity] confidentiality"; without that file the command line still tells. */
+static bool is_locked_down(const struct machine *machine)
 {
-	_cleanup_free_ char *dir = NULL;
-	const struct slot *s = &machine->state.record.slots[slot];
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ uint8_t *text = NULL;
+	const char *cmdline = machine->running.cmdline;
+	size_t len;
 
-	if (espfile_path(machine->esp.dir, slot, NULL, &dir, err) < 0)
-		return -1;
-	/* While an install writes the slot, its digest there is still the old image's. */
-	if (machine->state.source == STATE_LOST || s->status == SLOT_WRITING)
-		s = NULL;
-	return how(dir, s, machine->config->keyring, &machine->config->rules, ret_envelope, err);
+	if (asprintf(&path, "%s/sys/kernel/security/lockdown", machine->config->sysroot) < 0)
+		return true;
+	if (read_file(path, 4096, &text, &len) == 0)
+		return !strstr((char *)text, "[none]");
+	return errno != ENOENT || (cmdline && cmdline_get(cmdline, "lockdown", &len));
 }
 
-int kexecslot_open(const struct machine *machine, unsigned slot,
-		   struct envelope *ret_envelope, struct err *err)
+/* Why nothing but a signed manifest will do for the slot; NULL: nothing asks for one. */
+static int demand_find(struct machine *machine, unsigned slot, const struct floor *floor,
+		       const char **ret_why, struct err *err)
+{
+	const struct slot *s = &machine->state.record.slots[slot];
+	const char *why = NULL;
+	bool secure;
+
+	if (machine_secure_boot(machine, &secure, err) < 0)
+		return -1;
+	if (secure)
+		why = "Secure Boot is on";
+	else if (is_locked_down(machine))
+		why = "the running kernel is locked down";
+	else if (!is_recorded(machine))
+		why = "the slot record is not from the EFI variable";
+	else if ((s->flags & SLOT_FLAG_INSTALLED) || s->status == SLOT_WRITING)
+		why = "slotctl installed it";
+	else if (*floor->version)
+		why = "there is a rollback floor";
+	*ret_why = why;
+	return 0;
+}
+
+typedef int take_fn(const char *dir, const struct envelope_trust *trust,
+		    struct envelope *ret_envelope, struct err *err);
+
+static int take(struct machine *machine, unsigned slot, take_fn *how,
+		struct envelope *ret_envelope, struct err *err)
+{
+	const struct slot *s = &machine->state.record.slots[slot];
+	struct envelope_trust trust = {
+		/* While an install writes the slot, its digest there is still the old image's. */
+		.slot = is_recorded(machine) && s->status != SLOT_WRITING ? s : NULL,
+		.keyring = machine->config->keyring,
+		.rules = &machine->config->rules,
+		.compatible = machine->config->compatible,
+	};
+	_cleanup_free_ char *dir = NULL;
+	struct floor floor;
+
+	if (espfile_path(machine->esp.dir, slot, NULL, &dir, err) < 0 ||
+	    floor_load(&machine->disk, machine->esp.dir, &floor, err) < 0 ||
+	    demand_find(machine, slot, &floor, &trust.demand, err) < 0)
+		return -1;
+	trust.floor = *floor.version ? floor.version : NULL;
+	return how(dir, &trust, ret_envelope, err);
+}
+
+int kexecslot_open(struct machine *machine, unsigned slot, struct envelope *ret_envelope,
+		   struct err *err)
 {
 	return take(machine, slot, envelope_open, ret_envelope, err);
 }
 
-int kexecslot_begin(const struct machine *machine, unsigned slot,
-		    struct envelope *ret_envelope, struct err *err)
+int kexecslot_begin(struct machine *machine, unsigned slot, struct envelope *ret_envelope,
+		    struct err *err)
 {
 	return take(machine, slot, envelope_begin, ret_envelope, err);
 }

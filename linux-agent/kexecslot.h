@@ -9,16 +9,19 @@
 /* The loader would start it too, or it was installed for a kexec. EX_CONFIG. */
 int kexecslot_check(const struct machine *machine, unsigned slot, struct err *err);
 
-/* Whether there is anything to hold the slot's UKI against: a digest in the record or
- * a signature beside it. */
+/* Whether there is anything to hold the slot's UKI against: a digest in the variable's
+ * record or a signature beside it. */
 bool kexecslot_is_known(const struct machine *machine, unsigned slot);
 
-/* envelope_open() with what the machine knows about the slot. The caller closes. */
-int kexecslot_open(const struct machine *machine, unsigned slot,
-		   struct envelope *ret_envelope, struct err *err);
+/* envelope_open() with what the machine knows about the slot. A signed manifest is
+ * demanded under Secure Boot and kernel lockdown, of a slot that slotctl installed, where
+ * there is a rollback floor, and where the record is not the variable's. The caller
+ * closes. */
+int kexecslot_open(struct machine *machine, unsigned slot, struct envelope *ret_envelope,
+		   struct err *err);
 /* envelope_begin() likewise. */
-int kexecslot_begin(const struct machine *machine, unsigned slot,
-		    struct envelope *ret_envelope, struct err *err);
+int kexecslot_begin(struct machine *machine, unsigned slot, struct envelope *ret_envelope,
+		    struct err *err);
 
 /* The verb; o->operands[0] is "explain". 0: it will work. EX_UNAVAILABLE: it will
  * not; EX_CONFIG: it cannot be foretold. Changes nothing, takes no lock. */

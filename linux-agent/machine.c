@@ -65,6 +65,18 @@ static int targets_distinct(const struct config *config, struct err *err)
 	return 0;
 }
 
+/* The mirror may have been forged, and mark-good would carry it into the variable: no
+ * slot counts as provisioned by hand at its word, so that kexec goes on to demand a
+ * signed manifest. */
+static void mirror_distrust(struct state *state)
+{
+	if (state->source != STATE_MIRROR_COPY)
+		return;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (state->record.slots[slot].status != SLOT_EMPTY)
+			state->record.slots[slot].flags |= SLOT_FLAG_INSTALLED;
+}
+
 static int state_open(struct machine *m, struct err *err)
 {
 	m->statefile.vars = &m->vars;
@@ -73,6 +85,7 @@ static int state_open(struct machine *m, struct err *err)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
 	m->storage = statefile_ops(&m->statefile);
 	state_load(&m->storage, true, &m->state);
+	mirror_distrust(&m->state);
 	if (m->state.var_error == SB_IO) {
 		if (err)
 			*err = m->statefile.why;

@@ -19,6 +19,7 @@ struct fixture {
 	struct testpki signer, stranger;
 	uint8_t *uki;
 	struct slot slot;
+	struct envelope_trust trust;
 	uint8_t *index;		/* of uki, in three chunks */
 	size_t index_len;
 	char keyring[128];
@@ -107,6 +108,8 @@ static void fixture_make(struct fixture *f)
 	testpki_write(&f->signer, &f->dir, "signer");
 	testpki_write(&f->stranger, &f->dir, "stranger");
 	snprintf(f->keyring, sizeof f->keyring, "%s/signer.crt", f->dir.path);
+	f->trust = (struct envelope_trust){ .slot = &f->slot, .keyring = f->keyring,
+					    .compatible = "acme" };
 	f->uki = uki_make();
 	uki_put(f);
 	index_put(f);
@@ -125,7 +128,7 @@ static void fixture_free(struct fixture *f)
 static int run(struct fixture *f, struct envelope *e, struct err *err)
 {
 	*err = (struct err){ 0 };
-	return envelope_open(f->dir.path, &f->slot, f->keyring, NULL, e, err);
+	return envelope_open(f->dir.path, &f->trust, e, err);
 }
 
 static void refused(struct fixture *f, int exit, const char *want)
@@ -237,9 +240,66 @@ static void a_slot_without_a_signed_manifest_goes_by_its_record(void **state)
 	assert_int_equal(run(&f, &e, &err), 0);
 	assert_int_equal(e.basis, ENVELOPE_NOTHING);
 	envelope_close(&e);
-	assert_int_equal(envelope_open(f.dir.path, NULL, f.keyring, NULL, &e, &err), 0);
+	f.trust.slot = NULL;
+	assert_int_equal(run(&f, &e, &err), 0);
 	assert_int_equal(e.basis, ENVELOPE_NOTHING);
 	envelope_close(&e);
+	fixture_free(&f);
+}
+
+static void where_a_signed_manifest_is_demanded_nothing_else_will_do(void **state)
+{
+	struct fixture f;
+	struct envelope e;
+	struct err err;
+
+	(void)state;
+	fixture_make(&f);
+	f.trust.demand = "Secure Boot is on";
+	assert_int_equal(run(&f, &e, &err), 0);
+	assert_int_equal(e.basis, ENVELOPE_MANIFEST);
+	envelope_close(&e);
+	assert_int_equal(remove(testdir_path(&f.dir, "manifest.p7s")), 0);
+	refused(&f, EX_DATAERR, "no signed manifest beside it (manifest.p7s), and needs one, because "
+		"Secure Boot is on; install the slot again, or reboot through the firmware");
+	f.trust.slot = NULL;
+	refused(&f, EX_DATAERR, "no signed manifest");
+	fixture_free(&f);
+}
+
+static void a_signed_manifest_must_fit_machine_and_floor(void **state)
+{
+	static const struct {
+		const char *compatible, *floor;
+		int exit;		/* 0: taken */
+		const char *want;
+	} rows[] = {
+		{ "acme", NULL, 0, "" },
+		{ "acme", "1.9", 0, "" },
+		{ "acme", "2", 0, "" },		/* the manifest's own */
+		{ "acme", "2.0.1", EX_DATAERR, "version 2, which is lower than this machine's rollback "
+		  "floor 2.0.1: no kexec into it; a reboot through the firmware" },
+		{ "umbrella", NULL, EX_DATAERR, "is for acme by the signed manifest beside it, and this "
+		  "machine is umbrella" },
+		{ NULL, NULL, EX_CONFIG, "compatible= is not set" },
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct envelope e;
+		struct err err;
+
+		f.trust.compatible = rows[i].compatible;
+		f.trust.floor = rows[i].floor;
+		if (rows[i].exit) {
+			refused(&f, rows[i].exit, rows[i].want);
+			continue;
+		}
+		assert_int_equal(run(&f, &e, &err), 0);
+		envelope_close(&e);
+	}
 	fixture_free(&f);
 }
 
@@ -250,7 +310,7 @@ static void what_is_missing_is_named(void **state)
 	(void)state;
 	fixture_make(&f);
 	assert_int_equal(remove(testdir_path(&f.dir, "manifest.json")), 0);
-	refused(&f, EX_DATAERR, "no manifest.json");
+	refused(&f, EX_DATAERR, "manifest.json is not");
 	manifest_put(&f, &f.signer);
 	assert_int_equal(remove(f.keyring), 0);
 	refused(&f, EX_CONFIG, "keyring");
@@ -345,6 +405,8 @@ int main(void)
 		cmocka_unit_test(uki_and_manifest_changed_together_are_refused),
 		cmocka_unit_test(a_signed_manifest_with_another_digest_is_refused_even_if_the_record_agrees),
 		cmocka_unit_test(a_slot_without_a_signed_manifest_goes_by_its_record),
+		cmocka_unit_test(where_a_signed_manifest_is_demanded_nothing_else_will_do),
+		cmocka_unit_test(a_signed_manifest_must_fit_machine_and_floor),
 		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(a_file_that_is_no_uki_is_refused_though_its_digest_is_right),
 		cmocka_unit_test(an_index_that_is_not_the_manifests_is_ignored),

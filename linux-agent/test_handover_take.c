@@ -57,8 +57,10 @@ static int take_begun(struct fixture *f)
 
 static int begin(struct fixture *f)
 {
+	const struct envelope_trust trust = { .slot = &f->slot, .keyring = "/nonexistent" };
+
 	f->err = (struct err){ 0 };
-	return envelope_begin(f->dir.path, &f->slot, "/nonexistent", NULL, &f->envelope, &f->err);
+	return envelope_begin(f->dir.path, &trust, &f->envelope, &f->err);
 }
 
 static int take(struct fixture *f)

@@ -18,6 +18,8 @@ static void a_digest_or_a_signature_makes_a_slot_known(void **state)
 	assert_false(kexecslot_is_known(&m, 0));
 	m.state.source = STATE_LOST;		/* a digest that nobody stored */
 	assert_false(kexecslot_is_known(&m, 1));
+	m.state.source = STATE_MIRROR_COPY;	/* or that anybody may have */
+	assert_false(kexecslot_is_known(&m, 1));
 	testdir_text(&dir, "EFI/slotboot/b/manifest.p7s", "signature");
 	assert_true(kexecslot_is_known(&m, 1));
 	testdir_remove(&dir);

@@ -55,7 +55,7 @@ def _partition(path):
 def make(path, variant, bundle=None, loader=LOADER):
     """A fresh machine: the variant in slot A, slot B empty, no state anywhere.
 
-    The variant's bundle, if given, leaves its manifest in the slot as an install would."""
+    The variant's bundle, if given, leaves its signed manifest in the slot as an install would."""
     path = Path(path)
     path.unlink(missing_ok=True)
     with open(path, "wb") as file:
@@ -71,7 +71,8 @@ def make(path, variant, bundle=None, loader=LOADER):
         disk.esp.write("EFI/BOOT/BOOTX64.EFI", fill_slot(variant.uki.read_bytes(), "a"))
     disk.esp.write("EFI/slotboot/a/uki.efi", variant.uki.read_bytes())
     if bundle:
-        disk.esp.write("EFI/slotboot/a/manifest.json", zipfile.ZipFile(bundle).read("manifest.json"))
+        for name in ("manifest.json", "manifest.p7s"):
+            disk.esp.write(f"EFI/slotboot/a/{name}", zipfile.ZipFile(bundle).read(name))
     disk.esp.make_directory("EFI/slotboot/b")
     disk.esp.write("EFI/slotboot/state.bin", bytes(STATE_SIZE))
     disk.write("slotboot-a", variant.rootfs.read_bytes())
