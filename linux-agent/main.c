@@ -2,7 +2,9 @@
 #include "util.h"
 #include "verbs.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 
 static const struct {
@@ -31,11 +33,23 @@ static void help(FILE *to)
 			  "  --version\n\nSee slotctl(8).\n");
 }
 
+/* Were one closed, the next file that is opened, perhaps a slot, would get its number,
+ * and what is printed. A new descriptor is the lowest that is free. */
+static bool standard_files_open(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
 	int r;
 
+	if (!standard_files_open())
+		return EX_OSERR;
 	if (argc < 2) {
 		help(stderr);
 		return EX_USAGE;
