@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define FILE_MAX (1024 * 1024)
+#define LINE_MAX_CHARS 198	/* inih's buffer, less a newline and a NUL */
+
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
 
@@ -185,22 +188,55 @@ static int config_complete(const char *path, const struct config *config, struct
 	return 0;
 }
 
-static int config_parse(const char *path, struct config *config, struct err *err)
+/* inih looks at neither: it stops at a NUL as at the end of the file, and takes what is
+ * beyond its buffer, of a comment too, for a line of its own. */
+static int text_check(const char *path, const char *text, size_t len, struct err *err)
+{
+	unsigned line = 1;
+
+	if (strlen(text) != len)
+		return err_set(err, EX_CONFIG, "bad configuration: %s: it has NUL bytes, as a file has "
+			       "that a power cut damaged; write it anew", path);
+	for (const char *end; *text; text = end + (*end != 0), line++) {
+		end = strchrnul(text, '\n');
+		if (end - text > LINE_MAX_CHARS)
+			return err_set(err, EX_CONFIG, "bad configuration: %s:%u: longer than %d "
+				       "characters", path, line, LINE_MAX_CHARS);
+	}
+	return 0;
+}
+
+static int config_parse(const char *path, const char *text, struct config *config,
+			struct err *err)
 {
 	struct parser p = { .config = config };
-	_cleanup_fclose_ FILE *f = fopen(path, "re");
-	int line;
+	int line = ini_parse_string(text, on_key, &p);
 
-	if (!f)
-		return err_errno(err, errno == ENOENT ? EX_NOINPUT : EX_CONFIG, errno,
-				 "failed to open the configuration %s", path);
-	line = ini_parse_file(f, on_key, &p);
 	if (line > 0)
 		return err_set(err, EX_CONFIG, "bad configuration: %s:%d: %s", path, line,
 			       p.why.exit ? p.why.text : "not a [section] or a key = value line");
 	if (line < 0)
 		return err_set(err, EX_SOFTWARE, "failed to read the configuration %s", path);
 	return config_complete(path, config, err);
+}
+
+/* Only a default file that is not there is as good as an empty one: any other that
+ * cannot be read may hold rules that would be dropped. */
+static int config_read(const char *path, struct config *config, struct err *err)
+{
+	const char *name = path ? path : CONFIG_DEFAULT_PATH;
+	_cleanup_free_ uint8_t *text = NULL;
+	size_t len = 0;
+
+	if (read_file(name, FILE_MAX, &text, &len) < 0) {
+		if (!path && errno == ENOENT)
+			return 0;
+		return err_errno(err, path && errno == ENOENT ? EX_NOINPUT : EX_CONFIG, errno,
+				 "failed to read the configuration %s", name);
+	}
+	if (text_check(name, (const char *)text, len, err) < 0)
+		return -1;
+	return config_parse(name, (const char *)text, config, err);
 }
 
 static int defaults_set(struct config *config, struct err *err)
@@ -221,10 +257,7 @@ int config_load(const char *path, struct config **ret_config, struct err *err)
 
 	if (!config)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
-	if (defaults_set(config, err) < 0)
-		return -1;
-	if ((path || access(CONFIG_DEFAULT_PATH, F_OK) == 0) &&
-	    config_parse(path ? path : CONFIG_DEFAULT_PATH, config, err) < 0)
+	if (defaults_set(config, err) < 0 || config_read(path, config, err) < 0)
 		return -1;
 	*ret_config = config;
 	config = NULL;

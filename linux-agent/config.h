@@ -69,7 +69,8 @@ struct config {
 };
 
 /* path NULL: the default file, which may be missing. EX_CONFIG names file, line
- * and key; EX_NOINPUT: path is missing. The caller frees. */
+ * and key, or says why the file cannot be read; EX_NOINPUT: path is missing;
+ * EX_NOPERM. The caller frees. */
 int config_load(const char *path, struct config **ret_config, struct err *err);
 void config_free(struct config *config);
 void config_freep(struct config **config);

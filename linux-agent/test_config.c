@@ -7,16 +7,21 @@
 
 static char path[64];
 
-static int load(const char *text, struct config **config, struct err *err)
+static int load_bytes(const char *text, size_t len, struct config **config, struct err *err)
 {
 	FILE *f;
 
 	strcpy(path, "/tmp/slotboot-test-config-XXXXXX");
 	f = fdopen(mkstemp(path), "w");
 	assert_non_null(f);
-	fputs(text, f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
 	fclose(f);
 	return config_load(path, config, err);
+}
+
+static int load(const char *text, struct config **config, struct err *err)
+{
+	return load_bytes(text, strlen(text), config, err);
 }
 
 static void every_key_is_read(void **state)
@@ -128,6 +133,81 @@ static void a_bad_line_is_named_with_file_line_and_key(void **state)
 	}
 }
 
+/* As a power cut leaves of a block that was not written yet. */
+static void nul_bytes_are_refused_and_no_key_vanishes_with_them(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} rows[] = {
+#define BYTES(text) { text, sizeof text - 1 }
+		BYTES("[slotboot]\ncompatible = x\n\0\0\0\0\0\0\0\0\0\0\0\ncrl = c\n"),
+		BYTES("[slotboot]\nsigners = 2\n\0"),
+		BYTES("[slotboot]\ncompatible = x\0y\n"),
+		BYTES("\0"),
+#undef BYTES
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct config *c;
+		struct err err = { 0 };
+
+		assert_int_equal(load_bytes(rows[i].text, rows[i].len, &c, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		assert_non_null(strstr(err.text, path));
+		assert_non_null(strstr(err.text, "NUL bytes"));
+		unlink(path);
+	}
+}
+
+/* inih takes what does not fit its buffer for another line: the end of a long comment
+ * would be a key. */
+static void a_line_of_198_characters_is_read_and_a_longer_one_is_refused(void **state)
+{
+	char text[512];
+	struct config *c;
+	struct err err = { 0 };
+
+	(void)state;
+	snprintf(text, sizeof text, "[slotboot]\nkeyring = %0188d\n# %0196d\ntries = 7", 1, 1);
+	assert_int_equal(load(text, &c, &err), 0);
+	assert_int_equal(strlen(c->keyring), 188);
+	assert_int_equal(c->tries, 7);
+	config_free(c);
+	unlink(path);
+	for (int width = 187; width < 250; width++) {
+		snprintf(text, sizeof text, "[slotboot]\n# %0*d tries = 9\n", width, 1);
+		err.exit = 0;
+		assert_int_equal(load(text, &c, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		assert_non_null(strstr(err.text, ":2: longer than 198 characters"));
+		unlink(path);
+	}
+}
+
+static void a_file_that_cannot_be_read_is_no_empty_one(void **state)
+{
+	static const struct {
+		const char *path, *why;
+	} rows[] = {
+		{ "/tmp", "/tmp: Is a directory" },
+		{ "/proc/self/mem", "/proc/self/mem: Input/output error" },
+		{ "/dev/null/slotboot.conf", "/dev/null/slotboot.conf: Not a directory" },
+		{ "/dev/zero", "/dev/zero: File too large" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct config *c;
+		struct err err = { 0 };
+
+		assert_int_equal(config_load(rows[i].path, &c, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		assert_non_null(strstr(err.text, rows[i].why));
+	}
+}
+
 static void a_named_file_must_exist(void **state)
 {
 	struct config *c;
@@ -144,6 +224,9 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
 		cmocka_unit_test(a_bad_line_is_named_with_file_line_and_key),
+		cmocka_unit_test(nul_bytes_are_refused_and_no_key_vanishes_with_them),
+		cmocka_unit_test(a_line_of_198_characters_is_read_and_a_longer_one_is_refused),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_no_empty_one),
 		cmocka_unit_test(a_named_file_must_exist),
 	};
 
