@@ -13,6 +13,7 @@
  *     EX_NOINPUT 66      a named file does not exist or cannot be read
  *     EX_UNAVAILABLE 69  network or server
  *     EX_SOFTWARE 70     out of memory, a bug
+ *     EX_OSERR 71        all is done, but the reboot was refused
  *     EX_IOERR 74        reading or writing a slot, the ESP or a variable
  *     EX_TEMPFAIL 75     busy: another slotctl holds the lock
  *     EX_NOPERM 77       a permission is missing

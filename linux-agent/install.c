@@ -306,7 +306,7 @@ static int jump_failed(struct machine *m, struct err *err)
 		(void)machine_save(m, NULL);
 	err_prefix(err, "slot %c is installed but not activated",
 		   slot_letter(1 - m->running.slot));
-	activate_recover();
+	activate_recover(m->config->sysroot);
 	return -1;
 }
 
@@ -328,8 +328,12 @@ int install_activate(struct machine *machine, const struct install_options *opti
 		report_warning(options->report, "%s", say);
 	trip_depart(machine, options->activate, slot, machine->install_ms, machine->stage_ms);
 	if ((!kexec || intent_jump(machine, slot, err) == 0) &&
-	    activate_now(options->activate, err) == 0)
+	    activate_now(machine->config->sysroot, options->activate, err) == 0)
 		return 0;
 	watchdog_disarm(watchdog);
-	return kexec ? jump_failed(machine, err) : -1;
+	if (kexec)
+		return jump_failed(machine, err);
+	trip_stay(machine);
+	return err_prefix(err, "slot %c is installed and will be tried at the next boot",
+			  slot_letter(slot));
 }

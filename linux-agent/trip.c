@@ -89,6 +89,15 @@ void trip_depart(struct machine *machine, enum activate how, unsigned slot,
 	ledger_write(machine, &ledger);
 }
 
+void trip_stay(struct machine *machine)
+{
+	struct ledger ledger;
+
+	trip_read(machine, &ledger);
+	ledger.pending = false;
+	ledger_write(machine, &ledger);
+}
+
 int64_t trip_init_ms(const char *log)
 {
 	unsigned long long us;

@@ -20,6 +20,9 @@ void trip_read(const struct machine *machine, struct ledger *ret_ledger);
 void trip_depart(struct machine *machine, enum activate how, unsigned slot,
 		 int64_t install_ms, int64_t stage_ms);
 
+/* A reboot was refused: a later one is another, and not measured from here. */
+void trip_stay(struct machine *machine);
+
 /* At mark-good: closes the entry that led here. Writes only then. */
 void trip_arrive(struct machine *machine);
 

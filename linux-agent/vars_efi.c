@@ -231,6 +231,10 @@ int vars_efi_open(struct vars *ret_vars, struct err *err)
 	const char *path = store_path();
 	bool chosen = getenv("EFIVARFS_PATH") != NULL;
 
+	/* libefivar has gone by it already. */
+	if (chosen && !secure_getenv("EFIVARFS_PATH"))
+		return err_set(err, EX_NOPERM, "EFIVARFS_PATH is set by a caller with fewer "
+			       "privileges; unset it");
 	if (chosen && (!path[0] || path[strlen(path) - 1] != '/'))
 		return err_set(err, EX_CONFIG,
 			       "EFIVARFS_PATH=%s does not end in a slash, which libefivar "

@@ -65,13 +65,18 @@ static int leave(struct machine *m, enum activate how, unsigned slot, struct err
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, m->stage_ms);
 	r = how == ACTIVATE_KEXEC ? intent_jump(m, slot, err) : 0;
 	if (r == 0)
-		r = activate_now(how, err);
+		r = activate_now(m->config->sysroot, how, err);
 	watchdog_disarm(watchdog);
-	if (r == 0 || how != ACTIVATE_KEXEC)
-		return r;
+	if (r == 0)
+		return 0;
+	if (how != ACTIVATE_KEXEC) {
+		trip_stay(m);
+		return err_prefix(err, "slot %c will be booted next",
+				  slot_letter(slot));
+	}
 	if (intent_forget(m) && m->state.source != STATE_LOST)
 		(void)machine_save(m, NULL);
-	activate_recover();
+	activate_recover(m->config->sysroot);
 	return -1;
 }
 

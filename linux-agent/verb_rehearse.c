@@ -39,7 +39,10 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 	if (!due || how == ACTIVATE_NONE)
 		return 0;
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, LEDGER_UNKNOWN);
-	return activate_now(how, err);
+	if (activate_now(m->config->sysroot, how, err) == 0)
+		return 0;
+	trip_stay(m);
+	return err_prefix(err, "slot %c will be tried at the next boot", slot_letter(slot));
 }
 
 int verb_rehearse(int argc, char **argv, struct err *err)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""slotctl against files: how it asks for a reboot, and what it says when that is refused; and what it inherits
+from whoever started it. The reboot program is a script in the dry run's sysroot."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from test_dryrun import (CONFIG, SLOTCTL, create, identities, machine, parts, refuse)  # noqa: F401 (fixtures)
+
+OSERR = 71
+
+
+def put_reboot(machine, last="", systemd=True):  # noqa: F811
+    """Notes its arguments and what newer versions of systemctl look at, then runs `last`."""
+    root = machine.top / "sysroot"
+    program = root / ("usr/bin/systemctl" if systemd else "usr/sbin/reboot")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text('#!/bin/sh\necho "$(basename "$0") $*" '
+                       '"kexec=$SYSTEMCTL_SKIP_AUTO_KEXEC soft=$SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT" '
+                       f'>> {machine.top}/asked\n{last}\n')
+    program.chmod(0o755)
+    if systemd:
+        (root / "run/systemd/system").mkdir(parents=True, exist_ok=True)
+
+
+def asked(machine):  # noqa: F811
+    file = machine.top / "asked"
+    text = file.read_text() if file.exists() else ""
+    file.unlink(missing_ok=True)
+    return text
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_every_verb_asks_for_a_reboot_through_the_firmware(machine, create, systemd):  # noqa: F811
+    put_reboot(machine, systemd=systemd)
+    want = "systemctl reboot kexec=1 soft=1\n" if systemd else "reboot  kexec= soft=\n"
+    machine.check("install", create(), "--activate=reboot")
+    assert asked(machine) == want
+    machine.boot_by("kexec", "b")
+    machine.check("mark-good")
+    machine.check("rehearse", "--activate=reboot")
+    assert asked(machine) == want
+    machine.check("rollback", "--activate=reboot")
+    assert asked(machine) == want
+
+
+def test_a_refused_reboot_is_told_from_a_failed_install(machine, create):  # noqa: F811
+    put_reboot(machine, "echo 'Operation inhibited by \"backup\"' >&2; exit 1")
+    status, out, errors = machine.run("install", create(), "--activate=reboot")
+    assert status == OSERR and "installed version 2 in slot b" in out
+    assert "slot b is installed and will be tried at the next boot: the reboot was refused: " in errors
+    assert 'Operation inhibited by "backup"' in errors
+    told = machine.status()
+    assert told["slots"]["b"]["status"] == "trial" and told["preferred"] == "b"
+    machine.boot_by("firmware", "b")
+    status, _, errors = machine.run("rollback", "--activate=reboot")
+    assert status == OSERR and "slot a will be booted next: the reboot was refused: " in errors
+    assert machine.status()["preferred"] == "a"
+
+
+def test_a_reboot_by_hand_after_a_refused_one_is_not_measured_from_it(machine, create):  # noqa: F811
+    boot_id = machine.top / "sysroot/proc/sys/kernel/random/boot_id"
+    boot_id.parent.mkdir()
+    boot_id.write_text("00000000-0000-0000-0000-000000000001\n")
+    put_reboot(machine, "exit 1")
+    assert machine.run("install", create(), "--activate=reboot")[0] == OSERR
+    boot_id.write_text("00000000-0000-0000-0000-000000000002\n")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    assert machine.status()["timing_ms"] == {}
+
+
+@pytest.mark.parametrize("closed", [{1}, {0, 1}, {1, 2}, {0, 1, 2}])
+def test_what_is_printed_never_goes_into_a_file_that_slotctl_opened(machine, create, parts, closed):  # noqa: F811
+    bundle = create()
+
+    def close():
+        for fd in closed:
+            os.close(fd)
+
+    done = subprocess.run([SLOTCTL, "install", bundle, "--activate=none", f"--config={machine.top}/slotboot.conf"],
+                          env={**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/"}, preexec_fn=close)
+    assert done.returncode == 0
+    assert (machine.top / "run/lock").read_text().strip().isdigit()
+    assert (machine.top / "b.img").read_bytes() == (parts / "rootfs.img").read_bytes()
+
+
+def test_an_ignored_sigchld_makes_no_failure_of_a_reboot(machine, create):  # noqa: F811
+    put_reboot(machine)
+    done = subprocess.run([SLOTCTL, "install", create(), "--activate=reboot", f"--config={machine.top}/slotboot.conf"],
+                          env={**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/"},
+                          preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert done.returncode == 0 and asked(machine)
+
+
+@pytest.mark.parametrize("content, words", [(b"[slotboot]\ncompatible = acme\n\0\0\0\0", ["NUL bytes"]), (None, ["Is a directory"])])
+def test_a_configuration_that_cannot_be_read_is_no_empty_one(machine, create, tmp_path, content, words):  # noqa: F811
+    bundle, config = create(), tmp_path / "damaged.conf"
+    if content is None:
+        config.mkdir()
+    else:
+        config.write_bytes(content)
+    for argv in (["install", bundle, "--activate=none"], ["mark-good"], ["status"], ["bundle", "verify", bundle]):
+        refuse(machine, CONFIG, ["damaged.conf", *words], *argv, config=config)
