@@ -127,6 +127,8 @@ fuzz:
 install: all
 	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl
 	install -D -m 644 $(LOADER) $(DESTDIR)$(PREFIX)/lib/slotboot/$(notdir $(LOADER))
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 docs/units/slotboot-* $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
 
