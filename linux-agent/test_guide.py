@@ -56,6 +56,12 @@ def plain(text):
     return text
 
 
+def indented(title, word):
+    """The indented blocks below that heading that have this word, as one text without the indent."""
+    blocks = re.findall(r"(?:^    .*\n)+", section(title), re.M)
+    return re.sub(r"^    ", "", "".join(block for block in blocks if word in block), flags=re.M)
+
+
 @pytest.fixture
 def tree():
     """As the source tree after make, in a directory that is an ordinary user's: pytest's own is closed to others."""
@@ -108,3 +114,31 @@ def test_the_dry_run_goes_as_it_is_printed(tree, parts, pair):
             printed = re.sub(r" +roothash .*\n", "", printed)
         assert plain(said) == plain(printed), command
         assert (status != 0) == printed.startswith("slotctl: ") or not command.startswith("slotctl "), command
+
+
+def test_the_disk_can_be_made_as_printed_and_the_command_line_finds_its_slots(tree, parts):
+    commands = indented("3. The disk", "sfdisk").replace("/dev/vda", "disk.img")
+    (said, status), = outputs(tree, [f"PATH=$PATH:/usr/sbin; truncate -s 12G disk.img; set -e\n{commands}"])
+    assert status == 0, said
+    # What sfdisk --dump says of each partition: label to UUID.
+    (dump, _), = outputs(tree, ["/usr/sbin/sfdisk --dump disk.img"])
+    uuids = {label: uuid.lower() for uuid, label in re.findall(r"uuid=([0-9A-F-]+), name=\"([^\"]+)\"", dump)}
+    assert list(uuids) == ["esp", "slotboot-a", "slotboot-b", "var"]
+    line = indented("4. The UKI's command line", "panic=10 slotboot.slot={slot}\n").splitlines()[0]
+    for slot in "ab":
+        assert line.replace("{slot}", slot).startswith(f"root=PARTUUID={uuids[f'slotboot-{slot}']} ")
+    assert f"PARTUUID={uuids['esp']}  /efi" in section("5. slotboot.conf")
+    assert f"PARTUUID={uuids['var']}  /var" in section("What an update keeps")
+
+
+def test_what_is_in_a_uki_is_shown_by_objcopy_as_printed(tree, parts):
+    shutil.copy(parts / "good.efi", tree / "uki.efi")
+    (said, status), = outputs(tree, [indented("4. The UKI's command line", "objcopy")])
+    assert (said.rstrip("\0"), status) == ("quiet slotboot.slot={slot}", 0)
+    dump = re.search(r"`(objcopy --dump-section [^`]*)`", GUIDE)[1]
+    (said, status), = outputs(tree, [dump])
+    assert (said, status, (tree / "linux").read_bytes()) == ("", 0, (parts / "linux").read_bytes())
+
+
+def test_no_command_of_the_guide_has_a_device_as_its_output():
+    assert re.findall(r"^ .*objcopy.*/dev/|`objcopy[^`]*/dev/", GUIDE, re.M) == []
