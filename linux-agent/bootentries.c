@@ -26,6 +26,25 @@ struct content {
 	size_t options_len;
 };
 
+static bool is_called(const uint8_t *data, size_t len, unsigned role)
+{
+	struct load_option option;
+
+	return loadoption_parse(data, len, &option) &&
+	       loadoption_description_is(&option, roles[role].description);
+}
+
+static unsigned find_label(const uint8_t *data, size_t len)
+{
+	unsigned role = 0;
+
+	while (role < BOOT_ROLE_COUNT && !is_called(data, len, role))
+		role++;
+	return role;
+}
+
+/* By its path; by its label only where the path is nobody's any more, as some firmware
+ * leaves it: a vendor's node in place of what was written. */
 static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data, size_t len)
 {
 	unsigned role = 0;
@@ -33,28 +52,44 @@ static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data,
 	while (role < BOOT_ROLE_COUNT &&
 	       !loadoption_is_ours(data, len, esp->guid, roles[role].path))
 		role++;
+	if (role == BOOT_ROLE_COUNT && loadoption_leads_nowhere(data, len))
+		role = find_label(data, len);
 	return role;
 }
 
-/* The device path was compared before, as far as it matters: firmware that has
- * put the full path for our short form is left alone. */
-static bool is_current(const struct content *content, const char *description,
-		       const uint8_t *data, size_t len)
+/* Firmware puts marks of its own behind the data. Our loader looks at none of it; the
+ * stub reads a string up to its NUL; only where it is to get none, more would be one. */
+static bool options_suffice(enum boot_role role, const struct content *content,
+			    const struct load_option *option)
 {
+	if (role == BOOT_LOADER)
+		return true;
+	if (content->options_len == 0)
+		return option->options_len == 0;
+	return option->options_len >= content->options_len &&
+	       bytes_equal(option->options, content->options, content->options_len);
+}
+
+/* A full path that firmware has put for our short form, and bits of its own such as
+ * LOAD_OPTION_HIDDEN, are left alone: it would put them back at each boot. */
+static bool is_current(const struct esp_info *esp, enum boot_role role,
+		       const struct content *content, const uint8_t *data, size_t len)
+{
+	const uint32_t bits = LOADOPTION_ACTIVE | LOADOPTION_CATEGORY;
 	struct load_option option;
 
 	return loadoption_parse(data, len, &option) &&
-	       option.attributes == content->attributes &&
-	       loadoption_description_is(&option, description) &&
-	       option.options_len == content->options_len &&
-	       bytes_equal(option.options, content->options, content->options_len);
+	       loadoption_is_ours(data, len, esp->guid, roles[role].path) &&
+	       (option.attributes & bits) == content->attributes &&
+	       loadoption_description_is(&option, roles[role].description) &&
+	       options_suffice(role, content, &option);
 }
 
 /* A variable that cannot be read is foreign: no other's entry blocks ours. */
 static int read_entry(const struct vars *vars, const struct esp_info *esp,
 		      const struct content contents[BOOT_ROLE_COUNT],
 		      const struct vars_name *name, struct boot_entry *ret_entry,
-		      struct err *err)
+		      unsigned lookalikes[BOOT_ROLE_COUNT], struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
 	struct err ignored = { 0 };
@@ -69,12 +104,17 @@ static int read_entry(const struct vars *vars, const struct esp_info *esp,
 		.number = (uint16_t)strtoul(name->text + 4, NULL, 16),
 		.role = r == 0 ? find_role(esp, data, len) : BOOT_FOREIGN,
 	};
-	if (ret_entry->role == BOOT_FOREIGN)
+	if (ret_entry->role == BOOT_FOREIGN) {
+		unsigned label = r == 0 ? find_label(data, len) : BOOT_ROLE_COUNT;
+
+		if (label < BOOT_ROLE_COUNT && !loadoption_is_elsewhere(data, len, esp->guid))
+			lookalikes[label]++;
 		return 0;
+	}
 	ret_entry->fixed = attributes != VARS_NV_BS_RT;
 	ret_entry->current = !ret_entry->fixed &&
-			     is_current(&contents[ret_entry->role],
-					roles[ret_entry->role].description, data, len);
+			     is_current(esp, ret_entry->role, &contents[ret_entry->role],
+					data, len);
 	return 0;
 }
 
@@ -91,7 +131,8 @@ static bool is_taken(const struct boot_entry *entries, size_t count,
 
 static int read_entries(const struct vars *vars, const struct esp_info *esp,
 			const struct content contents[BOOT_ROLE_COUNT],
-			struct boot_entry **ret_entries, size_t *ret_count, struct err *err)
+			struct boot_entry **ret_entries, size_t *ret_count,
+			unsigned lookalikes[BOOT_ROLE_COUNT], struct err *err)
 {
 	_cleanup_free_ struct vars_name *names = NULL;
 	_cleanup_free_ struct boot_entry *entries = NULL;
@@ -105,7 +146,8 @@ static int read_entries(const struct vars *vars, const struct esp_info *esp,
 	for (size_t i = 0; i < name_count; i++) {
 		if (is_taken(entries, count, &names[i]))
 			continue;
-		if (read_entry(vars, esp, contents, &names[i], &entries[count], err) < 0)
+		if (read_entry(vars, esp, contents, &names[i], &entries[count],
+			       lookalikes, err) < 0)
 			return -1;
 		count++;
 	}
@@ -210,13 +252,19 @@ int bootentries_sync(const struct vars *vars, const struct esp_info *esp,
 	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++)
 		state.wanted[role] = contents[role].wanted;
 	if (read_order(vars, &order, &state.order_count, &state.order_damaged, err) < 0 ||
-	    read_entries(vars, esp, contents, &entries, &state.entry_count, err) < 0)
+	    read_entries(vars, esp, contents, &entries, &state.entry_count, state.lookalikes,
+			 err) < 0)
 		return err_prefix(err, "failed to read the boot entries");
 	state.order = order;
 	state.entries = entries;
-	if (boot_plan(&state, &plan, err) < 0)
+	if (boot_plan(&state, &plan, err) < 0 || apply(vars, esp, contents, &plan, err) < 0)
 		return -1;
-	return apply(vars, esp, contents, &plan, err);
+	if (plan.crowded)
+		return err_set(err, EX_IOERR, "refused to make one more boot entry: there are %d "
+			       "of that name that lead elsewhere, so that this firmware seems to "
+			       "change them; efibootmgr -v shows them, efibootmgr -B removes them",
+			       BOOT_LOOKALIKES_MAX);
+	return 0;
 }
 
 static int set_active(const struct vars *vars, const struct esp_info *esp, const char *path,

@@ -5,8 +5,9 @@
  *     loader, direct entry of the confirmed slot, direct entry of the other,
  *     every foreign entry in the order found
  *
- * Entries are told apart by device path, never by label. What to do is decided
- * without I/O in bootplan.h; here it is read, applied and read back: entries
+ * Entries are told apart by device path. The label counts only where firmware has
+ * left no path to go by: such an entry is taken over, and its number is not lost to
+ * it, or one more would be made at each boot. What to do is decided without I/O in bootplan.h; here it is read, applied and read back: entries
  * first, then BootOrder, deletions last, so that a power cut at any point leaves
  * a BootOrder whose entries exist.
  */
@@ -40,7 +41,9 @@ struct boot_want {
 
 /* Makes BootOrder and our entries as wanted; foreign entries are neither written
  * nor renumbered nor moved among themselves. Writes only what differs. Durable on
- * 0. EX_IOERR, EX_NOPERM; EX_SOFTWARE: nothing at all is wanted. */
+ * 0. EX_IOERR (also: foreign entries with the label of one that is missing keep it
+ * from being made, while the others are), EX_NOPERM; EX_SOFTWARE: nothing at all is
+ * wanted. */
 int bootentries_sync(const struct vars *vars, const struct esp_info *esp,
 		     const struct boot_want *want, struct err *err);
 

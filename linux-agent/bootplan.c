@@ -57,6 +57,7 @@ static const struct boot_entry *choose(const struct boot_state *state, enum boot
 struct kept {
 	const struct boot_entry *entry;	/* NULL: made anew, or not wanted */
 	uint16_t number;
+	bool there;			/* there is one when the plan is carried out */
 };
 
 /* The lowest free number that is at least *next, which then moves past it. */
@@ -86,26 +87,39 @@ static void add_op(struct boot_plan *plan, enum boot_op_kind kind, enum boot_rol
 		op->name = *name;
 }
 
+/* False: no number is free. */
+static bool plan_new(const struct boot_state *state, enum boot_role role, uint32_t *next,
+		     struct kept *kept, struct boot_plan *plan)
+{
+	struct vars_name name;
+
+	if (state->lookalikes[role] >= BOOT_LOOKALIKES_MAX) {
+		plan->crowded = true;
+		return true;
+	}
+	if (!take_free_number(state, next, &kept->number))
+		return false;
+	kept->there = true;
+	(void)snprintf(name.text, sizeof name.text, "Boot%04X", (unsigned)kept->number);
+	add_op(plan, BOOT_OP_WRITE, role, &name);
+	return true;
+}
+
 static bool plan_writes(const struct boot_state *state, struct kept kept[BOOT_ROLE_COUNT],
 			struct boot_plan *plan)
 {
-	uint32_t next = 0;
+	uint32_t next = 1;
 
 	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++) {
-		struct vars_name name;
+		const struct boot_entry *entry = choose(state, role);
 
-		kept[role].entry = choose(state, role);
-		if (kept[role].entry) {
-			kept[role].number = kept[role].entry->number;
-			if (!kept[role].entry->current)
-				add_op(plan, BOOT_OP_WRITE, role, &kept[role].entry->name);
-		} else if (state->wanted[role]) {
-			if (!take_free_number(state, &next, &kept[role].number))
-				return false;
-			(void)snprintf(name.text, sizeof name.text, "Boot%04X",
-				       (unsigned)kept[role].number);
-			add_op(plan, BOOT_OP_WRITE, role, &name);
-		}
+		kept[role] = (struct kept){ .entry = entry, .there = entry != NULL,
+					    .number = entry ? entry->number : 0 };
+		if (entry && !entry->current)
+			add_op(plan, BOOT_OP_WRITE, role, &entry->name);
+		if (!entry && state->wanted[role] &&
+		    !plan_new(state, role, &next, &kept[role], plan))
+			return false;
 	}
 	return true;
 }
@@ -121,7 +135,7 @@ static void plan_order(const struct boot_state *state,
 	};
 
 	for (size_t i = 0; i < BOOT_ROLE_COUNT; i++)
-		if (state->wanted[roles[i]])
+		if (kept[roles[i]].there)
 			plan->order[plan->order_count++] = kept[roles[i]].number;
 	for (size_t i = 0; i < state->order_count; i++) {
 		const struct boot_entry *entry = entry_find(state, state->order[i]);
@@ -129,6 +143,8 @@ static void plan_order(const struct boot_state *state,
 		if (!entry || entry->role == BOOT_FOREIGN)
 			plan->order[plan->order_count++] = state->order[i];
 	}
+	if (plan->order_count == 0)
+		return;
 	if (state->order_damaged || plan->order_count != state->order_count ||
 	    memcmp(plan->order, state->order, plan->order_count * sizeof *plan->order) != 0)
 		add_op(plan, BOOT_OP_ORDER, BOOT_FOREIGN, NULL);

@@ -4,8 +4,9 @@
  *
  * Of the entries for one of our files one is kept: one that is right already,
  * else the one earliest in BootOrder, else the lowest number. The others are
- * duplicates. A missing entry gets the lowest number that no variable has and
- * BootOrder does not name. Foreign entries have no operation, ever; numbers that
+ * duplicates. A missing entry gets the lowest number from 1 on that no variable has
+ * and BootOrder does not name: some firmware takes 0 for none. Where firmware has made
+ * foreign ones of so many that were made before, no more is made. Foreign entries have no operation, ever; numbers that
  * BootOrder names and no variable has are foreign too.
  *
  * Operations come in an order that survives a power cut after any of them:
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define BOOT_LOOKALIKES_MAX 4
 
 enum boot_role {
 	BOOT_LOADER,
@@ -43,6 +46,7 @@ struct boot_state {
 	size_t order_count;
 	bool order_damaged;			/* written anew even if it looks right */
 	bool wanted[BOOT_ROLE_COUNT];
+	unsigned lookalikes[BOOT_ROLE_COUNT];	/* foreign, but called as ours is */
 	int confirmed;				/* 1: B before A; else A before B */
 };
 
@@ -61,6 +65,7 @@ struct boot_plan {
 	size_t op_count;
 	uint16_t *order;
 	size_t order_count;
+	bool crowded;		/* an entry that is wanted is not made: BOOT_LOOKALIKES_MAX */
 };
 
 /* The caller clears *ret_plan. EX_SOFTWARE: nothing is wanted (an empty BootOrder

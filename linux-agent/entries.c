@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* machine_sync_entries(): which boot entries the record asks for. */
+/* machine_sync_entries(), machine_hide_entry(): which boot entries the record asks for. */
 #include "bootentries.h"
 #include "espfile.h"
 #include "machine.h"
@@ -73,6 +73,31 @@ static bool loader_exists(const struct machine *m)
 	       access(path, F_OK) == 0;
 }
 
+/* There is firmware that locks its boot entries and starts our loader all the same. */
+static int result(struct machine *m, int r, const struct err *why, struct err *err)
+{
+	bool loader_ran = m->has_trace && !m->running.kexec;
+
+	m->entries_error = (struct err){ 0 };
+	if (r == 0)
+		return 0;
+	if (loader_ran && why->exit != EX_SOFTWARE) {
+		m->entries_error = *why;
+		return 0;
+	}
+	if (err)
+		*err = *why;
+	return -1;
+}
+
+int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err)
+{
+	struct err why = { 0 };
+	int r = bootentries_set_active(&machine->vars, &machine->esp, (int)slot, false, &why);
+
+	return result(machine, r, &why, err);
+}
+
 int machine_sync_entries(struct machine *machine, struct err *err)
 {
 	const struct record *record = &machine->state.record;
@@ -81,6 +106,7 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 		.loader = loader_exists(machine),
 		.confirmed = confirmed_slot(record),
 	};
+	struct err why = { 0 };
 	int r;
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
@@ -94,8 +120,8 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 				       &want.direct[slot].options_len);
 		want.direct[slot].options = options[slot];
 	}
-	r = bootentries_sync(&machine->vars, &machine->esp, &want, err);
+	r = bootentries_sync(&machine->vars, &machine->esp, &want, &why);
 	free(options[0]);
 	free(options[1]);
-	return r;
+	return result(machine, r, &why, err);
 }

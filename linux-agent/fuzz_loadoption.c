@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	fuzz_taken = ours;
 	(void)loadoption_description_is(&option, "slotboot a");
+	if (loadoption_leads_nowhere(data, len) &&
+	    (ours || loadoption_is_elsewhere(data, len, guid)))
+		abort();
 	if (option.options + option.options_len != data + len)
 		abort();
 	return 0;

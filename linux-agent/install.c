@@ -55,6 +55,8 @@ static int save(struct machine *m, struct report *report, struct err *err)
 		return -1;
 	if (m->warning)
 		report_warning(report, "%s", m->warning);
+	if (m->entries_error.exit)
+		report_warning(report, MACHINE_ENTRIES_WARNING, m->entries_error.text);
 	return 0;
 }
 
@@ -86,7 +88,7 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 		return -1;
 	if (m->warning)
 		return begin_undo(m, &before, err);
-	return bootentries_set_active(&m->vars, &m->esp, (int)slot, false, err);
+	return machine_hide_entry(m, slot, err);
 }
 
 /* The old UKI goes before the first byte is written and the new one comes last, so

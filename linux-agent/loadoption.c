@@ -20,6 +20,7 @@
 #define NODE_FILE 0x0404
 #define NODE_END 0x7fff		/* of the whole path; 0x7f01 only ends an instance */
 #define NODE_TYPE_END 0x7f
+#define NODE_TYPE_MESSAGING 3	/* 1 is hardware, 2 ACPI; 4 names media, 5 what a BIOS boots */
 
 /* section 10.3.5.1, table 10.49 */
 #define HD_SIZE 42
@@ -156,6 +157,46 @@ bool loadoption_is_ours(const uint8_t *data, size_t len, const uint8_t guid[16],
 
 	return loadoption_parse(data, len, &option) &&
 	       path_is(option.path, option.path_len, guid, path);
+}
+
+/* Section 10.3.4: MAC address, IPv4, IPv6, URI, Wi-Fi */
+static bool node_is_network(const struct node *node)
+{
+	switch (node->kind) {
+	case 0x030b: case 0x030c: case 0x030d: case 0x0318: case 0x031c:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool loadoption_leads_nowhere(const uint8_t *data, size_t len)
+{
+	struct load_option option;
+	struct node node;
+
+	if (!loadoption_parse(data, len, &option))
+		return false;
+	do {
+		if (!next_node(&option.path, &option.path_len, &node))
+			return false;
+		if (node.kind == NODE_END)
+			return true;
+	} while (node.kind >> 8 <= NODE_TYPE_MESSAGING && !node_is_network(&node));
+	return false;
+}
+
+bool loadoption_is_elsewhere(const uint8_t *data, size_t len, const uint8_t guid[16])
+{
+	struct load_option option;
+	struct node node;
+
+	if (!loadoption_parse(data, len, &option))
+		return false;
+	while (next_node(&option.path, &option.path_len, &node) && node.kind != NODE_END)
+		if (node.kind == NODE_HD && !hd_is(&node, guid))
+			return true;
+	return false;
 }
 
 /* HD(...)/File(...)/End into buf, or with size 0 only the length; -1. */

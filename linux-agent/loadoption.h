@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #define LOADOPTION_ACTIVE 0x1u
+#define LOADOPTION_CATEGORY 0x1f00u	/* 0: to be booted without being asked for */
 
 struct esp_info;
 
@@ -48,6 +49,13 @@ bool loadoption_description_is(const struct load_option *option, const char *tex
  * description plays no part. False for whatever does not parse. */
 bool loadoption_is_ours(const uint8_t *data, size_t len, const uint8_t guid[16],
 			const char *path);
+
+/* Whether the path, up to its end, names devices only: no partition, no file and no
+ * network. False for whatever does not parse. */
+bool loadoption_leads_nowhere(const uint8_t *data, size_t len);
+
+/* Whether the path goes through another partition than that of this GUID. */
+bool loadoption_is_elsewhere(const uint8_t *data, size_t len, const uint8_t guid[16]);
 
 /* Builds HD(part,GPT,guid,start,size)/File(path); description and path ASCII;
  * options may be NULL if options_len is 0. The caller frees. EX_SOFTWARE. */

@@ -28,7 +28,12 @@ struct machine {
 	struct err running_error;	/* if not: why */
 	int64_t install_ms, stage_ms;	/* how long they took; LEDGER_UNKNOWN: not done */
 	const char *warning;		/* the mirror did not take the last save; or NULL */
+	struct err entries_error;	/* boot entries were not written, which is borne; or 0 */
 };
+
+/* For what entries_error holds. */
+#define MACHINE_ENTRIES_WARNING "the boot entries could not be written; the loader, which ran " \
+				"in this boot, does without them: %s"
 
 enum machine_mode {
 	MACHINE_LOOK,		/* no lock; an unknown running slot is no error */
@@ -44,8 +49,12 @@ void machine_close(struct machine *machine);
 /* Stores the record: durable on 0 and in the variable. Sets or clears warning. */
 int machine_save(struct machine *machine, struct err *err);
 
-/* Brings Boot#### and BootOrder to what the record says. */
+/* Brings Boot#### and BootOrder to what the record says. Where our loader started this
+ * system it does without them: what cannot be written then goes to entries_error. */
 int machine_sync_entries(struct machine *machine, struct err *err);
+
+/* The same for the slot's direct entry, which is made inactive. */
+int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err);
 
 /* Whether the firmware enforces Secure Boot now (UEFI 2.10, 3.3: SecureBoot). */
 int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err);

@@ -120,7 +120,7 @@ static void nothing_is_done_when_all_is_as_wanted(void **test)
 static void missing_entries_get_the_lowest_free_numbers(void **test)
 {
 	static const struct plan_row rows[] = {
-		{ "", "", "lab", 0, "0000=l 0001=a 0002=b [0000 0001 0002]" },
+		{ "", "", "lab", 0, "0001=l 0002=a 0003=b [0001 0002 0003]" },
 		{ "0000f 0002f", "0000 0002", "la", 0, "0001=l 0003=a [0001 0003 0000 0002]" },
 		{ "0000l 0002b", "0000 0002", "lab", 1, "0001=a [0000 0002 0001]" },
 		/* the firmware dropped ours from BootOrder only */
@@ -138,6 +138,20 @@ static void a_number_that_bootorder_names_is_never_taken(void **test)
 	static const struct plan_row rows[] = {
 		{ "", "0000 0001", "la", 0, "0002=l 0003=a [0002 0003 0000 0001]" },
 		{ "0001f", "0001 0000", "l", 0, "0002=l [0002 0001 0000]" },
+		{ "", "0001 0003", "la", 0, "0002=l 0004=a [0002 0004 0001 0003]" },
+	};
+
+	(void)test;
+	run_plans(rows, ARRAY_SIZE(rows));
+}
+
+/* On some firmware an entry 0000 is not honoured, or taken for none. */
+static void the_number_0000_is_kept_and_never_taken(void **test)
+{
+	static const struct plan_row rows[] = {
+		{ "0001f", "0001", "l", 0, "0002=l [0002 0001]" },
+		{ "0000l! 0001f", "0000 0001", "l", 0, "0000=l" },
+		{ "0000l", "0000", "la", 0, "0001=a [0000 0001]" },
 	};
 
 	(void)test;
@@ -268,6 +282,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_done_when_all_is_as_wanted),
 		cmocka_unit_test(missing_entries_get_the_lowest_free_numbers),
 		cmocka_unit_test(a_number_that_bootorder_names_is_never_taken),
+		cmocka_unit_test(the_number_0000_is_kept_and_never_taken),
 		cmocka_unit_test(foreign_entries_keep_their_order),
 		cmocka_unit_test(the_loader_comes_first_and_then_the_confirmed_slot),
 		cmocka_unit_test(a_changed_entry_is_rewritten_at_its_number),

@@ -163,6 +163,37 @@ static void the_label_plays_no_part(void **test)
 	assert_true(is_ours(&ours, ours.len));
 }
 
+static void a_path_of_devices_alone_leads_nowhere(void **test)
+{
+	static const struct {
+		const char *path;
+		bool nowhere, elsewhere;
+	} rows[] = {
+		{ "PPE", true, false },
+		{ "E", true, false },
+		{ "P", false, false },
+		{ "", false, false },
+		{ "P0", false, false },
+		{ "PIPE", false, false },
+		{ "HE", false, false },
+		{ "PhE", false, true },
+		{ "H(" OURS ")E", false, false },
+		{ "Ph(" OURS ")E", false, true },
+		{ "m(" OURS ")E", false, true },
+		{ "(" OURS ")E", false, false },
+	};
+
+	(void)test;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct bytes option = make("slotboot a", rows[i].path);
+
+		if (loadoption_leads_nowhere(option.data, option.len) != rows[i].nowhere ||
+		    loadoption_is_elsewhere(option.data, option.len, esp.guid) !=
+			    rows[i].elsewhere)
+			fail_msg("%s", rows[i].path);
+	}
+}
+
 static void an_entry_cut_off_anywhere_is_not_ours(void **test)
 {
 	struct bytes option = make("slotboot a", "PH(" OURS ")E");
@@ -260,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_entry_is_told_by_partition_and_file_and_nothing_else),
 		cmocka_unit_test(the_label_plays_no_part),
+		cmocka_unit_test(a_path_of_devices_alone_leads_nowhere),
 		cmocka_unit_test(an_entry_cut_off_anywhere_is_not_ours),
 		cmocka_unit_test(a_path_length_that_runs_past_the_end_is_no_load_option),
 		cmocka_unit_test(names_beyond_ascii_or_endless_are_not_ours),

@@ -177,8 +177,7 @@ static int rollback_run(struct machine *m, enum activate how, bool force, struct
 		return -1;
 	}
 	(void)printf("slot %c is preferred now\n", slot_letter(other));
-	if (m->warning)
-		(void)printf("warning: %s\n", m->warning);
+	verb_print_warnings(m);
 	return 0;
 }
 

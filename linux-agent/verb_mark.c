@@ -11,14 +11,22 @@
 
 #include <stdio.h>
 
+void verb_print_warnings(const struct machine *machine)
+{
+	if (machine->warning)
+		(void)printf("warning: %s\n", machine->warning);
+	if (machine->entries_error.exit)
+		(void)printf("warning: " MACHINE_ENTRIES_WARNING "\n",
+			     machine->entries_error.text);
+}
+
 static void slot_print(const struct machine *m, unsigned slot)
 {
 	char text[256];
 
 	explain_slot(&m->state.record.slots[slot], text, sizeof text);
 	(void)printf("slot %c: %s\n", slot_letter(slot), text);
-	if (m->warning)
-		(void)printf("warning: %s\n", m->warning);
+	verb_print_warnings(m);
 }
 
 /* The watchdog that this system was started with: by the loader, as its trace says;

@@ -36,6 +36,7 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 			     m->state.record.slots[slot].tries_granted);
 	else
 		(void)printf("slot %c: the firmware has proven it already\n", slot_letter(slot));
+	verb_print_warnings(m);
 	if (!due || how == ACTIVATE_NONE)
 		return 0;
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, LEDGER_UNKNOWN);

@@ -7,6 +7,8 @@
 
 #include "err.h"
 
+struct machine;
+
 int verb_status(int argc, char **argv, struct err *err);
 int verb_install(int argc, char **argv, struct err *err);
 int verb_mark_good(int argc, char **argv, struct err *err);
@@ -16,3 +18,6 @@ int verb_rollback(int argc, char **argv, struct err *err);
 int verb_kexec(int argc, char **argv, struct err *err);
 int verb_rehearse(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);
+
+/* "warning: ..." for what the last change could not do, and need not. */
+void verb_print_warnings(const struct machine *machine);

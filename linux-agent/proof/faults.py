@@ -36,7 +36,7 @@ FAULTS = [
      "\tif (save(m, o->report, err) < 0)\n\t\treturn -1;\n\tif (m->warning)",
      "\tif (m->warning)"),
     ("the direct entry stays active while its slot is written", "linux-agent/install.c",
-     "\treturn bootentries_set_active(&m->vars, &m->esp, (int)slot, false, err);",
+     "\treturn machine_hide_entry(m, slot, err);",
      "\treturn 0;"),
     ("a trial starts although its try was not saved", "shared/boot.c",
      "return trace->save_error == SB_OK || !step->save_required;", "return true;"),
