@@ -140,5 +140,24 @@ def test_what_is_in_a_uki_is_shown_by_objcopy_as_printed(tree, parts):
     assert (said, status, (tree / "linux").read_bytes()) == ("", 0, (parts / "linux").read_bytes())
 
 
+def test_the_manifest_can_be_signed_elsewhere_by_one_and_by_two_as_printed(tree, parts):
+    shutil.copy(parts / "good.efi", tree / "uki.efi")
+    shutil.copy(parts / "rootfs.img", tree)
+    keys = indented("2. A signing key", "openssl req")
+    second = keys.replace("signer.", "second.").replace("/CN=Example updates", "/CN=Second")
+    create = indented("9. A bundle", "--image=rootfs=rootfs.img").split(" --key=")[0]
+    elsewhere = indented("9. A bundle", "--manifest").replace("# there", "")
+    lines = elsewhere.replace("slotctl bundle create ...", create.strip().replace("update-2", "update-3"))
+    resign = indented("9. A bundle", "cms -resign")
+    got = outputs(tree, ["slotctl() { build/slotctl \"$@\"; }", keys, second, lines,
+                         "slotctl bundle verify --keyring=signer.pem update-3.zip",
+                         lines.replace(" -noattr", "") + resign,
+                         "slotctl bundle sign --signature=both.p7s update-3.zip",
+                         "slotctl bundle verify --keyring=second.pem update-3.zip"])
+    for said, status in got:
+        assert status == 0, said
+    assert "signed by O=Example, CN=Example updates" in got[4][0] and "signed by O=Example, CN=Second" in got[7][0]
+
+
 def test_no_command_of_the_guide_has_a_device_as_its_output():
     assert re.findall(r"^ .*objcopy.*/dev/|`objcopy[^`]*/dev/", GUIDE, re.M) == []
