@@ -62,3 +62,28 @@ def test_each_function_file_and_test_that_a_document_names_is_there(document):
     assert missing(r"`(\w+)\(\)", document, words.__contains__) == []
     assert missing(r"`(test_\w+|[a-z0-9]+(?:_[a-z0-9]+){3,})`", document, words.__contains__) == []
     assert missing(r"\b([a-z][a-z0-9_-]*\.(?:c|h|py))\b", document, files.__contains__) == []
+
+
+def agent_sources():
+    return [path for path in (TOP / "linux-agent").glob("*.c") if not path.name.startswith(("test_", "fuzz_"))]
+
+
+def test_slotboot_conf_5_has_the_keys_that_there_are():
+    keys = re.findall(r'^\t\{ "([a-z-]+)", offsetof', (TOP / "linux-agent/config.c").read_text(), re.M)
+    manual = (TOP / "docs/slotboot.conf.5").read_text().split(".Ss Section [slotboot]")[1].split(".Ss Sections [image")[0]
+    written = [word for line in re.findall(r"^\.It Cm ([a-z ,-]+)$", manual, re.M) for word in line.split(" , ")]
+    values = {"trial", "always", "off", "refuse", "warn"}
+    assert len(keys) > 20 and set(keys) == set(written) - values
+
+
+def test_slotctl_8_has_the_options_that_there_are():
+    options = {name for path in agent_sources()
+               for name in re.findall(r'^\t\{ "([a-z-]+)", (?:no|required)_argument', path.read_text(), re.M)}
+    written = set(re.findall(r"^\.It Fl Fl ([a-z-]+)", (TOP / "docs/slotctl.8").read_text(), re.M))
+    assert len(options) > 20 and options == written
+
+
+def test_slotctl_8_has_the_exit_statuses_that_there_are():
+    used = {name for path in agent_sources() for name in re.findall(r"\bEX_[A-Z]+\b", path.read_text())}
+    written = set(re.findall(r"^\.It \d+ Dv (EX_[A-Z]+)", (TOP / "docs/slotctl.8").read_text(), re.M))
+    assert used - {"EX_OK"} == written
