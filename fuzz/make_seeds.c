@@ -7,7 +7,6 @@
 #include "bundle.h"
 #include "bzimage.h"
 #include "espinfo.h"
-#include "floor.h"
 #include "loadoption.h"
 #include "policy.h"
 #include "trace.h"
@@ -140,21 +139,6 @@ static void bundle_make(void)
 	put_file("fuzz_bundle", "signed.zip", zip_path);
 }
 
-static void floor_make(void)
-{
-	char path[160];
-	struct err err = { 0 };
-
-	snprintf(path, sizeof path, "%s/EFI", dir.path);
-	(void)mkdir(path, 0777);
-	snprintf(path, sizeof path, "%s/EFI/slotboot", dir.path);
-	(void)mkdir(path, 0777);
-	if (floor_raise(&disk_posix, dir.path, "1.4.2", &err) < 0)
-		fail_msg("%s", err.text);
-	snprintf(path, sizeof path, "%s/EFI/slotboot/floor", dir.path);
-	put_file("fuzz_floor", "floor", path);
-}
-
 static void loadoption_make(void)
 {
 	struct esp_info esp = { .part = 1, .sector_size = 512, .start = 2048, .size = 4096 };
@@ -233,7 +217,6 @@ static void all(void **state)
 	uki_make();
 	signed_make();
 	bundle_make();
-	floor_make();
 	loadoption_make();
 	verity_make();
 	wdat_make();

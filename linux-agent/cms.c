@@ -48,7 +48,7 @@ struct judge {
 	struct cms_chain chain;
 	x509_stack *carried;
 	BIO *content;		/* data, with the digests in front, read to its end */
-	bool signing_time;
+	bool signing_time, any_time;
 };
 
 static void judge_clear(struct judge *j)
@@ -138,8 +138,8 @@ static int signer_check(const struct judge *j, CMS_SignerInfo *si, X509 **ret_si
 {
 	_cleanup_free_ char *name = NULL;
 	X509 *signer = NULL;
-	time_t when = time(NULL);
-	bool timed = j->signing_time && signing_time_get(si, &when);
+	time_t when = j->any_time ? CMS_CHAIN_ANY_TIME : time(NULL);
+	bool timed = j->signing_time && !j->any_time && signing_time_get(si, &when);
 
 	CMS_SignerInfo_get0_algs(si, NULL, &signer, NULL, NULL);
 	if (!signer)
@@ -234,7 +234,8 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 {
 	static const struct cms_rules defaults;
 	const struct cms_rules *r = rules ? rules : &defaults;
-	_cleanup_(judge_clear) struct judge j = { .signing_time = r->signing_time != 0 };
+	_cleanup_(judge_clear) struct judge j = { .signing_time = r->signing_time != 0,
+						      .any_time = r->any_time };
 	_cleanup_(certs_borrowed_freep) x509_stack *good = sk_X509_new_null();
 
 	ERR_clear_error();

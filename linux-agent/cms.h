@@ -13,6 +13,7 @@
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -26,6 +27,8 @@ struct cms_rules {
 	unsigned signing_time;	/* not 0: certificates must be valid when the signature
 				 * says that it was made; else, or where it says
 				 * nothing, now */
+	bool any_time;		/* the dates of certificates do not matter: of what was
+				 * verified when it came, and is only read again */
 };
 
 /* rules NULL: one signer, valid now. EX_CONFIG: keyring or CRL cannot be read or

@@ -207,7 +207,8 @@ int cms_chain_check(const struct cms_chain *chain, X509 *signer, x509_stack *car
 	for (int i = 0; i < sk_X509_num(path); i++) {
 		X509 *cert = sk_X509_value(path, i);
 
-		if (date_check(cert, when, is_signing_time, err) < 0 ||
+		if ((when != CMS_CHAIN_ANY_TIME &&
+		     date_check(cert, when, is_signing_time, err) < 0) ||
 		    purpose_check(cert, i == 0, err) < 0)
 			return -1;
 	}

@@ -1,47 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rollback floor: no bundle of a lower version is installed, signed or not,
- * --allow-downgrade or not. mark-good raises it to the running slot's version where
- * that one's manifest says so ("raises-floor"); nothing lowers it.
+ * --allow-downgrade or not, and no kexec goes there. mark-good raises it to the running
+ * slot's version where that one's manifest says so ("raises-floor"); nothing lowers it
+ * but a hand that removes it.
  *
- * EFI/slotboot/floor on the ESP, 1024 bytes: two copies, a 512-byte sector each,
- * overwritten in place, one after the other, each flushed. So one of them is whole
- * at any time, and the higher one counts. A copy, the rest of its sector zero:
+ * It is evidence, not a number: the signed manifest that raised it, kept twice on the
+ * ESP,
  *
- *     0   8  magic "SLOTFLOR"
- *     8   2  version of this layout: 1
- *    10   2  length of the text, 1 to 64
- *    12   4  reserved, 0
- *    16  64  version (as in the manifest), zeros behind it
- *    80  44  reserved, 0
- *   124   4  CRC-32 of bytes 0 to 123
+ *     EFI/slotboot/floor-1.json and floor-1.p7s
+ *     EFI/slotboot/floor-2.json and floor-2.p7s
+ *
+ * the bundle's own bytes. One pair is written anew, flushed and read back, and only then
+ * the other, so that one of them is whole at any time. Each counts if its signature holds
+ * by the keyring, it is for this kind of machine and raises the floor; the higher version
+ * is the floor. The dates of certificates do not matter: a floor must not fall because one
+ * expired. What does not hold is ignored, and said: a floor that nobody signed would keep
+ * every update out.
  */
 #pragma once
 
-#include "disk.h"
-#include "err.h"
+#include "machine.h"
+#include "signedmanifest.h"
 
-#define FLOOR_SECTOR 512
-#define FLOOR_BYTES (2 * FLOOR_SECTOR)
-#define FLOOR_VERSION_MAX 64
+#define FLOOR_VERSION_MAX 64	/* as in a manifest */
 
 struct floor {
 	char version[FLOOR_VERSION_MAX + 1];	/* "": there is none */
-	bool held[2];		/* by the copy */
+	char signer[128];			/* of it, maybe cut off */
+	struct err ignored;			/* a pair that counts for nothing, and why; exit 0:
+						 * there is no such */
 };
 
-/* Any bytes are safe; what lies beyond len counts as zero. A copy of zeros is none.
- * False: damaged, that is, neither copy is valid and neither is of zeros. (One alone
- * that is damaged, beside zeros, is what a cut leaves of the very first write, which
- * was never reported.) */
-bool floor_decode(const uint8_t *bytes, size_t len, struct floor *ret_floor);
+/* EX_CONFIG: the keyring or a revocation list, so that it is not known; EX_IOERR. */
+int floor_load(const struct machine *machine, struct floor *ret_floor, struct err *err);
 
-/* esp: where the ESP is mounted. No file: no floor. EX_CONFIG: damaged, and what to
- * do; EX_IOERR. */
-int floor_load(const struct disk *disk, const char *esp, struct floor *ret_floor,
-	       struct err *err);
-
-/* To version, if that is higher or one copy does not hold the floor; also where the
- * file is damaged. On 0 both copies hold it, flushed and read back. EX_IOERR. */
-int floor_raise(const struct disk *disk, const char *esp, const char *version,
+/* To that version, if it is higher or one pair does not hold the floor; also where the
+ * pairs are damaged. manifest: verified, and one that raises the floor. On 0 both pairs
+ * hold it, flushed and read back. As floor_load(). */
+int floor_raise(const struct machine *machine, const struct signed_manifest *manifest,
 		struct err *err);
+
+/* "/efi/EFI/slotboot/floor-*": what to remove where the floor is wrong. The caller frees;
+ * NULL: out of memory. */
+char *floor_files(const struct machine *machine);

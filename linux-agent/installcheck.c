@@ -57,23 +57,57 @@ char *installcheck_slot_version(const struct machine *machine, unsigned slot)
 	return manifest ? strdup(manifest->version) : NULL;
 }
 
+static bool is_recorded(const struct machine *machine, unsigned slot, const struct payload *uki)
+{
+	const struct slot *s = &machine->state.record.slots[slot];
+
+	return machine->state.source == STATE_LOST || s->status == SLOT_WRITING ||
+	       !(s->flags & SLOT_FLAG_DIGEST) ||
+	       (s->uki_size == uki->size &&
+		memcmp(s->uki_sha256, uki->sha256, sizeof uki->sha256) == 0);
+}
+
+int installcheck_slot_signed(const struct machine *machine, unsigned slot,
+			     struct signed_manifest *ret_manifest, struct err *err)
+{
+	struct cms_rules rules = machine->config->rules;
+	_cleanup_free_ char *stem = NULL;
+	int r;
+
+	rules.any_time = true;
+	if (machine_slot_file(machine, slot, "manifest", &stem, err) < 0)
+		return -1;
+	r = signed_manifest_read(stem, machine->config->keyring, &rules, ret_manifest, err);
+	if (r < 1 || is_recorded(machine, slot, manifest_uki(ret_manifest->manifest)))
+		return r;
+	signed_manifest_clear(ret_manifest);
+	return err_set(err, EX_DATAERR, "the signed manifest %s.json is not of the UKI that the slot "
+		       "record has for slot %c", stem, slot_letter(slot));
+}
+
 /* Whatever the command line says. */
 static int check_floor(const struct machine *machine, const struct manifest *manifest,
-		       struct err *err)
+		       struct report *report, struct err *err)
 {
+	_cleanup_free_ char *files = floor_files(machine);
 	struct floor floor;
 
-	if (floor_load(&machine->disk, machine->esp.dir, &floor, err) < 0)
+	if (!files)
+		return err_set(err, EX_SOFTWARE, "failed to check the floor: out of memory");
+	if (floor_load(machine, &floor, err) < 0)
 		return -1;
+	if (floor.ignored.exit)
+		report_warning(report, "%s", floor.ignored.text);
 	if (*floor.version && version_compare(manifest->version, floor.version) < 0)
 		return err_set(err, EX_DATAERR, "the bundle's version %s is lower than this "
-			       "machine's rollback floor %s: refused", manifest->version,
-			       floor.version);
+			       "machine's rollback floor %s, raised by a manifest that %s signed: "
+			       "refused; should the floor be wrong, remove %s", manifest->version,
+			       floor.version, floor.signer, files);
 	return 0;
 }
 
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
-			  bool allow_downgrade, struct err *err)
+			  bool allow_downgrade, struct report *report, struct err *err)
 {
 	_cleanup_free_ char *running = NULL;
 
@@ -85,7 +119,7 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 		return err_set(err, EX_DATAERR,
 			       "the bundle is for %s, this machine is %s: refused",
 			       manifest->compatible, machine->config->compatible);
-	if (check_floor(machine, manifest, err) < 0)
+	if (check_floor(machine, manifest, report, err) < 0)
 		return -1;
 	running = installcheck_slot_version(machine, machine->running.slot);
 	if (running && !allow_downgrade && version_compare(manifest->version, running) < 0)

@@ -4,6 +4,8 @@
 
 #include "bundle.h"
 #include "machine.h"
+#include "report.h"
+#include "signedmanifest.h"
 
 /* The idle slot, where the running slot is confirmed; EX_CONFIG: it is not, with
  * what to do. */
@@ -13,14 +15,22 @@ int installcheck_target(const struct machine *machine, unsigned *ret_slot, struc
  * frees. It is what was installed, but nobody checks its signature again. */
 struct manifest *installcheck_slot_manifest(const struct machine *machine, unsigned slot);
 
+/* The signed manifest beside a slot's UKI, for what it says of the slot: the signature
+ * holds by the keyring (whatever the dates of certificates: the install looked at those),
+ * and the UKI is the record's, where that has a digest. 1: the caller clears; 0: there is
+ * no signature; -1: EX_DATAERR, it is not to be believed; EX_CONFIG, EX_IOERR. */
+int installcheck_slot_signed(const struct machine *machine, unsigned slot,
+			     struct signed_manifest *ret_manifest, struct err *err);
+
 /* The version in a slot, from the manifest kept beside its UKI; NULL: unknown.
  * The caller frees. */
 char *installcheck_slot_version(const struct machine *machine, unsigned slot);
 
-/* Compatible, floor and version; EX_DATAERR, EX_CONFIG (no compatible configured, a
- * damaged floor). An unknown running version is no reason to refuse. */
+/* Compatible, floor and version; EX_DATAERR, EX_CONFIG (no compatible configured, a floor
+ * that is not known). An unknown running version is no reason to refuse. Warns of a floor
+ * that is ignored. */
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
-			  bool allow_downgrade, struct err *err);
+			  bool allow_downgrade, struct report *report, struct err *err);
 
 /* Every payload has a target, and room in it. EX_DATAERR, EX_CONFIG. */
 int installcheck_room(const struct machine *machine, const struct manifest *manifest,

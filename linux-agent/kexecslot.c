@@ -97,7 +97,7 @@ static int take(struct machine *machine, unsigned slot, take_fn *how,
 	struct floor floor;
 
 	if (espfile_path(machine->esp.dir, slot, NULL, &dir, err) < 0 ||
-	    floor_load(&machine->disk, machine->esp.dir, &floor, err) < 0 ||
+	    floor_load(machine, &floor, err) < 0 ||
 	    demand_find(machine, slot, &floor, &trust.demand, err) < 0)
 		return -1;
 	trust.floor = *floor.version ? floor.version : NULL;

@@ -90,20 +90,29 @@ static int sync_entries(struct machine *machine, struct err *err)
 }
 
 /* Only for a slot that the firmware has proven: what a kexec confirmed may still have
- * to be replaced by what was there before. */
+ * to be replaced by what was there before. A manifest that nobody vouches for raises
+ * nothing, and is no reason to fail. */
 static int raise_floor(struct machine *machine, struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
+	_cleanup_(signed_manifest_clear) struct signed_manifest m = { 0 };
+	struct err why = { 0 };
+	int r;
 
 	if (machine->running.kexec)
 		return 0;
-	manifest = installcheck_slot_manifest(machine, machine->running.slot);
-	if (!manifest || !manifest->raises_floor)
+	r = installcheck_slot_signed(machine, machine->running.slot, &m, &why);
+	if (r == 1 && m.manifest->raises_floor)
+		r = floor_raise(machine, &m, &why);
+	if (r >= 0)
 		return 0;
-	if (floor_raise(&machine->disk, machine->esp.dir, manifest->version, err) < 0)
-		return err_prefix(err, "slot %c is marked good, but the rollback floor could not "
-				  "be raised", slot_letter(machine->running.slot));
-	return 0;
+	if (why.exit == EX_DATAERR || why.exit == EX_CONFIG) {
+		machine->warning = "the rollback floor was not looked at: the signed manifest beside "
+				   "the UKI cannot be verified; slotctl status says why";
+		return 0;
+	}
+	*err = why;
+	return err_prefix(err, "slot %c is marked good, but the rollback floor could not be raised",
+			  slot_letter(machine->running.slot));
 }
 
 int mark_good(struct machine *machine, struct err *err)

@@ -1,174 +1,204 @@
 /* SPDX-License-Identifier: MIT */
+/* The floor's two pairs of files on an ESP: what raises it, what is believed of them,
+ * and disks that fail in the middle. */
 #include "floor.h"
 
-#include "bytes.h"
-#include "crc32.h"
-#include "testdir.h"
+#include "testpki.h"
 #include "util.h"
 
 static struct testdir dir;
+static struct testpki signer, lapsed, stranger;
+static struct config config;
+static struct machine machine;
+static char keyring[128], acme[] = "acme";
 
-/* The file as it is. */
-static size_t file_get(uint8_t bytes[FLOOR_BYTES])
+static void words_make(const char *who, const char *compatible, const char *version,
+		       bool raises, struct signed_manifest *ret)
 {
-	FILE *f = fopen(testdir_path(&dir, "EFI/slotboot/floor"), "r");
-	size_t len;
+	char json[512], key[128], cert[128];
+	struct err err = { 0 };
 
-	assert_non_null(f);
-	len = fread(bytes, 1, FLOOR_BYTES, f);
-	fclose(f);
-	return len;
+	snprintf(json, sizeof json, "{\"format\":2,\"compatible\":\"%s\",\"version\":\"%s\","
+		 "\"raises-floor\":%s,\"payloads\":[{\"type\":\"uki\",\"file\":\"uki.efi.zst\","
+		 "\"size\":1,\"sha256\":\"%064d\",\"index\":{\"file\":\"uki.index\",\"size\":60,"
+		 "\"sha256\":\"%064d\"}}]}", compatible, version, raises ? "true" : "false", 0, 0);
+	snprintf(key, sizeof key, "%s/%s.key", dir.path, who);
+	snprintf(cert, sizeof cert, "%s/%s.crt", dir.path, who);
+	*ret = (struct signed_manifest){ .json = (uint8_t *)strdup(json), .json_len = strlen(json) };
+	if (cms_sign_detached(ret->json, ret->json_len, key, cert, &ret->p7s, &ret->p7s_len,
+			      &err) < 0 ||
+	    manifest_parse(ret->json, ret->json_len, &ret->manifest, &err) < 0)
+		fail_msg("%s", err.text);
 }
 
-static void file_put(const uint8_t *bytes, size_t len)
+static void pair_put(unsigned pair, const struct signed_manifest *words)
 {
-	testdir_put(&dir, "EFI/slotboot/floor", bytes, len);
+	char name[64];
+
+	snprintf(name, sizeof name, "EFI/slotboot/floor-%u.json", pair);
+	testdir_put(&dir, name, words->json, words->json_len);
+	snprintf(name, sizeof name, "EFI/slotboot/floor-%u.p7s", pair);
+	testdir_put(&dir, name, words->p7s, words->p7s_len);
+}
+
+static void put(unsigned pair, const char *who, const char *compatible, const char *version,
+		bool raises)
+{
+	struct signed_manifest words;
+
+	words_make(who, compatible, version, raises, &words);
+	pair_put(pair, &words);
+	signed_manifest_clear(&words);
+}
+
+static int raise_by(const char *version, struct err *err)
+{
+	struct signed_manifest words;
+	int r;
+
+	*err = (struct err){ 0 };
+	words_make("signer", "acme", version, true, &words);
+	r = floor_raise(&machine, &words, err);
+	signed_manifest_clear(&words);
+	return r;
 }
 
 static void raise_to(const char *version)
 {
-	struct err err = { 0 };
+	struct err err;
 
-	if (floor_raise(&disk_posix, dir.path, version, &err) < 0)
+	if (raise_by(version, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
-static void expect(const char *version)
+/* ignored: words of what is said of a pair that does not count; NULL: nothing is. */
+static void expect(const char *version, const char *ignored)
 {
 	struct err err = { 0 };
 	struct floor floor;
 
-	if (floor_load(&disk_posix, dir.path, &floor, &err) < 0)
+	if (floor_load(&machine, &floor, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_string_equal(floor.version, version);
-}
-
-static void expect_damaged(void)
-{
-	struct err err = { 0 };
-	struct floor floor;
-
-	assert_int_equal(floor_load(&disk_posix, dir.path, &floor, &err), -1);
-	assert_int_equal(err.exit, EX_CONFIG);
-	assert_non_null(strstr(err.text, "EFI/slotboot/floor is damaged: slotctl mark-good writes"));
-	assert_non_null(strstr(err.text, "otherwise remove the file"));
+	if (ignored ? !strstr(floor.ignored.text, ignored) : floor.ignored.exit != 0)
+		fail_msg("\"%s\" does not say \"%s\"", floor.ignored.text, ignored ? ignored : "");
 }
 
 static void it_rises_and_never_falls(void **state)
 {
-	(void)state;
-	expect("");
-	raise_to("1.9");
-	expect("1.9");
-	raise_to("1.10");
-	expect("1.10");
-	raise_to("1.9");
-	expect("1.10");
-	raise_to("2~rc1");
-	expect("2~rc1");
-}
-
-static void the_file_is_as_documented(void **state)
-{
-	uint8_t bytes[FLOOR_BYTES], want[FLOOR_SECTOR] = "SLOTFLOR";
+	static const char *const rows[][2] = {
+		{ "1.9", "1.9" }, { "1.10", "1.10" }, { "1.9", "1.10" }, { "2~rc1", "2~rc1" },
+	};
 
 	(void)state;
-	raise_to("1.4.2");
-	assert_int_equal(file_get(bytes), FLOOR_BYTES);
-	want[8] = 1;
-	want[10] = 5;
-	memcpy(want + 16, "1.4.2", 5);
-	le32_put(want + 124, crc32_of(want, 124));
-	assert_memory_equal(bytes, want, FLOOR_SECTOR);
-	assert_memory_equal(bytes + FLOOR_SECTOR, want, FLOOR_SECTOR);
+	expect("", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		raise_to(rows[i][0]);
+		expect(rows[i][1], NULL);
+	}
 }
 
-static void either_copy_alone_holds_it(void **state)
+static void the_pairs_are_the_bundles_own_bytes(void **state)
 {
-	uint8_t bytes[FLOOR_BYTES], spoilt[FLOOR_BYTES];
+	static const char *const names[] = { "floor-1.json", "floor-2.json", "floor-1.p7s",
+					     "floor-2.p7s" };
+	struct signed_manifest words;
+	struct err err = { 0 };
 
 	(void)state;
-	raise_to("3");
-	assert_int_equal(file_get(bytes), FLOOR_BYTES);
-	for (unsigned copy = 0; copy < 2; copy++)
-		for (unsigned at = 0; at < 128; at++) {
-			memcpy(spoilt, bytes, sizeof spoilt);
-			spoilt[copy * FLOOR_SECTOR + at] ^= 1;
-			file_put(spoilt, sizeof spoilt);
-			expect("3");
-		}
-	raise_to("3");		/* mends the last one */
-	assert_int_equal(file_get(spoilt), FLOOR_BYTES);
-	assert_memory_equal(bytes, spoilt, sizeof bytes);
+	words_make("signer", "acme", "3", true, &words);
+	assert_int_equal(floor_raise(&machine, &words, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ uint8_t *data = NULL;
+		char path[128];
+		size_t len;
+
+		snprintf(path, sizeof path, "%s/EFI/slotboot/%s", dir.path, names[i]);
+		assert_int_equal(read_file(path, 65536, &data, &len), 0);
+		assert_int_equal(len, i < 2 ? words.json_len : words.p7s_len);
+		assert_memory_equal(data, i < 2 ? words.json : words.p7s, len);
+	}
+	signed_manifest_clear(&words);
 }
 
-static void the_higher_copy_counts(void **state)
+static void either_pair_alone_holds_it_and_the_higher_counts(void **state)
 {
-	uint8_t low[FLOOR_BYTES], bytes[FLOOR_BYTES];
+	static const char *const gone[] = { "floor-1.json", "floor-1.p7s", "floor-2.json",
+					    "floor-2.p7s" };
 
 	(void)state;
-	raise_to("1.9");
-	file_get(low);
-	raise_to("1.10");
-	file_get(bytes);
-	memcpy(bytes, low, FLOOR_SECTOR);
-	file_put(bytes, sizeof bytes);
-	expect("1.10");
-	memcpy(low, bytes + FLOOR_SECTOR, FLOOR_SECTOR);
-	file_put(low, sizeof low);
-	expect("1.10");
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		char name[64];
+
+		raise_to("3");
+		snprintf(name, sizeof name, "EFI/slotboot/%s", gone[i]);
+		assert_int_equal(remove(testdir_path(&dir, name)), 0);
+		expect("3", strstr(gone[i], "json") ? "is not" : NULL);
+		testdir_text(&dir, name, "spoilt");
+		expect("3", "is no rollback floor and ignored");
+	}
+	raise_to("2");		/* mends the last one */
+	expect("3", NULL);
+	for (unsigned pair = 1; pair <= 2; pair++) {
+		put(pair, "signer", "acme", "1.10", true);
+		put(3 - pair, "signer", "acme", "1.9", true);
+		expect("1.10", NULL);
+	}
 }
 
-static void sector_make(uint8_t sector[FLOOR_SECTOR], const char *text, size_t len)
-{
-	memset(sector, 0, FLOOR_SECTOR);
-	memcpy(sector, "SLOTFLOR", 8);
-	sector[8] = 1;
-	le16_put(sector + 10, (uint16_t)len);
-	memcpy(sector + 16, text, strlen(text));
-	le32_put(sector + 124, crc32_of(sector, 124));
-}
-
-static void garbage_is_told_from_nothing(void **state)
+static void what_nobody_vouches_for_is_ignored_and_said(void **state)
 {
 	static const struct {
-		const char *text;	/* in both copies, with a good checksum */
-		size_t len;
+		const char *who, *compatible;
+		bool raises;
+		const char *want;	/* NULL: it counts */
 	} rows[] = {
-		{ "", 0 }, { "1", 65535 }, { "1 2", 3 }, { "1\n", 2 }, { "1", 2 }, { "\xff", 1 },
+		{ "stranger", "acme", true, "who is not in the keyring" },
+		{ "signer", "umbrella", true, "it is for umbrella" },
+		{ "signer", "acme", false, "does not raise the floor" },
+		{ "lapsed", "acme", true, NULL },
+		{ "signer", "acme", true, NULL },
 	};
-	uint8_t bytes[FLOOR_BYTES] = { 0 };
 
 	(void)state;
-	file_put(bytes, 0);
-	expect("");
-	file_put(bytes, sizeof bytes);
-	expect("");
-	memset(bytes, 0xff, FLOOR_SECTOR);
-	file_put(bytes, sizeof bytes);
-	expect("");		/* as the very first write leaves it when it is cut */
-	file_put(bytes, 100);
-	expect("");
-	memset(bytes, 0xff, sizeof bytes);
-	file_put(bytes, sizeof bytes);
-	expect_damaged();
-	file_put(bytes, FLOOR_SECTOR + 1);
-	expect_damaged();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		sector_make(bytes, rows[i].text, rows[i].len);
-		sector_make(bytes + FLOOR_SECTOR, rows[i].text, rows[i].len);
-		file_put(bytes, sizeof bytes);
-		expect_damaged();
+		put(1, "signer", "acme", "5", true);
+		put(2, rows[i].who, rows[i].compatible, "99999", rows[i].raises);
+		expect(rows[i].want ? "5" : "99999", rows[i].want);
 	}
-	raise_to("1");
-	expect("1");
+	raise_to("6");		/* 99999 was genuine */
+	expect("99999", NULL);
+	put(1, "stranger", "acme", "99999", true);
+	put(2, "stranger", "acme", "99999", true);
+	expect("", "is no rollback floor and ignored");
+	raise_to("6");
+	expect("6", NULL);
+	testdir_text(&dir, "EFI/slotboot/floor-1.json", "{\"version\": \"99999\"}");
+	expect("6", "altered after it was signed");
+	assert_int_equal(remove(testdir_path(&dir, "EFI/slotboot/floor-1.p7s")), 0);
+	assert_int_equal(mkdir(testdir_path(&dir, "EFI/slotboot/floor-1.p7s"), 0755), 0);
+	expect("6", "floor-1.p7s: Is a directory");
+}
+
+/* Then it is not known whether there is one: nothing is installed on a guess. */
+static void a_keyring_that_cannot_be_read_is_an_error(void **state)
+{
+	struct err err = { 0 };
+	struct floor floor;
+
+	(void)state;
+	expect("", NULL);
+	raise_to("3");
+	assert_int_equal(remove(keyring), 0);
+	assert_int_equal(floor_load(&machine, &floor, &err), -1);
+	assert_int_equal(err.exit, EX_CONFIG);
+	assert_non_null(strstr(err.text, "failed to read the rollback floor"));
 }
 
 /* A disk that is out of order from the n-th write or flush on. */
 static struct broken_disk {
 	unsigned left;
 	bool lies;
-	bool tears;		/* what is not written becomes garbage */
 } broken;
 
 static bool is_broken(void)
@@ -180,13 +210,8 @@ static bool is_broken(void)
 
 static int broken_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
-	uint8_t garbage[FLOOR_SECTOR];
-
 	if (!is_broken())
 		return disk_posix.write(ctx, file, buf, len, offset);
-	memset(garbage, 0xa5, sizeof garbage);
-	if (broken.tears)
-		(void)disk_posix.write(ctx, file, garbage, len, offset);
 	errno = EIO;
 	return broken.lies ? 0 : -1;
 }
@@ -199,57 +224,32 @@ static int broken_flush(void *ctx, int file)
 	return broken.lies ? 0 : -1;
 }
 
+/* Four files, of each a write and a flush. */
 static void a_disk_that_fails_loses_no_floor_and_is_no_success(void **state)
 {
-	struct disk disk = disk_posix;
-
 	(void)state;
-	disk.write = broken_write;
-	disk.flush = broken_flush;
 	for (unsigned lies = 0; lies < 2; lies++)
-		for (unsigned at = 1; at <= 4; at++) {
-			struct err err = { 0 };
+		for (unsigned at = 1; at <= 8; at++) {
+			struct floor floor;
+			struct err err;
 			int r;
 
-			testdir_remove(&dir);
-			testdir_make(&dir);
-			testdir_put(&dir, "EFI/slotboot/x", "", 0);
 			raise_to("1");
 			broken = (struct broken_disk){ .left = at, .lies = lies };
-			r = floor_raise(&disk, dir.path, "2", &err);
+			machine.disk.write = broken_write;
+			machine.disk.flush = broken_flush;
+			r = raise_by("2", &err);
+			machine.disk = disk_posix;
 			/* Of a lie only what was not written can be told. */
-			assert_int_equal(r, lies && at == 4 ? 0 : -1);
+			assert_int_equal(r, lies && at == 8 ? 0 : -1);
 			if (r < 0)
 				assert_int_equal(err.exit, EX_IOERR);
-			if (r < 0 && lies)
-				assert_non_null(strstr(err.text, "reads back differently"));
-			expect(at == 1 ? "1" : "2");
+			/* From the second pair's first byte on, the first pair holds it. */
+			assert_int_equal(floor_load(&machine, &floor, &err), 0);
+			assert_string_equal(floor.version, at <= 3 ? "1" : "2");
+			assert_int_equal(remove(testdir_path(&dir, "EFI/slotboot/floor-1.p7s")), 0);
+			(void)remove(testdir_path(&dir, "EFI/slotboot/floor-2.p7s"));
 		}
-}
-
-/* The power went between the copies, and goes again in the next write. */
-static void the_copy_that_holds_the_floor_is_written_last(void **state)
-{
-	uint8_t one[FLOOR_BYTES], two[FLOOR_BYTES];
-	struct disk disk = disk_posix;
-
-	(void)state;
-	disk.write = broken_write;
-	raise_to("1");
-	file_get(one);
-	raise_to("2");
-	file_get(two);
-	for (unsigned holder = 0; holder < 2; holder++) {
-		uint8_t bytes[FLOOR_BYTES];
-		struct err err = { 0 };
-
-		memcpy(bytes, holder == 0 ? two : one, FLOOR_SECTOR);
-		memcpy(bytes + FLOOR_SECTOR, holder == 1 ? two : one, FLOOR_SECTOR);
-		file_put(bytes, sizeof bytes);
-		broken = (struct broken_disk){ .left = 1, .tears = true };
-		assert_int_equal(floor_raise(&disk, dir.path, "3", &err), -1);
-		expect("2");
-	}
 }
 
 static int each_setup(void **state)
@@ -257,6 +257,14 @@ static int each_setup(void **state)
 	(void)state;
 	testdir_make(&dir);
 	testdir_put(&dir, "EFI/slotboot/x", "", 0);
+	testpki_write(&signer, &dir, "signer");
+	testpki_write(&lapsed, &dir, "lapsed");
+	testpki_write(&stranger, &dir, "stranger");
+	snprintf(keyring, sizeof keyring, "%s/keyring.pem", dir.path);
+	testpki_write_cert(&signer, keyring, "w");
+	testpki_write_cert(&lapsed, keyring, "a");
+	config = (struct config){ .keyring = keyring, .compatible = acme };
+	machine = (struct machine){ .config = &config, .disk = disk_posix, .esp.dir = dir.path };
 	return 0;
 }
 
@@ -267,19 +275,36 @@ static int each_teardown(void **state)
 	return 0;
 }
 
+static int all_setup(void **state)
+{
+	(void)state;
+	signer = testpki_make("release");
+	stranger = testpki_make("stranger");
+	lapsed = testpki_make_full("lapsed", NULL, EVP_EC_gen("P-256"), false, -9 * DAY, -DAY, NULL);
+	return 0;
+}
+
+static int all_teardown(void **state)
+{
+	(void)state;
+	testpki_free(&signer);
+	testpki_free(&stranger);
+	testpki_free(&lapsed);
+	return 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, each_setup, each_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(it_rises_and_never_falls),
-		TEST(the_file_is_as_documented),
-		TEST(either_copy_alone_holds_it),
-		TEST(the_higher_copy_counts),
-		TEST(garbage_is_told_from_nothing),
-		TEST(the_copy_that_holds_the_floor_is_written_last),
+		TEST(the_pairs_are_the_bundles_own_bytes),
+		TEST(either_pair_alone_holds_it_and_the_higher_counts),
+		TEST(what_nobody_vouches_for_is_ignored_and_said),
+		TEST(a_keyring_that_cannot_be_read_is_an_error),
 		TEST(a_disk_that_fails_loses_no_floor_and_is_no_success),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, all_setup, all_teardown);
 }

@@ -201,7 +201,7 @@ def update(machine, bundle, slot, how="firmware"):  # noqa: F811
 
 
 def test_the_floor_rises_with_mark_good_and_holds_against_allow_downgrade(machine, bundle):  # noqa: F811
-    floor = machine.top / "esp/EFI/slotboot/floor"
+    floor = machine.top / "esp/EFI/slotboot/floor-1.json"
     update(machine, bundle("2"), "b")
     assert not floor.exists() and machine.status()["floor"] is None
     machine.check("install", bundle("3", "--raise-floor"), "--activate=none")
@@ -209,7 +209,7 @@ def test_the_floor_rises_with_mark_good_and_holds_against_allow_downgrade(machin
     machine.check("mark-active", "a")
     machine.boot_by("firmware", "a")
     machine.check("mark-good")
-    assert machine.status()["floor"] == "3" and "floor      3;" in machine.check("status")
+    assert machine.status()["floor"] == "3" and "floor      3, by a manifest that CN=slotboot test signer" in machine.check("status")
     before = machine.bytes()
     machine.check("mark-good")
     assert machine.bytes() == before
@@ -229,15 +229,50 @@ def test_the_floor_does_not_rise_by_a_kexec_alone(machine, bundle):  # noqa: F81
     assert machine.status()["floor"] == "3"
 
 
-def test_a_damaged_floor_is_an_error_that_says_what_to_do(machine, bundle):  # noqa: F811
-    floor = machine.top / "esp/EFI/slotboot/floor"
+def floor_files(machine):  # noqa: F811
+    return sorted(p.name for p in (machine.top / "esp/EFI/slotboot").glob("floor*"))
+
+
+def test_a_damaged_floor_is_ignored_said_and_mended(machine, bundle):  # noqa: F811
+    floor = machine.top / "esp/EFI/slotboot/floor-1.json"
     update(machine, bundle("3", "--raise-floor"), "b")
+    genuine = floor.read_bytes()
     floor.write_bytes(b"\xff" * 1024)
-    refuse_install(machine, CONFIG, ["floor is damaged: slotctl mark-good writes it anew"], bundle("4"))
-    assert "damaged" in machine.status()["floor_error"]
-    machine.check("mark-good")
     assert machine.status()["floor"] == "3"
-    assert floor.stat().st_size == 1024
+    assert "floor-1.json is no rollback floor and ignored" in machine.status()["floor_error"]
+    assert "floor-1.json is no rollback floor and ignored" in machine.run("install", bundle("4"), "--activate=none")[1]
+    machine.check("mark-good")
+    assert machine.status()["floor_error"] is None and floor.read_bytes() == genuine
+
+
+def test_a_floor_that_nobody_signed_keeps_no_update_out(machine, bundle):  # noqa: F811
+    """Not as files of the floor's, nor by a manifest that says so beside the running UKI."""
+    words = ('{"format":2,"compatible":"acme","version":"99999","raises-floor":true,"payloads":[{"type":"uki","file":'
+             '"u","size":1,"sha256":"%064d","index":{"file":"i","size":1,"sha256":"%064d"}}]}' % (0, 0))
+    ours = machine.top / "esp/EFI/slotboot"
+    beside = ours / "a/manifest.json"
+    kept = beside.read_bytes() if beside.exists() else None
+    beside.write_text(words)
+    machine.check("mark-good")
+    assert machine.status()["floor"] is None and not floor_files(machine)
+    if kept:
+        beside.write_bytes(kept)
+    update(machine, bundle("3", "--raise-floor"), "b")
+    for pair in (1, 2):
+        (ours / f"floor-{pair}.json").write_text(words)
+    status = machine.status()
+    assert status["floor"] is None and "altered after it was signed" in status["floor_error"]
+    machine.check("install", bundle("4"), "--activate=none")
+
+
+def test_who_may_lower_the_floor_is_told_how(machine, bundle):  # noqa: F811
+    update(machine, bundle("5", "--raise-floor"), "b")
+    text = refuse_install(machine, DATAERR, ["raised by a manifest that CN=slotboot test signer"], bundle("2"),
+                          "--allow-downgrade")
+    assert f"should the floor be wrong, remove {machine.top}/esp/EFI/slotboot/floor-*" in text
+    for name in floor_files(machine):
+        (machine.top / "esp/EFI/slotboot" / name).unlink()
+    machine.check("install", bundle("2"), "--activate=none", "--allow-downgrade")
 
 
 # --- UKI and image are one pair ---

@@ -22,7 +22,7 @@ struct view {
 	struct watchdog watchdog;	/* that Linux drives now */
 	char why[2048];
 	struct floor floor;
-	struct err floor_error;	/* it cannot be read: why */
+	struct err floor_error;	/* it cannot be read, or a pair is ignored: why */
 };
 
 static const char *const source_text[] = { "lost", "variable", "mirror" };
@@ -41,7 +41,8 @@ static void view_fill(struct view *v)
 		if (m->state.record.slots[slot].status != SLOT_EMPTY)
 			v->version[slot] = installcheck_slot_version(m, slot);
 	watchdog_find(m->config, &v->watchdog);
-	(void)floor_load(&m->disk, m->esp.dir, &v->floor, &v->floor_error);
+	if (floor_load(m, &v->floor, &v->floor_error) == 0)
+		v->floor_error = v->floor.ignored;
 	/* After a kexec it is of an earlier boot. */
 	if (m->is_running && !m->running.kexec)
 		(void)vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &v->loader, NULL);
@@ -189,10 +190,11 @@ static void print_watchdog(const struct view *v)
 
 static void print_floor(const struct view *v)
 {
+	if (*v->floor.version)
+		(void)printf("floor      %s, by a manifest that %s signed; nothing lower is installed\n",
+			     v->floor.version, v->floor.signer);
 	if (*v->floor_error.text)
-		(void)printf("floor      %s\n", v->floor_error.text);
-	else if (*v->floor.version)
-		(void)printf("floor      %s; nothing lower is installed\n", v->floor.version);
+		(void)printf("floor      warning: %s\n", v->floor_error.text);
 }
 
 static void print_text(const struct view *v)

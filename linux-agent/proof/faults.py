@@ -127,14 +127,10 @@ FAULTS = [
      "\tif (!step->save)\n\t\treturn true;"),
     ("an install goes on without the mirror", "linux-agent/install.c",
      "if (m->warning)\n\t\treturn begin_undo", "if (0)\n\t\treturn begin_undo"),
-    ("the rollback floor is not flushed", "linux-agent/floor.c",
-     "disk->flush(disk->ctx, file) < 0)", "0)"),
-    ("the name of the rollback floor is not flushed", "linux-agent/floor.c",
-     "return disk->flush_dir(disk->ctx, dirname(dir));", "return 0;"),
     ("the rollback floor is not raised", "linux-agent/mark.c",
-     "if (!manifest || !manifest->raises_floor)", "if (1)"),
+     "if (r == 1 && m.manifest->raises_floor)", "if (0)"),
     ("the rollback floor has one copy instead of two", "linux-agent/floor.c",
-     "copy * FLOOR_SECTOR) < 0", "0) < 0"),
+     "unsigned at = i ^ (p.highest == 0 ? 1 : 0);", "unsigned at = 0 * i;"),
 ]
 
 # Seen by the walk, in the policy alone.

@@ -9,7 +9,7 @@ PROOF_SRC   := $(filter-out %/walk.c,$(wildcard linux-agent/proof/*.c))
 PROOF_OUT   := main bundle_read kexec report $(patsubst linux-agent/%.c,%,$(wildcard linux-agent/verb_*.c))
 PROOF_LIB   := $(filter-out $(PROOF_OUT:%=$(BUILD)/linux-agent/%.o),$(AGENT_OBJ))
 PROOF_LSAN  := $(filter-out $(PROOF_OUT:%=$(BUILD)/san/linux-agent/%.o),$(SAN_OBJ))
-PROOF_WRAP  := -Wl,--wrap=ukifile_open,--wrap=read_file,--wrap=access,--wrap=time
+PROOF_WRAP  := -Wl,--wrap=ukifile_open,--wrap=read_file,--wrap=cms_verify_detached,--wrap=access,--wrap=time
 PROOF_OBJ   := $(PROOF_SRC:%.c=$(BUILD)/proof/%.o)
 PROOF_SAN   := $(PROOF_SRC:%.c=$(BUILD)/proof/san/%.o)
 

@@ -56,7 +56,10 @@ void op_prepare(struct world *w, const struct step *step);
 struct state sim_state(struct world *w, bool kept);
 /* The newest sequence among valid mirror copies; 0: none is valid. */
 uint64_t sim_mirror_sequence(struct world *w, bool kept);
-/* The rollback floor: the number of its version and one; 0: none, -1: damaged. */
+/* The simulator's signature of a manifest. */
+enum { SIM_SIGNATURE = 32 };
+void sim_sign(const uint8_t *json, size_t len, uint8_t ret_p7s[SIM_SIGNATURE]);
+/* The rollback floor: the number of its version and one; 0: none. */
 int sim_floor(const struct world *w, bool kept);
 struct state_ops simloader_storage(struct world *w, bool kept);
 

@@ -24,6 +24,7 @@ struct bundle {
 	unsigned number;
 	const char *wrong;
 	char *json;
+	uint8_t p7s[SIM_SIGNATURE];
 	uint8_t uki[SIM_FILE_MAX];
 	uint8_t frames[PAYLOADS][FRAMES_MAX];
 	size_t frames_len[PAYLOADS];
@@ -46,6 +47,11 @@ static void digest_of(const uint8_t *data, size_t len, uint8_t ret_digest[32])
 	sha256_init(&hash);
 	sha256_update(&hash, data, len);
 	sha256_final(&hash, ret_digest);
+}
+
+void sim_sign(const uint8_t *json, size_t len, uint8_t ret_p7s[SIM_SIGNATURE])
+{
+	digest_of(json, len, ret_p7s);
 }
 
 static void manifest_fill(struct bundle *b)
@@ -154,6 +160,7 @@ int bundle_open(const char *where, const struct bundle_options *options,
 		free(b);
 		return err_set(err, EX_DATAERR, "the signature is not good");
 	}
+	sim_sign((const uint8_t *)b->json, strlen(b->json), b->p7s);
 	*ret_bundle = b;
 	return 0;
 }
@@ -178,12 +185,10 @@ const struct manifest *bundle_manifest(const struct bundle *bundle)
 void bundle_manifest_bytes(const struct bundle *bundle, const uint8_t **ret_json,
 			   size_t *ret_json_len, const uint8_t **ret_p7s, size_t *ret_p7s_len)
 {
-	static const uint8_t p7s[] = "signature";
-
 	*ret_json = (const uint8_t *)bundle->json;
 	*ret_json_len = strlen(bundle->json);
-	*ret_p7s = p7s;
-	*ret_p7s_len = sizeof p7s;
+	*ret_p7s = bundle->p7s;
+	*ret_p7s_len = sizeof bundle->p7s;
 }
 
 const char *bundle_signer(const struct bundle *bundle)

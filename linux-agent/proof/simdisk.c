@@ -12,7 +12,10 @@ static const struct {
 	int slot;	/* -1: of neither */
 } names[NAME_COUNT] = {
 	[NAME_STATE] = { "esp/EFI/slotboot/state.bin", DIR_OURS, -1 },
-	[NAME_FLOOR] = { "esp/EFI/slotboot/floor", DIR_OURS, -1 },
+	[NAME_FLOOR_1_JSON] = { "esp/EFI/slotboot/floor-1.json", DIR_OURS, -1 },
+	[NAME_FLOOR_1_P7S] = { "esp/EFI/slotboot/floor-1.p7s", DIR_OURS, -1 },
+	[NAME_FLOOR_2_JSON] = { "esp/EFI/slotboot/floor-2.json", DIR_OURS, -1 },
+	[NAME_FLOOR_2_P7S] = { "esp/EFI/slotboot/floor-2.p7s", DIR_OURS, -1 },
 	[NAME_UKI_A] = { "esp/EFI/slotboot/a/uki.efi", DIR_A, 0 },
 	[NAME_INDEX_A] = { "esp/EFI/slotboot/a/uki.index", DIR_A, 0 },
 	[NAME_JSON_A] = { "esp/EFI/slotboot/a/manifest.json", DIR_A, 0 },

@@ -2,7 +2,6 @@
 /* Versions small enough to be cut at every sector: a PE file with .cmdline and
  * .linux, and an image. */
 #include "bytes.h"
-#include "floor.h"
 #include "pe.h"
 #include "sim.h"
 
@@ -88,16 +87,37 @@ int sim_version_of(const struct world *w, unsigned slot, bool uki_only)
 	return -1;
 }
 
-int sim_floor(const struct world *w, bool kept)
+static const struct sim_file *file_of(const struct world *w, enum sim_name name, bool kept)
 {
-	int file = kept ? w->name_kept[NAME_FLOOR] : w->name_now[NAME_FLOOR];
-	const struct sim_file *f = file < 0 ? NULL : &w->files[file];
-	struct floor floor = { 0 };
-	int number = -1;
+	int file = kept ? w->name_kept[name] : w->name_now[name];
 
-	if (f && !floor_decode(kept ? f->kept : f->now, kept ? f->kept_size : f->size, &floor))
-		return -1;
-	if (*floor.version && sscanf(floor.version, "1.0.%d", &number) != 1)
+	return file < 0 ? NULL : &w->files[file];
+}
+
+static int floor_of(const struct world *w, enum sim_name json, enum sim_name p7s, bool kept)
+{
+	const struct sim_file *j = file_of(w, json, kept), *s = file_of(w, p7s, kept);
+	uint8_t want[SIM_SIGNATURE];
+	char text[SIM_FILE_MAX + 1] = "";
+	const char *at;
+	int number;
+
+	if (!j || !s || (kept ? s->kept_size : s->size) != sizeof want)
+		return 0;
+	memcpy(text, kept ? j->kept : j->now, kept ? j->kept_size : j->size);
+	sim_sign((const uint8_t *)text, kept ? j->kept_size : j->size, want);
+	if (memcmp(want, kept ? s->kept : s->now, sizeof want) != 0)
+		return 0;
+	at = strstr(text, "\"1.0.");
+	if (!at || sscanf(at, "\"1.0.%d\"", &number) != 1)
 		abort();
 	return number + 1;
+}
+
+int sim_floor(const struct world *w, bool kept)
+{
+	int one = floor_of(w, NAME_FLOOR_1_JSON, NAME_FLOOR_1_P7S, kept);
+	int two = floor_of(w, NAME_FLOOR_2_JSON, NAME_FLOOR_2_P7S, kept);
+
+	return one > two ? one : two;
 }
