@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define LOCK_WAIT_S 60
+
 /* [image rootfs] by partition label, where the configuration names no images and
  * the ESP's disk has both; a machine that boots wholly from its UKI has neither. */
 static int images_by_label(struct machine *m, struct err *err)
@@ -77,13 +79,8 @@ static void mirror_distrust(struct state *state)
 			state->record.slots[slot].flags |= SLOT_FLAG_INSTALLED;
 }
 
-static int state_open(struct machine *m, struct err *err)
+static int state_read(struct machine *m, struct err *err)
 {
-	m->statefile.vars = &m->vars;
-	m->statefile.disk = &m->disk;
-	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
-	m->storage = statefile_ops(&m->statefile);
 	state_load(&m->storage, true, &m->state);
 	mirror_distrust(&m->state);
 	if (m->state.var_error == SB_IO) {
@@ -92,6 +89,16 @@ static int state_open(struct machine *m, struct err *err)
 		return -1;
 	}
 	return 0;
+}
+
+static int state_open(struct machine *m, struct err *err)
+{
+	m->statefile.vars = &m->vars;
+	m->statefile.disk = &m->disk;
+	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
+	m->storage = statefile_ops(&m->statefile);
+	return state_read(m, err);
 }
 
 /* Our loader names the slot it starts; a plain boot leaves it at that (trace.h). */
@@ -137,15 +144,47 @@ static int running_open(struct machine *m, enum machine_mode mode, struct err *e
 	return -1;
 }
 
+/* Changes take moments, an install may take an hour. */
+static int locks_take(struct machine *m, enum machine_mode mode, struct err *err)
+{
+	_cleanup_free_ char *install = NULL;
+
+	if (mode == MACHINE_LOOK)
+		return 0;
+	if (mode != MACHINE_INSTALL)
+		return lock_take(m->config->lock, mode == MACHINE_CONFIRM ? LOCK_WAIT_S : 0,
+				 &m->lock, err);
+	if (asprintf(&install, "%s.install", m->config->lock) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name the lock");
+	return lock_take(install, 0, &m->install_lock, err);
+}
+
+int machine_lock(struct machine *machine, struct err *err)
+{
+	if (machine->lock >= 0)
+		return 0;
+	if (machine->config->lock &&
+	    lock_take(machine->config->lock, LOCK_WAIT_S, &machine->lock, err) < 0)
+		return -1;
+	return state_read(machine, err);
+}
+
+void machine_unlock(struct machine *machine)
+{
+	cleanup_closep(&machine->lock);
+	machine->lock = -1;
+}
+
 int machine_open(const char *config_path, enum machine_mode mode, struct machine *machine,
 		 struct err *err)
 {
 	struct machine *m = machine;
 
-	*m = (struct machine){ .lock = -1, .disk = disk_posix, .install_ms = -1, .stage_ms = -1 };
+	*m = (struct machine){ .lock = -1, .install_lock = -1, .disk = disk_posix,
+			       .install_ms = -1, .stage_ms = -1 };
 	if (config_load(config_path, &m->config, err) < 0)
 		return -1;
-	if (mode == MACHINE_CHANGE && lock_take(m->config->lock, &m->lock, err) < 0)
+	if (locks_take(m, mode, err) < 0)
 		return -1;
 	if (vars_efi_open(&m->vars, err) < 0 ||
 	    esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
@@ -163,6 +202,7 @@ void machine_close(struct machine *machine)
 	esp_info_clear(&machine->esp);
 	config_free(machine->config);
 	cleanup_closep(&machine->lock);
+	cleanup_closep(&machine->install_lock);
 }
 
 int machine_save(struct machine *machine, struct err *err)
