@@ -103,7 +103,7 @@ class DryMachine:
 
     def run(self, *argv, config=None):
         process = self.start(*argv, config=config)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=600)
         assert "Sanitizer" not in errors, errors
         return process.returncode, out, errors
 
@@ -636,7 +636,7 @@ class Stall(BaseHTTPRequestHandler):
         self.wfile.write(b"PK")
         self.wfile.flush()
         self.reached.set()
-        self.release.wait(30)
+        self.release.wait(600)
 
     def log_message(self, *_):
         pass
@@ -650,9 +650,9 @@ def test_a_signal_while_fetching_leaves_every_byte(machine, sig):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     before = machine.bytes()
     process = machine.start("install", f"http://127.0.0.1:{server.server_port}/x.zip", "--activate=none")
-    assert Stall.reached.wait(20)
+    assert Stall.reached.wait(600)
     process.send_signal(sig)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=600)
     Stall.release.set()
     server.shutdown()
     assert process.returncode == TEMPFAIL and "cancelled" in errors, errors

@@ -19,11 +19,15 @@ static int fd;			/* where bodies go */
 static unsigned retries;
 static unsigned waited_ms;
 static char last_why[256];
+static unsigned cancel_at;	/* the retry that a cancellation comes with, 0 for none */
+static bool cancel_in_pause;
+static const struct testcount *volatile serving;
 
 static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 {
 	(void)ctx;
-	retries++;
+	if (++retries == cancel_at)
+		cancel = 1;
 	waited_ms += wait_ms;
 	snprintf(last_why, sizeof last_why, "%s", why);
 }
@@ -31,7 +35,7 @@ static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 static struct fetch_options options(void)
 {
 	return (struct fetch_options){
-		.deadline_s = 10, .backoff_ms = 10, .cancel = &cancel,
+		.deadline_s = 300, .backoff_ms = 10, .cancel = &cancel,
 		.retrying = on_retry,
 	};
 }
@@ -87,6 +91,7 @@ static void expect_script_fail(const char *const *script, const struct fetch_opt
 	struct testserver s;
 
 	testserver_start(&s, script);
+	serving = s.count;
 	expect_fail(s.url, o, exit, why);
 	assert_int_equal(s.count->connections, connections);
 	testserver_stop(&s);
@@ -170,7 +175,7 @@ static void retry_after_is_honoured_where_it_is_longer(void **state)
 	(void)state;
 	expect_hello(script, 2);
 	assert_int_equal(waited_ms, 1000);
-	assert_in_range(now_ms() - start, 1000, 9000);
+	assert_true(now_ms() - start >= 1000);
 }
 
 static void a_retry_after_beyond_the_deadline_ends_it_at_once(void **state)
@@ -179,12 +184,11 @@ static void a_retry_after_beyond_the_deadline_ends_it_at_once(void **state)
 		"HTTP/1.1 503 Busy\r\nRetry-After: 86400\r\nContent-Length: 0\r\n"
 		"Connection: close\r\n\r\n", OK, NULL };
 	struct fetch_options o = options();
-	int64_t start = now_ms();
 
 	(void)state;
 	expect_script_fail(script, &o, 1, EX_UNAVAILABLE,
 			   " s: the server answered 503 Busy");
-	assert_true(now_ms() - start < 9000);
+	assert_int_equal(retries, 0);
 }
 
 static void a_body_cut_short_is_resumed_where_it_broke_off(void **state)
@@ -244,7 +248,6 @@ static void a_redirect_without_a_target_is_final(void **state)
 static void a_refused_connection_is_retried_until_the_deadline(void **state)
 {
 	struct fetch_options o = options();
-	int64_t start = now_ms();
 	char url[64];
 	int port;
 
@@ -253,8 +256,11 @@ static void a_refused_connection_is_retried_until_the_deadline(void **state)
 	snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
 	o.deadline_s = 1;
 	expect_fail(url, &o, EX_UNAVAILABLE, " s: Connection refused");
-	assert_true(retries >= 1);
-	assert_true(now_ms() - start < 9000);
+	/* It ended with the first try where the host is that slow. */
+	o = options();
+	cancel_at = retries + 2;
+	expect_fail(url, &o, EX_TEMPFAIL, "cancelled by a signal");
+	assert_int_equal(retries, cancel_at);
 }
 
 static void the_deadline_ends_a_transfer_that_hangs(void **state)
@@ -264,50 +270,56 @@ static void the_deadline_ends_a_transfer_that_hangs(void **state)
 	int64_t start = now_ms();
 
 	(void)state;
-	o.deadline_s = 1;
+	o.deadline_s = 3;
 	expect_script_fail(script, &o, 1, EX_UNAVAILABLE,
 			   " s: the transfer did not end in time");
-	assert_in_range(now_ms() - start, 900, 9000);
+	assert_true(now_ms() - start >= 2900);
 }
 
 static void on_alarm(int sig)
 {
 	(void)sig;
-	cancel = 1;
+	if (cancel_in_pause ? retries > 0 : serving && serving->connections > 0)
+		cancel = 1;
 }
 
-/* Cancels after 150 ms, as a signal does. */
+/* Cancels, as a signal does, some time after the connection was made, or in a pause. */
 static void cancel_soon(void)
 {
-	const struct itimerval soon = { .it_value.tv_usec = 150000 };
+	const struct itimerval soon = { .it_value.tv_usec = 50000, .it_interval.tv_usec = 50000 };
 
 	signal(SIGALRM, on_alarm);
 	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void stop_alarms(void)
+{
+	const struct itimerval never = { 0 };
+
+	setitimer(ITIMER_REAL, &never, NULL);
 }
 
 static void a_cancellation_ends_a_transfer_that_hangs(void **state)
 {
 	static const char *const script[] = { HANG, NULL };
 	struct fetch_options o = options();
-	int64_t start = now_ms();
 
 	(void)state;
 	cancel_soon();
 	expect_script_fail(script, &o, 1, EX_TEMPFAIL, "cancelled by a signal");
-	assert_in_range(now_ms() - start, 100, 4000);
 }
 
 static void a_cancellation_ends_a_pause(void **state)
 {
 	static const char *const script[] = { ANSWER("503 Busy"), OK, NULL };
 	struct fetch_options o = options();
-	int64_t start = now_ms();
 
 	(void)state;
-	o.backoff_ms = 5000;
+	o.backoff_ms = 200000;
+	cancel_in_pause = true;
 	cancel_soon();
 	expect_script_fail(script, &o, 1, EX_TEMPFAIL, "cancelled by a signal");
-	assert_in_range(now_ms() - start, 100, 4000);
+	assert_int_equal(retries, 1);
 }
 
 static void control_characters_of_the_server_do_not_reach_a_message(void **state)
@@ -323,7 +335,9 @@ static int each_setup(void **state)
 {
 	(void)state;
 	cancel = 0;
-	retries = waited_ms = 0;
+	retries = waited_ms = cancel_at = 0;
+	cancel_in_pause = false;
+	serving = NULL;
 	last_why[0] = 0;
 	fd = memfd_create("body", 0);
 	return fd < 0 ? -1 : 0;
@@ -332,6 +346,7 @@ static int each_setup(void **state)
 static int each_teardown(void **state)
 {
 	(void)state;
+	stop_alarms();
 	close(fd);
 	return 0;
 }

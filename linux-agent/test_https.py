@@ -165,7 +165,7 @@ def slotctl(tmp_path, tls, identities):  # noqa: F811
         text = "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in keys.items() if value is not None)
         (tmp_path / "conf").write_text(f"[slotboot]\nkeyring = {identities['signer'].cert}\n{text}")
         clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        done = subprocess.run([SLOTCTL, "bundle", "verify", f"--config={tmp_path / 'conf'}", url], timeout=60,
+        done = subprocess.run([SLOTCTL, "bundle", "verify", f"--config={tmp_path / 'conf'}", url], timeout=600,
                               text=True, capture_output=True, check=False, env={**clean, **(environment or {})})
         assert "Sanitizer" not in done.stderr, done.stderr
         return done

@@ -21,7 +21,7 @@ static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 }
 
 static const struct fetch_options options = {
-	.deadline_s = 10, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
+	.deadline_s = 300, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
 };
 
 static void expect_bytes(struct source *s, uint64_t offset, size_t len)

@@ -82,7 +82,7 @@ class Boot:
                   f"XDG_RUNTIME_DIR=/run/user XDG_CONFIG_HOME={top} HOME={top} EFIVARFS_PATH={top}/vars/ "
                   "exec /usr/lib/systemd/systemd --user --unit=default.target --log-target=console")
         done = subprocess.run(["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c",
-                               script], capture_output=True, text=True, timeout=60)
+                               script], capture_output=True, text=True, timeout=600)
         if done.returncode:
             pytest.skip(f"no systemd can be started here: {done.stderr}")
 

@@ -222,7 +222,7 @@ static inline bool testserver_fork(struct testserver *s, int *ret_fd)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, SIG_DFL);
-	alarm(60);
+	alarm(600);
 	*ret_fd = fd;
 	return false;
 }
