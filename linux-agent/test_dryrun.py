@@ -549,18 +549,22 @@ def test_a_server_that_is_not_there(machine):
     refuse_install(machine, UNAVAILABLE, ["127.0.0.1"], "http://127.0.0.1:1/x.zip")
 
 
-def test_a_uki_alone_after_an_install_that_was_cut_off(machine, create, tmp_path, parts, identities):
-    order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
-    kept = order.read_bytes()
-    order.write_bytes(struct.pack("<I", 3) + kept[4:])
-    assert machine.run("install", create(), "--activate=none")[0] == IOERR
-    order.write_bytes(kept)
-    assert machine.status()["slots"]["b"]["status"] == "writing"
+def uki_alone(tmp_path, parts, identities, version):
     bundle = tmp_path / "alone.zip"
-    subprocess.run([SLOTCTL, "bundle", "create", f"--output={bundle}", "--compatible=acme", "--version=3",
+    subprocess.run([SLOTCTL, "bundle", "create", f"--output={bundle}", "--compatible=acme", f"--version={version}",
                     f"--uki={parts / 'good.efi'}", f"--key={identities['signer'].key}",
                     f"--cert={identities['signer'].cert}"], check=True, capture_output=True)
-    refuse_install(machine, DATAERR, ["no image rootfs", "cut off"], bundle)
+    return bundle
+
+
+def test_a_bundle_that_leaves_out_an_image_of_the_configuration(machine, create, tmp_path, parts, identities):
+    """The idle slot's would be of the release before the running one, under the number of the new one."""
+    machine.check("install", create("2"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    refuse_install(machine, DATAERR, ["no image rootfs", "would keep an older one", "--image=rootfs=FILE"],
+                   uki_alone(tmp_path, parts, identities, "6"))
 
 
 def test_a_slot_in_writing_has_neither_the_version_nor_the_time_of_what_it_held(machine, create):
