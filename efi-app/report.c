@@ -27,7 +27,10 @@ static void sources_put(const struct loader *l, const struct trace *trace)
 static bool record_tell(const struct loader *l, const struct trace *trace)
 {
 	if (trace->source == STATE_LOST) {
-		console_put(l, "slotboot: the slot record is lost");
+		console_put(l, trace->var_error == SB_NOT_FOUND &&
+					       trace->mirror_error == SB_NOT_FOUND
+				       ? "slotboot: there is no slot record yet"
+				       : "slotboot: the slot record is lost");
 		sources_put(l, trace);
 		return true;
 	}
@@ -83,7 +86,8 @@ static void trouble_tell(struct loader *l, const struct trace *trace,
 	}
 	console_put(l, "; starting ");
 	slot_put(l, starting->slot);
-	console_put(l, starting->last_resort ? " as the last resort\r\n" : "\r\n");
+	console_put(l, starting->unchecked ? " as the very last resort, its digest unchecked\r\n"
+		       : starting->last_resort ? " as the last resort\r\n" : "\r\n");
 }
 
 /* Whether slotctl will read what the trace says. After a plain boot it does without
@@ -101,6 +105,12 @@ static bool trace_set(struct loader *l, const struct trace *trace)
 	}
 	trace_encode(trace, bytes);
 	status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
+	/* One with other attributes, which somebody else has made, goes only by deletion. */
+	if (EFI_ERROR(status)) {
+		(void)l->rt->SetVariable(name, &guid, 0, 0, NULL);
+		status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes,
+					    bytes);
+	}
 	return !EFI_ERROR(status);
 }
 
