@@ -90,9 +90,9 @@ static void trouble_tell(struct loader *l, const struct trace *trace,
 		       : starting->last_resort ? " as the last resort\r\n" : "\r\n");
 }
 
-/* Whether slotctl will read what the trace says. After a plain boot it does without
- * SlotTrace: one that is there is of an earlier start of the loader in this boot. */
-static bool trace_set(struct loader *l, const struct trace *trace)
+/* After a plain boot slotctl does without SlotTrace: one that is there is of an earlier
+ * start of the loader in this boot. */
+static void trace_set(struct loader *l, const struct trace *trace)
 {
 	EFI_GUID guid = SLOTBOOT_GUID;
 	CHAR16 name[] = L"SlotTrace";
@@ -100,18 +100,16 @@ static bool trace_set(struct loader *l, const struct trace *trace)
 	EFI_STATUS status;
 
 	if (trace_is_plain(trace)) {
-		status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, 0, NULL);
-		return !EFI_ERROR(status) || status == EFI_NOT_FOUND;
+		(void)l->rt->SetVariable(name, &guid, 0, 0, NULL);
+		return;
 	}
 	trace_encode(trace, bytes);
 	status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
 	/* One with other attributes, which somebody else has made, goes only by deletion. */
 	if (EFI_ERROR(status)) {
 		(void)l->rt->SetVariable(name, &guid, 0, 0, NULL);
-		status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes,
-					    bytes);
+		(void)l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
 	}
-	return !EFI_ERROR(status);
 }
 
 void report_trace(void *ctx, const struct trace *trace)
@@ -122,7 +120,7 @@ void report_trace(void *ctx, const struct trace *trace)
 	const struct trace_step *starting = last && last->what == TRACE_STARTED ? last : NULL;
 
 	trouble_tell(l, trace, starting);
-	/* LoaderEntrySelected alone would say that all went well. */
-	if (trace_set(l, trace) && starting)
+	trace_set(l, trace);
+	if (starting)
 		bli_selected(l, starting->slot);
 }

@@ -19,6 +19,8 @@ static void slot_print(const struct machine *m, unsigned slot)
 	(void)printf("slot %c: %s\n", slot_letter(slot), text);
 	if (m->warning)
 		(void)printf("warning: %s\n", m->warning);
+	if (m->uki_warning)
+		(void)printf("WARNING: %s\n", m->uki_warning);
 }
 
 /* The watchdog that this system was started with: by the loader, as its trace says;

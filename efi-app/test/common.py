@@ -4,6 +4,7 @@ import os
 import sys
 
 from machine import Machine
+from record import STRIDE
 
 EFI = sys.argv[1]
 LOADER = os.path.join(EFI, "slotbootx64.efi")
@@ -29,7 +30,7 @@ def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None):
         if uki is not None:
             m.put(f"/EFI/slotboot/{letter}/uki.efi", uki)
     if mirror is not None:
-        m.put("/EFI/slotboot/state.bin", b"".join(c.ljust(512, b"\0") for c in mirror))
+        m.put("/EFI/slotboot/state.bin", b"".join(c.ljust(STRIDE, b"\0") for c in mirror))
     if state is not None:
         m.seed(("SlotState", state))
     return m
