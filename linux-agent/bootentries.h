@@ -6,10 +6,10 @@
  *     every foreign entry in the order found
  *
  * Entries are told apart by device path. The label counts only where firmware has
- * left no path to go by: such an entry is taken over, and its number is not lost to
- * it, or one more would be made at each boot. What to do is decided without I/O in bootplan.h; here it is read, applied and read back: entries
- * first, then BootOrder, deletions last, so that a power cut at any point leaves
- * a BootOrder whose entries exist.
+ * left no path to go by: such an entry is taken over together with its number, or one
+ * more would be made at each boot. What to do is decided without I/O in bootplan.h;
+ * here it is read, applied and read back: entries first, then BootOrder, deletions
+ * last, so that a power cut at any point leaves a BootOrder whose entries exist.
  */
 #pragma once
 

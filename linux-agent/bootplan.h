@@ -5,9 +5,10 @@
  * Of the entries for one of our files one is kept: one that is right already,
  * else the one earliest in BootOrder, else the lowest number. The others are
  * duplicates. A missing entry gets the lowest number from 1 on that no variable has
- * and BootOrder does not name: some firmware takes 0 for none. Where firmware has made
- * foreign ones of so many that were made before, no more is made. Foreign entries have no operation, ever; numbers that
- * BootOrder names and no variable has are foreign too.
+ * and BootOrder does not name: some firmware takes 0 for none. No more is made once
+ * BOOT_LOOKALIKES_MAX foreign entries have its label: firmware has changed what was made
+ * before. Foreign entries have no operation, ever; numbers that BootOrder names and no
+ * variable has are foreign too.
  *
  * Operations come in an order that survives a power cut after any of them:
  * entries are written, then BootOrder points at them, then what BootOrder no

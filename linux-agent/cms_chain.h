@@ -37,8 +37,8 @@ int cms_chain_open(const char *keyring_path, const char *crl_path, struct cms_ch
 void cms_chain_close(struct cms_chain *chain);
 
 /* carried: the signature's certificates, may be NULL. when: what validity is
- * judged by, or CMS_CHAIN_ANY_TIME; is_signing_time: for the message. Revocation goes by the machine's
- * clock always. EX_DATAERR: not to be trusted, and why; EX_CONFIG: the CRL file
- * is out of date or lacks an authority. */
+ * judged by, or CMS_CHAIN_ANY_TIME; is_signing_time: for the message. Revocation goes
+ * by the machine's clock always. EX_DATAERR: not to be trusted, and why; EX_CONFIG: the
+ * CRL file is out of date or lacks an authority. */
 int cms_chain_check(const struct cms_chain *chain, X509 *signer, x509_stack *carried,
 		    time_t when, bool is_signing_time, struct err *err);

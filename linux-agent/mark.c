@@ -107,7 +107,7 @@ static int raise_floor(struct machine *machine, struct err *err)
 		return 0;
 	if (why.exit == EX_DATAERR || why.exit == EX_CONFIG) {
 		machine->warning = "the rollback floor was not looked at: the signed manifest beside "
-				   "the UKI cannot be verified; slotctl status says why";
+				   "the UKI cannot be verified with this keyring";
 		return 0;
 	}
 	*err = why;

@@ -2,6 +2,7 @@
 """The documents name what is there. And docs/SECURITY.md says nothing that no test shows: each row of its tables names
 tests, and they are in the tree."""
 import re
+import sys
 
 import pytest
 from test_dryrun import TOP
@@ -87,3 +88,10 @@ def test_slotctl_8_has_the_exit_statuses_that_there_are():
     used = {name for path in agent_sources() for name in re.findall(r"\bEX_[A-Z]+\b", path.read_text())}
     written = set(re.findall(r"^\.It \d+ Dv (EX_[A-Z]+)", (TOP / "docs/slotctl.8").read_text(), re.M))
     assert used - {"EX_OK"} == written
+
+
+def test_the_deliberate_faults_of_the_document_are_those_of_the_program():
+    sys.path.insert(0, str(TOP / "linux-agent/proof"))
+    import faults
+    told = re.findall(r"^\| ([^|`]+) \| `([^`|]+\.c)` \|$", (TOP / "docs/TESTING.md").read_text(), re.M)
+    assert told == [(name, file) for name, file, _, _ in faults.FAULTS + faults.WALK_FAULTS]
