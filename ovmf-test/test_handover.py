@@ -162,9 +162,10 @@ def parts(variants):
 
 
 @pytest.fixture
-def machine(new_machine, parts):
+def machine(new_machine, variants, parts):
+    """Slot A as somebody provisions it by hand: no signed manifest beside the UKI."""
     def make(build, *options):
-        machine = new_machine()
+        machine = new_machine(variant=variants["x"])
         out = parts.work / "uki.efi"
         build(parts, out, *options)
         machine.disk.esp.write("EFI/slotboot/a/uki.efi", out.read_bytes())
