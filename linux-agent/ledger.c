@@ -114,16 +114,16 @@ bool ledger_arrive(struct ledger *ledger, const struct ledger_arrival *arrival)
 	struct ledger_trip trip = ledger->trip;
 	int64_t began_ms = arrival->now_ms - arrival->up_ms;
 
-	if (!ledger->pending || trip.slot != arrival->slot ||
-	    (ledger->how == ACTIVATE_KEXEC) != arrival->kexec ||
-	    strcmp(ledger->boot_id, arrival->boot_id) == 0)
+	if (!ledger->pending || strcmp(ledger->boot_id, arrival->boot_id) == 0)
 		return false;
+	ledger->pending = false;
+	if (trip.slot != arrival->slot || (ledger->how == ACTIVATE_KEXEC) != arrival->kexec)
+		return true;
 	trip.ms[LEDGER_LEAVE] = began_ms >= ledger->left_ms ? began_ms - ledger->left_ms
 							    : LEDGER_UNKNOWN;
 	trip.ms[LEDGER_KERNEL] = arrival->init_ms;
 	trip.ms[LEDGER_HEALTHY] = arrival->init_ms < 0 ? LEDGER_UNKNOWN
 						       : arrival->up_ms - arrival->init_ms;
 	ledger->last[ledger->how - ACTIVATE_REBOOT] = trip;
-	ledger->pending = false;
 	return true;
 }

@@ -65,8 +65,9 @@ void ledger_parse(const uint8_t *json, size_t len, struct ledger *ret_ledger);
 /* The caller frees. */
 int ledger_format(const struct ledger *ledger, char **ret_json, struct err *err);
 
-/* Closes the pending trip; false, and nothing changes, where there is none, or
- * this is not where it led: another slot, another way, or the same boot. */
+/* Closes the pending trip; false, and nothing changes, where there is none, or this is
+ * still the boot it is to leave. Where it led to another slot or by another way it is
+ * dropped: a later boot that fits it would be measured from here. */
 bool ledger_arrive(struct ledger *ledger, const struct ledger_arrival *arrival);
 
 /* { "slot": "b", "install": 4000, ... }: a new reference, or NULL. */

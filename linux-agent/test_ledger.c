@@ -47,19 +47,32 @@ static void a_trip_is_closed_by_the_system_it_led_to(void **state)
 	assert_false(ledger_arrive(&ledger, &arrived));
 }
 
-static void a_trip_that_led_elsewhere_stays_open(void **state)
+static void a_trip_that_has_not_begun_stays_open(void **state)
 {
-	struct ledger_arrival other[3] = { arrived, arrived, arrived };
+	struct ledger_arrival here = arrived;
+	struct ledger ledger = under_way;
+
+	(void)state;
+	memcpy(here.boot_id, under_way.boot_id, sizeof here.boot_id);
+	assert_false(ledger_arrive(&ledger, &here));
+	assert_memory_equal(&ledger, &under_way, sizeof ledger);
+}
+
+/* Or a boot that fits it, perhaps an hour later, would be measured from its departure. */
+static void a_trip_that_led_elsewhere_is_dropped(void **state)
+{
+	struct ledger_arrival other[2] = { arrived, arrived };
 
 	(void)state;
 	other[0].slot = 0;
 	other[1].kexec = false;
-	memcpy(other[2].boot_id, under_way.boot_id, sizeof other[2].boot_id);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		struct ledger ledger = under_way;
 
-		assert_false(ledger_arrive(&ledger, &other[i]));
-		assert_memory_equal(&ledger, &under_way, sizeof ledger);
+		assert_true(ledger_arrive(&ledger, &other[i]));
+		assert_false(ledger.pending || ledger.last[0].known || ledger.last[1].known);
+		assert_string_equal(ledger.boot_id, under_way.boot_id);
+		assert_false(ledger_arrive(&ledger, &arrived));
 	}
 }
 
@@ -100,7 +113,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_trip_is_closed_by_the_system_it_led_to),
-		cmocka_unit_test(a_trip_that_led_elsewhere_stays_open),
+		cmocka_unit_test(a_trip_that_has_not_begun_stays_open),
+		cmocka_unit_test(a_trip_that_led_elsewhere_is_dropped),
 		cmocka_unit_test(what_is_not_known_is_not_invented),
 		cmocka_unit_test(a_damaged_file_is_an_empty_ledger),
 	};
