@@ -30,6 +30,19 @@ static void say(struct text *t, const char *fmt, ...)
 	t->left -= (size_t)n;
 }
 
+/* ", not found"; "" for those that nobody meets when an image is loaded. UEFI 2.10,
+ * appendix D; the highest bit is that of an error. */
+static const char *efi_status_words(uint64_t status)
+{
+	static const char *const words[] = {
+		[0x01] = ", load error", [0x03] = ", unsupported", [0x09] = ", out of resources",
+		[0x0e] = ", not found", [0x0f] = ", access denied", [0x1a] = ", security violation",
+	};
+	uint64_t code = status & ~(UINT64_C(1) << 63);
+
+	return code < sizeof words / sizeof *words && words[code] ? words[code] : "";
+}
+
 void explain_slot(const struct slot *slot, char *out, size_t cap)
 {
 	struct text t = { out, cap };
@@ -40,7 +53,8 @@ void explain_slot(const struct slot *slot, char *out, size_t cap)
 	if (slot->status == SLOT_BAD)
 		say(&t, ": %s", slot_reason_words(slot->reason));
 	if (slot->status == SLOT_BAD && slot->efi_status)
-		say(&t, " (EFI status 0x%llx)", (unsigned long long)slot->efi_status);
+		say(&t, " (EFI status 0x%llx%s)", (unsigned long long)slot->efi_status,
+		    efi_status_words(slot->efi_status));
 	if (slot->status == SLOT_TRIAL)
 		say(&t, ", %u of %u tries left", slot->tries_left, slot->tries_granted);
 	if (slot->status == SLOT_TRIAL && policy_slot_confirmed(slot, true))
@@ -100,7 +114,10 @@ static void why_source(struct text *t, const struct trace *trace)
 		say(t, "The variable SlotState was not used (%s); the mirror on the ESP was. ",
 		    trace->var_error == SB_OK ? "older than the mirror"
 					      : sb_error_text(trace->var_error));
-	if (trace->source == STATE_LOST)
+	if (trace->source == STATE_LOST && trace->var_error == SB_NOT_FOUND &&
+	    trace->mirror_error == SB_NOT_FOUND)
+		say(t, "There was no slot record yet. ");
+	else if (trace->source == STATE_LOST)
 		say(t, "The slot record was lost (variable: %s; mirror: %s), so the loader "
 		    "tried a, then b. ", sb_error_text(trace->var_error),
 		    sb_error_text(trace->mirror_error));
@@ -120,8 +137,9 @@ static void why_step(struct text *t, const struct trace_step *step, const struct
 		say(t, "The loader started slot %c, but slot %c runs.", slot,
 		    slot_letter(r->slot));
 	else if (step->efi_status)
-		say(t, "Slot %c failed in this boot: %s (EFI status 0x%llx). ", slot,
-		    slot_reason_words(step->reason), (unsigned long long)step->efi_status);
+		say(t, "Slot %c failed in this boot: %s (EFI status 0x%llx%s). ", slot,
+		    slot_reason_words(step->reason), (unsigned long long)step->efi_status,
+		    efi_status_words(step->efi_status));
 	else
 		say(t, "Slot %c %s: %s. ", slot,
 		    step->what == TRACE_FAILED ? "failed in this boot" : "was passed over",

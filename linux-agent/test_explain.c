@@ -29,13 +29,17 @@ static void each_way_to_a_slot_has_its_sentence(void **state)
 				 .efi_status = 0x8000000000000001 },
 			       { .slot = 1, .what = TRACE_STARTED } } }, SLOT_GOOD,
 		  "Slot a failed in this boot: the firmware could not load its UKI (EFI status "
-		  "0x8000000000000001). Slot b was started." },
+		  "0x8000000000000001, load error). Slot b was started." },
 		{ { .source = STATE_VARIABLE_COPY, .step_count = 2,
 		    .steps = { { .slot = 0, .what = TRACE_SKIPPED, .reason = REASON_TRIES },
 			       { .slot = 1, .what = TRACE_STARTED, .last_resort = true } } },
 		  SLOT_BAD,
 		  "Slot a was passed over: all its tries were spent without mark-good. Slot b was "
 		  "started as the last resort." },
+		{ { .source = STATE_LOST, .var_error = SB_NOT_FOUND, .mirror_error = SB_NOT_FOUND,
+		    .step_count = 1, .steps = { { .slot = 1, .what = TRACE_STARTED } } },
+		  SLOT_EMPTY,
+		  "There was no slot record yet. Slot b was started." },
 		{ { .source = STATE_LOST, .var_error = SB_NOT_FOUND, .mirror_error = SB_CHECKSUM,
 		    .step_count = 1, .steps = { { .slot = 1, .what = TRACE_STARTED } } },
 		  SLOT_EMPTY,
@@ -63,6 +67,33 @@ static void each_way_to_a_slot_has_its_sentence(void **state)
 						   .tries_granted = 3 };
 		explain_why(&s, &rows[i].trace, &b_runs, out, sizeof out);
 		assert_string_equal(out, rows[i].want);
+	}
+}
+
+static void the_efi_statuses_of_a_refused_image_have_words(void **state)
+{
+	static const struct {
+		uint64_t status;
+		const char *want;
+	} rows[] = {
+		{ 0x8000000000000001, "0x8000000000000001, load error)" },
+		{ 0x8000000000000003, "0x8000000000000003, unsupported)" },
+		{ 0x8000000000000009, "0x8000000000000009, out of resources)" },
+		{ 0x800000000000000e, "0x800000000000000e, not found)" },
+		{ 0x800000000000000f, "0x800000000000000f, access denied)" },
+		{ 0x800000000000001a, "0x800000000000001a, security violation)" },
+		{ 0x8000000000000002, "0x8000000000000002)" },
+		{ UINT64_MAX, "0xffffffffffffffff)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct slot slot = { .status = SLOT_BAD, .reason = REASON_LOAD,
+				     .efi_status = rows[i].status };
+		char out[256];
+
+		explain_slot(&slot, out, sizeof out);
+		assert_non_null(strstr(out, rows[i].want));
 	}
 }
 
@@ -172,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_way_to_a_slot_has_its_sentence),
+		cmocka_unit_test(the_efi_statuses_of_a_refused_image_have_words),
 		cmocka_unit_test(a_reset_by_the_watchdog_is_said_once),
 		cmocka_unit_test(the_watchdog_has_a_line),
 		cmocka_unit_test(without_a_trace_the_loader_was_not_there),

@@ -119,7 +119,7 @@ def test_trial_uki_that_was_not_installed(machine, started, spoil):
 def test_trial_uki_is_missing(machine, started):
     delete(machine, UKI["b"])
     status = started(machine.cold_boot(), "a", 1, "Slot b failed in this boot: the firmware could not load its UKI "
-                     "(EFI status 0x800000000000000e). Slot a was started.")
+                     "(EFI status 0x800000000000000e, not found). Slot a was started.")
     assert (status["preferred"], status["slots"]["b"]["status"], status["slots"]["b"]["reason"]) == ("a", "bad", "load")
 
 
