@@ -99,6 +99,20 @@ static int open_gpt(const char *disk, blkid_probe *ret_probe, blkid_partlist *re
 	return 0;
 }
 
+/* The boot flag of the protective entry, which UEFI 2.10, table 5-4, wants to be 0. */
+static bool read_pmbr_boot(const char *disk)
+{
+	_cleanup_close_ int fd = open(disk, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint8_t mbr[512];
+
+	if (fd < 0 || pread_full(fd, mbr, sizeof mbr, 0) < 0)
+		return false;
+	for (size_t at = 446; at < 510; at += 16)
+		if (mbr[at + 4] == 0xee && (mbr[at] & 0x80))
+			return true;
+	return false;
+}
+
 static int read_partition(struct esp_info *esp, struct err *err)
 {
 	_cleanup_probe_ blkid_probe probe = NULL;
@@ -189,8 +203,25 @@ static int find_mounted(const char *dir, dev_t *ret_dev, struct err *err)
 	return 0;
 }
 
+/* Why what is mounted is no partition, where that can be told. */
+static const char *sysfs_kind(const char *sysfs)
+{
+	_cleanup_free_ char *md = format("%s/md", sysfs), *uuid = format("%s/dm/uuid", sysfs);
+	_cleanup_free_ uint8_t *text = NULL;
+	size_t len = 0;
+
+	if (md && access(md, F_OK) == 0)
+		return "a software RAID (md), in which the firmware sees no partition: give each "
+		       "disk an ESP of its own, and mount one of them";
+	if (uuid && read_file(uuid, UEVENT_MAX, &text, &len) == 0 && strstr((char *)text, "mpath-"))
+		return "a multipath device: set esp-device=DISK:N in slotboot.conf, with the "
+		       "multipath disk (/dev/mapper/...) and the number of the partition";
+	return NULL;
+}
+
 static int find_partition(struct esp_info *esp, struct err *err)
 {
+	const char *kind;
 	_cleanup_free_ char *link = NULL, *sysfs = NULL;
 	dev_t dev;
 
@@ -201,6 +232,10 @@ static int find_partition(struct esp_info *esp, struct err *err)
 		return out_of_memory(err);
 	sysfs = realpath(link, NULL);
 	esp->part = sysfs ? sysfs_partition(sysfs) : 0;
+	kind = sysfs && esp->part == 0 ? sysfs_kind(sysfs) : NULL;
+	if (kind)
+		return err_set(err, EX_CONFIG, "no ESP: %s (device %u:%u) is on %s", esp->dir,
+			       major(dev), minor(dev), kind);
 	if (esp->part == 0)
 		return err_set(err, EX_CONFIG,
 			       "no ESP: %s is not a mount point of a partition (device %u:%u); "
@@ -241,10 +276,23 @@ static int parse_device(const char *device, struct esp_info *esp, struct err *er
 	return 0;
 }
 
+/* A disk that is none, as in a dry run, goes with a plain directory; with a real one,
+ * what is written there would be hidden below the mount. */
+static int check_mounted(const struct esp_info *esp, struct err *err)
+{
+	struct stat st;
+	dev_t dev;
+
+	if (stat(esp->disk, &st) < 0 || !S_ISBLK(st.st_mode))
+		return 0;
+	return find_mounted(esp->dir, &dev, err);
+}
+
 /* dir, or the first of the usual places that holds EFI/slotboot; absolute. */
 static int find_dir(const char *dir, char **ret_dir, struct err *err)
 {
 	static const char *const usual[] = { "/efi", "/boot/efi", "/boot" };
+	const char *denied = NULL;
 	char *path;
 
 	for (size_t i = 0; !dir && i < ARRAY_SIZE(usual); i++) {
@@ -252,7 +300,12 @@ static int find_dir(const char *dir, char **ret_dir, struct err *err)
 
 		if (ours && access(ours, F_OK) == 0)
 			dir = usual[i];
+		else if (ours && errno == EACCES && !denied)
+			denied = usual[i];
 	}
+	if (!dir && denied)
+		return err_errno(err, EX_NOPERM, EACCES, "failed to look into the ESP (%s) (run as "
+				 "root)", denied);
 	if (!dir)
 		return err_set(err, EX_CONFIG,
 			       "no ESP: none of /efi, /boot/efi and /boot holds EFI/slotboot; "
@@ -279,8 +332,9 @@ int esp_info_find(const char *dir, const char *device, const char *sysroot,
 		return -1;
 	if ((device ? parse_device(device, &esp, err) : find_partition(&esp, err)) < 0)
 		return -1;
-	if (read_partition(&esp, err) < 0)
+	if ((device && check_mounted(&esp, err) < 0) || read_partition(&esp, err) < 0)
 		return -1;
+	esp.pmbr_boot = read_pmbr_boot(esp.disk);
 	*ret_esp = esp;
 	esp = (struct esp_info){ 0 };
 	return 0;

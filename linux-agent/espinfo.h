@@ -12,6 +12,7 @@
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct esp_info {
@@ -22,6 +23,7 @@ struct esp_info {
 	unsigned sector_size;	/* bytes of a logical block: 512 or 4096 */
 	uint64_t start, size;	/* in logical blocks */
 	uint8_t guid[16];	/* unique partition GUID, bytes as in the GPT */
+	bool pmbr_boot;		/* the protective MBR has its boot flag set */
 };
 
 /* dir NULL: the first of /efi, /boot/efi and /boot that holds EFI/slotboot.

@@ -228,6 +228,73 @@ static void a_device_that_is_no_esp_is_a_configuration_error(void **test)
 	assert_no_esp(at("esp"), ":1", EX_CONFIG, "is not DISK:N");
 }
 
+/* The link that make_sysfs() made for the file system of / leads elsewhere for a while. */
+static void raid_and_multipath_are_named(void **test)
+{
+	static const struct {
+		const char *file, *text, *says;
+	} rows[] = {
+		{ "md/level", "raid1\n", "is on a software RAID (md)" },
+		{ "dm/uuid", "part9-mpath-3600508b400105e21\n", "is on a multipath device" },
+		{ "dm/uuid", "LVM-abc\n", "is not a mount point of a partition" },
+	};
+	char link[256], file[256], dir[128];
+	struct esp_info esp = { 0 };
+	struct stat st;
+
+	(void)test;
+	assert_int_equal(stat("/", &st), 0);
+	(void)snprintf(link, sizeof link, "%s/root/sys/dev/block/%u:%u", top, major(st.st_dev),
+		       minor(st.st_dev));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		(void)snprintf(dir, sizeof dir, "root/sys/devices/stack%zu", i);
+		make_dir(dir);
+		(void)snprintf(file, sizeof file, "%s/%.2s", dir, rows[i].file);
+		make_dir(file);
+		(void)snprintf(file, sizeof file, "%s/%s", dir, rows[i].file);
+		put_file(file, rows[i].text);
+		assert_int_equal(unlink(link), 0);
+		assert_int_equal(symlink(at(dir), link), 0);
+		assert_int_equal(esp_info_find("/", NULL, at("root"), &esp, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		if (!strstr(err.text, rows[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", err.text, rows[i].says);
+	}
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(symlink("../../devices/sda/sda1", link), 0);
+}
+
+/* With a real disk the ESP must be mounted: what is written below would be hidden. */
+static void a_real_disk_goes_with_a_mounted_esp_only(void **test)
+{
+	char device[256];
+
+	(void)test;
+	if (mknod(at("node"), S_IFBLK | 0600, makedev(259, 65535)) < 0)
+		skip();
+	(void)snprintf(device, sizeof device, "%s:1", at("node"));
+	assert_no_esp(at("esp"), device, EX_CONFIG, "nothing is mounted on");
+	assert_no_esp("/proc", device, EX_CONFIG, "failed to open the ESP's disk");
+}
+
+static void the_boot_flag_of_the_protective_mbr_is_seen(void **test)
+{
+	_cleanup_(esp_info_clear) struct esp_info without = { 0 }, with = { 0 };
+	char device[256];
+	int fd;
+
+	(void)test;
+	make_disk("flag.img", gpt);
+	(void)snprintf(device, sizeof device, "%s:1", at("flag.img"));
+	assert_int_equal(esp_info_find(at("esp"), device, "", &without, &err), 0);
+	assert_false(without.pmbr_boot);
+	fd = open(at("flag.img"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "\x80", 1, 446), 1);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(esp_info_find(at("esp"), device, "", &with, &err), 0);
+	assert_true(with.pmbr_boot);
+}
+
 static void a_disk_that_may_not_be_read_is_a_missing_permission(void **test)
 {
 	(void)test;
@@ -345,6 +412,9 @@ int main(void)
 		ESP_TEST(a_mounted_directory_leads_through_sysfs_to_its_disk),
 		ESP_TEST(a_directory_that_is_no_esp_is_a_configuration_error),
 		ESP_TEST(a_device_that_is_no_esp_is_a_configuration_error),
+		ESP_TEST(raid_and_multipath_are_named),
+		ESP_TEST(a_real_disk_goes_with_a_mounted_esp_only),
+		ESP_TEST(the_boot_flag_of_the_protective_mbr_is_seen),
 		ESP_TEST(a_disk_that_may_not_be_read_is_a_missing_permission),
 		ESP_TEST(place_is_in_blocks_of_a_4096_byte_sector_disk),
 		ESP_TEST(a_label_on_the_esps_disk_gives_the_kernels_node),

@@ -53,47 +53,88 @@ static efi_guid_t efi_guid(enum vars_guid guid)
 	return ret;
 }
 
+static unsigned count_dumps(void)
+{
+	_cleanup_(cleanup_closedirp) DIR *dir = opendir(store_path());
+	struct dirent *entry;
+	unsigned count = 0;
+
+	while (dir && (entry = readdir(dir)))
+		count += strncmp(entry->d_name, "dump-", 5) == 0;
+	return count;
+}
+
+/* Linux says what the firmware has since 6.5; the firmware itself may keep more back. */
+static int fail_full(struct err *err, const char *what)
+{
+	const char *path = store_path();
+	unsigned dumps = count_dumps();
+	char used[80] = "", advice[96] = "remove variables that are not needed";
+	struct statfs fs;
+
+	if (is_efivarfs(path) && statfs(path, &fs) == 0 && fs.f_blocks > 0)
+		(void)snprintf(used, sizeof used, " (%llu bytes used, %llu free)",
+			       (unsigned long long)(fs.f_blocks - fs.f_bfree) *
+				       (unsigned long long)fs.f_bsize,
+			       (unsigned long long)fs.f_bfree * (unsigned long long)fs.f_bsize);
+	if (dumps > 0)
+		(void)snprintf(advice, sizeof advice, "remove crash dumps (%u variables dump-*), "
+			       "through /sys/fs/pstore", dumps);
+	return err_set(err, EX_IOERR, "%s: the variable store is full%s; %s", what, used, advice);
+}
+
+/* A mount of its own, where no remount helps. */
+static bool is_confined(void)
+{
+	return getenv("INVOCATION_ID") || getenv("container") ||
+	       access("/run/systemd/container", F_OK) == 0;
+}
+
+static int fail_read_only(struct err *err, const char *what)
+{
+	const char *path = store_path();
+	struct statvfs fs;
+
+	if (statvfs(path, &fs) < 0 || !(fs.f_flag & ST_RDONLY))
+		return err_set(err, EX_IOERR, "%s: the firmware has write-protected it", what);
+	if (is_confined())
+		return err_set(err, EX_IOERR, "%s: %s is mounted read-only in this unit or "
+			       "container (in a unit by ProtectKernelTunables= or "
+			       "ProtectSystem=strict)", what, path);
+	return err_set(err, EX_IOERR, "%s: %s is mounted read-only; mount -o remount,rw %s; if that "
+		       "is refused, the firmware writes no variables while Linux runs", what,
+		       path, path);
+}
+
 /* What the kernel's errnos for a variable mean; see efi_status_to_err() there. */
 static int fail(struct err *err, int errno_value, const char *action,
 		enum vars_guid guid, const char *name)
 {
-	const char *path = store_path();
-	const char *why = NULL;
-	struct statvfs fs;
-	int exit = EX_IOERR;
+	char what[512];
 
 	efi_error_clear();
+	(void)snprintf(what, sizeof what, "failed to %s the EFI variable %s-%s in %s", action,
+		       name, vars_guid_text(guid), store_path());
 	switch (errno_value) {
 	case EACCES:
 	case EPERM:
-		exit = EX_NOPERM;
-		why = "permission denied; run as root";
-		break;
+		return err_set(err, EX_NOPERM, "%s: permission denied; %s", what,
+			       geteuid() == 0 ? "a unit or container needs CAP_LINUX_IMMUTABLE, and "
+						"SELinux may refuse it"
+					      : "run as root");
 	case EROFS:
-		if (statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY))
-			return err_set(err, EX_IOERR,
-				       "failed to %s the EFI variable %s-%s: %s is mounted "
-				       "read-only; mount -o remount,rw %s", action, name,
-				       vars_guid_text(guid), path, path);
-		why = "the firmware has write-protected it";
-		break;
+		return fail_read_only(err, what);
 	case ENOSPC:
-		why = "the variable store is full; remove variables that are not needed, "
-		      "such as crash dumps (dump-type*, through /sys/fs/pstore)";
-		break;
+		return fail_full(err, what);
 	case EINVAL:
-		why = "the firmware refused the name, the size or the attributes";
-		break;
+		return err_set(err, EX_IOERR, "%s: the firmware refused the name, the size or the "
+			       "attributes", what);
 	case EIO:
-		why = "the firmware reports a device error";
-		break;
-	case ENOMEM:
-		exit = EX_SOFTWARE;
-		break;
+		return err_set(err, EX_IOERR, "%s: the firmware reports a device error", what);
+	default:
+		return err_set(err, errno_value == ENOMEM ? EX_SOFTWARE : EX_IOERR, "%s: %s", what,
+			       strerror(errno_value));
 	}
-	return err_set(err, exit, "failed to %s the EFI variable %s-%s in %s: %s", action,
-		       name, vars_guid_text(guid), path,
-		       why ? why : strerror(errno_value));
 }
 
 static int get(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_data,
@@ -245,7 +286,8 @@ int vars_efi_open(struct vars *ret_vars, struct err *err)
 	    !efi_variables_supported())
 		return err_set(err, EX_CONFIG,
 			       "no EFI variables at %s: not booted by UEFI, or efivarfs is "
-			       "not mounted; mount -t efivarfs efivarfs %s", path, path);
+			       "not mounted; mount -t efivarfs efivarfs %s; a real-time kernel "
+			       "has none without efi=runtime on its command line", path, path);
 	*ret_vars = (struct vars){
 		.get = get, .set = set, .delete = delete, .list_boot = list_boot,
 	};
