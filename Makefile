@@ -21,7 +21,10 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 # --- the agent's side: libc, libcurl, libzip, libefivar, libcrypto ---
 PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid libzstd libxxhash zlib
 AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared -Ilinux-agent $(WARN)
-AGENT_OPT    := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+# What Debian's hardening=+all sets, and more.
+HARDEN       := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+                -ftrivial-auto-var-init=zero -fPIE $(if $(filter x86_64,$(ARCH)),-fcf-protection)
+AGENT_OPT    := -O2 -g $(HARDEN)
 PKG_CFLAGS    = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS      = $(shell pkg-config --libs $(PKGS))
 
@@ -49,7 +52,7 @@ $(BUILD)/slotctl: $(AGENT_OBJ)
 $(BUILD)/shared/%.o: shared/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(SHARED_CFLAGS) -O2 -g -fPIE $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(SHARED_CFLAGS) -O2 -g $(HARDEN) $(CFLAGS) -MMD -c -o $@ $<
 $(BUILD)/linux-agent/%.o: linux-agent/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
