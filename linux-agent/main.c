@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "report.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -19,7 +20,7 @@ static const struct {
 	{ "mark-active", verb_mark_active, "prefer a slot from the next firmware boot on" },
 	{ "rollback", verb_rollback, "go back to the other slot" },
 	{ "rehearse", verb_rehearse, "have the firmware prove a slot that was reached by kexec" },
-	{ "kexec", verb_kexec, "load, start or unload a slot's kernel without the firmware" },
+	{ "kexec", verb_kexec, "load, start, explain or unload a slot's kernel" },
 	{ "bundle", verb_bundle, "create, show or verify a bundle" },
 };
 
@@ -71,7 +72,8 @@ int main(int argc, char **argv)
 			r = err_set(&err, EX_IOERR, "failed to write to standard output");
 		if (r == 0)
 			return 0;
-		(void)fprintf(stderr, "slotctl: %s\n", err.text);
+		(void)fprintf(stderr, "%s%s\n", report_to_journal(STDERR_FILENO) ? "<3>" : "slotctl: ",
+			      err.text);
 		return err.exit ? err.exit : EX_SOFTWARE;
 	}
 	(void)fprintf(stderr, "slotctl: unknown verb %s; see slotctl --help\n", argv[1]);

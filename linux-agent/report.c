@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,16 @@ static uint64_t now_ms(void)
 void report_init(struct report *report, bool json)
 {
 	*report = (struct report){ .json = json, .terminal = !json && isatty(STDOUT_FILENO) };
+}
+
+bool report_to_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(fd, &st) == 0 &&
+	       st.st_dev == dev && st.st_ino == ino;
 }
 
 static void json_line(json_t *object)
@@ -58,6 +69,7 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	secret_mask_urls(text, sizeof text);
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
 	report->shown_ms = report->begun_ms = 0;
+	report->full = false;
 	line(report, step, "", text);
 }
 
@@ -108,8 +120,9 @@ void report_progress(struct report *report, uint64_t done, uint64_t total)
 
 	if (!report->json && !report->terminal)
 		return;
-	if (now - report->shown_ms < REDRAW_MS && (done < total || !total))
+	if (now - report->shown_ms < REDRAW_MS && (done < total || !total || report->full))
 		return;
+	report->full = total && done >= total;
 	report->shown_ms = now;
 	rate = rate_of(report, done, now);
 	if (report->terminal)
@@ -131,5 +144,5 @@ void report_warning(struct report *report, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	secret_mask_urls(text, sizeof text);
-	line(report, "warning", "warning: ", text);
+	line(report, "warning", report_to_journal(STDOUT_FILENO) ? "<4>warning: " : "warning: ", text);
 }

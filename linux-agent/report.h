@@ -15,9 +15,14 @@ struct report {
 	bool terminal;
 	char step[64];
 	uint64_t shown_ms;	/* when the bar was last drawn */
+	bool full;		/* it was full then */
 	uint64_t begun_ms, begun_done;	/* of the step: its first progress; 0: none yet */
 	uint64_t fetched, reused;	/* report_amounts() */
 };
+
+/* Whether fd is the journal's, as systemd.exec(5) has JOURNAL_STREAM: then a line may
+ * begin with its priority (sd-daemon(3)). */
+bool report_to_journal(int fd);
 
 void report_init(struct report *report, bool json);
 

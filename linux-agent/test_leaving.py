@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from test_dryrun import (CONFIG, SLOTCTL, create, identities, machine, parts, refuse)  # noqa: F401 (fixtures)
+from test_dryrun import (BUILD, CONFIG, SLOTCTL, create, identities, machine, parts, refuse)  # noqa: F401 (fixtures)
 
-OSERR = 71
+OSERR, NOINPUT = 71, 66
 
 
 def put_reboot(machine, last="", systemd=True):  # noqa: F811
@@ -104,3 +104,49 @@ def test_a_configuration_that_cannot_be_read_is_no_empty_one(machine, create, tm
         config.write_bytes(content)
     for argv in (["install", bundle, "--activate=none"], ["mark-good"], ["status"], ["bundle", "verify", bundle]):
         refuse(machine, CONFIG, ["damaged.conf", *words], *argv, config=config)
+
+
+def in_journal(machine, *argv):  # noqa: F811
+    """Standard output and error are the journal's, as far as JOURNAL_STREAM says so: its text."""
+    log = machine.top / "journal"
+    with log.open("w") as f:
+        st = os.fstat(f.fileno())
+        done = subprocess.run([SLOTCTL, *argv, f"--config={machine.top}/slotboot.conf"], stdout=f, stderr=f,
+                              env={**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/",
+                                   "JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"})
+    return done.returncode, log.read_text()
+
+
+def test_errors_have_their_priority_in_the_journal_and_no_second_name(machine):  # noqa: F811
+    status, text = in_journal(machine, "install", "/nowhere.zip", "--activate=none")
+    assert status == NOINPUT and "\n<3>failed to open" in text
+    assert "slotctl: " not in text
+    assert machine.run("install", "/nowhere.zip", "--activate=none")[2].startswith("slotctl: failed to open")
+
+
+def test_mark_good_says_that_it_undoes_a_mark_bad(machine, create):  # noqa: F811
+    machine.check("mark-bad", "a")
+    out = machine.check("mark-good")
+    assert "warning: slot a had been marked bad" in out and "has undone that" in out
+    assert "undone" not in machine.check("mark-good")
+
+
+def test_mark_bad_of_the_last_slot_warns(machine, create):  # noqa: F811
+    machine.check("install", create(), "--activate=none")
+    assert "no slot is fit" not in machine.check("mark-bad", "b")
+    assert "warning: no slot is fit to boot any more" in machine.check("mark-bad", "a")
+
+
+def test_the_published_program_is_hardened():
+    program = BUILD / "slotctl"
+    if not program.exists():
+        pytest.skip("build/slotctl is not there: make all")
+    text = subprocess.run(["readelf", "-Wlhnd", program], check=True, capture_output=True, text=True).stdout
+    symbols = subprocess.run(["readelf", "-W", "--dyn-syms", program], check=True, capture_output=True, text=True).stdout
+    assert "DYN (Position-Independent" in text and "GNU_RELRO" in text and "BIND_NOW" in text
+    assert "GNU_STACK" in text and "RWE" not in text
+    if "X86-64" in text:     # of an object: the C library's own have no mark, so that the program has none
+        notes = subprocess.run(["readelf", "-Wn", BUILD / "linux-agent/main.o"], check=True, capture_output=True,
+                               text=True).stdout
+        assert "IBT, SHSTK" in notes
+    assert "__stack_chk_fail" in symbols and "_chk@" in symbols

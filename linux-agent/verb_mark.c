@@ -5,18 +5,23 @@
 #include "kexec.h"
 #include "mark.h"
 #include "options.h"
+#include "policy.h"
+#include "report.h"
 #include "trip.h"
 #include "verbs.h"
 #include "watchdog.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 void verb_print_warnings(const struct machine *machine)
 {
+	const char *priority = report_to_journal(STDOUT_FILENO) ? "<4>" : "";
+
 	if (machine->warning)
-		(void)printf("warning: %s\n", machine->warning);
+		(void)printf("%swarning: %s\n", priority, machine->warning);
 	if (machine->entries_error.exit)
-		(void)printf("warning: " MACHINE_ENTRIES_WARNING "\n",
+		(void)printf("%swarning: " MACHINE_ENTRIES_WARNING "\n", priority,
 			     machine->entries_error.text);
 }
 
@@ -45,6 +50,29 @@ static void watchdog_print(const struct machine *m, enum record_watchdog known)
 		(void)printf("warning: %s\n", say);
 }
 
+/* What an operator has chosen and this confirmation takes back. */
+static void undone_print(const struct machine *m, const struct record *before)
+{
+	unsigned slot = m->running.slot;
+	const struct slot *was = &before->slots[slot];
+
+	if (m->state.source == STATE_LOST || was->status != SLOT_BAD)
+		return;
+	if (was->reason == REASON_OPERATOR || was->reason == REASON_ROLLED_BACK)
+		(void)printf("warning: slot %c had been marked bad (%s); mark-good has undone that\n",
+			     slot_letter(slot), slot_reason_words(was->reason));
+}
+
+/* Then only a last resort is left. */
+static void none_left_print(const struct machine *m)
+{
+	const struct record *record = &m->state.record;
+
+	if (!policy_slot_bootable(record, 0) && !policy_slot_bootable(record, 1))
+		(void)printf("warning: no slot is fit to boot any more; the loader will start one as a "
+			     "last resort\n");
+}
+
 int verb_mark_good(int argc, char **argv, struct err *err)
 {
 	static const char help[] =
@@ -57,6 +85,7 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 		"with fresh tries, so that its first cold boots are still counted.\n";
 	enum record_watchdog known;
 	struct machine machine;
+	struct record before;
 	struct options o;
 	int r = options_parse(argc, argv, 0, help, &o, err);
 
@@ -67,11 +96,13 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 			       "be confirmed");
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	known = machine.state.record.watchdog;
+	before = machine.state.record;
 	if (r == 0)
 		r = mark_good(&machine, err);
 	if (r == 0) {
 		trip_arrive(&machine);
 		slot_print(&machine, machine.running.slot);
+		undone_print(&machine, &before);
 		watchdog_print(&machine, known);
 	}
 	machine_close(&machine);
@@ -103,6 +134,8 @@ static int mark_named(int argc, char **argv, const char *help, enum policy_event
 		r = mark_apply(&machine, event, slot, err);
 	if (r == 0)
 		slot_print(&machine, slot);
+	if (r == 0)
+		none_left_print(&machine);
 	machine_close(&machine);
 	return r;
 }

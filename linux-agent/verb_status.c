@@ -3,6 +3,7 @@
 #include "explain.h"
 #include "floor.h"
 #include "installcheck.h"
+#include "intent.h"
 #include "kexec.h"
 #include "options.h"
 #include "policy.h"
@@ -197,6 +198,16 @@ static void print_floor(const struct view *v)
 		(void)printf("floor      warning: %s\n", v->floor_error.text);
 }
 
+static void print_staged(const struct machine *m)
+{
+	unsigned slot;
+
+	if (m->is_running && intent_staged(m, &slot, NULL) == 0)
+		(void)printf("kexec      slot %c is staged\n", slot_letter(slot));
+	else
+		(void)printf("kexec      a kernel is staged, not by slotctl\n");
+}
+
 static void print_text(const struct view *v)
 {
 	const struct machine *m = &v->machine;
@@ -218,7 +229,11 @@ static void print_text(const struct view *v)
 	print_floor(v);
 	print_state(&m->state);
 	if (kexec_is_loaded(m->config))
-		(void)printf("kexec      a kernel is staged\n");
+		print_staged(m);
+	if (m->esp.pmbr_boot)
+		(void)printf("warning    the protective MBR of %s has its boot flag set, for which some "
+			     "firmware removes boot entries: parted %s disk_set pmbr_boot off\n",
+			     m->esp.disk, m->esp.disk);
 	status_jump_print(m);
 	(void)printf("why        %s\n", v->why);
 }
