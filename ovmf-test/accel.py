@@ -13,7 +13,7 @@ QEMU = "qemu-system-x86_64"
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 
 
-def _firmware_speaks(accel, deadline=20):
+def _firmware_speaks(accel, deadline=300):
     """Start OVMF without a disk; True once it announces a boot option."""
     probe = subprocess.Popen(
         [*DIE_WITH_US, QEMU, "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64",

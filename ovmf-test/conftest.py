@@ -2,8 +2,8 @@
 """What the cases share: the variants and their bundles, a web server, and machines that boot them.
 
 Cases of one file share a machine where they say so and run in the order written: a boot under TCG
-takes 7 s, and boots are what this suite costs (pytest --durations=0). Files may run side by side
-(pytest -n 2 --dist loadfile): what they share is made by one process at a time."""
+takes 7 s, and boots are what this suite costs (pytest --durations=0). Machines may run side by side
+(pytest -n 2 --dist loadgroup): what they share is made by one process at a time."""
 import fcntl
 import os
 import re
@@ -19,7 +19,23 @@ from machine import Machine
 from paths import LOADER, SLOTCTL, WORK, work_alone
 
 
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONGEST = ("test_watchdog", "test_soak", "test_systemd")
+
+
+def group(item):
+    """The cases of one machine: those of a file, or of a file and one of its parameters for a machine."""
+    parameters = getattr(item, "callspec", None)
+    kind = parameters and parameters.params.get("kind")
+    return f"{item.path.stem}-{kind}" if kind else item.path.stem
+
+
+# Before xdist's own, which looks at the mark.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
     missing = [str(path) for path in (SLOTCTL, LOADER) if not path.exists()]
     if missing and items:
         pytest.exit(f"build first (make): {' and '.join(missing)} missing", returncode=2)
@@ -35,6 +51,17 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"{'case':<62} slot  boots  why, by slotctl status")
     for case, slot, entries, why in rows:
         terminalreporter.write_line(f"{case:<62} {slot:<4}  {entries:<5}  {why}")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A case that fails shows how the console of each machine that it uses ended."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for value in list(item.funcargs.values()):
+        if isinstance(value, Machine):
+            report.sections.append((f"console ({value.directory}/serial.log)", value.console_tail()))
 
 
 # Under xdist the cases run in workers, for which the process that started them holds the directory.
@@ -87,13 +114,14 @@ def new_machine(request, variants, bundles):
     """Makes machines with X, or another variant, in slot A and nothing else; they are off, and go with their module."""
     made = []
 
-    def make(storage="virtio", variant=None, watchdog=None):
-        name = re.sub(r"\W", "-", request.node.name.removesuffix(".py")) + f"-{len(made)}"
+    def make(storage="virtio", variant=None, watchdog=None, guest_time=False):
+        name = re.sub(r"\W", "-", request.node.name.removesuffix(".py"))
+        name = "-".join([name, *([watchdog] if watchdog else []), str(len(made))])
         directory = WORK / "run" / name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         made_disk = disk.make(directory / "disk.img", variant or variants["x"], None if variant else bundles["x.zip"])
-        made.append(Machine(directory, made_disk, storage, watchdog))
+        made.append(Machine(directory, made_disk, storage, watchdog, guest_time))
         return made[-1]
 
     yield make

@@ -43,7 +43,7 @@ class HttpServer:
     def __init__(self, directory, files):
         self.directory, self.files = Path(directory), Path(files)
 
-    def start(self, deadline=10):
+    def start(self, deadline=300):
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         # A port that was free a moment ago may be taken by nginx's turn: then another is tried.

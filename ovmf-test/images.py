@@ -23,7 +23,7 @@ FLAVOURS = {"w": "generic", "s": "generic"}
 WITH_SYSTEMD = {"s"}
 # no_timer_check: emulated on a busy host, the timer may miss the kernel's test of it, which then panics.
 COMMAND_LINE = "console=ttyS0 loglevel=4 panic=1 no_timer_check slotboot.slot={{slot}} roothash={} variant={}"
-WATCHDOG_WORDS = " watchdog.stop_on_reboot=0"
+WATCHDOG_WORDS = {"w": " watchdog.stop_on_reboot=0 testos.busy", "s": " watchdog.stop_on_reboot=0"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
         root_hash, offset = rootfs.build(image, work, name, version, keyring, slotctl, name in WITH_SYSTEMD)
         initrd.build(work / "initrd.cpio.zst", work, offset, flavour)
         uki.build(efi, work, kernel.image(flavour), work / "initrd.cpio.zst", COMMAND_LINE.format(root_hash, name) +
-                  (WATCHDOG_WORDS if flavour == "generic" else ""), rootfs.os_release(name, version),
+                  WATCHDOG_WORDS.get(name, ""), rootfs.os_release(name, version),
                   kernel.release(flavour))
         shutil.rmtree(work)
         facts.write_text(json.dumps({"root_hash": root_hash, "hash_offset": offset}))

@@ -29,6 +29,8 @@ def build(out, work, hash_offset, flavour="cloud"):
     add_file(tree, "init", HERE / "guest/initrd-init", mode=0o755)
     add_program(tree, "/usr/sbin/veritysetup" if Path("/usr/sbin/veritysetup").exists()
                 else "/sbin/veritysetup", "/usr/sbin/veritysetup")
+    if flavour == "generic":
+        add_program(tree, "/usr/bin/nice", "/usr/bin/nice")
     pack(tree, out)
 
 

@@ -22,7 +22,7 @@ ENV = {**os.environ, "PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/s
 DIE_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
 
-def run(*argv, stdin=None, env=None, deadline=120):
+def run(*argv, stdin=None, env=None, deadline=600):
     """Run a tool to its end; its stdout as bytes. A failure carries its stderr."""
     done = subprocess.run([str(a) for a in argv], input=stdin, capture_output=True,
                           env={**ENV, **(env or {})}, timeout=deadline)

@@ -92,7 +92,7 @@ def fsck(disk, scratch):
     with tempfile.NamedTemporaryFile(dir=scratch) as part:
         part.write(disk.read("esp"))
         part.flush()
-        said = subprocess.run(["fsck.vfat", "-n", part.name], capture_output=True, env=ENV, timeout=60).stdout
+        said = subprocess.run(["fsck.vfat", "-n", part.name], capture_output=True, env=ENV, timeout=600).stdout
     return [line for line in said.decode(errors="replace").splitlines() if part.name not in line]
 
 

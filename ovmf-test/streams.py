@@ -68,6 +68,6 @@ class Streams:
 
     def finish(self):
         """After QEMU's end: take in what is left, and close."""
-        self._thread.join(10)
+        self._thread.join()
         for stream in self.by_name.values():
             stream.ours.close()

@@ -45,7 +45,7 @@ def test_slot_confirmed_after_kexec_is_still_on_trial_at_its_first_cold_boot(mac
 
 def test_kexec_verbs_stage_unstage_and_jump(machine, install):
     staged = "cat /sys/kernel/kexec_loaded"
-    machine.check(install("y.zip", "none", "--allow-downgrade"), deadline=120)
+    machine.check(install("y.zip", "none", "--allow-downgrade"))
     machine.check("slotctl kexec load b")
     assert machine.check(staged).strip() == "1"
     machine.check("slotctl kexec unload")
@@ -72,7 +72,7 @@ def test_rollback_by_kexec_returns_to_the_good_slot(machine):
 
 def test_kernel_that_refuses_leaves_the_slot_installed_and_not_activated(machine, install):
     machine.check("echo 1 >/proc/sys/kernel/kexec_load_disabled")
-    code, output = machine.run(install("y.zip", "kexec", "--allow-downgrade"), deadline=120)
+    code, output = machine.run(install("y.zip", "kexec", "--allow-downgrade"))
     assert code == 77, output
     assert "installed but not activated" in output and "kexec_load_disabled" in output
     status = machine.status()
@@ -91,7 +91,7 @@ def test_kexeced_slot_that_loses_power_before_mark_good_comes_back_on_the_old_sl
     assert status["preferred"] == "a"
     assert [status["slots"][slot]["status"] for slot in "ab"] == ["good", "bad"]
     assert status["kexec_failures"] == 1
-    code, output = machine.run(install("y.zip", "kexec", "--allow-downgrade"), deadline=120)
+    code, output = machine.run(install("y.zip", "kexec", "--allow-downgrade"))
     assert code == 78 and "--force" in output
     boot = machine.run_to_boot(install("y.zip", "kexec", "--allow-downgrade", "--force"))
     assert (boot.variant, boot.slot) == ("y", "b")

@@ -30,7 +30,7 @@ def copy(source, target):
 @pytest.fixture(scope="module")
 def furnished(confirmed, server):
     machine = confirmed()
-    machine.check(f"slotctl install {server.url('y.zip')} --activate=none && slotctl mark-active b", deadline=120)
+    machine.check(f"slotctl install {server.url('y.zip')} --activate=none && slotctl mark-active b")
     machine.shutdown()
     kept = {path: path.with_suffix(".kept") for path in (machine.disk.path, machine.vars)}
     for path, keep in kept.items():

@@ -4,13 +4,12 @@ The cases share one machine, and go on from each other: S, the variant with syst
 import pytest
 
 import images
-from machine import SLOW
 from uki import with_hung_kernel
 
 # By its path: busybox would take "reboot" for an applet of its own.
 REBOOT = "/usr/sbin/reboot"
 STOPPED = "TESTOS services are stopped by systemd"
-HUNG = 10       # a watchdog's timeout, in seconds: what the shutdown takes is far from it
+HUNG = 60       # a watchdog's timeout, in real seconds: a shutdown and its jump take one or two
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def staged(machine):
 
 
 def test_a_kexec_is_an_orderly_shutdown(machine, install_s):
-    boot = machine.run_to_boot(install_s("kexec"), 180 * SLOW)
+    boot = machine.run_to_boot(install_s("kexec"))
     assert (boot.slot, machine.firmware_entries(), machine.console().count(STOPPED)) == ("b", 1, 1)
     # /efi was unmounted: the kernel would say so if not.
     assert "not properly unmounted" not in machine.check("dmesg")
@@ -61,14 +60,14 @@ def test_a_reboot_after_a_cancelled_activation_goes_through_the_firmware(machine
     for cancel in ("slotctl kexec unload", "slotctl mark-bad b", install_s("none")):
         machine.check("slotctl kexec load a")
         assert staged(machine)
-        machine.check(cancel, 120 * SLOW)
+        machine.check(cancel)
         assert not staged(machine)
     boot = machine.run_to_boot(REBOOT)
     assert (boot.slot, machine.firmware_entries(), machine.status()["boot"]) == ("a", 2, "firmware")
 
 
 def test_an_install_for_the_firmware_reboots_through_it(machine, install_s):
-    boot = machine.run_to_boot(install_s("reboot"), 180 * SLOW)
+    boot = machine.run_to_boot(install_s("reboot"))
     assert (boot.slot, machine.firmware_entries(), machine.console().count(STOPPED)) == ("b", 3, 4)
     machine.check("slotctl mark-good")
 
@@ -78,7 +77,7 @@ def test_systemd_has_the_watchdog_run_across_the_jump(machine):
     # So that the console shows the jump itself, and how often.
     number = machine.start_command("dmesg -n 6; "
                                    "slotctl install /efi/hung.zip --activate=kexec --config=/run/short.conf")
-    boot = machine.wait_command_boot(number, 180 * SLOW)
+    boot = machine.wait_command_boot(number)
     assert (boot.slot, machine.watchdog_resets(), machine.firmware_entries()) == ("b", 1, 4)
     assert machine.console().count(STOPPED) == 5 and machine.console().count("Starting new kernel") == 1
     status = machine.status()
