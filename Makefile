@@ -4,6 +4,7 @@
 # bench          beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root, for loop devices)
 # install        DESTDIR, PREFIX        clean
 # soak           power cuts on real firmware: CUTS=200 SEED=N JOBS=2
+# check-quick    unit tests, dry runs and the walk: no QEMU, a few minutes
 # fuzz           each fuzz target for SECONDS=30
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
@@ -42,7 +43,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c linux-agent/fuzz_*.c)
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all deps check unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean
+.PHONY: all deps check check-quick unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -79,18 +80,23 @@ unit: $(TESTS) $(BUILD)/san/slotctl
 
 deps:
 	@ovmf-test/install-deps
+# As many jobs as processors, where make was not told how many.
+ALL_CPUS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # make again after deps: pkg-config may have been missing when this one started.
 check: deps
-	@$(MAKE) --no-print-directory all loader-test-apps unit-programs proof-programs
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
+check-quick: deps
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk
+	@PYTHON=$(PYTHON) BUILD=$(BUILD) ovmf-test/run-check --quick $(TESTS)
 unit-programs: $(TESTS) $(BUILD)/san/slotctl $(BUILD)/san/fuzz/make_seeds
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all
 	@$(PYTHON) ovmf-test/demo.py
 CUTS ?= 200
 JOBS ?= 2
 soak: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all
 	@$(PYTHON) ovmf-test/soak.py --cuts $(CUTS) --jobs $(JOBS) $(if $(SEED),--seed $(SEED))
 
 # --- benchmarks: what they need and print is in docs/BENCHMARKS.md ---
