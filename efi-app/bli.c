@@ -97,17 +97,12 @@ void bli_selected(struct loader *l, unsigned slot)
 	time_set(l, L"LoaderTimeExecUSec", ticks_read());
 }
 
-/* The last HD() node; MBR partitions have no GUID. */
 void bli_partition(struct loader *l)
 {
-	const HARDDRIVE_DEVICE_PATH *found = NULL;
 	CHAR16 text[GUID_TEXT + 1];
 
-	for (EFI_DEVICE_PATH *n = l->device_path; !IsDevicePathEnd(n); n = NextDevicePathNode(n))
-		if (n->Type == MEDIA_DEVICE_PATH && n->SubType == MEDIA_HARDDRIVE_DP)
-			found = (const HARDDRIVE_DEVICE_PATH *)n;
-	if (!found || found->SignatureType != SIGNATURE_TYPE_GUID)
+	if (!l->esp)
 		return;
-	guid_text(found->Signature, text);
+	guid_text(l->esp, text);
 	variable_set(l, L"LoaderDevicePartUUID", text, sizeof text);
 }

@@ -41,7 +41,7 @@ $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
 	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
-EFI_APPS := show show_stub returns_success returns_error leaves_trace starts entry hangs
+EFI_APPS := show show_stub returns_success returns_error leaves_trace starts entry hangs resets
 
 loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
 $(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/efi.lds efi-app/efi.mk

@@ -19,6 +19,8 @@ struct loader {
 	EFI_RUNTIME_SERVICES *rt;
 	EFI_LOADED_IMAGE *self;
 	EFI_DEVICE_PATH *device_path;	/* of the ESP that the loader came from */
+	const uint8_t *esp;		/* its GPT partition GUID, within device_path; NULL:
+					 * no such partition (network, optical disc, MBR) */
 	uint64_t ticks_per_second;	/* see ticks.h */
 	unsigned steps_told;		/* steps of the trace already on the console */
 	bool record_told;		/* ... and how reading the record went */

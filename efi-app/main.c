@@ -9,6 +9,17 @@
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 
+/* In the last HD() node; MBR partitions have no GUID. */
+static const uint8_t *esp_guid(EFI_DEVICE_PATH *path)
+{
+	const HARDDRIVE_DEVICE_PATH *found = NULL;
+
+	for (EFI_DEVICE_PATH *n = path; !IsDevicePathEnd(n); n = NextDevicePathNode(n))
+		if (n->Type == MEDIA_DEVICE_PATH && n->SubType == MEDIA_HARDDRIVE_DP)
+			found = (const HARDDRIVE_DEVICE_PATH *)n;
+	return found && found->SignatureType == SIGNATURE_TYPE_GUID ? found->Signature : NULL;
+}
+
 static EFI_STATUS loader_init(struct loader *l, EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	EFI_GUID loaded = EFI_LOADED_IMAGE_PROTOCOL_GUID, path = EFI_DEVICE_PATH_PROTOCOL_GUID;
@@ -23,7 +34,10 @@ static EFI_STATUS loader_init(struct loader *l, EFI_HANDLE image, EFI_SYSTEM_TAB
 	status = l->bs->HandleProtocol(image, &loaded, (void **)&l->self);
 	if (EFI_ERROR(status))
 		return status;
-	return l->bs->HandleProtocol(l->self->DeviceHandle, &path, (void **)&l->device_path);
+	status = l->bs->HandleProtocol(l->self->DeviceHandle, &path, (void **)&l->device_path);
+	if (!EFI_ERROR(status))
+		l->esp = esp_guid(l->device_path);
+	return status;
 }
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)

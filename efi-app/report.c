@@ -27,7 +27,10 @@ static void sources_put(const struct loader *l, const struct trace *trace)
 static bool record_tell(const struct loader *l, const struct trace *trace)
 {
 	if (trace->source == STATE_LOST) {
-		console_put(l, "slotboot: the slot record is lost");
+		console_put(l, trace->var_error == SB_NOT_FOUND &&
+					       trace->mirror_error == SB_NOT_FOUND
+				       ? "slotboot: there is no slot record yet"
+				       : "slotboot: the slot record is lost");
 		sources_put(l, trace);
 		return true;
 	}
@@ -83,12 +86,13 @@ static void trouble_tell(struct loader *l, const struct trace *trace,
 	}
 	console_put(l, "; starting ");
 	slot_put(l, starting->slot);
-	console_put(l, starting->last_resort ? " as the last resort\r\n" : "\r\n");
+	console_put(l, starting->unchecked ? " as the very last resort, its digest unchecked\r\n"
+		       : starting->last_resort ? " as the last resort\r\n" : "\r\n");
 }
 
-/* Whether slotctl will read what the trace says. After a plain boot it does without
- * SlotTrace: one that is there is of an earlier start of the loader in this boot. */
-static bool trace_set(struct loader *l, const struct trace *trace)
+/* After a plain boot slotctl does without SlotTrace: one that is there is of an earlier
+ * start of the loader in this boot. */
+static void trace_set(struct loader *l, const struct trace *trace)
 {
 	EFI_GUID guid = SLOTBOOT_GUID;
 	CHAR16 name[] = L"SlotTrace";
@@ -96,12 +100,16 @@ static bool trace_set(struct loader *l, const struct trace *trace)
 	EFI_STATUS status;
 
 	if (trace_is_plain(trace)) {
-		status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, 0, NULL);
-		return !EFI_ERROR(status) || status == EFI_NOT_FOUND;
+		(void)l->rt->SetVariable(name, &guid, 0, 0, NULL);
+		return;
 	}
 	trace_encode(trace, bytes);
 	status = l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
-	return !EFI_ERROR(status);
+	/* One with other attributes, which somebody else has made, goes only by deletion. */
+	if (EFI_ERROR(status)) {
+		(void)l->rt->SetVariable(name, &guid, 0, 0, NULL);
+		(void)l->rt->SetVariable(name, &guid, VOLATILE_ATTRIBUTES, sizeof bytes, bytes);
+	}
 }
 
 void report_trace(void *ctx, const struct trace *trace)
@@ -112,7 +120,7 @@ void report_trace(void *ctx, const struct trace *trace)
 	const struct trace_step *starting = last && last->what == TRACE_STARTED ? last : NULL;
 
 	trouble_tell(l, trace, starting);
-	/* LoaderEntrySelected alone would say that all went well. */
-	if (trace_set(l, trace) && starting)
+	trace_set(l, trace);
+	if (starting)
 		bli_selected(l, starting->slot);
 }

@@ -78,7 +78,7 @@ static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 static enum sb_error mirror_open(struct loader *l, unsigned copy, UINT64 mode,
 				 EFI_FILE_HANDLE *ret_file)
 {
-	uint64_t offset = (uint64_t)copy * STATE_SECTOR, size = 0;
+	uint64_t offset = (uint64_t)copy * STATE_STRIDE, size = 0;
 	EFI_FILE_HANDLE file;
 	EFI_STATUS status = file_open(l, mirror_path, mode, &file);
 	enum sb_error error;
@@ -142,5 +142,6 @@ struct state_ops storage_ops(struct loader *l)
 		.var_write = var_write,
 		.mirror_read = mirror_read,
 		.mirror_write = mirror_write,
+		.esp = l->esp,
 	};
 }

@@ -86,7 +86,7 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 			       slot_letter(slot));
 	if (save(m, o->report, err) < 0)
 		return -1;
-	if (m->warning)
+	if (m->mirror_failed)
 		return begin_undo(m, &before, err);
 	return machine_hide_entry(m, slot, err);
 }

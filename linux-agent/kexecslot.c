@@ -71,6 +71,8 @@ static int demand_find(struct machine *machine, unsigned slot, const struct floo
 		why = "the running kernel is locked down";
 	else if (!is_recorded(machine))
 		why = "the slot record is not from the EFI variable";
+	else if (s->flags & SLOT_FLAG_HEARSAY)
+		why = "what it holds is known from the mirror on the ESP alone";
 	else if ((s->flags & SLOT_FLAG_INSTALLED) || s->status == SLOT_WRITING)
 		why = "slotctl installed it";
 	else if (*floor->version)

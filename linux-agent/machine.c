@@ -6,6 +6,7 @@
 #include "lock.h"
 #include "util.h"
 
+#include <efivar/efivar.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,18 +66,6 @@ static int targets_distinct(const struct config *config, struct err *err)
 	return 0;
 }
 
-/* The mirror may have been forged, and mark-good would carry it into the variable: no
- * slot counts as provisioned by hand at its word, so that kexec goes on to demand a
- * signed manifest. */
-static void mirror_distrust(struct state *state)
-{
-	if (state->source != STATE_MIRROR_COPY)
-		return;
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		if (state->record.slots[slot].status != SLOT_EMPTY)
-			state->record.slots[slot].flags |= SLOT_FLAG_INSTALLED;
-}
-
 static int state_open(struct machine *m, struct err *err)
 {
 	m->statefile.vars = &m->vars;
@@ -84,8 +73,8 @@ static int state_open(struct machine *m, struct err *err)
 	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
 	m->storage = statefile_ops(&m->statefile);
-	state_load(&m->storage, true, &m->state);
-	mirror_distrust(&m->state);
+	m->storage.esp = m->esp.guid;
+	state_load(&m->storage, &m->state);
 	if (m->state.var_error == SB_IO) {
 		if (err)
 			*err = m->statefile.why;
@@ -94,15 +83,30 @@ static int state_open(struct machine *m, struct err *err)
 	return 0;
 }
 
+/* What a loader says of this boot is gone at the next reset. A variable that stays was
+ * made by somebody else, and no loader can replace it. NULL: not there, or that. */
+static char *loader_variable(const struct machine *m, const char *name)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	uint32_t attributes;
+	char *text = NULL;
+	size_t len;
+
+	if (vars_get(&m->vars, VARS_LOADER, name, &data, &len, &attributes, NULL) != 0 ||
+	    attributes != VARS_BS_RT ||
+	    vars_get_utf16(&m->vars, VARS_LOADER, name, &text, NULL) != 0)
+		return NULL;
+	return text;
+}
+
 /* Our loader names the slot it starts; a plain boot leaves it at that (trace.h). */
 static bool plain_trace_find(const struct machine *m, struct trace *ret_trace)
 {
-	_cleanup_free_ char *loader = NULL, *entry = NULL;
+	_cleanup_free_ char *loader = loader_variable(m, "LoaderInfo");
+	_cleanup_free_ char *entry = loader_variable(m, "LoaderEntrySelected");
 	char expected[] = "slotboot-?.efi";
 
-	if (vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &loader, NULL) != 0 ||
-	    vars_get_utf16(&m->vars, VARS_LOADER, "LoaderEntrySelected", &entry, NULL) != 0 ||
-	    strncmp(loader, "slotboot ", 9) != 0)
+	if (!loader || !entry || strncmp(loader, "slotboot ", 9) != 0)
 		return false;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		expected[9] = slot_letter(slot);
@@ -114,17 +118,36 @@ static bool plain_trace_find(const struct machine *m, struct trace *ret_trace)
 	return false;
 }
 
-static int trace_read(struct machine *m, struct err *err)
+/* It only explains, and helps where nothing is mounted: it never stops a verb. */
+static void trace_read(struct machine *m)
 {
 	_cleanup_free_ uint8_t *data = NULL;
+	uint32_t attributes;
 	size_t len;
-	int r = vars_get(&m->vars, VARS_SLOTBOOT, VARS_SLOT_TRACE, &data, &len, NULL, err);
+	int r = vars_get(&m->vars, VARS_SLOTBOOT, VARS_SLOT_TRACE, &data, &len, &attributes,
+			 NULL);
 
-	if (r < 0)
-		return -1;
-	m->has_trace = r == 0 ? trace_decode(data, len, &m->trace) == SB_OK
-			      : plain_trace_find(m, &m->trace);
-	return 0;
+	m->trace_squatted = r == 0 && attributes != VARS_BS_RT;
+	if (r == 0 && !m->trace_squatted)
+		m->has_trace = trace_decode(data, len, &m->trace) == SB_OK;
+	else
+		m->has_trace = plain_trace_find(m, &m->trace);
+}
+
+/* Two disks with the same labels, or a stick: what is mounted is not what the firmware
+ * booted from. Of the last firmware boot, so that a kexec leaves it true. */
+static void esp_compare(struct machine *m)
+{
+	_cleanup_free_ char *text = loader_variable(m, "LoaderDevicePartUUID");
+	efi_guid_t guid;
+
+	if (!text || efi_str_to_guid(text, &guid) < 0 ||
+	    memcmp(&guid, m->esp.guid, sizeof guid) == 0)
+		return;
+	(void)err_set(&m->esp_error, EX_CONFIG, "the ESP at %s (partition %u of %s) is not the one "
+		      "that the firmware booted from (partition UUID %s, says LoaderDevicePartUUID): "
+		      "mount that one, or set esp= in slotboot.conf", m->esp.dir, m->esp.part,
+		      m->esp.disk, text);
 }
 
 static int running_open(struct machine *m, enum machine_mode mode, struct err *err)
@@ -151,8 +174,14 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 	    esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
 			  err) < 0 ||
 	    images_by_label(m, err) < 0 || targets_distinct(m->config, err) < 0 ||
-	    state_open(m, err) < 0 || trace_read(m, err) < 0)
+	    state_open(m, err) < 0)
 		return -1;
+	trace_read(m);
+	esp_compare(m);
+	if (mode == MACHINE_CHANGE && m->esp_error.exit) {
+		*err = m->esp_error;
+		return -1;
+	}
 	return running_open(m, mode, err);
 }
 
@@ -165,25 +194,44 @@ void machine_close(struct machine *machine)
 	cleanup_closep(&machine->lock);
 }
 
+static int stored(struct machine *m, enum sb_error error, enum sb_error mirror, struct err *err)
+{
+	m->mirror_failed = mirror != SB_OK;
+	m->warning = NULL;
+	if (error != SB_OK && m->statefile.why.exit) {
+		if (err)
+			*err = m->statefile.why;
+		return err_prefix(err, "failed to store the slot record");
+	}
+	if (error != SB_OK)
+		return err_set(err, EX_IOERR, "failed to store the slot record in the variable "
+			       "SlotState: %s", sb_error_text(error));
+	if (m->state.source == STATE_MIRROR_COPY)
+		m->warning = "the slot record is stored in the mirror on the ESP alone: there is a "
+			     "variable SlotState that is not slotboot's (wrong attributes) and that "
+			     "the firmware does not let go; clear it in the firmware's setup";
+	else if (m->mirror_failed)
+		m->warning = "the slot record is stored, but its mirror on the ESP could not be "
+			     "written";
+	return 0;
+}
+
 int machine_save(struct machine *machine, struct err *err)
 {
 	enum sb_error mirror = SB_OK, error;
 
 	machine->statefile.why = (struct err){ 0 };
 	error = state_save(&machine->storage, STATE_SAVE_AGENT, &machine->state, &mirror);
-	if (error != SB_OK && machine->statefile.why.exit) {
-		if (err)
-			*err = machine->statefile.why;
-		return err_prefix(err, "failed to store the slot record");
-	}
-	if (error != SB_OK)
-		return err_set(err, EX_IOERR, "failed to store the slot record in the variable "
-			       "SlotState: %s", sb_error_text(error));
-	machine->state.source = STATE_VARIABLE_COPY;
-	machine->warning = mirror == SB_OK ? NULL
-					   : "the slot record is stored, but its mirror on the ESP "
-					     "could not be written";
-	return 0;
+	return stored(machine, error, mirror, err);
+}
+
+int machine_repair(struct machine *machine, struct err *err)
+{
+	enum sb_error mirror = SB_OK, error;
+
+	machine->statefile.why = (struct err){ 0 };
+	error = state_repair(&machine->storage, &machine->state, &mirror);
+	return stored(machine, error, mirror, err);
 }
 
 int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err)

@@ -23,11 +23,16 @@ struct machine {
 	struct state state;
 	struct trace trace;
 	bool has_trace;
+	bool trace_squatted;		/* SlotTrace is not the loader's: which slot it started is
+					 * known, but not why */
 	struct running running;
 	bool is_running;		/* running was found */
 	struct err running_error;	/* if not: why */
 	int64_t install_ms, stage_ms;	/* how long they took; LEDGER_UNKNOWN: not done */
-	const char *warning;		/* the mirror did not take the last save; or NULL */
+	const char *warning;		/* of the last save, for people; or NULL */
+	const char *uki_warning;	/* of mark-good: the UKI is another; or NULL */
+	bool mirror_failed;		/* the mirror did not take it */
+	struct err esp_error;		/* the firmware booted from another ESP; exit 0: no */
 	struct err entries_error;	/* boot entries were not written, which is borne; or 0 */
 };
 
@@ -46,8 +51,11 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 		 struct err *err);
 void machine_close(struct machine *machine);
 
-/* Stores the record: durable on 0 and in the variable. Sets or clears warning. */
+/* Stores the record: durable on 0, in the variable or, where somebody has made one that
+ * cannot be replaced, in the mirror. Sets or clears warning and mirror_failed. */
 int machine_save(struct machine *machine, struct err *err);
+/* The same for a record that has not changed: writes the copies that do not hold it. */
+int machine_repair(struct machine *machine, struct err *err);
 
 /* Brings Boot#### and BootOrder to what the record says. Where our loader started this
  * system it does without them: what cannot be written then goes to entries_error. */

@@ -33,28 +33,60 @@ static void slot_unknown(struct slot *slot)
 static void record_make(struct machine *m)
 {
 	struct record *record = &m->state.record;
+	uint64_t size, sequence = record->sequence;
 	unsigned other = 1 - m->running.slot;
-	uint64_t size;
 
 	record_init(record);
+	record->sequence = sequence;
 	slot_unknown(&record->slots[m->running.slot]);
 	if (uki_size(m, other, &size))
 		slot_unknown(&record->slots[other]);
 }
 
-/* So that a last resort can tell a damaged UKI from a whole one. */
-static int digest_learn(struct machine *m, unsigned slot, struct err *err)
+/* 1: the slot's UKI is the one of the record, or there is none to look at; 0: it is not,
+ * and ret_* are what it is; -1. */
+static int digest_compare(struct machine *m, unsigned slot, uint64_t *ret_size,
+			  uint8_t ret_sha256[32], struct err *err)
+{
+	const struct slot *s = &m->state.record.slots[slot];
+	_cleanup_free_ char *path = NULL;
+
+	if (!uki_size(m, slot, ret_size))
+		return 1;
+	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
+	    readback_sha256(&m->disk, path, *ret_size, NULL, ret_sha256, err) < 0)
+		return -1;
+	return (s->flags & SLOT_FLAG_DIGEST) && s->uki_size == *ret_size &&
+	       memcmp(s->uki_sha256, ret_sha256, 32) == 0;
+}
+
+/* What the record says of the running slot, against what runs. Is it the record of what
+ * was on this disk before? Then a new one is made. Did somebody replace the UKI of a slot
+ * that slotctl did not install? Then that one counts from now on. Of a slot that slotctl
+ * did install, the digest stays, and the difference is told. After a kexec the file need
+ * not be what runs. */
+static int record_hold_against_uki(struct machine *m, unsigned slot, struct err *err)
 {
 	struct slot *s = &m->state.record.slots[slot];
-	_cleanup_free_ char *path = NULL;
-	uint64_t size;
+	bool known = s->flags & SLOT_FLAG_DIGEST;
+	uint8_t sha256[32];
+	uint64_t size = 0;
+	int r;
 
-	if ((s->flags & SLOT_FLAG_DIGEST) || !uki_size(m, slot, &size))
+	if (m->running.kexec && known)
 		return 0;
-	if (machine_slot_file(m, slot, "uki.efi", &path, err) < 0 ||
-	    readback_sha256(&m->disk, path, size, NULL, s->uki_sha256, err) < 0)
-		return -1;
+	r = digest_compare(m, slot, &size, sha256, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (known && m->state.unmirrored)
+		record_make(m);
+	else if (known && (s->flags & SLOT_FLAG_INSTALLED)) {
+		m->uki_warning = "the UKI of the running slot is not the one that slotctl "
+				 "installed: somebody has replaced it; install the slot again";
+		return 0;
+	}
 	s->uki_size = size;
+	memcpy(s->uki_sha256, sha256, sizeof s->uki_sha256);
 	s->flags |= SLOT_FLAG_DIGEST;
 	return 0;
 }
@@ -73,10 +105,21 @@ static bool record_differs(const struct record *a, const struct record *b)
 	return memcmp(x, y, sizeof x) != 0;
 }
 
-static bool copies_agree(const struct state *state)
+/* No record of this machine's, or one that cannot be: what runs is not half written. */
+static bool record_is_void(const struct machine *m)
 {
-	return state->source == STATE_VARIABLE_COPY && state->mirror_error == SB_OK &&
-	       !state->mirror_behind;
+	const struct state *state = &m->state;
+	enum slot_status status = state->record.slots[m->running.slot].status;
+
+	return state->source == STATE_LOST || (state->record.flags & RECORD_FLAG_PROVISIONAL) ||
+	       (state->unmirrored && status == SLOT_WRITING && !m->running.kexec);
+}
+
+/* The event has added to the ring in memory; what is stored stays as it is. */
+static int mark_repair(struct machine *machine, const struct record *before, struct err *err)
+{
+	machine->state.record = *before;
+	return machine_repair(machine, err);
 }
 
 /* The record decides and comes first: a slot that works must be confirmed also on
@@ -123,12 +166,13 @@ int mark_good(struct machine *machine, struct err *err)
 	struct watchdog watchdog;
 	struct record before;
 
-	if (machine->state.source == STATE_LOST)
-		record_make(machine);
 	before = *record;
+	if (record_is_void(machine))
+		record_make(machine);
 	if (record->slots[slot].status == SLOT_EMPTY)
 		slot_unknown(&record->slots[slot]);	/* put there by hand */
-	if (intent_check_arrival(machine, err) < 0 || digest_learn(machine, slot, err) < 0)
+	if (intent_check_arrival(machine, err) < 0 ||
+	    record_hold_against_uki(machine, slot, err) < 0)
 		return -1;
 	record->good_limit = (uint8_t)machine->config->good_limit;
 	watchdog_find(machine->config, &watchdog);
@@ -137,8 +181,8 @@ int mark_good(struct machine *machine, struct err *err)
 		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: an install into it "
 			       "was begun and not completed (status %s)", slot_letter(slot),
 			       slot_status_text(record->slots[slot].status));
-	if ((record_differs(&before, record) || !copies_agree(&machine->state)) &&
-	    machine_save(machine, err) < 0)
+	if ((record_differs(&before, record) ? machine_save(machine, err)
+					     : mark_repair(machine, &before, err)) < 0)
 		return -1;
 	if (sync_entries(machine, err) < 0)
 		return -1;

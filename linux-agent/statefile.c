@@ -27,10 +27,26 @@ static enum sb_error var_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_l
 	return SB_OK;
 }
 
+/* Attributes can be changed only by deleting it; that fails where it is authenticated,
+ * with somebody else's key. */
+static bool is_squatted(struct statefile *file)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	uint32_t attributes;
+	size_t len;
+
+	return vars_get(file->vars, VARS_SLOTBOOT, VARS_SLOT_STATE, &data, &len, &attributes,
+			NULL) == 0 &&
+	       attributes != VARS_NV_BS_RT &&
+	       vars_delete(file->vars, VARS_SLOTBOOT, VARS_SLOT_STATE, NULL) < 0;
+}
+
 static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 {
 	struct statefile *file = ctx;
 
+	if (is_squatted(file))
+		return SB_ATTRIBUTES;
 	if (vars_set(file->vars, VARS_SLOTBOOT, VARS_SLOT_STATE, bytes, RECORD_BYTES,
 		     VARS_NV_BS_RT, &file->why) < 0)
 		return SB_IO;
@@ -48,7 +64,7 @@ static enum sb_error mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BY
 	struct statefile *file = ctx;
 	const struct disk *disk = file->disk;
 	_cleanup_free_ uint8_t *block = aligned_alloc(BLOCK, BLOCK);
-	size_t offset = copy * STATE_SECTOR;
+	uint64_t offset = (uint64_t)copy * STATE_STRIDE;
 	int64_t n;
 	int fd;
 
@@ -57,11 +73,11 @@ static enum sb_error mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BY
 	fd = disk->open(disk->ctx, file->mirror, DISK_READ);
 	if (fd < 0)
 		return error_of(errno);
-	n = disk->read(disk->ctx, fd, block, BLOCK, 0);
+	n = disk->read(disk->ctx, fd, block, BLOCK, offset);
 	disk->close(disk->ctx, fd);
-	if (n < (int64_t)(offset + RECORD_BYTES))
+	if (n < RECORD_BYTES)
 		return n < 0 ? SB_IO : SB_SHORT;
-	memcpy(buf, block + offset, RECORD_BYTES);
+	memcpy(buf, block, RECORD_BYTES);
 	return SB_OK;
 }
 
@@ -106,7 +122,7 @@ static enum sb_error mirror_write(void *ctx, unsigned copy, const uint8_t bytes[
 	if (mirror_open(file, &fd) < 0)
 		return error_of(errno);
 	if (disk->write(disk->ctx, fd, sector, sizeof sector,
-			(uint64_t)copy * STATE_SECTOR) < 0 ||
+			(uint64_t)copy * STATE_STRIDE) < 0 ||
 	    disk->flush(disk->ctx, fd) < 0)
 		error = error_of(errno);
 	disk->close(disk->ctx, fd);

@@ -29,8 +29,9 @@ OURS = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 ATTRIBUTES = struct.pack("<I", 7)
+OF_THIS_BOOT = struct.pack("<I", 6)     # what a loader leaves for the system
 NONCE = 0x0123456789ABCDEF      # on the command line after a kexec
-AT_NONCE = 240                  # in the record
+AT_NONCE = 288                  # in the record
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
@@ -47,7 +48,7 @@ class DryMachine:
             (top / directory).mkdir(parents=True)
         (top / "esp/EFI/slotboot/slotbootx64.efi").write_bytes(b"MZ loader")
         (top / "esp/EFI/slotboot/a/uki.efi").write_bytes(uki_file.read_bytes())
-        (top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(1024))
+        (top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(8192))
         (top / "a.img").write_bytes(b"image of slot a")
         (top / "b.img").write_bytes(b"image of slot b")
         self.boot_by("firmware", "a")
@@ -87,11 +88,12 @@ class DryMachine:
         record = bytearray(self.variable("SlotState", OURS))
         for offset, layout, value in (*fields, (16, "<Q", struct.unpack_from("<Q", record, 16)[0] + 1)):
             struct.pack_into(layout, record, offset, value)
-        struct.pack_into("<I", record, 252, zlib.crc32(bytes(record[:252])))
+        struct.pack_into("<I", record, 316, zlib.crc32(bytes(record[:316])))
         self.set_variable("SlotState", OURS, bytes(record))
 
     def set_variable(self, name, guid, data):
-        (self.top / "vars" / f"{name}-{guid}").write_bytes(ATTRIBUTES + data)
+        loaders = guid == LOADER or name == "SlotTrace"
+        (self.top / "vars" / f"{name}-{guid}").write_bytes((OF_THIS_BOOT if loaders else ATTRIBUTES) + data)
 
     def variable(self, name, guid):
         return (self.top / "vars" / f"{name}-{guid}").read_bytes()[4:]
@@ -561,7 +563,7 @@ def test_a_running_slot_that_is_not_confirmed(machine, create):
 
 def test_no_record_at_all(machine, create):
     (machine.top / "vars" / f"SlotState-{OURS}").unlink()
-    (machine.top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(1024))
+    (machine.top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(8192))
     refuse_install(machine, CONFIG, ["mark-good first"], create())
 
 
@@ -681,7 +683,7 @@ def test_boot_entries_that_cannot_be_written_keep_the_boot_choice(machine, creat
 def test_a_record_with_a_good_checksum_and_nonsense_in_it_is_lost(machine):
     record = bytearray(machine.variable("SlotState", OURS))
     record[24] = 7
-    struct.pack_into("<I", record, 252, zlib.crc32(bytes(record[:252])))
+    struct.pack_into("<I", record, 316, zlib.crc32(bytes(record[:316])))
     machine.set_variable("SlotState", OURS, bytes(record))
     status = machine.status()
     assert status["state"]["variable"] == "value out of range" and status["state"]["source"] == "mirror"

@@ -9,7 +9,7 @@ from test_dryrun import (AT_NONCE, CONFIG, NONCE, OURS, USAGE, create, identitie
                          refuse)
 
 TRIAL, KEXEC_TRIAL, BAD = 2, 3, 5
-AT_B, AT_FAILURES = 104, 248
+AT_B, AT_FAILURES = 144, 296
 
 
 def test_rehearse_has_the_firmware_try_what_only_a_kexec_has_proven(machine, create):  # noqa: F811

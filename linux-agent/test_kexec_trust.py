@@ -10,7 +10,7 @@ import pytest
 
 from test_dryrun import (DATAERR, GLOBAL, OURS, create, identities, machine, parts, refuse)  # noqa: F401
 
-AT_SEQUENCE, AT_FLAGS_B, AT_DIGEST_B, AT_CRC = 16, 109, 128, 252
+AT_SEQUENCE, AT_FLAGS_B, AT_DIGEST_B, AT_CRC = 16, 149, 168, 316
 HAS_DIGEST = 1
 
 

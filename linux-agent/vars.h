@@ -23,6 +23,7 @@
 #define VARS_RUNTIME 0x4u
 /* SlotState, BootOrder, BootNext and Boot#### have exactly these. */
 #define VARS_NV_BS_RT (VARS_NON_VOLATILE | VARS_BOOT_SERVICE | VARS_RUNTIME)
+#define VARS_BS_RT (VARS_BOOT_SERVICE | VARS_RUNTIME)
 
 enum vars_guid {
 	VARS_SLOTBOOT,	/* a44b7925-64fe-4f5f-9e3a-49b0319efd7d: ours */

@@ -32,6 +32,8 @@ static void slot_print(const struct machine *m, unsigned slot)
 	explain_slot(&m->state.record.slots[slot], text, sizeof text);
 	(void)printf("slot %c: %s\n", slot_letter(slot), text);
 	verb_print_warnings(m);
+	if (m->uki_warning)
+		(void)printf("WARNING: %s\n", m->uki_warning);
 }
 
 /* The watchdog that this system was started with: by the loader, as its trace says;

@@ -177,7 +177,22 @@ static void print_state(const struct state *state)
 		(void)printf("; variable: %s", sb_error_text(state->var_error));
 	if (state->mirror_error != SB_OK)
 		(void)printf("; mirror: %s", sb_error_text(state->mirror_error));
+	if (state->record.flags & RECORD_FLAG_PROVISIONAL)
+		(void)printf("; made by the loader, because there was none: slotctl mark-good makes "
+			     "one that lasts");
 	(void)putchar('\n');
+}
+
+static void print_warnings(const struct machine *m)
+{
+	if (m->state.var_error == SB_ATTRIBUTES)
+		(void)printf("warning    the variable SlotState is not slotboot's (wrong attributes); "
+			     "the mirror on the ESP stands in for it\n");
+	if (m->trace_squatted)
+		(void)printf("warning    the variable SlotTrace is not the loader's (wrong attributes): "
+			     "what is said below of why this slot runs is a guess\n");
+	if (m->esp_error.exit)
+		(void)printf("warning    %s\n", m->esp_error.text);
 }
 
 static void print_watchdog(const struct view *v)
@@ -228,6 +243,7 @@ static void print_text(const struct view *v)
 	print_watchdog(v);
 	print_floor(v);
 	print_state(&m->state);
+	print_warnings(m);
 	if (kexec_is_loaded(m->config))
 		print_staged(m);
 	if (m->esp.pmbr_boot)

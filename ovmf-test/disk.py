@@ -14,8 +14,8 @@ _ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 LAYOUT = {"esp": (_ESP_TYPE, 1, 128), "slotboot-a": (_ROOT_TYPE, 129, 48), "slotboot-b": (_ROOT_TYPE, 177, 48)}
 _SIZE = 226
 _GUID = "5107B007-0000-4000-9000-{:012X}"
-# Two copies of the slot record, a sector each.
-STATE_SIZE = 1024
+# Two copies of the slot record, 4096 bytes apart.
+STATE_SIZE = 8192
 
 
 class Disk:

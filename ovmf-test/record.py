@@ -3,6 +3,7 @@
 is what is tested. And putting one into a machine that is off."""
 import hashlib
 import struct
+import uuid
 import zlib
 from dataclasses import dataclass, field
 
@@ -11,17 +12,19 @@ from varstore import VarStore
 EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
 TRIES = 4                       # a reason
 HAS_DIGEST = 1                  # a flag
+ESP = uuid.UUID("5107B007-0000-4000-9000-000000000001")      # the first partition's, in disk.py
 MIRROR = "EFI/slotboot/state.bin"
+SIZE, STRIDE = 320, 4096        # of a record; from one copy in the mirror to the next
 NO_WATCHDOG, I6300ESB, ITCO, WDAT = range(4)
 ON_TRIAL, ON_GOOD = 1, 2        # flags of the watchdog
-_HEAD = struct.Struct("<8sHH4xQBBBBH2x")
-_SLOT = struct.Struct("<6B2xQQ32sQ8x")
-_TAIL = struct.Struct("<64sQ4x")
+_HEAD = struct.Struct("<8sHH4xQBBBBH2x32s")
+_SLOT = struct.Struct("<6B2xQQ32sQ16x")
+_TAIL = struct.Struct("<64sQBB18x")
 
 
 def seal(content):
-    """The 252 bytes with their checksum behind them."""
-    return content[:252] + struct.pack("<I", zlib.crc32(content[:252]))
+    """The 316 bytes with their checksum behind them."""
+    return content[:316] + struct.pack("<I", zlib.crc32(content[:316]))
 
 
 @dataclass
@@ -57,23 +60,26 @@ class Record:
     watchdog: int = NO_WATCHDOG
     watchdog_flags: int = 0
     watchdog_s: int = 0
+    esps: bytes = ESP.bytes_le + bytes(16)
     a: Slot = field(default_factory=Slot)
     b: Slot = field(default_factory=Slot)
     attempts: bytes = bytes(64)
     nonce: int = 0
+    kexec_failures: int = 0
+    flags: int = 0
 
     @classmethod
     def decode(cls, content):
-        assert len(content) == 256 and seal(content) == content
+        assert len(content) == SIZE and seal(content) == content
         _, _, _, *head = _HEAD.unpack_from(content)
-        slots = [Slot(*_SLOT.unpack_from(content, at)) for at in (32, 104)]
-        return cls(*head, *slots, *_TAIL.unpack_from(content, 176))
+        slots = [Slot(*_SLOT.unpack_from(content, at)) for at in (64, 144)]
+        return cls(*head, *slots, *_TAIL.unpack_from(content, 224))
 
     def encode(self):
         slots = b"".join(_SLOT.pack(*vars(slot).values()) for slot in (self.a, self.b))
-        return seal(_HEAD.pack(b"SLOTBOOT", 1, 256, self.sequence, self.preferred, self.good_limit, self.watchdog,
-                               self.watchdog_flags, self.watchdog_s) + slots +
-                    _TAIL.pack(self.attempts, self.nonce))
+        return seal(_HEAD.pack(b"SLOTBOOT", 2, SIZE, self.sequence, self.preferred, self.good_limit, self.watchdog,
+                               self.watchdog_flags, self.watchdog_s, self.esps) + slots +
+                    _TAIL.pack(self.attempts, self.nonce, self.kexec_failures, self.flags))
 
 
 def read(machine):
@@ -83,11 +89,11 @@ def read(machine):
 def read_mirror(machine):
     """The newer copy of the mirror."""
     content = machine.disk.esp.read(MIRROR)
-    copies = [content[at:at + 256] for at in (0, 512)]
+    copies = [content[at:at + SIZE] for at in (0, STRIDE)]
     return max((Record.decode(copy) for copy in copies if any(copy)), key=lambda record: record.sequence)
 
 
 def write(machine, record):
     """Variable and mirror, as the agent leaves them."""
     VarStore(machine.vars).set("SlotState", record.encode())
-    machine.disk.esp.write(MIRROR, record.encode().ljust(1024, b"\0"))
+    machine.disk.esp.write(MIRROR, record.encode().ljust(STRIDE, b"\0") * 2)

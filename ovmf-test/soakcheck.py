@@ -68,8 +68,8 @@ def tries_may_be(cut):
 def newest_in_mirror(disk):
     """The newest valid record in state.bin; None without any."""
     content, found = disk.esp.read(record.MIRROR), []
-    for at in (0, 512):
-        copy = content[at:at + 256]
+    for at in (0, record.STRIDE):
+        copy = content[at:at + record.SIZE]
         if any(copy) and record.seal(copy) == copy:
             found.append(record.Record.decode(copy))
     return max(found, key=lambda one: one.sequence, default=None)

@@ -33,6 +33,7 @@ static void step_start(const struct boot_ops *ops, struct boot_policy *policy,
 		.slot = (uint8_t)step->slot,
 		.what = TRACE_STARTED,
 		.last_resort = step->last_resort,
+		.unchecked = step->unchecked,
 	};
 
 	step_arm(ops, &policy->record, step, trace);
@@ -78,15 +79,15 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	struct record before;
 	struct state state;
 
-	state_load(&ops->storage, false, &state);
+	state_load(&ops->storage, &state);
 	trace.source = state.source;
 	trace.var_error = state.var_error;
 	trace.mirror_error = state.mirror_error;
 	trace.sequence = state.record.sequence;
 	trace.reset = reset_cause(ops, &state);
-	before = state.record;
 	policy_boot_begin(&policy, state.source == STATE_LOST ? NULL : &state.record,
-			  trace.reset == TRACE_RESET_WATCHDOG);
+			  state.unmirrored, trace.reset == TRACE_RESET_WATCHDOG);
+	before = state.source == STATE_LOST ? policy.record : state.record;
 
 	for (;;) {
 		step = policy_boot_next(&policy);

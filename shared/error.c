@@ -30,6 +30,8 @@ const char *sb_error_text(enum sb_error error)
 		return "reads back differently";
 	case SB_DIGEST:
 		return "wrong digest";
+	case SB_FOREIGN:
+		return "of another disk";
 	case SB_ERROR_COUNT:
 		break;
 	}

@@ -19,6 +19,7 @@ enum sb_error {
 	SB_ATTRIBUTES,		/* the variable is not NV, BS and RT */
 	SB_READBACK,		/* stored, but reads back differently */
 	SB_DIGEST,		/* SHA-256 differs */
+	SB_FOREIGN,		/* a record of another disk, or no disk to have one */
 	SB_ERROR_COUNT
 };
 

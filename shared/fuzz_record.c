@@ -16,7 +16,7 @@ static void walk(const struct record *record, bool watchdog_reset)
 	struct boot_policy policy;
 	unsigned steps = 0;
 
-	policy_boot_begin(&policy, record, watchdog_reset);
+	policy_boot_begin(&policy, record, false, watchdog_reset);
 	for (;;) {
 		struct boot_step step = policy_boot_next(&policy);
 
@@ -24,7 +24,7 @@ static void walk(const struct record *record, bool watchdog_reset)
 			policy_boot_saved(&policy, &step, steps & 1);
 		if (step.firmware)
 			return;
-		if (++steps > 6)
+		if (++steps > 8)
 			abort();
 		policy_boot_failed(&policy, &step, REASON_LOAD, 1);
 	}

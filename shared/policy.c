@@ -123,18 +123,30 @@ bool policy_reset_matters(const struct record *record)
 	return record->watchdog_s > 0 && (record->watchdog_flags & WATCHDOG_FLAG_GOOD);
 }
 
+/* Nothing is known but that some image must be started, and the other when it hangs. */
+static void record_provide(struct record *record)
+{
+	record_init(record);
+	record->flags = RECORD_FLAG_PROVISIONAL;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		record->slots[slot] = (struct slot){ .status = SLOT_TRIAL,
+						     .tries_left = POLICY_PROVISIONAL_TRIES,
+						     .tries_granted = POLICY_PROVISIONAL_TRIES };
+}
+
 void policy_boot_begin(struct boot_policy *policy, const struct record *record,
-		       bool watchdog_reset)
+		       bool unmirrored, bool watchdog_reset)
 {
 	static const struct boot_policy fresh;
 
 	*policy = fresh;
-	policy->lost = !record;
 	if (!record) {
-		record_init(&policy->record);
+		record_provide(&policy->record);
 		return;
 	}
 	policy->record = *record;
+	policy->unmirrored = unmirrored;
+	policy->chosen = record->preferred;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		policy->hung[slot] = watchdog_reset &&
 				     (record->slots[slot].status == SLOT_KEXEC_TRIAL ||
@@ -167,13 +179,14 @@ static bool next_normal(struct boot_policy *policy, struct boot_step *ret_step)
 		if (policy->considered[slot])
 			continue;
 		policy->considered[slot] = true;
-		action = policy->lost ? DO_BOOT : row_apply(policy, slot);
+		action = row_apply(policy, slot);
 		if (action == DO_SKIP)
 			continue;
 		*ret_step = (struct boot_step){
 			.slot = slot,
 			.save = policy->dirty,
-			.save_required = action == DO_BOOT_COUNTED,
+			.save_required = action == DO_BOOT_COUNTED &&
+					 !(policy->record.flags & RECORD_FLAG_PROVISIONAL),
 			.check_digest = action == DO_BOOT_COUNTED,
 			.watchdog_s = watchdog_seconds(&policy->record, action),
 		};
@@ -182,23 +195,60 @@ static bool next_normal(struct boot_policy *policy, struct boot_step *ret_step)
 	return false;
 }
 
+/* Where both slots have failed, the one that failed last is no better: the preference
+ * is what it was. */
+static void preference_restore(struct boot_policy *policy)
+{
+	struct record *record = &policy->record;
+
+	if (record->preferred == policy->chosen || policy_slot_bootable(record, 0) ||
+	    policy_slot_bootable(record, 1))
+		return;
+	record->preferred = policy->chosen;
+	policy->dirty = true;
+}
+
 static bool next_last_resort(struct boot_policy *policy, struct boot_step *ret_step)
 {
 	static const enum slot_status order[] = { SLOT_TRIAL, SLOT_BAD };
 
-	for (unsigned i = 0; !policy->lost && i < 2; i++)
-		for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-			if (policy->started[slot] ||
-			    policy->record.slots[slot].status != order[i])
-				continue;
-			*ret_step = (struct boot_step){
-				.slot = slot,
-				.save = policy->dirty,
-				.check_digest = true,
-				.last_resort = true,
-			};
-			return true;
-		}
+	preference_restore(policy);
+	for (unsigned i = 0; i < 2 * SLOT_COUNT; i++) {
+		unsigned slot = i % 2 ? 1u - policy->record.preferred : policy->record.preferred;
+
+		if (policy->started[slot] || policy->record.slots[slot].status != order[i / 2])
+			continue;
+		*ret_step = (struct boot_step){
+			.slot = slot,
+			.save = policy->dirty,
+			.check_digest = true,
+			.last_resort = true,
+		};
+		return true;
+	}
+	return false;
+}
+
+/* Rather than no system at all: what the digest alone has stopped, in this boot or in
+ * the last resort. */
+static bool next_unchecked(struct boot_policy *policy, struct boot_step *ret_step)
+{
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		unsigned slot = i ? 1u - policy->record.preferred : policy->record.preferred;
+		enum slot_status status = policy->record.slots[slot].status;
+
+		if (policy->loaded[slot] || (!policy->unmirrored && status != SLOT_TRIAL &&
+					     status != SLOT_BAD))
+			continue;
+		policy->loaded[slot] = true;
+		*ret_step = (struct boot_step){
+			.slot = slot,
+			.save = policy->dirty,
+			.last_resort = true,
+			.unchecked = true,
+		};
+		return true;
+	}
 	return false;
 }
 
@@ -206,7 +256,8 @@ struct boot_step policy_boot_next(struct boot_policy *policy)
 {
 	struct boot_step step = { .firmware = true };
 
-	if (next_normal(policy, &step) || next_last_resort(policy, &step)) {
+	if (next_normal(policy, &step) || next_last_resort(policy, &step) ||
+	    next_unchecked(policy, &step)) {
 		policy->started[step.slot] = true;
 		return step;
 	}
@@ -224,7 +275,8 @@ void policy_boot_saved(struct boot_policy *policy, const struct boot_step *step,
 void policy_boot_failed(struct boot_policy *policy, const struct boot_step *step,
 			enum slot_reason reason, uint64_t efi_status)
 {
-	if (policy->lost || step->last_resort)
+	policy->loaded[step->slot] |= reason != REASON_DIGEST;
+	if (step->last_resort)
 		return;
 	slot_fail(&policy->record, step->slot, reason, efi_status);
 	policy->dirty = true;

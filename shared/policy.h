@@ -10,9 +10,11 @@
  *      watchdog's sake or otherwise;
  *   2. the preferred slot, then the other, each through the loader's table;
  *   3. last resort: any slot with an image that this boot has not started yet,
- *      trial before bad, nothing spent and nothing written;
- *   4. back to the firmware, which goes on with BootOrder.
- * With every copy of the record lost: a, then b, writing nothing.
+ *      trial before bad, the preferred one first, nothing spent; the digest is checked;
+ *   4. the same of what has not been loaded yet, whatever its digest;
+ *   5. back to the firmware, which goes on with BootOrder.
+ * With every copy of the record lost: by a provisional record, in which both slots are
+ * on trial, a first, and a try need not be stored.
  */
 #pragma once
 
@@ -44,13 +46,17 @@ struct policy_row {
 extern const struct policy_row policy_loader_table[];
 extern const size_t policy_loader_rows;
 
+enum { POLICY_PROVISIONAL_TRIES = 3 };
+
 struct boot_policy {
 	struct record record;
-	bool lost;		/* every copy of the record was invalid */
+	bool unmirrored;	/* the disk may be newer than the record: see state.h */
 	bool dirty;		/* record differs from what is stored */
+	uint8_t chosen;		/* the preferred slot as the boot began */
 	bool hung[SLOT_COUNT];	/* it ran last, and the watchdog reset it */
 	bool considered[SLOT_COUNT];
 	bool started[SLOT_COUNT];
+	bool loaded[SLOT_COUNT];	/* the firmware was given its image */
 };
 
 struct boot_step {
@@ -60,6 +66,7 @@ struct boot_step {
 	bool save_required;	/* ... and do not start if that failed */
 	bool check_digest;	/* compare the UKI with slot.uki_sha256 first */
 	bool last_resort;
+	bool unchecked;		/* a last resort whose digest is not looked at */
 	uint16_t watchdog_s;	/* arm the watchdog for so many seconds; 0: do not */
 };
 
@@ -68,11 +75,13 @@ struct boot_step {
  * about to be started with it. False wherever the steady boot shall cost nothing. */
 bool policy_reset_matters(const struct record *record);
 
-/* record NULL: everything lost. watchdog_reset: the last reset was the watchdog's.
- * It is laid to the slot that the loader started last, if nothing was stored
- * since, and to a slot in kexec-trial. */
+/* record NULL: everything lost. unmirrored: there is no mirror beside it, so that it
+ * may be of what was on the disk before; then, before the firmware goes on, also what
+ * it calls empty or half written is tried. watchdog_reset: the last reset was the
+ * watchdog's. It is laid to the slot that the loader started last, if nothing was
+ * stored since, and to a slot in kexec-trial. */
 void policy_boot_begin(struct boot_policy *policy, const struct record *record,
-		       bool watchdog_reset);
+		       bool unmirrored, bool watchdog_reset);
 
 /* The next thing to do. Changes policy->record as the table says. */
 struct boot_step policy_boot_next(struct boot_policy *policy);
@@ -84,7 +93,7 @@ void policy_boot_saved(struct boot_policy *policy, const struct boot_step *step,
 
 /* The slot of the last step did not start, or came back. It is marked bad,
  * the other one becomes preferred if it can be booted; nothing changes in the
- * last resort or with the record lost. */
+ * last resort. */
 void policy_boot_failed(struct boot_policy *policy, const struct boot_step *step,
 			enum slot_reason reason, uint64_t efi_status);
 

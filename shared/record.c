@@ -14,15 +14,18 @@ enum {
 	AT_WATCHDOG = 26,
 	AT_WATCHDOG_FLAGS = 27,
 	AT_WATCHDOG_S = 28,
-	AT_SLOTS = 32,
-	SLOT_BYTES = 72,
-	AT_ATTEMPTS = 176,
+	AT_ESPS = 32,
+	AT_SLOTS = 64,
+	SLOT_BYTES = 80,
+	AT_ATTEMPTS = 224,
 	ATTEMPT_BYTES = 8,
-	AT_NONCE = 240,
-	AT_KEXEC_FAILURES = 248,
-	AT_CRC = 252,
+	AT_NONCE = 288,
+	AT_KEXEC_FAILURES = 296,
+	AT_FLAGS = 297,
+	AT_CRC = 316,
 };
 
+_Static_assert(AT_ESPS + RECORD_ESPS * RECORD_GUID_BYTES == AT_SLOTS, "ESPs end at the slots");
 _Static_assert(AT_SLOTS + SLOT_COUNT * SLOT_BYTES == AT_ATTEMPTS, "slots end at the ring");
 _Static_assert(AT_ATTEMPTS + RECORD_ATTEMPTS * ATTEMPT_BYTES == AT_NONCE,
 	       "the ring ends at the nonce");
@@ -86,6 +89,9 @@ void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
 	p[AT_WATCHDOG] = (uint8_t)record->watchdog;
 	p[AT_WATCHDOG_FLAGS] = record->watchdog_flags;
 	le16_put(p + AT_WATCHDOG_S, record->watchdog_s);
+	for (int i = 0; i < RECORD_ESPS; i++)
+		bytes_copy(p + AT_ESPS + i * RECORD_GUID_BYTES, record->esps[i],
+			   RECORD_GUID_BYTES);
 	for (int i = 0; i < SLOT_COUNT; i++)
 		slot_encode(&record->slots[i], p + AT_SLOTS + i * SLOT_BYTES);
 	for (int i = 0; i < RECORD_ATTEMPTS; i++) {
@@ -99,6 +105,7 @@ void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
 	}
 	le64_put(p + AT_NONCE, record->kexec_nonce);
 	p[AT_KEXEC_FAILURES] = record->kexec_failures;
+	p[AT_FLAGS] = record->flags;
 	le32_put(p + AT_CRC, crc32_of(p, AT_CRC));
 }
 
@@ -131,13 +138,17 @@ enum sb_error record_decode(const uint8_t *bytes, size_t len, struct record *ret
 	r.watchdog = (enum record_watchdog)bytes[AT_WATCHDOG];
 	r.watchdog_flags = bytes[AT_WATCHDOG_FLAGS];
 	r.watchdog_s = le16_get(bytes + AT_WATCHDOG_S);
+	for (int i = 0; i < RECORD_ESPS; i++)
+		bytes_copy(r.esps[i], bytes + AT_ESPS + i * RECORD_GUID_BYTES,
+			   RECORD_GUID_BYTES);
 	for (int i = 0; ok && i < SLOT_COUNT; i++)
 		ok = slot_decode(bytes + AT_SLOTS + i * SLOT_BYTES, &r.slots[i]);
 	for (int i = 0; ok && i < RECORD_ATTEMPTS; i++)
 		ok = attempt_decode(bytes + AT_ATTEMPTS + i * ATTEMPT_BYTES, &r.attempts[i]);
 	r.kexec_nonce = le64_get(bytes + AT_NONCE);
 	r.kexec_failures = bytes[AT_KEXEC_FAILURES];
-	if (!ok || r.preferred >= SLOT_COUNT || bytes[AT_WATCHDOG] >= WATCHDOG_COUNT)
+	r.flags = bytes[AT_FLAGS];
+	if (!ok || r.sequence > RECORD_SEQUENCE_MAX || r.preferred >= SLOT_COUNT || bytes[AT_WATCHDOG] >= WATCHDOG_COUNT)
 		return SB_RANGE;
 	*ret_record = r;
 	return SB_OK;
@@ -148,6 +159,26 @@ void record_init(struct record *record)
 	static const struct record empty;
 
 	*record = empty;
+}
+
+bool record_belongs(const struct record *record, const uint8_t *esp)
+{
+	static const uint8_t none[RECORD_GUID_BYTES];
+
+	if (!esp || bytes_equal(esp, none, sizeof none))
+		return false;
+	for (int i = 0; i < RECORD_ESPS; i++)
+		if (bytes_equal(record->esps[i], esp, RECORD_GUID_BYTES))
+			return true;
+	return false;
+}
+
+void record_adopt(struct record *record, const uint8_t esp[RECORD_GUID_BYTES])
+{
+	if (record_belongs(record, esp))
+		return;
+	bytes_zero(record->esps[0], sizeof record->esps);
+	bytes_copy(record->esps[0], esp, RECORD_GUID_BYTES);
 }
 
 void record_note(struct record *record, unsigned slot, enum attempt_event event,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slot record: 256 bytes that say which slot is preferred, what is in each
- * and how the last attempts went. Little-endian, encoded field by field;
- * docs/FORMAT.md says the same, bit by bit.
+ * The slot record: 320 bytes that say which disk it is of, which slot is preferred,
+ * what is in each and how the last attempts went. Little-endian, encoded field by
+ * field; docs/FORMAT.md says the same, bit by bit.
  *
  *     offset size  field
  *          0    8  magic "SLOTBOOT"
- *          8    2  version, 1
- *         10    2  length, 256
+ *          8    2  version, 2
+ *         10    2  length, 320
  *         12    4  reserved
  *         16    8  sequence; the valid copy with the highest wins
  *         24    1  preferred slot, 0 = a, 1 = b
@@ -16,13 +16,15 @@
  *         27    1  watchdog flags
  *         28    2  watchdog timeout, seconds; 0 = do not arm
  *         30    2  reserved
- *         32   72  slot a
- *        104   72  slot b
- *        176   64  ring of past attempts: 8 entries, the oldest first
- *        240    8  nonce of the staged kexec, its lowest bit the slot; 0 = none
- *        248    1  kexecs in a row that never came to mark-good, at most 255
- *        249    3  reserved
- *        252    4  CRC-32 of the bytes 0 to 251
+ *         32   32  partition GUIDs of its ESPs, one or two; all zero = none
+ *         64   80  slot a
+ *        144   80  slot b
+ *        224   64  ring of past attempts: 8 entries, the oldest first
+ *        288    8  nonce of the staged kexec, its lowest bit the slot; 0 = none
+ *        296    1  kexecs in a row that never came to mark-good, at most 255
+ *        297    1  flags
+ *        298   18  reserved
+ *        316    4  CRC-32 of the bytes 0 to 315
  *
  *     slot:                                      attempt:
  *          0    1  status                             0  1  slot
@@ -36,7 +38,7 @@
  *         16    8  size of the UKI in bytes
  *         24   32  SHA-256 of the UKI
  *         56    8  when it was installed, seconds since 1970
- *         64    8  reserved
+ *         64   16  reserved
  *
  * Reserved bytes are written as zero and not looked at when read.
  */
@@ -48,9 +50,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORD_BYTES 256
-#define RECORD_VERSION 1
+#define RECORD_BYTES 320
+#define RECORD_VERSION 2
 #define RECORD_ATTEMPTS 8
+#define RECORD_ESPS 2
+#define RECORD_GUID_BYTES 16	/* as in a GPT and in device paths */
+#define RECORD_SEQUENCE_MAX INT64_MAX
 #define SLOT_COUNT 2
 
 enum slot_status {
@@ -110,6 +115,12 @@ enum record_watchdog {
 					 * installed, whatever came then */
 #define SLOT_FLAG_INSTALLED 0x08u	/* by slotctl, from a signed bundle: kexec wants the
 					 * signed manifest beside the UKI */
+#define SLOT_FLAG_HEARSAY 0x10u		/* what it holds is known from the mirror, a file that
+					 * anybody with the ESP can write: good enough to boot
+					 * by, not to kexec by */
+
+/* struct record.flags */
+#define RECORD_FLAG_PROVISIONAL 0x01u	/* made by the loader, because there was none */
 
 struct slot {
 	enum slot_status status;
@@ -142,6 +153,8 @@ struct record {
 	struct attempt attempts[RECORD_ATTEMPTS];
 	uint64_t kexec_nonce;
 	uint8_t kexec_failures;
+	uint8_t flags;
+	uint8_t esps[RECORD_ESPS][RECORD_GUID_BYTES];
 };
 
 /* Any record whose fields are in range encodes; others are the caller's bug
@@ -152,8 +165,13 @@ void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
  * SB_SHORT, SB_LONG, SB_MAGIC, SB_VERSION, SB_CHECKSUM, SB_RANGE. */
 enum sb_error record_decode(const uint8_t *bytes, size_t len, struct record *ret_record);
 
-/* Both slots empty, a preferred, sequence 0. */
+/* Both slots empty, a preferred, sequence 0, of no ESP. */
 void record_init(struct record *record);
+
+/* Whether the record names this ESP. False for NULL and for a GUID of zeros. */
+bool record_belongs(const struct record *record, const uint8_t *esp);
+/* Makes it the record of this ESP alone, unless it names it already. */
+void record_adopt(struct record *record, const uint8_t esp[RECORD_GUID_BYTES]);
 
 /* Appends to the ring, pushing the oldest entry out. */
 void record_note(struct record *record, unsigned slot, enum attempt_event event,

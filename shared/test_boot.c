@@ -8,7 +8,10 @@ struct machine {
 	uint8_t var[RECORD_BYTES + 8];
 	size_t var_len;			/* 0: missing */
 	uint8_t mirror[STATE_MIRROR_COPIES][RECORD_BYTES];
-	bool var_write_fails, var_forgets, mirror_write_fails;
+	bool no_mirror;			/* there is no state.bin */
+	int first_copy;			/* the one that was written first, if it is -1 before */
+	const uint8_t *esp;
+	bool var_write_fails, var_forgets, var_squatted, mirror_write_fails;
 	unsigned var_reads, var_writes, mirror_reads, mirror_writes;
 	enum slot_reason fails[2];	/* REASON_NONE: it boots */
 	char started[16];		/* "ab": what start() was asked for */
@@ -21,11 +24,15 @@ struct machine {
 	jmp_buf booted;
 };
 
+static const uint8_t here[RECORD_GUID_BYTES] = { 1, 2, 3 }, there[RECORD_GUID_BYTES] = { 9 };
+
 static enum sb_error var_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	struct machine *m = ctx;
 
 	m->var_reads++;
+	if (m->var_squatted)
+		return SB_ATTRIBUTES;
 	if (m->var_len == 0)
 		return SB_NOT_FOUND;
 	memcpy(buf, m->var, m->var_len < cap ? m->var_len : cap);
@@ -38,6 +45,8 @@ static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 	struct machine *m = ctx;
 
 	m->var_writes++;
+	if (m->var_squatted)
+		return SB_ATTRIBUTES;
 	if (m->var_write_fails)
 		return SB_FULL;
 	if (m->var_forgets)
@@ -52,6 +61,8 @@ static enum sb_error mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BY
 	struct machine *m = ctx;
 
 	m->mirror_reads++;
+	if (m->no_mirror)
+		return SB_NOT_FOUND;
 	memcpy(buf, m->mirror[copy], RECORD_BYTES);
 	return SB_OK;
 }
@@ -61,6 +72,10 @@ static enum sb_error mirror_write(void *ctx, unsigned copy, const uint8_t bytes[
 	struct machine *m = ctx;
 
 	m->mirror_writes++;
+	if (m->first_copy < 0)
+		m->first_copy = (int)copy;
+	if (m->no_mirror)
+		return SB_NOT_FOUND;
 	if (m->mirror_write_fails)
 		return SB_IO;
 	memcpy(m->mirror[copy], bytes, RECORD_BYTES);
@@ -118,7 +133,7 @@ static enum trace_reset watchdog_fired(void *ctx, enum record_watchdog kind)
 
 static struct state_ops storage_of(struct machine *m)
 {
-	return (struct state_ops){ m, var_read, var_write, mirror_read, mirror_write };
+	return (struct state_ops){ m, var_read, var_write, mirror_read, mirror_write, m->esp };
 }
 
 /* 'a', 'b', or '-' for back to the firmware. */
@@ -142,7 +157,7 @@ static struct record stored(struct machine *m)
 	struct state_ops ops = storage_of(m);
 	struct state s;
 
-	state_load(&ops, true, &s);
+	state_load(&ops, &s);
 	return s.record;
 }
 
@@ -152,7 +167,9 @@ static void machine_with(struct machine *m, enum slot_status a, enum slot_status
 	struct record r;
 
 	memset(m, 0, sizeof *m);
+	m->esp = here;
 	record_init(&r);
+	record_adopt(&r, here);
 	r.sequence = 7;
 	r.preferred = preferred;
 	r.slots[0] = (struct slot){ .status = a, .flags = SLOT_FLAG_DIGEST };
@@ -163,9 +180,10 @@ static void machine_with(struct machine *m, enum slot_status a, enum slot_status
 	record_encode(&r, m->var);
 	m->var_len = RECORD_BYTES;
 	record_encode(&r, m->mirror[0]);
+	record_encode(&r, m->mirror[1]);
 }
 
-static void a_steady_boot_reads_one_variable_and_writes_nothing(void **state)
+static void a_steady_boot_writes_nothing(void **state)
 {
 	struct machine m;
 
@@ -173,7 +191,8 @@ static void a_steady_boot_reads_one_variable_and_writes_nothing(void **state)
 	machine_with(&m, SLOT_GOOD, SLOT_BAD, 0);
 	assert_int_equal(boot(&m), 'a');
 	assert_int_equal(m.var_reads, 1);
-	assert_int_equal(m.mirror_reads + m.var_writes + m.mirror_writes, 0);
+	assert_int_equal(m.var_writes + m.mirror_writes, 0);
+	assert_true(trace_is_plain(&m.trace));
 	assert_false(m.digest_asked);
 }
 
@@ -191,7 +210,7 @@ static void an_unconfirmed_trial_falls_back_after_its_tries(void **state)
 	assert_int_equal(boot(&m), 'a');
 	assert_int_equal(stored(&m).slots[1].reason, REASON_TRIES);
 	assert_int_equal(boot(&m), 'a');
-	assert_int_equal(m.var_writes + m.mirror_reads, 0);
+	assert_int_equal(m.var_writes + m.mirror_writes, 0);
 }
 
 static void a_failure_costs_no_reboot_and_its_reason_is_kept(void **state)
@@ -292,19 +311,246 @@ static void the_higher_sequence_wins(void **state)
 	assert_int_equal(boot(&m), 'a');
 }
 
+static void record_put(struct machine *m, uint64_t sequence, const uint8_t *esp, uint8_t preferred)
+{
+	struct record r;
+
+	assert_int_equal(record_decode(m->var, RECORD_BYTES, &r), SB_OK);
+	r.sequence = sequence;
+	r.preferred = preferred;
+	record_adopt(&r, esp);
+	record_encode(&r, m->var);
+}
+
 static void everything_lost_boots_a_then_b_and_says_so(void **state)
 {
 	struct machine m;
 
 	(void)state;
 	memset(&m, 0, sizeof m);
+	m.esp = here;
 	assert_int_equal(boot(&m), 'a');
 	assert_int_equal(m.trace.source, STATE_LOST);
+	assert_int_equal(stored(&m).flags, RECORD_FLAG_PROVISIONAL);
 	m.fails[0] = REASON_LOAD;
 	assert_int_equal(boot(&m), 'b');
 	m.fails[1] = REASON_LOAD;
 	assert_int_equal(boot(&m), '-');
+}
+
+/* A flat battery, or a disk that is new in the machine: a hanging a must not be started
+ * for ever, wherever a try can be stored, and be it in one place alone. */
+static void with_the_record_lost_a_hanging_a_hands_over_to_b(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct machine m;
+		char seen[8] = "";
+
+		memset(&m, 0, sizeof m);
+		m.esp = here;
+		m.var_write_fails = i == 1;
+		m.mirror_write_fails = i == 2;
+		m.no_mirror = i == 3;
+		for (int n = 0; n < 4; n++)
+			seen[n] = boot(&m);
+		assert_string_equal(seen, "aaab");
+	}
+}
+
+/* A stick with our own signed loader: whatever is on it, the machine's record stays. */
+static void a_record_of_another_disk_is_neither_believed_nor_written(void **state)
+{
+	(void)state;
+	for (int mirror = 0; mirror < 2; mirror++) {
+		uint8_t before[RECORD_BYTES];
+		struct machine m;
+		char seen[8] = "";
+
+		machine_with(&m, SLOT_GOOD, SLOT_GOOD, 1);
+		memset(m.mirror, 0, sizeof m.mirror);
+		m.no_mirror = !mirror;
+		m.esp = there;
+		memcpy(before, m.var, sizeof before);
+		for (int n = 0; n < 4; n++)
+			seen[n] = boot(&m);
+		assert_string_equal(seen, mirror ? "aaab" : "aaaa");
+		assert_memory_equal(m.var, before, sizeof before);
+		assert_int_equal(m.var_writes, 0);
+		assert_int_equal(m.trace.var_error, SB_FOREIGN);
+	}
+}
+
+/* Such a stick in a machine whose variables were cleared leaves a record that is
+ * nobody's: the machine's own loader may replace it. */
+static void a_provisional_record_of_another_disk_is_replaced(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	memset(&m, 0, sizeof m);
+	m.no_mirror = true;
+	m.esp = there;
+	assert_int_equal(boot(&m), 'a');
+	m.esp = here;
+	for (int n = 0; n < 4; n++)
+		assert_int_equal(boot(&m), n < 3 ? 'a' : 'b');
+}
+
+static void a_loader_from_the_network_writes_nothing(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 1);
+	m.esp = NULL;
+	m.fails[0] = REASON_LOAD;
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(m.var_reads + m.var_writes + m.mirror_reads + m.mirror_writes, 0);
+}
+
+/* The variable store fell back to what it held before the update. */
+static void an_older_variable_that_comes_back_undoes_no_update(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 1);
+	record_put(&m, 5, here, 0);
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(m.trace.source, STATE_MIRROR_COPY);
 	assert_int_equal(m.var_writes + m.mirror_writes, 0);
+}
+
+/* ... and does so at each reset: the tries must end all the same. */
+static void tries_end_also_where_an_older_variable_comes_back(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+	for (int n = 0; n < 3; n++) {
+		uint8_t old[RECORD_BYTES];
+
+		record_put(&m, 5, here, 1);
+		memcpy(old, m.var, sizeof old);
+		assert_int_equal(boot(&m), n < 2 ? 'b' : 'a');
+		memcpy(m.var, old, sizeof old);
+	}
+}
+
+static void a_mirror_absurdly_far_ahead_is_damage(void **state)
+{
+	struct state_ops ops;
+	struct machine m;
+	struct state s;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 1);
+	record_put(&m, RECORD_SEQUENCE_MAX, here, 0);
+	memcpy(m.mirror[0], m.var, RECORD_BYTES);
+	memcpy(m.var, m.mirror[1], RECORD_BYTES);
+	assert_int_equal(boot(&m), 'b');
+	memcpy(m.mirror[1], m.mirror[0], RECORD_BYTES);
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(m.trace.mirror_error, SB_RANGE);
+	/* The agent leaves none of it, and the numbers go on. */
+	ops = storage_of(&m);
+	state_load(&ops, &s);
+	assert_int_equal(state_repair(&ops, &s, NULL), SB_OK);
+	assert_int_equal(m.var_writes, 0);
+	assert_memory_equal(m.mirror[0], m.var, RECORD_BYTES);
+	assert_memory_equal(m.mirror[1], m.var, RECORD_BYTES);
+}
+
+/* Nobody counts so far; who forges it gains nothing. */
+static void the_sequence_does_not_wrap_to_what_is_older(void **state)
+{
+	struct state_ops ops;
+	struct machine m;
+	struct state s;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	record_put(&m, RECORD_SEQUENCE_MAX, here, 0);
+	memcpy(m.mirror[0], m.var, RECORD_BYTES);
+	memcpy(m.mirror[1], m.var, RECORD_BYTES);
+	m.var_len = 0;
+	ops = storage_of(&m);
+	state_load(&ops, &s);
+	s.record.preferred = 1;
+	m.mirror_write_fails = true;		/* a cut behind the variable */
+	assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, NULL), SB_OK);
+	assert_int_equal(stored(&m).preferred, 1);
+	assert_int_equal(stored(&m).sequence, 1);
+}
+
+/* A mirror with a CRC is a file that anybody with the ESP can make. */
+static void what_only_the_mirror_says_of_a_slot_is_hearsay(void **state)
+{
+	struct record r;
+	struct machine m;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	r = stored(&m);
+	assert_int_equal(r.slots[1].flags & SLOT_FLAG_HEARSAY, 0);
+	r.sequence++;
+	r.slots[1].uki_sha256[0] ^= 1;
+	record_encode(&r, m.mirror[0]);
+	r = stored(&m);
+	assert_int_equal(r.slots[0].flags & SLOT_FLAG_HEARSAY, 0);	/* the variable agrees */
+	assert_int_equal(r.slots[1].flags & SLOT_FLAG_HEARSAY, SLOT_FLAG_HEARSAY);
+	m.var_len = 0;
+	r = stored(&m);
+	assert_int_equal(r.slots[0].flags & SLOT_FLAG_HEARSAY, SLOT_FLAG_HEARSAY);
+}
+
+static void a_variable_that_cannot_be_replaced_is_worked_round(void **state)
+{
+	struct state_ops ops;
+	struct machine m;
+	struct state s;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	m.var_squatted = true;
+	ops = storage_of(&m);
+	state_load(&ops, &s);
+	assert_int_equal(s.source, STATE_MIRROR_COPY);
+	s.record.preferred = 1;
+	assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, NULL), SB_OK);
+	assert_int_equal(boot(&m), 'b');
+	m.mirror_writes = 0;
+	state_load(&ops, &s);
+	assert_int_equal(state_repair(&ops, &s, NULL), SB_OK);
+	assert_int_equal(m.mirror_writes, 0);
+	m.mirror_write_fails = true;
+	assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, NULL), SB_ATTRIBUTES);
+}
+
+static void a_mirror_that_cannot_be_written_costs_no_variable(void **state)
+{
+	struct state_ops ops;
+	enum sb_error mirror;
+	struct machine m;
+	struct state s;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	memset(m.mirror[0], 0, RECORD_BYTES);
+	m.mirror_write_fails = true;
+	ops = storage_of(&m);
+	for (int i = 0; i < 3; i++) {
+		state_load(&ops, &s);
+		assert_int_equal(state_repair(&ops, &s, &mirror), SB_OK);
+		assert_int_equal(mirror, SB_IO);
+	}
+	assert_int_equal(m.var_writes, 0);
+	m.mirror_write_fails = false;
+	m.mirror_writes = 0;
+	assert_int_equal(state_repair(&ops, &s, &mirror), SB_OK);
+	assert_int_equal(m.mirror_writes, 1);
 }
 
 static void the_last_resort_checks_digests_and_then_the_firmware_goes_on(void **state)
@@ -315,8 +561,10 @@ static void the_last_resort_checks_digests_and_then_the_firmware_goes_on(void **
 	machine_with(&m, SLOT_BAD, SLOT_BAD, 1);
 	m.fails[0] = m.fails[1] = REASON_DIGEST;
 	assert_int_equal(boot(&m), '-');
-	assert_string_equal(m.started, "ab");
-	assert_true(m.digest_asked);
+	assert_string_equal(m.started, "baba");	/* the second time unchecked */
+	assert_false(m.digest_asked);
+	assert_true(m.trace.steps[1].last_resort && !m.trace.steps[1].unchecked);
+	assert_true(m.trace.steps[2].last_resort && m.trace.steps[2].unchecked);
 	assert_int_equal(m.var_writes, 0);
 }
 
@@ -330,7 +578,7 @@ static void the_agent_reports_success_only_if_the_variable_took(void **state)
 	(void)state;
 	machine_with(&m, SLOT_GOOD, SLOT_EMPTY, 0);
 	ops = storage_of(&m);
-	state_load(&ops, true, &s);
+	state_load(&ops, &s);
 	m.var_write_fails = true;
 	assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, &mirror), SB_FULL);
 	assert_int_equal(m.mirror_writes, 0);
@@ -340,31 +588,29 @@ static void the_agent_reports_success_only_if_the_variable_took(void **state)
 	assert_int_equal(mirror, SB_IO);
 }
 
-/* A cut while a copy is overwritten must leave the other: never the newest. */
-static void the_mirror_overwrites_its_older_copy(void **state)
+/* A cut while a copy is overwritten must leave the other: the newest goes last. */
+static void the_agent_overwrites_the_newest_copy_last(void **state)
 {
 	struct machine m;
 	struct state_ops ops;
 	struct state s;
 
 	(void)state;
-	machine_with(&m, SLOT_GOOD, SLOT_EMPTY, 0);
-	ops = storage_of(&m);
-	for (int i = 0; i < 4; i++) {
-		uint8_t before[RECORD_BYTES];
-		unsigned newest;
-
-		state_load(&ops, true, &s);
-		newest = s.mirror_newest;
-		memcpy(before, m.mirror[newest], sizeof before);
+	for (unsigned newest = 0; newest < STATE_MIRROR_COPIES; newest++) {
+		machine_with(&m, SLOT_GOOD, SLOT_EMPTY, 0);
+		memset(m.mirror[1 - newest], 0, RECORD_BYTES);
+		ops = storage_of(&m);
+		state_load(&ops, &s);
+		assert_int_equal(s.mirror_newest, newest);
+		m.first_copy = -1;
 		assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, NULL), SB_OK);
-		assert_memory_equal(m.mirror[newest], before, sizeof before);
+		assert_int_equal(m.first_copy, 1 - newest);
+		assert_memory_equal(m.mirror[0], m.var, RECORD_BYTES);
+		assert_memory_equal(m.mirror[1], m.var, RECORD_BYTES);
 	}
 }
 
-/* The steady boot does not look at the mirror; when a failure makes it write there
- * after all, it must not take the newest copy for the older one. */
-static void the_loader_overwrites_the_older_copy_without_having_looked(void **state)
+static void the_loader_overwrites_the_older_copy_alone(void **state)
 {
 	(void)state;
 	for (unsigned newest = 0; newest < STATE_MIRROR_COPIES; newest++) {
@@ -372,8 +618,7 @@ static void the_loader_overwrites_the_older_copy_without_having_looked(void **st
 		uint8_t before[RECORD_BYTES];
 
 		machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
-		memset(m.mirror, 0, sizeof m.mirror);
-		memcpy(m.mirror[newest], m.var, RECORD_BYTES);
+		memset(m.mirror[1 - newest], 0, RECORD_BYTES);
 		memcpy(before, m.var, sizeof before);
 		m.var_write_fails = true;
 		m.fails[0] = REASON_LOAD;
@@ -597,7 +842,7 @@ static void a_loader_without_a_watchdog_boots(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_steady_boot_reads_one_variable_and_writes_nothing),
+		cmocka_unit_test(a_steady_boot_writes_nothing),
 		cmocka_unit_test(an_unconfirmed_trial_falls_back_after_its_tries),
 		cmocka_unit_test(a_failure_costs_no_reboot_and_its_reason_is_kept),
 		cmocka_unit_test(a_try_that_cannot_be_stored_is_not_started),
@@ -608,8 +853,19 @@ int main(void)
 		cmocka_unit_test(everything_lost_boots_a_then_b_and_says_so),
 		cmocka_unit_test(the_last_resort_checks_digests_and_then_the_firmware_goes_on),
 		cmocka_unit_test(the_agent_reports_success_only_if_the_variable_took),
-		cmocka_unit_test(the_mirror_overwrites_its_older_copy),
-		cmocka_unit_test(the_loader_overwrites_the_older_copy_without_having_looked),
+		cmocka_unit_test(the_agent_overwrites_the_newest_copy_last),
+		cmocka_unit_test(the_loader_overwrites_the_older_copy_alone),
+		cmocka_unit_test(with_the_record_lost_a_hanging_a_hands_over_to_b),
+		cmocka_unit_test(a_record_of_another_disk_is_neither_believed_nor_written),
+		cmocka_unit_test(a_provisional_record_of_another_disk_is_replaced),
+		cmocka_unit_test(a_loader_from_the_network_writes_nothing),
+		cmocka_unit_test(an_older_variable_that_comes_back_undoes_no_update),
+		cmocka_unit_test(tries_end_also_where_an_older_variable_comes_back),
+		cmocka_unit_test(a_mirror_absurdly_far_ahead_is_damage),
+		cmocka_unit_test(the_sequence_does_not_wrap_to_what_is_older),
+		cmocka_unit_test(what_only_the_mirror_says_of_a_slot_is_hearsay),
+		cmocka_unit_test(a_variable_that_cannot_be_replaced_is_worked_round),
+		cmocka_unit_test(a_mirror_that_cannot_be_written_costs_no_variable),
 		cmocka_unit_test(tries_end_also_where_the_variable_is_lost_at_every_boot),
 		cmocka_unit_test(good_limit_counts_in_the_mirror_when_the_variable_does_not_take),
 		cmocka_unit_test(a_trial_starts_with_the_watchdog_and_hands_over_without),

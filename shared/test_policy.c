@@ -18,11 +18,12 @@ static struct record two_slots(enum slot_status a, enum slot_status b)
 
 /* The slots a boot tries when every one of them fails, "ab", with a capital
  * letter for the last resort. */
-static void walk(const struct record *record, bool saves, char *out)
+static void walk_as(const struct record *record, bool unmirrored, bool saves,
+		    const enum slot_reason reasons[2], char *out)
 {
 	struct boot_policy p;
 
-	policy_boot_begin(&p, record, false);
+	policy_boot_begin(&p, record, unmirrored, false);
 	for (;;) {
 		struct boot_step step = policy_boot_next(&p);
 
@@ -32,10 +33,21 @@ static void walk(const struct record *record, bool saves, char *out)
 			break;
 		if (step.save_required && !saves)
 			continue;
+		if (step.unchecked) {
+			assert_false(step.check_digest);
+			*out++ = '!';
+		}
 		*out++ = (char)((step.last_resort ? 'A' : 'a') + (int)step.slot);
-		policy_boot_failed(&p, &step, REASON_LOAD, 1);
+		policy_boot_failed(&p, &step, step.unchecked ? REASON_LOAD : reasons[step.slot], 1);
 	}
 	*out = 0;
+}
+
+static void walk(const struct record *record, bool saves, char *out)
+{
+	static const enum slot_reason loads[2] = { REASON_LOAD, REASON_LOAD };
+
+	walk_as(record, false, saves, loads, out);
 }
 
 static void slots_are_tried_in_the_order_of_the_design(void **state)
@@ -56,7 +68,9 @@ static void slots_are_tried_in_the_order_of_the_design(void **state)
 		{ SLOT_GOOD, SLOT_WRITING, 1, true, "a" },
 		{ SLOT_WRITING, SLOT_EMPTY, 0, true, "" },
 		{ SLOT_BAD, SLOT_GOOD, 0, true, "bA" },
-		{ SLOT_BAD, SLOT_BAD, 1, true, "AB" },
+		{ SLOT_BAD, SLOT_BAD, 0, true, "AB" },
+		{ SLOT_BAD, SLOT_BAD, 1, true, "BA" },
+		{ SLOT_TRIAL, SLOT_TRIAL, 1, false, "BA" },
 		{ SLOT_GOOD, SLOT_KEXEC_TRIAL, 0, true, "aB" },
 		{ SLOT_GOOD, SLOT_KEXEC_TRIAL, 1, true, "aB" },
 		{ SLOT_KEXEC_TRIAL, SLOT_WRITING, 0, true, "A" },
@@ -73,22 +87,84 @@ static void slots_are_tried_in_the_order_of_the_design(void **state)
 	}
 }
 
-static void a_lost_record_boots_a_then_b_and_writes_nothing(void **state)
+/* What the digest alone has stopped is better than no system at all; what the firmware
+ * has refused already, and what is half written, is not. */
+static void before_the_firmware_goes_on_a_wrong_digest_is_no_reason(void **state)
+{
+	static const struct {
+		enum slot_status a, b;
+		uint8_t preferred;
+		bool unmirrored;
+		enum slot_reason reasons[2];
+		const char *want;
+	} rows[] = {
+		{ SLOT_BAD, SLOT_BAD, 1, false, { REASON_DIGEST, REASON_DIGEST }, "BA!B!A" },
+		{ SLOT_BAD, SLOT_BAD, 0, false, { REASON_LOAD, REASON_DIGEST }, "AB!B" },
+		{ SLOT_BAD, SLOT_GOOD, 1, false, { REASON_DIGEST, REASON_LOAD }, "bA!A" },
+		{ SLOT_TRIAL, SLOT_GOOD, 1, false, { REASON_DIGEST, REASON_LOAD }, "ba!A" },
+		{ SLOT_WRITING, SLOT_GOOD, 1, false, { REASON_NONE, REASON_LOAD }, "b" },
+		{ SLOT_EMPTY, SLOT_BAD, 1, false, { REASON_NONE, REASON_LOAD }, "B" },
+		/* The disk may be newer than the record. */
+		{ SLOT_WRITING, SLOT_GOOD, 1, true, { REASON_NONE, REASON_LOAD }, "b!A" },
+		{ SLOT_EMPTY, SLOT_BAD, 1, true, { REASON_NONE, REASON_LOAD }, "B!A" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct record r = two_slots(rows[i].a, rows[i].b);
+		char got[16];
+
+		r.preferred = rows[i].preferred;
+		walk_as(&r, rows[i].unmirrored, true, rows[i].reasons, got);
+		assert_string_equal(got, rows[i].want);
+	}
+}
+
+/* A disk that could not be read for a moment must not turn an update back. */
+static void where_both_slots_fail_the_preference_is_what_it_was(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_GOOD);
+	struct boot_policy p;
+
+	(void)state;
+	r.preferred = 1;
+	policy_boot_begin(&p, &r, false, false);
+	for (;;) {
+		struct boot_step step = policy_boot_next(&p);
+
+		if (step.save)
+			policy_boot_saved(&p, &step, true);
+		if (step.firmware)
+			break;
+		policy_boot_failed(&p, &step, REASON_LOAD, 1);
+	}
+	assert_int_equal(p.record.preferred, 1);
+}
+
+/* Which of the two works is not known, so each has its tries; a try that cannot be
+ * stored is no reason not to start. */
+static void a_lost_record_is_replaced_by_a_provisional_one(void **state)
 {
 	struct boot_policy p;
 	struct boot_step step;
+	struct record r;
 
 	(void)state;
-	policy_boot_begin(&p, NULL, false);
-	for (unsigned slot = 0; slot < 2; slot++) {
-		step = policy_boot_next(&p);
-		assert_false(step.firmware || step.save || step.check_digest);
-		assert_int_equal(step.slot, slot);
-		policy_boot_failed(&p, &step, REASON_LOAD, 1);
-	}
+	policy_boot_begin(&p, NULL, false, false);
 	step = policy_boot_next(&p);
-	assert_true(step.firmware);
-	assert_false(step.save);
+	assert_true(!step.firmware && step.save && !step.save_required && step.slot == 0);
+	r = p.record;
+	assert_int_equal(r.flags, RECORD_FLAG_PROVISIONAL);
+	/* Both hang. */
+	for (unsigned boot = 1; boot < 2 * POLICY_PROVISIONAL_TRIES; boot++) {
+		policy_boot_begin(&p, &r, false, false);
+		step = policy_boot_next(&p);
+		assert_true(!step.save_required && !step.last_resort);
+		assert_int_equal(step.slot, boot < POLICY_PROVISIONAL_TRIES ? 0 : 1);
+		r = p.record;
+	}
+	policy_boot_begin(&p, &r, false, false);
+	assert_true(policy_boot_next(&p).last_resort);
 }
 
 static void a_steady_boot_saves_nothing(void **state)
@@ -102,7 +178,7 @@ static void a_steady_boot_saves_nothing(void **state)
 		struct boot_policy p;
 		struct boot_step step;
 
-		policy_boot_begin(&p, &r, false);
+		policy_boot_begin(&p, &r, false, false);
 		step = policy_boot_next(&p);
 		assert_int_equal(step.slot, 0);
 		assert_false(step.save || step.check_digest || step.last_resort);
@@ -117,7 +193,7 @@ static void a_trial_spends_a_try_and_must_be_saved(void **state)
 
 	(void)state;
 	r.preferred = 1;
-	policy_boot_begin(&p, &r, false);
+	policy_boot_begin(&p, &r, false, false);
 	step = policy_boot_next(&p);
 	assert_true(step.slot == 1 && step.save && step.save_required && step.check_digest);
 	assert_int_equal(p.record.slots[1].tries_left, 1);
@@ -132,7 +208,7 @@ static void a_trial_without_tries_is_bad_and_loses_the_preference(void **state)
 	(void)state;
 	r.preferred = 1;
 	r.slots[1].tries_left = 0;
-	policy_boot_begin(&p, &r, false);
+	policy_boot_begin(&p, &r, false, false);
 	step = policy_boot_next(&p);
 	assert_true(step.slot == 0 && step.save && !step.save_required);
 	assert_int_equal(p.record.slots[1].status, SLOT_BAD);
@@ -147,7 +223,7 @@ static void a_kexec_trial_found_by_the_firmware_is_bad(void **state)
 	struct boot_step step;
 
 	(void)state;
-	policy_boot_begin(&p, &r, false);
+	policy_boot_begin(&p, &r, false, false);
 	step = policy_boot_next(&p);
 	assert_true(step.slot == 0 && step.save && !step.save_required);
 	assert_int_equal(p.record.slots[1].status, SLOT_BAD);
@@ -164,7 +240,7 @@ static void good_limit_counts_and_then_moves_on(void **state)
 		struct boot_policy p;
 		struct boot_step step;
 
-		policy_boot_begin(&p, &r, false);
+		policy_boot_begin(&p, &r, false, false);
 		step = policy_boot_next(&p);
 		assert_true(step.save);
 		assert_int_equal(step.slot, boot < 2 ? 0 : 1);
@@ -182,13 +258,13 @@ static void check_walk(const struct record *r, bool saves, bool watchdog_reset)
 	struct boot_policy p;
 	unsigned steps = 0;
 
-	policy_boot_begin(&p, r, watchdog_reset);
+	policy_boot_begin(&p, r, false, watchdog_reset);
 	for (;;) {
 		struct boot_step step = policy_boot_next(&p);
 		const struct slot *was = &r->slots[step.slot], *is;
 
 		is = &p.record.slots[step.slot];
-		assert_true(++steps <= 6);
+		assert_true(++steps <= 8);
 		if (step.save)
 			policy_boot_saved(&p, &step, saves);
 		if (step.firmware)
@@ -282,11 +358,11 @@ static void a_kexec_that_is_never_confirmed_is_remembered_until_one_is(void **st
 	struct boot_policy policy;
 
 	(void)state;
-	policy_boot_begin(&policy, &r, false);
+	policy_boot_begin(&policy, &r, false, false);
 	assert_int_equal(policy.record.kexec_failures, 0);	/* it was never begun */
 	record_note(&r, 1, ATTEMPT_KEXEC, REASON_NONE);
 	r.sequence++;
-	policy_boot_begin(&policy, &r, false);
+	policy_boot_begin(&policy, &r, false, false);
 	assert_int_equal(policy.record.kexec_failures, 1);
 	r = policy.record;
 	assert_true(policy_apply(&r, ON_INSTALL_BEGIN, 1, 3));
@@ -295,7 +371,7 @@ static void a_kexec_that_is_never_confirmed_is_remembered_until_one_is(void **st
 	r.kexec_failures = 255;
 	record_note(&r, 1, ATTEMPT_KEXEC, REASON_NONE);
 	r.sequence++;
-	policy_boot_begin(&policy, &r, true);
+	policy_boot_begin(&policy, &r, false, true);
 	assert_int_equal(policy.record.kexec_failures, 255);
 	assert_true(policy_apply(&r, ON_GOOD_KEXEC, 1, 3));
 	assert_int_equal(r.kexec_failures, 0);
@@ -471,7 +547,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_are_tried_in_the_order_of_the_design),
-		cmocka_unit_test(a_lost_record_boots_a_then_b_and_writes_nothing),
+		cmocka_unit_test(a_lost_record_is_replaced_by_a_provisional_one),
+		cmocka_unit_test(before_the_firmware_goes_on_a_wrong_digest_is_no_reason),
+		cmocka_unit_test(where_both_slots_fail_the_preference_is_what_it_was),
 		cmocka_unit_test(a_steady_boot_saves_nothing),
 		cmocka_unit_test(a_trial_spends_a_try_and_must_be_saved),
 		cmocka_unit_test(a_trial_without_tries_is_bad_and_loses_the_preference),

@@ -40,7 +40,7 @@ static void a_hang_on_the_last_try_is_the_reason(void **state)
 		struct boot_policy p;
 		struct boot_step step;
 
-		policy_boot_begin(&p, &r, fired);
+		policy_boot_begin(&p, &r, false, fired);
 		step = policy_boot_next(&p);
 		assert_true(step.slot == 0 && step.save);
 		assert_int_equal(p.record.slots[1].status, SLOT_BAD);
@@ -59,7 +59,7 @@ static void a_hang_with_a_try_left_is_noted_where_the_next_try_is(void **state)
 		struct boot_step step;
 		const struct attempt *hung = &p.record.attempts[RECORD_ATTEMPTS - 2];
 
-		policy_boot_begin(&p, &r, fired);
+		policy_boot_begin(&p, &r, false, fired);
 		step = policy_boot_next(&p);
 		assert_true(step.slot == 1 && step.save_required);
 		assert_int_equal(hung[1].event, ATTEMPT_STARTED);
@@ -77,13 +77,13 @@ static void a_reset_is_not_laid_to_a_slot_that_did_not_run_last(void **state)
 
 	(void)state;
 	r.sequence++;
-	policy_boot_begin(&p, &r, true);
+	policy_boot_begin(&p, &r, false, true);
 	(void)policy_boot_next(&p);
 	assert_int_equal(p.record.slots[1].reason, REASON_TRIES);
 	r = b_was_started(0);
 	r.preferred = 0;
 	r.slots[0] = r.slots[1];
-	policy_boot_begin(&p, &r, true);
+	policy_boot_begin(&p, &r, false, true);
 	(void)policy_boot_next(&p);
 	assert_int_equal(p.record.slots[0].reason, REASON_TRIES);
 	assert_int_equal(p.record.slots[1].reason, REASON_WATCHDOG);
@@ -96,7 +96,7 @@ static void a_hang_after_a_kexec_is_the_reason(void **state)
 	struct boot_step step;
 
 	(void)state;
-	policy_boot_begin(&p, &r, true);
+	policy_boot_begin(&p, &r, false, true);
 	step = policy_boot_next(&p);
 	assert_true(step.slot == 0 && step.save && !step.save_required);
 	assert_int_equal(p.record.slots[1].reason, REASON_WATCHDOG);
@@ -109,7 +109,7 @@ static void a_hang_of_a_good_slot_changes_nothing(void **state)
 	struct boot_step step;
 
 	(void)state;
-	policy_boot_begin(&p, &r, true);
+	policy_boot_begin(&p, &r, false, true);
 	step = policy_boot_next(&p);
 	assert_true(step.slot == 0 && !step.save);
 	assert_memory_equal(&p.record, &r, sizeof r);
@@ -141,7 +141,7 @@ static void the_watchdog_is_armed_for_what_the_flags_say(void **state)
 		r.watchdog = rows[i].kind;
 		r.watchdog_flags = rows[i].flags;
 		r.watchdog_s = rows[i].seconds;
-		policy_boot_begin(&p, &r, false);
+		policy_boot_begin(&p, &r, false, false);
 		step = policy_boot_next(&p);
 		assert_int_equal(step.watchdog_s, rows[i].want);
 		/* Its try cannot be stored: a last resort, if at all. */

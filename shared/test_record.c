@@ -25,12 +25,15 @@ static struct record sample(void)
 	record_note(&r, 1, ATTEMPT_STARTED, REASON_NONE);
 	r.kexec_nonce = 0x1122334455667788;
 	r.kexec_failures = 9;
+	r.flags = RECORD_FLAG_PROVISIONAL | 0x80;
+	memset(r.esps[0], 0x11, sizeof r.esps[0]);
+	memset(r.esps[1], 0x22, sizeof r.esps[1]);
 	return r;
 }
 
 static void reseal(uint8_t *bytes)
 {
-	le32_put(bytes + 252, crc32_of(bytes, 252));
+	le32_put(bytes + 316, crc32_of(bytes, 316));
 }
 
 static void a_record_survives_encoding(void **state)
@@ -51,6 +54,8 @@ static void a_record_survives_encoding(void **state)
 	assert_int_equal(out.attempts[RECORD_ATTEMPTS - 1].event, ATTEMPT_STARTED);
 	assert_true(out.kexec_nonce == in.kexec_nonce);
 	assert_int_equal(out.kexec_failures, in.kexec_failures);
+	assert_int_equal(out.flags, in.flags);
+	assert_memory_equal(out.esps, in.esps, sizeof in.esps);
 }
 
 /* docs/FORMAT.md promises these offsets to other programs. */
@@ -62,8 +67,8 @@ static void fields_lie_where_the_format_says(void **state)
 	(void)state;
 	record_encode(&r, b);
 	assert_memory_equal(b, "SLOTBOOT", 8);
-	assert_int_equal(le16_get(b + 8), 1);
-	assert_int_equal(le16_get(b + 10), 256);
+	assert_int_equal(le16_get(b + 8), 2);
+	assert_int_equal(le16_get(b + 10), 320);
 	assert_true(le64_get(b + 16) == r.sequence);
 	assert_int_equal(b[24], 1);
 	assert_int_equal(b[25], 9);
@@ -71,16 +76,19 @@ static void fields_lie_where_the_format_says(void **state)
 	assert_int_equal(b[27], 0x81);
 	assert_int_equal(le16_get(b + 28), 0x1234);
 	assert_int_equal(le16_get(b + 30), 0);
-	assert_int_equal(b[32], SLOT_GOOD);
-	assert_int_equal(b[104], SLOT_TRIAL);
-	assert_int_equal(b[105], 2);
-	assert_int_equal(b[106], 3);
-	assert_true(le64_get(b + 112) == r.slots[1].efi_status);
-	assert_int_equal(b[128], 0xa5);
-	assert_int_equal(b[176 + 56 + 1], ATTEMPT_STARTED);
-	assert_true(le64_get(b + 240) == r.kexec_nonce);
-	assert_int_equal(b[248], r.kexec_failures);
-	assert_int_equal(le32_get(b + 252), crc32_of(b, 252));
+	assert_int_equal(b[32], 0x11);
+	assert_int_equal(b[48], 0x22);
+	assert_int_equal(b[64], SLOT_GOOD);
+	assert_int_equal(b[144], SLOT_TRIAL);
+	assert_int_equal(b[145], 2);
+	assert_int_equal(b[146], 3);
+	assert_true(le64_get(b + 152) == r.slots[1].efi_status);
+	assert_int_equal(b[168], 0xa5);
+	assert_int_equal(b[224 + 56 + 1], ATTEMPT_STARTED);
+	assert_true(le64_get(b + 288) == r.kexec_nonce);
+	assert_int_equal(b[296], r.kexec_failures);
+	assert_int_equal(b[297], 0x81);
+	assert_int_equal(le32_get(b + 316), crc32_of(b, 316));
 }
 
 static void every_flipped_bit_is_noticed(void **state)
@@ -104,13 +112,13 @@ static void a_bad_field_is_refused_even_with_a_good_checksum(void **state)
 		uint8_t value;
 		enum sb_error want;
 	} rows[] = {
-		{ 0, 'X', SB_MAGIC },	  { 8, 2, SB_VERSION },
+		{ 0, 'X', SB_MAGIC },	  { 8, 1, SB_VERSION },
 		{ 10, 1, SB_LONG },	  { 24, 2, SB_RANGE },
-		{ 26, WATCHDOG_COUNT, SB_RANGE },
-		{ 32, SLOT_STATUS_COUNT, SB_RANGE },
-		{ 105, 4, SB_RANGE },	  { 107, REASON_COUNT, SB_RANGE },
-		{ 176, 2, SB_RANGE },	  { 177, ATTEMPT_EVENT_COUNT, SB_RANGE },
-		{ 178, REASON_COUNT, SB_RANGE },
+		{ 23, 0x80, SB_RANGE },	  { 26, WATCHDOG_COUNT, SB_RANGE },
+		{ 64, SLOT_STATUS_COUNT, SB_RANGE },
+		{ 145, 4, SB_RANGE },	  { 147, REASON_COUNT, SB_RANGE },
+		{ 224, 2, SB_RANGE },	  { 225, ATTEMPT_EVENT_COUNT, SB_RANGE },
+		{ 226, REASON_COUNT, SB_RANGE },
 	};
 	struct record in = sample(), out;
 
@@ -137,6 +145,25 @@ static void a_wrong_length_is_refused(void **state)
 	for (size_t len = 0; len < RECORD_BYTES; len++)
 		assert_int_equal(record_decode(bytes, len, &out), SB_SHORT);
 	assert_int_equal(record_decode(bytes, sizeof bytes, &out), SB_LONG);
+}
+
+static void a_record_belongs_to_the_esps_that_it_names(void **state)
+{
+	static const uint8_t none[RECORD_GUID_BYTES];
+	struct record r = sample();
+	uint8_t other[RECORD_GUID_BYTES];
+
+	(void)state;
+	memset(other, 0x33, sizeof other);
+	assert_true(record_belongs(&r, r.esps[0]) && record_belongs(&r, r.esps[1]));
+	assert_false(record_belongs(&r, other) || record_belongs(&r, NULL));
+	record_adopt(&r, r.esps[1]);
+	assert_int_equal(r.esps[0][0], 0x11);
+	record_adopt(&r, other);
+	assert_true(record_belongs(&r, other));
+	assert_memory_equal(r.esps[1], none, sizeof none);
+	record_init(&r);
+	assert_false(record_belongs(&r, none));
 }
 
 static void the_ring_keeps_the_last_eight(void **state)
@@ -188,6 +215,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_is_noticed),
 		cmocka_unit_test(a_bad_field_is_refused_even_with_a_good_checksum),
 		cmocka_unit_test(a_wrong_length_is_refused),
+		cmocka_unit_test(a_record_belongs_to_the_esps_that_it_names),
 		cmocka_unit_test(the_ring_keeps_the_last_eight),
 		cmocka_unit_test(stored_numbers_stay),
 		cmocka_unit_test(every_status_and_reason_has_its_own_words),

@@ -37,19 +37,20 @@ void trace_encode(const struct trace *trace, uint8_t ret_bytes[TRACE_BYTES])
 		q[0] = s->slot;
 		q[1] = (uint8_t)s->what;
 		q[2] = (uint8_t)s->reason;
-		q[3] = s->last_resort;
+		q[3] = s->unchecked ? 2 : s->last_resort;
 		le64_put(q + 4, s->efi_status);
 	}
 }
 
 static bool step_decode(const uint8_t *p, struct trace_step *step)
 {
-	if (p[0] >= SLOT_COUNT || p[1] >= TRACE_WHAT_COUNT || p[2] >= REASON_COUNT || p[3] > 1)
+	if (p[0] >= SLOT_COUNT || p[1] >= TRACE_WHAT_COUNT || p[2] >= REASON_COUNT || p[3] > 2)
 		return false;
 	step->slot = p[0];
 	step->what = (enum trace_what)p[1];
 	step->reason = (enum slot_reason)p[2];
-	step->last_resort = p[3] == 1;
+	step->last_resort = p[3] > 0;
+	step->unchecked = p[3] == 2;
 	step->efi_status = le64_get(p + 4);
 	return true;
 }

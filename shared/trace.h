@@ -19,8 +19,8 @@
  *         24   12  step 0, ... step 7
  *        120    8  reserved
  *
- *     step: 0 1 slot; 1 1 what (enum trace_what); 2 1 reason; 3 1 last resort;
- *           4 8 EFI_STATUS
+ *     step: 0 1 slot; 1 1 what (enum trace_what); 2 1 reason; 3 1 last resort (2: its
+ *           digest unchecked); 4 8 EFI_STATUS
  */
 #pragma once
 
@@ -58,6 +58,7 @@ struct trace_step {
 	enum trace_what what;
 	enum slot_reason reason;
 	bool last_resort;
+	bool unchecked;		/* ... and its digest was not looked at any more */
 	uint64_t efi_status;
 };
 

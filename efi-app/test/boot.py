@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One boot of a test machine and what it left behind."""
 from machine import said, shown
-from record import STARTED, Record, Trace
+from record import SIZE, STARTED, Record, Trace
 
 
 def read(path):
@@ -20,7 +20,7 @@ class Boot:
         self.options = self.text("LoadOptions")
         self.trace = Trace(self.shown["SlotTrace"]) if "SlotTrace" in self.shown else self.plain()
         stored = machine.store().get("SlotState")
-        self.record = Record(stored) if stored and len(stored) == 256 else None
+        self.record = Record(stored) if stored and len(stored) == SIZE else None
 
     def plain(self):
         """A plain boot has no SlotTrace: LoaderEntrySelected says it all."""

@@ -3,13 +3,14 @@
 import os
 import sys
 
-from machine import Machine
+from machine import ESP_GUID, Machine
+from record import STRIDE
 
 EFI = sys.argv[1]
 LOADER = os.path.join(EFI, "slotbootx64.efi")
-SHOW, STUB, SUCCESS, ERROR, TRACES = (
+SHOW, STUB, SUCCESS, ERROR, TRACES, RESETS = (
     os.path.join(EFI, "test", f"{n}.efi") for n in
-    ("show", "show_stub", "returns_success", "returns_error", "leaves_trace"))
+    ("show", "show_stub", "returns_success", "returns_error", "leaves_trace", "resets"))
 LOADER_PATH = "\\EFI\\slotboot\\slotbootx64.efi"
 NV, NV_BS_RT, AUTHENTICATED = 3, 7, 0x20     # attributes of variables
 CASES = []
@@ -20,16 +21,16 @@ def case(f):
     return f
 
 
-def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None):
+def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None, esp=ESP_GUID):
     """state: the record's bytes in the variable; mirror: its copies."""
-    m = Machine(folder)
+    m = Machine(folder, esp=esp)
     m.put("/EFI/slotboot/slotbootx64.efi", LOADER)
     m.entries(LOADER_PATH)
     for letter, uki in (("a", a), ("b", b)):
         if uki is not None:
             m.put(f"/EFI/slotboot/{letter}/uki.efi", uki)
     if mirror is not None:
-        m.put("/EFI/slotboot/state.bin", b"".join(c.ljust(512, b"\0") for c in mirror))
+        m.put("/EFI/slotboot/state.bin", b"".join(c.ljust(STRIDE, b"\0") for c in mirror))
     if state is not None:
         m.seed(("SlotState", state))
     return m

@@ -20,39 +20,39 @@ def call(*command, **kw):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **kw)
 
 
-def disk_make(path, mebibytes):
+def disk_make(path, mebibytes, esp):
     with open(path, "wb") as f:
         f.truncate((mebibytes + 2) << 20)
     size = mebibytes << 11
-    layout = f"label: gpt\nstart={ESP_START}, size={size}, type=uefi, uuid={ESP_GUID}\n"
+    layout = f"label: gpt\nstart={ESP_START}, size={size}, type=uefi, uuid={esp}\n"
     call("/usr/sbin/sfdisk", "-q", path, input=layout.encode())
     call("mformat", "-i", f"{path}@@1M", "-T", str(size), "-h", "64", "-s", "32", "::")
     call("mmd", "-i", f"{path}@@1M", *(f"::EFI{d}" for d in
          ("", "/BOOT", "/slotboot", "/slotboot/a", "/slotboot/b", "/test")))
 
 
-def hd_path(file, mebibytes):
+def hd_path(file, mebibytes, esp=ESP_GUID):
     """A device path from the partition on, as boot entries have it."""
     hd = struct.pack("<BBHIQQ16sBB", 4, 1, 42, 1, ESP_START, mebibytes << 11,
-                     uuid.UUID(ESP_GUID).bytes_le, 2, 2)
+                     uuid.UUID(esp).bytes_le, 2, 2)
     name = (file + "\0").encode("utf-16le")
     return hd + struct.pack("<BBH", 4, 4, 4 + len(name)) + name + b"\x7f\xff\x04\x00"
 
 
-def boot_entry(file, mebibytes):
-    path = hd_path(file, mebibytes)
+def boot_entry(file, mebibytes, esp=ESP_GUID):
+    path = hd_path(file, mebibytes, esp)
     return struct.pack("<IH", 1, len(path)) + (file + "\0").encode("utf-16le") + path
 
 
 class Machine:
-    def __init__(self, folder, mebibytes=8):
+    def __init__(self, folder, mebibytes=8, esp=ESP_GUID):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         self.folder, self.mebibytes = folder, mebibytes
         self.disk, self.vars_path = self.at("disk.img"), self.at("vars.fd")
         self.serial, self.debug = self.at("serial.log"), self.at("debug.bin")
         self.drive, self.device = "", ""    # more options of QEMU's disk
-        disk_make(self.disk, mebibytes)
+        disk_make(self.disk, mebibytes, esp)
         shutil.copyfile(VARIABLES, self.vars_path)
 
     def at(self, name):

@@ -3,7 +3,10 @@
 Written a second time on purpose: the loader's own codec is what is tested."""
 import hashlib
 import struct
+import uuid
 import zlib
+
+from machine import ESP_GUID
 
 EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
 LOAD, DIGEST, RETURNED, TRIES, KEXEC = range(1, 6)
@@ -16,8 +19,10 @@ ATTEMPT_STARTED, ATTEMPT_FAILED = 1, 2
 STARTED, FAILED, SKIPPED = range(3)
 LOST, VARIABLE, MIRROR = range(3)
 MISSING, CHECKSUM, ATTRIBUTES = 1, 8, 10    # enum sb_error
-SLOT = struct.Struct("<BBBBBB2xQQ32sQ8x")
-HEAD = struct.Struct("<8sHH4xQBBBBH2x")
+PROVISIONAL, PROVISIONAL_TRIES = 1, 3       # a flag of the record, and what its slots are granted
+SLOT = struct.Struct("<BBBBBB2xQQ32sQ16x")
+HEAD = struct.Struct("<8sHH4xQBBBBH2x16s16x")
+SIZE, STRIDE = 320, 4096                       # of a record; from one copy of the mirror to the next
 
 
 def slot(status, tries=0, reason=0, uki=None, size=None):
@@ -28,27 +33,28 @@ def slot(status, tries=0, reason=0, uki=None, size=None):
                      0, length, digest, 0)
 
 
-def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0)):
+def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0), esp=ESP_GUID):
     """watchdog: which, flags, seconds"""
-    body = HEAD.pack(b"SLOTBOOT", 1, 256, sequence, preferred, 0, *watchdog) + a + b
-    body = body.ljust(252, b"\0")
+    body = HEAD.pack(b"SLOTBOOT", 2, SIZE, sequence, preferred, 0, *watchdog, uuid.UUID(esp).bytes_le) + a + b
+    body = body.ljust(SIZE - 4, b"\0")
     return body + struct.pack("<I", zlib.crc32(body))
 
 
 class Record:
     def __init__(self, data):
-        _, _, _, self.sequence, self.preferred, _, *self.watchdog = HEAD.unpack_from(data)
-        self.valid = len(data) == 256 and zlib.crc32(data[:252]) == struct.unpack(
-            "<I", data[252:256])[0]
+        _, _, _, self.sequence, self.preferred, _, *self.watchdog, esp = HEAD.unpack_from(data)
+        self.esp = str(uuid.UUID(bytes_le=esp))
+        self.valid = len(data) == SIZE and zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
+        self.flags = data[297]
         self.status, self.tries, self.reason, self.efi_status = [], [], [], []
-        for at in (32, 104):
+        for at in (64, 144):
             f = SLOT.unpack_from(data, at)
             self.status.append(f[0])
             self.tries.append(f[1])
             self.reason.append(f[3])
             self.efi_status.append(f[6])
         # (slot, event, reason), the oldest first
-        self.attempts = [tuple(data[at:at + 3]) for at in range(176, 240, 8) if data[at + 1]]
+        self.attempts = [tuple(data[at:at + 3]) for at in range(224, 288, 8) if data[at + 1]]
 
 
 class Trace:

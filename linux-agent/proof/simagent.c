@@ -56,7 +56,8 @@ static int machine_fill(struct world *w, struct machine *m, struct err *err)
 	m->storage = statefile_ops(&m->statefile);
 	m->running = (struct running){ .slot = w->session.running, .kexec = w->session.kexec,
 				       .nonce = w->session.kexec ? SIM_NONCE : 0 };
-	state_load(&m->storage, true, &m->state);
+	m->storage.esp = m->esp.guid;
+	state_load(&m->storage, &m->state);
 	if (m->state.var_error != SB_IO)
 		return 0;
 	*err = m->statefile.why;

@@ -37,9 +37,9 @@ static enum sb_error loader_var_write(void *ctx, const uint8_t bytes[RECORD_BYTE
 static enum sb_error copy_read(const uint8_t *data, size_t size, unsigned copy,
 			       uint8_t buf[RECORD_BYTES])
 {
-	if (size < copy * STATE_SECTOR + RECORD_BYTES)
+	if (size < copy * STATE_STRIDE + RECORD_BYTES)
 		return SB_SHORT;
-	memcpy(buf, data + copy * STATE_SECTOR, RECORD_BYTES);
+	memcpy(buf, data + copy * STATE_STRIDE, RECORD_BYTES);
 	return SB_OK;
 }
 
@@ -72,7 +72,7 @@ static enum sb_error loader_mirror_write(void *ctx, unsigned copy,
 	if (file < 0)
 		return SB_NOT_FOUND;
 	memcpy(sector, bytes, RECORD_BYTES);
-	if (disk.write(ctx, file, sector, sizeof sector, copy * STATE_SECTOR) < 0 ||
+	if (disk.write(ctx, file, sector, sizeof sector, copy * STATE_STRIDE) < 0 ||
 	    disk.flush(ctx, file) < 0)
 		return SB_IO;
 	return SB_OK;
@@ -86,6 +86,7 @@ struct state_ops simloader_storage(struct world *w, bool kept)
 		.var_write = loader_var_write,
 		.mirror_read = kept ? kept_mirror_read : loader_mirror_read,
 		.mirror_write = loader_mirror_write,
+		.esp = sim_esp.guid,
 	};
 }
 
@@ -94,7 +95,7 @@ struct state sim_state(struct world *w, bool kept)
 	struct state_ops ops = simloader_storage(w, kept);
 	struct state state;
 
-	state_load(&ops, true, &state);
+	state_load(&ops, &state);
 	return state;
 }
 

@@ -91,7 +91,7 @@ static void reach(const struct record *record, unsigned running, bool kexec)
 	transitions++;
 	check_record(record);
 	record_encode(&plain, node.bytes);
-	at = &buckets[(le32_get(node.bytes + 252) ^ (running * 2u + kexec) * 0x9e3779b9u) %
+	at = &buckets[(le32_get(node.bytes + RECORD_BYTES - 4) ^ (running * 2u + kexec) * 0x9e3779b9u) %
 		      BUCKETS];
 	for (; *at; at = &buckets[(size_t)(at - buckets + 1) % BUCKETS])
 		if (memcmp(&nodes[*at - 1], &node, sizeof node) == 0)
@@ -240,7 +240,7 @@ static void boot(const struct record *record, bool watchdog)
 	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true,
 			  .watchdog = watchdog };
 
-	policy_boot_begin(&b.policy, record, watchdog);
+	policy_boot_begin(&b.policy, record, false, watchdog);
 	boot_on(b, 0);
 }
 
