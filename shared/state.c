@@ -190,8 +190,8 @@ static enum sb_error agent_write(const struct state_ops *ops, struct state *stat
 	mirror = mirrors_write(ops, state, bytes);
 	if (ret_mirror)
 		*ret_mirror = mirror;
-	if (error == SB_ATTRIBUTES && mirror != SB_OK)
-		return error;
+	if (error == SB_ATTRIBUTES && !state->mirror_current[0] && !state->mirror_current[1])
+		return error;	/* one copy that took it is the record at the next boot */
 	state->source = error == SB_OK ? STATE_VARIABLE_COPY : STATE_MIRROR_COPY;
 	return SB_OK;
 }

@@ -75,8 +75,8 @@ enum state_save_mode {
 				 * the record did not come from it. SB_OK only if all that
 				 * was needed took */
 	STATE_SAVE_AGENT,	/* the variable, then both copies of the mirror; SB_OK only if
-				 * the variable took, or the mirror where the variable
-				 * cannot be replaced (SB_ATTRIBUTES) */
+				 * the variable took, or a copy of the mirror where the
+				 * variable cannot be replaced (SB_ATTRIBUTES) */
 };
 
 /* Raises record.sequence by one, makes the record this ESP's, writes, and reads back

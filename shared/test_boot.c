@@ -12,6 +12,7 @@ struct machine {
 	int first_copy;			/* the one that was written first, if it is -1 before */
 	const uint8_t *esp;
 	bool var_write_fails, var_forgets, var_squatted, mirror_write_fails;
+	unsigned mirror_fails_at;	/* which write of it does; 0: none */
 	unsigned var_reads, var_writes, mirror_reads, mirror_writes;
 	enum slot_reason fails[2];	/* REASON_NONE: it boots */
 	char started[16];		/* "ab": what start() was asked for */
@@ -76,7 +77,7 @@ static enum sb_error mirror_write(void *ctx, unsigned copy, const uint8_t bytes[
 		m->first_copy = (int)copy;
 	if (m->no_mirror)
 		return SB_NOT_FOUND;
-	if (m->mirror_write_fails)
+	if (m->mirror_write_fails || m->mirror_writes == m->mirror_fails_at)
 		return SB_IO;
 	memcpy(m->mirror[copy], bytes, RECORD_BYTES);
 	return SB_OK;
@@ -529,6 +530,26 @@ static void a_variable_that_cannot_be_replaced_is_worked_round(void **state)
 	assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, NULL), SB_ATTRIBUTES);
 }
 
+static void without_the_variable_one_copy_of_the_mirror_is_the_record(void **state)
+{
+	struct state_ops ops;
+	enum sb_error mirror;
+	struct machine m;
+	struct state s;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	m.var_squatted = true;
+	m.mirror_writes = 0;
+	m.mirror_fails_at = 2;
+	ops = storage_of(&m);
+	state_load(&ops, &s);
+	s.record.preferred = 1;
+	assert_int_equal(state_save(&ops, STATE_SAVE_AGENT, &s, &mirror), SB_OK);
+	assert_int_equal(mirror, SB_IO);
+	assert_int_equal(boot(&m), 'b');
+}
+
 static void a_mirror_that_cannot_be_written_costs_no_variable(void **state)
 {
 	struct state_ops ops;
@@ -865,6 +886,7 @@ int main(void)
 		cmocka_unit_test(the_sequence_does_not_wrap_to_what_is_older),
 		cmocka_unit_test(what_only_the_mirror_says_of_a_slot_is_hearsay),
 		cmocka_unit_test(a_variable_that_cannot_be_replaced_is_worked_round),
+		cmocka_unit_test(without_the_variable_one_copy_of_the_mirror_is_the_record),
 		cmocka_unit_test(a_mirror_that_cannot_be_written_costs_no_variable),
 		cmocka_unit_test(tries_end_also_where_the_variable_is_lost_at_every_boot),
 		cmocka_unit_test(good_limit_counts_in_the_mirror_when_the_variable_does_not_take),
