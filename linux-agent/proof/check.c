@@ -80,7 +80,7 @@ void check_tries(struct world *w, const struct state *at_begin)
 
 		if (trial && (!g->trial[slot] || s->tries_left > g->left[slot])) {
 			g->starts[slot] = 0;
-			if (!g->agent_ran)
+			if (!g->agent_ran && !(sim_is_lost(at_begin) && !g->trial[slot]))
 				violation("slot %c has got tries that nobody granted",
 					  slot_letter(slot));
 		}
@@ -118,18 +118,44 @@ static void check_start_lost(const struct world *w, unsigned slot)
 			  slot_letter(slot));
 }
 
-void check_start(struct world *w, const struct state *at_begin, unsigned slot,
-		 bool last_resort)
+/* Rather than nothing: the other one is not there, is torn, or failed before. Nothing
+ * can be said of its image. */
+static void check_start_unchecked(const struct world *w, const struct state *at_begin,
+				  unsigned slot)
 {
+	unsigned other = 1 - slot;
+	int version = sim_version_of(w, other, true);
+	enum slot_status status = at_begin->record.slots[slot].status;
+	enum slot_status others = at_begin->record.slots[other].status;
+
+	if (version >= 0 && version != w->broken && w->refuse != (int)other &&
+	    others != SLOT_EMPTY && others != SLOT_WRITING &&
+	    sim_digest_is_right(w, &at_begin->record, other))
+		violation("slot %c starts unchecked although the other one is whole",
+			  slot_letter(slot));
+	if ((status == SLOT_WRITING || status == SLOT_EMPTY) && !at_begin->unmirrored)
+		violation("slot %c starts unchecked, which is %s", slot_letter(slot),
+			  slot_status_text(status));
+}
+
+void check_start(struct world *w, const struct state *at_begin,
+		 const struct trace_step *step)
+{
+	unsigned slot = step->slot;
 	const struct slot *s = &at_begin->record.slots[slot];
-	bool lost = at_begin->source == STATE_LOST;
+	bool last_resort = step->last_resort;
 	const char name = slot_letter(slot);
 
-	if (lost) {
+	if (sim_is_lost(at_begin)) {
 		check_start_lost(w, slot);
 		return;
 	}
-	if (sim_version_of(w, slot, false) < 0)
+	if (step->unchecked) {
+		check_start_unchecked(w, at_begin, slot);
+		return;
+	}
+	if (sim_version_of(w, slot, false) < 0 &&
+	    !(w->ghost.flipped_all && s->status == SLOT_GOOD && !last_resort))
 		violation("slot %c (%s) starts and is not one whole version", name,
 			  slot_status_text(s->status));
 	if (s->status == SLOT_WRITING || s->status == SLOT_EMPTY)
@@ -150,7 +176,7 @@ void check_armed(const struct state *at_begin, unsigned slot, bool last_resort,
 	const struct record *r = &at_begin->record;
 	unsigned want = 0;
 
-	if (at_begin->source != STATE_LOST && r->watchdog != WATCHDOG_NONE && !last_resort &&
+	if (!sim_is_lost(at_begin) && r->watchdog != WATCHDOG_NONE && !last_resort &&
 	    r->slots[slot].status == SLOT_TRIAL)
 		want = r->watchdog_s;
 	if (armed != want)
@@ -189,6 +215,34 @@ void check_hang(struct world *w, const struct state *at_begin, unsigned slot)
 			  slot_letter(slot), slot_reason_text(now->reason));
 }
 
+void check_stored(struct world *w, const struct state *at_begin, const struct sim_var *before)
+{
+	const struct sim_var *v = simvars_find(w, VARS_SLOTBOOT, VARS_SLOT_STATE);
+
+	if (at_begin->var_is_foreign) {
+		if (!v || memcmp(v, before, sizeof *v) != 0)
+			violation("the loader wrote over another disk's record");
+		return;
+	}
+	if (at_begin->source == STATE_LOST && at_begin->var_error != SB_ATTRIBUTES &&
+	    w->session.up && !is_disturbed(w) && sim_state(w, true).source == STATE_LOST)
+		violation("the record was lost, and the loader has stored none");
+}
+
+void check_copies(struct world *w)
+{
+	struct state_ops ops = simloader_storage(w, false);
+	uint8_t first[RECORD_BYTES], bytes[RECORD_BYTES];
+	size_t len = 0;
+
+	if (ops.mirror_read(w, 0, first) != SB_OK || ops.mirror_read(w, 1, bytes) != SB_OK ||
+	    memcmp(first, bytes, sizeof first) != 0)
+		violation("the two copies of the mirror differ after mark-good");
+	if (ops.var_read(w, bytes, sizeof bytes, &len) != SB_ATTRIBUTES &&
+	    memcmp(first, bytes, sizeof first) != 0)
+		violation("variable and mirror differ after mark-good");
+}
+
 static void check_foreign(struct world *w, const char *name, const char *content)
 {
 	const struct sim_var *v = simvars_find(w, VARS_GLOBAL, name);
@@ -223,7 +277,7 @@ void check_entries(struct world *w)
 }
 
 /* But for the ring and the sequence: mark-good of a good slot adds to them in
- * memory only. */
+ * memory only. And but for which copy it was. */
 static bool record_is(const struct state *state, const uint8_t *record)
 {
 	uint8_t a[RECORD_BYTES], b[RECORD_BYTES];
@@ -234,6 +288,10 @@ static bool record_is(const struct state *state, const uint8_t *record)
 	x.sequence = y.sequence = 0;
 	memset(x.attempts, 0, sizeof x.attempts);
 	memset(y.attempts, 0, sizeof y.attempts);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		x.slots[slot].flags &= (uint8_t)~SLOT_FLAG_HEARSAY;
+		y.slots[slot].flags &= (uint8_t)~SLOT_FLAG_HEARSAY;
+	}
 	record_encode(&x, a);
 	record_encode(&y, b);
 	return memcmp(a, b, sizeof a) == 0;

@@ -44,81 +44,26 @@ static uint64_t random_next(uint64_t *state)
 
 /* --- after the cut --- */
 
-static void flip(uint8_t *data, size_t len, uint64_t random)
-{
-	if (len)
-		data[random / 8 % len] ^= (uint8_t)(1u << random % 8);
-}
-
-static void flip_uki(struct world *w, uint64_t random)
-{
-	struct state state = sim_state(w, false);
-
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		int file = w->name_now[NAME_UKI(slot)];
-
-		if (file < 0 || state.record.slots[slot].status != SLOT_TRIAL ||
-		    state.record.slots[1 - slot].status != SLOT_GOOD)
-			continue;
-		flip(w->files[file].now, w->files[file].size, random);
-		memcpy(w->files[file].kept, w->files[file].now, SIM_FILE_MAX);
-		w->ghost.flipped = true;
-		return;
-	}
-}
-
-static void lose_mirror(struct world *w)
-{
-	int file = w->name_now[NAME_STATE];
-
-	if (file < 0)
-		return;
-	memset(w->files[file].now, 0xa5, SIM_FILE_MAX);
-	memset(w->files[file].kept, 0xa5, SIM_FILE_MAX);
-}
-
-static void flip_mirror(struct world *w, uint64_t random)
-{
-	int file = w->name_now[NAME_STATE];
-
-	if (file < 0)
-		return;
-	flip(w->files[file].now, w->files[file].size, random);
-	memcpy(w->files[file].kept, w->files[file].now, SIM_FILE_MAX);
-}
-
-static void after(struct world *w, enum after what, uint64_t random)
-{
-	struct sim_var *v = simvars_find(w, VARS_SLOTBOOT, VARS_SLOT_STATE);
-
-	if (what == AFTER_NOTHING)
-		return;
-	w->ghost.agent_ran = true;	/* an older record may hold more tries */
-	if (v && (what == AFTER_LOSE_VAR || what == AFTER_LOSE_ALL))
-		v->used = false;
-	else if (v && what == AFTER_FLIP_VAR)
-		flip(v->data, v->len, random);
-	if (what == AFTER_REFUSE)
-		w->refuse = sim_state(w, false).record.preferred;
-	if (what == AFTER_LOSE_ALL)
-		lose_mirror(w);
-	else if (what == AFTER_FLIP_MIRROR)
-		flip_mirror(w, random);
-	else if (what == AFTER_FLIP_UKI)
-		flip_uki(w, random);
-}
-
 static bool is_install(const struct job *job)
 {
 	return job->step->op == OP_INSTALL || job->step->op == OP_BREAKS;
 }
 
+static bool is_agents(const struct job *job)
+{
+	return job->step->op != OP_BOOT && job->step->op != OP_KEXEC &&
+	       job->step->op != OP_LOSE_VARS && job->step->op != OP_FOREIGN;
+}
+
+static bool is_clean(const struct job *job)
+{
+	return job->mode->fault == FAULT_CUT && job->mode->store == STORE_OK &&
+	       !job->mode->no_mirror && !job->power_went;
+}
+
 static void check_left(struct world *w, const struct job *job)
 {
-	bool agent = job->step->op != OP_BOOT && job->step->op != OP_KEXEC &&
-		     job->step->op != OP_LOSE_VARS;
-	bool clean = job->mode->fault == FAULT_CUT && job->mode->store == STORE_OK &&
-		     !job->mode->no_mirror && !job->power_went;
+	bool agent = is_agents(job), clean = is_clean(job);
 
 	check_entries(w);
 	if (sim_mirror_sequence(w, false) < w->ghost.mirror_floor)
@@ -140,6 +85,10 @@ static void check_choice(struct world *w, const struct job *job)
 
 	if (!is_install(job) || job->result == 0 || job->power_went || job->second ||
 	    slot == before.session.running)
+		return;
+	/* What of a file is there after a flush that failed nobody knows, and here the
+	 * file alone is the record. */
+	if (job->scenario->squatted && job->mode->fault == FAULT_FROM)
 		return;
 	if (slot != chosen ||
 	    sim_version_of(w, slot, false) != sim_version_of(&before, slot, false))
@@ -178,11 +127,12 @@ static void cut_again(struct job *job, const struct world *left, uint64_t random
 static void boot_after(struct world *w)
 {
 	struct state state = sim_state(w, false);
+	unsigned other = w->refuse == 0 ? 1 : 0;
 
 	simloader_boot(w);
 	if (!w->session.up && w->refuse >= 0 &&
-	    (w->hangs >= 0 ||
-	     !policy_slot_bootable(&state.record, 1u - (unsigned)w->refuse))) {
+	    (w->hangs >= 0 || !simdisk_find(w, NAME_UKI(other)) ||
+	     !policy_slot_bootable(&state.record, other))) {
 		w->refuse = -1;
 		simloader_boot(w);
 	}
@@ -203,6 +153,35 @@ static void boot_out(struct world w)
 	}
 }
 
+/* The disk is new, the variables are old: slot a, which alone is there, starts, and
+ * mark-good makes the record that of this disk. */
+static void case_reimaged(struct world *w)
+{
+	struct state old = sim_state(w, false);
+	bool is_of_it = old.source != STATE_LOST && sim_digest_is_right(w, &old.record, 0);
+	struct step good = { .op = OP_GOOD };
+	uint8_t record[RECORD_BYTES];
+	struct err err = { 0 };
+	struct state state;
+
+	simloader_boot(w);
+	if (!w->session.up || w->session.running != 0) {
+		violation("the one slot of a new disk does not start");
+		return;
+	}
+	if (op_run(w, &good, record, &err) < 0)
+		violation("mark-good on a new disk failed: %s", err.text);
+	state = sim_state(w, false);
+	if (state.record.slots[0].status != SLOT_GOOD || state.record.preferred != 0 ||
+	    (!is_of_it && policy_slot_bootable(&state.record, 1)) ||
+	    !sim_digest_is_right(w, &state.record, 0))
+		violation("after mark-good on a new disk the record is not the disk's");
+	power_down(w);
+	simloader_boot(w);
+	if (!w->session.up || w->session.running != 0)
+		violation("slot a of a new disk was marked good, and does not start");
+}
+
 /* One world after a cut. */
 static void case_run(struct job *job, struct world *w, bool deeper, uint64_t random)
 {
@@ -210,7 +189,14 @@ static void case_run(struct job *job, struct world *w, bool deeper, uint64_t ran
 
 	totals.cases++;
 	check_left(w, job);
-	after(w, job->mode->after, random);
+	after_cut(w, job, random);
+	if (job->mode->after == AFTER_REIMAGE) {
+		case_reimaged(w);
+		return;
+	}
+	if (job->mode->after == AFTER_FALL_BACK && job->result == 0 && is_agents(job) &&
+	    is_clean(job) && !job->second)
+		check_done(w, job->step, job->record, false);
 	hash = world_hash(w, (uint64_t)(job->step - job->scenario->steps) * 1000003 +
 			     (uint64_t)(job->scenario - scenarios) * 64 +
 			     (uint64_t)(job->mode - modes));
@@ -222,8 +208,9 @@ static void case_run(struct job *job, struct world *w, bool deeper, uint64_t ran
 	check_choice(w, job);
 	if (job->mode->store == STORE_OK)
 		check_booted(w);
-	else
+	if (job->mode->store != STORE_OK || w->falls_back)
 		boot_out(*w);
+	w->falls_back = false;
 	if (!is_new(hash))
 		return;
 	totals.states++;

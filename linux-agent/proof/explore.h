@@ -33,8 +33,13 @@ struct job {
 	int result;		/* of the step */
 	bool power_went;	/* while it ran */
 	bool second;		/* this is after the second cut */
-	uint8_t record[256];	/* what the step said was stored, if result is 0 */
+	uint8_t record[RECORD_BYTES];	/* what the step said was stored, if result is 0 */
 };
+
+/* after.c: what the mode has happen before the next boot. */
+void after_cut(struct world *w, const struct job *job, uint64_t random);
+/* The disk is a new one, as before a scenario's first step, under the old variables. */
+void world_reimage(struct world *w);
 
 /* Cuts the step at every mutation. */
 void explore_step(struct job *job);

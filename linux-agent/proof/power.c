@@ -97,12 +97,14 @@ void power_down(struct world *w)
 	memcpy(w->dir_kept, w->dir_now, sizeof w->dir_kept);
 	for (int i = 0; i < SIM_FILES; i++) {
 		struct sim_file *f = &w->files[i];
+		size_t stored;
 
 		if (!can_survive(w, i)) {
 			f->used = false;
 			continue;
 		}
-		memset(f->now + f->size, 0, (size_t)(SIM_FILE_MAX - f->size));
+		stored = simdisk_stored(f, f->size);
+		memset(f->now + stored, 0, SIM_FILE_MAX - stored);
 		if (f->dirty || f->size != f->kept_size)
 			memcpy(f->kept, f->now, sizeof f->kept);
 		f->kept_size = f->size;
@@ -148,7 +150,8 @@ uint64_t world_hash(const struct world *w, uint64_t seed)
 
 		h = mix(h, f ? "y" : "n", 1);
 		if (f)
-			h = mix(mix(h, &f->size, sizeof f->size), f->now, f->size);
+			h = mix(mix(h, &f->size, sizeof f->size), f->now,
+				simdisk_stored(f, f->size));
 	}
 	for (int i = 0; i < SIM_VARS; i++)
 		if (w->vars[i].used)

@@ -48,6 +48,7 @@ static void settle(struct world *w)
 		return;
 	if (w->fault.count != writes)
 		violation("a second mark-good wrote something");
+	check_copies(w);
 	if (!w->session.kexec && slot_of(w, slot).status != SLOT_GOOD)
 		violation("mark-good of slot %c did not make it good", slot_letter(slot));
 	writes = w->fault.count;

@@ -12,6 +12,7 @@
 #define GOOD { .op = OP_GOOD }
 #define JUMP { .op = OP_KEXEC }
 #define LOSE { .op = OP_LOSE_VARS }
+#define OTHER { .op = OP_FOREIGN }
 #define INSTALL(v, how) { .op = OP_INSTALL, .arg = (v), .activate = ACTIVATE_##how }
 #define REFUSED(v, what) { .op = OP_REFUSED, .arg = (v), .activate = ACTIVATE_REBOOT, \
 			   .how = (what) }
@@ -71,6 +72,12 @@ const struct scenario scenarios[] = {
 		BOOT, GOOD } },
 	{ "good slots counted", .good_limit = 2, .setup = 2, .count = 10, .steps = {
 		UPDATED, BOOT, BOOT, BOOT, GOOD, INSTALL(2, REBOOT) } },
+	{ "a variable that nobody can write", .squatted = true, .count = 11, .steps = {
+		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD, BAD(0), INSTALL(2, KEXEC), JUMP,
+		GOOD, BOOT, GOOD } },
+	{ "two disks and one variable", .foreign = true, .count = 13, .steps = {
+		BOOT, GOOD, OTHER, BOOT, INSTALL(1, REBOOT), OTHER, BOOT, GOOD, OTHER, BOOT,
+		BOOT, OTHER, GOOD } },
 	{ "a trial that hangs", .hangs = 2, .setup = 2, .count = 5, .steps = {
 		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD } },
 	{ "a kexec into what hangs", .hangs = 2, .setup = 2, .count = 5, .steps = {
@@ -95,6 +102,11 @@ const struct mode modes[] = {
 	{ "cut, trial UKI flipped", .fault = FAULT_CUT, .after = AFTER_FLIP_UKI },
 	{ "cut, record lost", .fault = FAULT_CUT, .after = AFTER_LOSE_ALL },
 	{ "cut, first choice fails", .fault = FAULT_CUT, .after = AFTER_REFUSE },
+	{ "cut, every UKI flipped", .fault = FAULT_CUT, .after = AFTER_FLIP_ALL },
+	{ "cut, mirror forged", .fault = FAULT_CUT, .after = AFTER_FORGE },
+	{ "cut, a stick in between", .fault = FAULT_CUT, .after = AFTER_STICK },
+	{ "cut, variable store falls back", .fault = FAULT_CUT, .after = AFTER_FALL_BACK },
+	{ "cut, disk made anew", .fault = FAULT_CUT, .after = AFTER_REIMAGE },
 	{ "two cuts", .fault = FAULT_CUT, .twice = true },
 	{ "two cuts, variable store full", .fault = FAULT_CUT, .store = STORE_FULL,
 	  .twice = true },
@@ -129,30 +141,43 @@ static void duplicates_put(struct world *w)
 	var_put(w, "BootOrder", order, sizeof order);
 }
 
-void scenario_begin(const struct scenario *scenario, struct world *ret_world)
+/* Slot a holds version 0. */
+void scenario_disk(bool device, struct world *ret_world)
 {
-	static const uint8_t order[] = { 0, 0, 4, 0 };
 	const struct sim_version *v = &sim_versions[0];
 	struct world *w = ret_world;
 	uint8_t zero[SIM_FILE_MAX] = { 0 };
 
 	world_init(w);
-	w->device = scenario->device;
+	w->device = device;
+	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = true;
+	simdisk_put(w, NAME_UKI_A, v->uki, v->uki_len);
+	memcpy(zero, v->image, v->image_len);
+	simdisk_put(w, NAME_IMAGE_A, zero, device ? sizeof zero : v->image_len);
+	memset(zero, 0, sizeof zero);
+	simdisk_put(w, NAME_IMAGE_B, zero, device ? sizeof zero : 0);
+	power_down(w);
+}
+
+void scenario_begin(const struct scenario *scenario, struct world *ret_world)
+{
+	static const uint8_t order[] = { 0, 0, 4, 0 };
+	struct world *w = ret_world;
+
+	scenario_disk(scenario->device, w);
 	w->good_limit = scenario->good_limit;
 	w->broken = scenario->broken - 1;
 	w->hangs = scenario->hangs - 1;
 	w->watchdog = scenario->hangs > 0;
-	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = true;
 	var_put(w, "BootOrder", order, sizeof order);
 	var_put(w, "Boot0000", "foreign zero", 12);
 	var_put(w, "Boot0004", "foreign four", 12);
 	if (scenario->duplicates)
 		duplicates_put(w);
-	simdisk_put(w, NAME_UKI_A, v->uki, v->uki_len);
-	memcpy(zero, v->image, v->image_len);
-	simdisk_put(w, NAME_IMAGE_A, zero, w->device ? sizeof zero : v->image_len);
-	memset(zero, 0, sizeof zero);
-	simdisk_put(w, NAME_IMAGE_B, zero, w->device ? sizeof zero : 0);
+	if (scenario->squatted)
+		simvars_squat(w);
+	if (scenario->foreign)
+		simvars_foreign(w);
 	power_down(w);
 	w->fault.count = 0;
 }

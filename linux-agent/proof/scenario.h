@@ -13,6 +13,8 @@ struct scenario {
 	int broken;		/* version that gives control back, + 1; 0: none */
 	int hangs;		/* version that hangs, + 1; 0: none */
 	bool duplicates;	/* each of our boot entries is there twice */
+	bool squatted;		/* SlotState has other attributes, and cannot go */
+	bool foreign;		/* SlotState is another disk's */
 	unsigned setup;		/* steps at the beginning that are not cut */
 	unsigned count;
 	struct step steps[SCENARIO_STEPS];
@@ -26,6 +28,11 @@ enum after {
 	AFTER_FLIP_VAR, AFTER_FLIP_MIRROR, AFTER_FLIP_UKI,
 	AFTER_REFUSE,		/* the slot that should start now does not load */
 	AFTER_LOSE_ALL,		/* variable and both copies of the mirror */
+	AFTER_FLIP_ALL,		/* every UKI */
+	AFTER_FORGE,		/* a mirror far ahead of a valid variable */
+	AFTER_STICK,		/* a boot from another disk in between */
+	AFTER_FALL_BACK,	/* the variable is what it was before the step */
+	AFTER_REIMAGE,		/* the disk is a new one, the variables stay */
 };
 
 struct mode {
@@ -39,5 +46,7 @@ struct mode {
 extern const struct mode modes[];
 extern const unsigned mode_count;
 
+/* The machine's disk, new, and nothing else. */
+void scenario_disk(bool device, struct world *ret_world);
 /* The machine before the first step: slot a holds version 0, no record. */
 void scenario_begin(const struct scenario *scenario, struct world *ret_world);

@@ -8,6 +8,7 @@
 #include "activate.h"
 #include "policy.h"
 #include "state.h"
+#include "trace.h"
 #include "world.h"
 
 enum { SIM_VERSIONS = 4, SIM_TRIES = 2, SIM_NONCE = 0x5107 };
@@ -23,6 +24,9 @@ struct sim_version {
 extern struct sim_version sim_versions[SIM_VERSIONS];
 void sim_versions_make(void);
 
+/* Whether the record has the digest of the UKI that is there. */
+bool sim_digest_is_right(const struct world *w, const struct record *record, unsigned slot);
+
 /* The version whose UKI and image the slot holds to the last byte; -1: none.
  * uki_only: of the UKI alone. */
 int sim_version_of(const struct world *w, unsigned slot, bool uki_only);
@@ -33,6 +37,7 @@ enum op {
 	OP_REFUSED,	/* an install that must be refused */
 	OP_BREAKS,	/* an install whose transfer breaks off half way */
 	OP_LOSE_VARS,	/* the firmware forgets every variable of ours */
+	OP_FOREIGN,	/* the other disk's system stores its record in the variable */
 	OP_COUNT
 };
 
@@ -51,6 +56,8 @@ int op_run(struct world *w, const struct step *step, uint8_t *ret_record, struct
 /* What comes before an op and is no part of it. */
 void op_prepare(struct world *w, const struct step *step);
 
+/* Nothing is known of what the slots should hold: no record, or the loader's own. */
+bool sim_is_lost(const struct state *state);
 /* Loads the record: as it stands, or (kept) as a cut at this instant would at
  * worst leave it. */
 struct state sim_state(struct world *w, bool kept);
@@ -81,12 +88,16 @@ extern struct world *sim_world;
 /* Prints what is wrong, once per kind and place. */
 void violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* At the moment at which the loader gives control to a slot. */
-void check_start(struct world *w, const struct state *at_begin, unsigned slot,
-		 bool last_resort);
+void check_start(struct world *w, const struct state *at_begin,
+		 const struct trace_step *step);
 void check_guard(struct world *w, const char *who);
 /* ... with the watchdog armed for so many seconds. */
 void check_armed(const struct state *at_begin, unsigned slot, bool last_resort,
 		 unsigned armed);
+/* The loader leaves another disk's record, and has left its own where there was none. */
+void check_stored(struct world *w, const struct state *at_begin, const struct sim_var *before);
+/* After mark-good: every copy is the same. */
+void check_copies(struct world *w);
 /* After a boot that follows a reset by the watchdog while the slot ran. */
 void check_hang(struct world *w, const struct state *at_begin, unsigned slot);
 /* At the beginning of a boot: tries grow by the agent's doing only. */

@@ -36,6 +36,7 @@ const char *op_text(enum op op)
 	static const char *const text[OP_COUNT] = {
 		"boot", "install", "kexec", "mark-good", "mark-bad", "mark-active", "rollback",
 		"refused install", "install that breaks off", "variables lost",
+		"the other disk's record",
 	};
 
 	return text[op];
@@ -210,6 +211,9 @@ int op_run(struct world *w, const struct step *step, uint8_t *ret_record, struct
 		return jump(w, err);
 	case OP_LOSE_VARS:
 		lose_vars(w);
+		return 0;
+	case OP_FOREIGN:
+		simvars_foreign(w);
 		return 0;
 	default:
 		return agent_run(w, step, ret_record, err);

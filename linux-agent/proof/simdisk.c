@@ -80,6 +80,66 @@ static bool is_referred(const struct world *w, int file)
 	return false;
 }
 
+enum { SPARSE = 8 };	/* of state.bin one sector in so many is kept, zeros the rest */
+
+/* Where a sector of the file is in now[] and kept[]; -1: it is not. */
+static int sector_index(const struct sim_file *f, uint64_t sector)
+{
+	if (f->sparse && sector % SPARSE)
+		return -1;
+	return (int)(f->sparse ? sector / SPARSE : sector);
+}
+
+size_t simdisk_stored(const struct sim_file *f, uint16_t size)
+{
+	size_t rest = size % (SPARSE * SIM_SECTOR);
+
+	if (!f->sparse)
+		return size;
+	return size / SPARSE + (rest < SIM_SECTOR ? rest : SIM_SECTOR) - rest / SPARSE;
+}
+
+size_t simdisk_read(const struct sim_file *f, bool kept, void *buf, size_t len,
+		    uint64_t offset)
+{
+	size_t size = kept ? f->kept_size : f->size;
+	uint8_t *out = buf;
+
+	if (offset >= size)
+		return 0;
+	if (len > size - offset)
+		len = (size_t)(size - offset);
+	for (size_t done = 0, part; done < len; done += part) {
+		size_t within = (size_t)(offset + done) % SIM_SECTOR;
+		int i = sector_index(f, (offset + done) / SIM_SECTOR);
+
+		part = len - done < SIM_SECTOR - within ? len - done : SIM_SECTOR - within;
+		if (i < 0)
+			memset(out + done, 0, part);
+		else
+			memcpy(out + done, (kept ? f->kept : f->now) + i * SIM_SECTOR + within,
+			       part);
+	}
+	return len;
+}
+
+static void sectors_write(struct sim_file *f, const uint8_t *data, size_t len, uint64_t offset)
+{
+	for (size_t done = 0, part; done < len; done += part) {
+		size_t within = (size_t)(offset + done) % SIM_SECTOR;
+		int i = sector_index(f, (offset + done) / SIM_SECTOR);
+
+		part = len - done < SIM_SECTOR - within ? len - done : SIM_SECTOR - within;
+		for (size_t k = 0; i < 0 && k < part; k++)
+			if (data[done + k])
+				abort();	/* the model cannot hold that */
+		if (i < 0)
+			continue;
+		memcpy(f->now + i * SIM_SECTOR + within, data + done, part);
+		f->dirty |= (uint8_t)(1u << i);
+	}
+}
+
 static int file_new(struct world *w)
 {
 	for (int i = 0; i < SIM_FILES; i++) {
@@ -100,6 +160,7 @@ void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_
 	memcpy(f->now, data, len);
 	memcpy(f->kept, data, len);
 	f->size = f->kept_size = (uint16_t)len;
+	f->sparse = name == NAME_STATE;
 	w->name_now[name] = w->name_kept[name] = (int8_t)file;
 }
 
@@ -118,6 +179,7 @@ static int disk_create(struct world *w, int name)
 	if (v == VERDICT_FAIL)
 		return -1;
 	w->name_now[name] = (int8_t)file_new(w);
+	w->files[w->name_now[name]].sparse = name == NAME_STATE;
 	return v == VERDICT_CUT ? error(EIO) : w->name_now[name];
 }
 
@@ -144,26 +206,20 @@ static void disk_close(void *ctx, int file)
 static int64_t disk_read(void *ctx, int file, void *buf, size_t len, uint64_t offset)
 {
 	struct world *w = ctx;
-	const struct sim_file *f = &w->files[file];
 
-	if (fault_read(w))
-		return -1;
-	if (offset >= f->size)
-		return 0;
-	if (len > f->size - offset)
-		len = (size_t)(f->size - offset);
-	memcpy(buf, f->now + offset, len);
-	return (int64_t)len;
+	return fault_read(w) ? -1
+			     : (int64_t)simdisk_read(&w->files[file], false, buf, len, offset);
 }
 
 static int disk_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
 	struct world *w = ctx;
 	struct sim_file *f = &w->files[file];
+	size_t max = f->sparse ? SPARSE * SIM_FILE_MAX : SIM_FILE_MAX;
 	enum verdict v;
 
 	touch_file(w, file);
-	if (offset > SIM_FILE_MAX || len > SIM_FILE_MAX - offset)
+	if (offset > max || len > max - offset)
 		return error(EFBIG);
 	v = fault_next(w, MUT_WRITE);
 	if (w->fault.no_mirror && file == w->name_now[NAME_STATE])
@@ -174,9 +230,7 @@ static int disk_write(void *ctx, int file, const void *buf, size_t len, uint64_t
 		f->size = (uint16_t)(offset + len);
 	if (v == VERDICT_LIE)
 		return 0;
-	memcpy(f->now + offset, buf, len);
-	for (uint64_t s = offset / SIM_SECTOR; s * SIM_SECTOR < offset + len; s++)
-		f->dirty |= (uint8_t)(1u << s);
+	sectors_write(f, buf, len, offset);
 	return v == VERDICT_CUT ? error(EIO) : 0;
 }
 

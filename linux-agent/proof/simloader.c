@@ -2,6 +2,7 @@
 /* The loader: shared/boot.c over the simulated variable, state.bin and UKIs. In
  * the place of efi-app's adapters, doing what those do. */
 #include "boot.h"
+#include "espinfo.h"
 #include "pe.h"
 #include "sha256.h"
 #include "sim.h"
@@ -34,12 +35,14 @@ static enum sb_error loader_var_write(void *ctx, const uint8_t bytes[RECORD_BYTE
 			VARS_NV_BS_RT, NULL) < 0 ? SB_IO : SB_OK;
 }
 
-static enum sb_error copy_read(const uint8_t *data, size_t size, unsigned copy,
+static enum sb_error copy_read(const struct sim_file *f, bool kept, unsigned copy,
 			       uint8_t buf[RECORD_BYTES])
 {
-	if (size < copy * STATE_STRIDE + RECORD_BYTES)
+	uint8_t sector[STATE_SECTOR];
+
+	if (simdisk_read(f, kept, sector, sizeof sector, copy * STATE_STRIDE) < sizeof sector)
 		return SB_SHORT;
-	memcpy(buf, data + copy * STATE_STRIDE, RECORD_BYTES);
+	memcpy(buf, sector, RECORD_BYTES);
 	return SB_OK;
 }
 
@@ -47,7 +50,7 @@ static enum sb_error loader_mirror_read(void *ctx, unsigned copy, uint8_t buf[RE
 {
 	const struct sim_file *f = simdisk_find(ctx, NAME_STATE);
 
-	return f ? copy_read(f->now, f->size, copy, buf) : SB_NOT_FOUND;
+	return f ? copy_read(f, false, copy, buf) : SB_NOT_FOUND;
 }
 
 static enum sb_error kept_mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BYTES])
@@ -59,7 +62,7 @@ static enum sb_error kept_mirror_read(void *ctx, unsigned copy, uint8_t buf[RECO
 		return SB_NOT_FOUND;
 	if (w->files[file].dirty >> copy & 1)
 		return SB_IO;	/* at worst it is garbage */
-	return copy_read(w->files[file].kept, w->files[file].kept_size, copy, buf);
+	return copy_read(&w->files[file], true, copy, buf);
 }
 
 static enum sb_error loader_mirror_write(void *ctx, unsigned copy,
@@ -99,6 +102,11 @@ struct state sim_state(struct world *w, bool kept)
 	return state;
 }
 
+bool sim_is_lost(const struct state *state)
+{
+	return state->source == STATE_LOST || (state->record.flags & RECORD_FLAG_PROVISIONAL);
+}
+
 uint64_t sim_mirror_sequence(struct world *w, bool kept)
 {
 	struct state_ops ops = simloader_storage(w, kept);
@@ -117,7 +125,7 @@ uint64_t sim_mirror_sequence(struct world *w, bool kept)
 struct firmware {
 	struct world *w;
 	struct state at_begin;
-	bool last_resort;
+	struct trace_step step;	/* that the loader is at */
 	unsigned armed;		/* seconds; 0: the watchdog is off */
 	jmp_buf gone;
 };
@@ -152,6 +160,14 @@ static bool digest_is(const struct sim_file *f, const uint8_t *digest, uint64_t 
 	return memcmp(found, digest, sizeof found) == 0;
 }
 
+bool sim_digest_is_right(const struct world *w, const struct record *record, unsigned slot)
+{
+	const struct slot *s = &record->slots[slot];
+	const struct sim_file *f = simdisk_find(w, NAME_UKI(slot));
+
+	return f && (s->flags & SLOT_FLAG_DIGEST) && digest_is(f, s->uki_sha256, s->uki_size);
+}
+
 static enum slot_reason start(void *ctx, unsigned slot, const uint8_t *digest, uint64_t size,
 			      uint64_t *ret_efi_status)
 {
@@ -168,12 +184,12 @@ static enum slot_reason start(void *ctx, unsigned slot, const uint8_t *digest, u
 		return REASON_DIGEST;
 	if (!uki_loads(f))
 		return REASON_LOAD;
-	check_start(w, &fw->at_begin, slot, fw->last_resort);
-	check_armed(&fw->at_begin, slot, fw->last_resort, fw->armed);
+	check_start(w, &fw->at_begin, &fw->step);
+	check_armed(&fw->at_begin, slot, fw->step.last_resort, fw->armed);
 	if (w->broken >= 0 && sim_version_of(w, slot, true) == w->broken)
 		return REASON_RETURNED;
 	w->session = (struct session){ .up = true, .running = slot, .staged = -1,
-				       .lost = fw->at_begin.source == STATE_LOST };
+				       .lost = sim_is_lost(&fw->at_begin) };
 	w->session.hung = w->hangs >= 0 && sim_version_of(w, slot, true) == w->hangs;
 	longjmp(fw->gone, 1);
 }
@@ -182,8 +198,8 @@ static void report(void *ctx, const struct trace *trace)
 {
 	struct firmware *fw = ctx;
 
-	fw->last_resort = trace->step_count > 0 &&
-			  trace->steps[trace->step_count - 1].last_resort;
+	if (trace->step_count > 0)
+		fw->step = trace->steps[trace->step_count - 1];
 }
 
 static enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds)
@@ -228,13 +244,19 @@ static void boot(struct firmware *fw)
  * reset what it started. */
 static bool boot_once(struct world *w, int hung)
 {
-	struct firmware fw = { .w = w, .at_begin = sim_state(w, false) };
+	struct sim_var *v = simvars_find(w, VARS_SLOTBOOT, VARS_SLOT_STATE), before;
+	struct firmware fw = { .w = w };
 
+	if (v && w->falls_back)
+		*v = w->old_state;
+	before = v ? *v : (struct sim_var){ 0 };
+	fw.at_begin = sim_state(w, false);
 	w->session = (struct session){ .staged = -1 };
 	w->ghost.guard = 3;
 	check_tries(w, &fw.at_begin);
 	boot(&fw);
 	check_guard(w, "the loader");
+	check_stored(w, &fw.at_begin, &before);
 	if (hung >= 0 && !w->fault.dead)
 		check_hang(w, &fw.at_begin, (unsigned)hung);
 	return w->session.hung && fw.armed > 0;

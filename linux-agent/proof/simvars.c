@@ -45,12 +45,45 @@ static struct sim_var *var_room(struct world *w)
 	abort();
 }
 
+/* With other attributes it can be neither replaced nor deleted here, as one that is
+ * authenticated. Not a mutation: nothing can be cut in it. */
+static bool is_squat(const struct sim_var *v)
+{
+	return v && v->guid == VARS_SLOTBOOT && v->attributes != VARS_NV_BS_RT;
+}
+
+void simvars_squat(struct world *w)
+{
+	struct sim_var *v = var_room(w);
+
+	*v = (struct sim_var){ .used = true, .guid = VARS_SLOTBOOT, .name = VARS_SLOT_STATE,
+			       .len = RECORD_BYTES, .attributes = VARS_NV_BS_RT | 0x20u };
+}
+
+void simvars_foreign(struct world *w)
+{
+	static const uint8_t esp[RECORD_GUID_BYTES] = { 7, 7, 7 };
+	struct sim_var *v = simvars_find(w, VARS_SLOTBOOT, VARS_SLOT_STATE);
+	struct record r;
+
+	if (!v)
+		v = var_room(w);
+	record_init(&r);
+	r.sequence = 1000;
+	r.preferred = 1;
+	r.slots[0].status = r.slots[1].status = SLOT_GOOD;
+	record_adopt(&r, esp);
+	*v = (struct sim_var){ .used = true, .guid = VARS_SLOTBOOT, .name = VARS_SLOT_STATE,
+			       .len = RECORD_BYTES, .attributes = VARS_NV_BS_RT };
+	record_encode(&r, v->data);
+}
+
 static int var_set(void *ctx, enum vars_guid guid, const char *name, const uint8_t *data,
 		   size_t len, uint32_t attributes, struct err *err)
 {
 	struct world *w = ctx;
 	struct sim_var *v = simvars_find(w, guid, name);
-	enum verdict verdict = fault_next(w, MUT_VAR_SET);
+	enum verdict verdict = is_squat(v) ? VERDICT_FAIL : fault_next(w, MUT_VAR_SET);
 
 	if (verdict == VERDICT_FAIL)
 		return err_set(err, EX_IOERR, "failed to set %s: simulated", name);
@@ -82,7 +115,7 @@ static int var_delete(void *ctx, enum vars_guid guid, const char *name, struct e
 
 	if (!v)
 		return 1;
-	verdict = fault_next(w, MUT_VAR_DELETE);
+	verdict = is_squat(v) ? VERDICT_FAIL : fault_next(w, MUT_VAR_DELETE);
 	if (verdict == VERDICT_FAIL)
 		return err_set(err, EX_IOERR, "failed to delete %s: simulated", name);
 	if (verdict == VERDICT_CUT) {

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES = 2, WATCHDOG_S = 60, BUCKETS = 1 << 18, NODES_MAX = 1 << 20, DEPTH_MAX = 5 };
+enum { TRIES = 2, WATCHDOG_S = 60, BUCKETS = 1 << 18, NODES_MAX = 1 << 20, DEPTH_MAX = 8 };
 enum { DOWN = 2 };	/* running: no slot; the firmware has the machine */
 
 /* A record as stored, and what runs. */
@@ -42,8 +42,14 @@ static void broken(const struct record *record, const char *what)
 		exit(1);
 }
 
+static bool is_provisional(const struct record *record)
+{
+	return record->flags & RECORD_FLAG_PROVISIONAL;
+}
+
 static void check_record(const struct record *record)
 {
+	unsigned tries = is_provisional(record) ? POLICY_PROVISIONAL_TRIES : TRIES;
 	uint8_t bytes[RECORD_BYTES];
 	struct record back;
 
@@ -53,7 +59,7 @@ static void check_record(const struct record *record)
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
 		const struct slot *s = &record->slots[i];
 
-		if (s->tries_left > s->tries_granted || s->tries_granted > TRIES)
+		if (s->tries_left > s->tries_granted || s->tries_granted > tries)
 			broken(record, "more tries than were granted");
 		if (s->status != SLOT_TRIAL && s->tries_left > 0)
 			broken(record, "tries without a trial");
@@ -89,7 +95,6 @@ static void reach(const struct record *record, unsigned running, bool kexec)
 	uint32_t *at;
 
 	transitions++;
-	check_record(record);
 	record_encode(&plain, node.bytes);
 	at = &buckets[(le32_get(node.bytes + RECORD_BYTES - 4) ^ (running * 2u + kexec) * 0x9e3779b9u) %
 		      BUCKETS];
@@ -98,6 +103,7 @@ static void reach(const struct record *record, unsigned running, bool kexec)
 			return;
 	if (node_count == NODES_MAX || node_count >= BUCKETS / 2)
 		abort();
+	check_record(record);
 	nodes[node_count++] = node;
 	*at = node_count;
 }
@@ -109,7 +115,9 @@ struct boot {
 	struct boot_policy policy;
 	bool undisturbed;		/* every save and start went well so far */
 	bool watchdog;			/* it caused the reset before */
-	unsigned starts[SLOT_COUNT];
+	bool unmirrored;
+	bool tried[SLOT_COUNT];		/* started, or its digest was wrong */
+	bool loaded[SLOT_COUNT];
 };
 
 static bool has_image(const struct slot *s)
@@ -148,17 +156,41 @@ static void check_watchdog(const struct boot *b, const struct boot_step *step)
 		check_reasons(b, slot);
 }
 
+/* What was not tried goes first, the preferred slot of two that are alike too; and the
+ * preference is none of those that failed last. */
+static void check_last_resort(const struct boot *b, const struct boot_step *step)
+{
+	const struct record *now = &b->policy.record;
+	unsigned other = 1 - step->slot;
+	bool other_waits = has_image(&now->slots[other]) && !b->tried[other];
+
+	if (step->check_digest == step->unchecked)
+		broken(&b->begin, "a last resort is neither checked nor unchecked");
+	if (step->unchecked && (other_waits || (has_image(&now->slots[step->slot]) &&
+						!b->tried[step->slot])))
+		broken(&b->begin, "an unchecked start comes before a checked one");
+	if (!step->unchecked && other_waits && now->preferred == other &&
+	    now->slots[other].status == now->slots[step->slot].status)
+		broken(&b->begin, "the last resort does not go by preference");
+	if (now->preferred != b->begin.preferred && !policy_slot_bootable(now, 0) &&
+	    !policy_slot_bootable(now, 1))
+		broken(&b->begin, "both slots have failed, and the preference has moved");
+}
+
 static void check_step(const struct boot *b, const struct boot_step *step)
 {
 	const struct slot *begin = &b->begin.slots[step->slot];
 
-	if (!has_image(begin))
+	if (!has_image(begin) && !(step->unchecked && b->unmirrored))
 		broken(&b->begin, "a slot without a whole image is started");
 	if (begin->status == SLOT_KEXEC_TRIAL && !step->last_resort)
 		broken(&b->begin, "a kexec-trial is started by the firmware");
 	if (begin->status == SLOT_TRIAL && !step->last_resort &&
-	    (!step->save || !step->save_required || !step->check_digest))
+	    (!step->save || step->save_required == is_provisional(&b->begin) ||
+	     !step->check_digest))
 		broken(&b->begin, "a trial is started without its save or its digest");
+	if (step->last_resort)
+		check_last_resort(b, step);
 	if (step->save_required &&
 	    b->policy.record.slots[step->slot].tries_left >= begin->tries_left)
 		broken(&b->begin, "a try is not spent");
@@ -174,7 +206,7 @@ static void boot_on(struct boot b, unsigned depth);
 /* The image runs, or it fails in each way. */
 static void boot_start(const struct boot *b, const struct boot_step *step, unsigned depth)
 {
-	static const enum slot_reason reasons[] = { REASON_LOAD, REASON_DIGEST,
+	static const enum slot_reason reasons[] = { REASON_DIGEST, REASON_LOAD,
 						    REASON_RETURNED };
 	const struct slot *stored = &b->stored.slots[step->slot];
 
@@ -183,14 +215,15 @@ static void boot_start(const struct boot *b, const struct boot_step *step, unsig
 	if (b->undisturbed && (b->stored.slots[0].status == SLOT_KEXEC_TRIAL ||
 			       b->stored.slots[1].status == SLOT_KEXEC_TRIAL))
 		broken(&b->begin, "a kexec-trial outlives a firmware boot");
-	if (b->starts[step->slot] > 0)
+	if (b->loaded[step->slot] || (b->tried[step->slot] && !step->unchecked))
 		broken(&b->begin, "a slot is started twice in one boot");
 	reach(&b->stored, step->slot, false);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = step->check_digest ? 0 : 1; i < 3; i++) {
 		struct boot next = *b;
 
 		next.undisturbed = false;
-		next.starts[step->slot]++;
+		next.tried[step->slot] = true;
+		next.loaded[step->slot] = reasons[i] != REASON_DIGEST;
 		policy_boot_failed(&next.policy, step, reasons[i], 1);
 		boot_on(next, depth + 1);
 	}
@@ -235,12 +268,12 @@ static void boot_on(struct boot b, unsigned depth)
 	}
 }
 
-static void boot(const struct record *record, bool watchdog)
+static void boot(const struct record *record, bool unmirrored, bool watchdog)
 {
 	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true,
-			  .watchdog = watchdog };
+			  .watchdog = watchdog, .unmirrored = unmirrored };
 
-	policy_boot_begin(&b.policy, record, false, watchdog);
+	policy_boot_begin(&b.policy, record, unmirrored, watchdog);
 	boot_on(b, 0);
 }
 
@@ -276,12 +309,27 @@ static void install_events(const struct record *record, const struct node *node)
 	event(record, node, ON_INSTALL_KEXEC, target);
 }
 
+/* As mark_good() has it: a record that is provisional is made anew. */
+static void good_event(const struct record *record, const struct node *node)
+{
+	struct record made = *record;
+
+	if (is_provisional(record)) {
+		record_init(&made);
+		made.good_limit = record->good_limit;
+		for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+			made.slots[slot] = (struct slot){ .status = SLOT_BAD,
+							  .reason = REASON_STATE_LOST };
+	}
+	event(&made, node, node->kexec ? ON_GOOD_KEXEC : ON_GOOD_FIRMWARE, node->running);
+}
+
 static void agent_events(const struct record *record, const struct node *node)
 {
 	unsigned running = node->running;
 
 	install_events(record, node);
-	event(record, node, node->kexec ? ON_GOOD_KEXEC : ON_GOOD_FIRMWARE, running);
+	good_event(record, node);
 	if (policy_slot_bootable(record, 1 - running))
 		event(record, node, ON_ROLLBACK_FROM, running);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
@@ -295,6 +343,7 @@ static void agent_events(const struct record *record, const struct node *node)
 
 static bool walk(uint8_t good_limit, uint8_t watchdog_flags)
 {
+	struct boot_policy lost;
 	struct record first;
 
 	node_count = 0;
@@ -310,14 +359,18 @@ static bool walk(uint8_t good_limit, uint8_t watchdog_flags)
 	first.slots[0].status = SLOT_BAD;	/* as after a lost record */
 	first.slots[0].reason = REASON_STATE_LOST;
 	reach(&first, 0, false);
+	policy_boot_begin(&lost, NULL, false, false);
+	reach(&lost.record, DOWN, false);
 	for (uint32_t i = 0; i < node_count; i++) {
 		struct node node = nodes[i];
 		struct record record;
 
 		if (record_decode(node.bytes, sizeof node.bytes, &record) != SB_OK)
 			continue;
-		boot(&record, false);
-		boot(&record, true);
+		boot(&record, false, false);
+		boot(&record, false, true);
+		if (!has_image(&record.slots[0]) || !has_image(&record.slots[1]))
+			boot(&record, true, false);
 		if (node.running != DOWN)
 			agent_events(&record, &node);
 	}

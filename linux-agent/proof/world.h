@@ -63,6 +63,7 @@ struct fault {
 struct sim_file {
 	bool used;
 	uint8_t dirty;			/* bit per sector that differs or was written */
+	bool sparse;	/* state.bin: of each 4096 bytes the first sector is kept */
 	uint16_t size, kept_size;
 	uint8_t now[SIM_FILE_MAX], kept[SIM_FILE_MAX];
 };
@@ -95,6 +96,7 @@ struct ghost {
 	uint8_t left[2];
 	bool agent_ran;		/* since then, so tries may have been granted */
 	bool flipped;		/* a bit of a trial's UKI */
+	bool flipped_all;	/* of every UKI */
 	uint64_t mirror_floor;	/* newest sequence that the mirror held durably */
 	int floor;		/* the rollback floor that was durable; sim_floor() */
 };
@@ -106,6 +108,8 @@ struct world {
 	struct sim_var vars[SIM_VARS];
 	struct sim_var var_old;		/* of the variable in flight at the cut */
 	int var_flight;			/* its index, or -1 */
+	struct sim_var old_state;	/* what SlotState falls back to at each boot */
+	bool falls_back;
 	bool device;			/* slot targets are block devices */
 	int broken;			/* version whose image gives control back; -1 */
 	int refuse;		/* slot whose UKI the firmware does not load now; -1 */
@@ -140,9 +144,17 @@ bool simvars_direct_active(struct world *w, unsigned slot);
 
 /* NULL: there is no such file. As the programs see it. */
 const struct sim_file *simdisk_find(const struct world *w, enum sim_name name);
+/* What is read of it; kept: of what is durable. 0 at its end. */
+size_t simdisk_read(const struct sim_file *f, bool kept, void *buf, size_t len,
+		    uint64_t offset);
+/* How many bytes of now[] and kept[] a file of this size has. */
+size_t simdisk_stored(const struct sim_file *f, uint16_t size);
 /* -1: not a path of this world. */
 int simdisk_name(const char *path);
 void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_t len);
+/* SlotState as somebody else has made it, and as another disk's system has. */
+void simvars_squat(struct world *w);
+void simvars_foreign(struct world *w);
 struct sim_var *simvars_find(struct world *w, enum vars_guid guid, const char *name);
 
 /* --- the power cut --- */
