@@ -233,8 +233,11 @@ void check_copies(struct world *w)
 {
 	struct state_ops ops = simloader_storage(w, false);
 	uint8_t first[RECORD_BYTES], bytes[RECORD_BYTES];
+	struct state state = sim_state(w, false);
 	size_t len = 0;
 
+	if (sim_is_lost(&state))
+		violation("the record is a provisional one after mark-good");
 	if (ops.mirror_read(w, 0, first) != SB_OK || ops.mirror_read(w, 1, bytes) != SB_OK ||
 	    memcmp(first, bytes, sizeof first) != 0)
 		violation("the two copies of the mirror differ after mark-good");

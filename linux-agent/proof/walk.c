@@ -27,6 +27,7 @@ static struct node *nodes;
 static uint32_t *buckets;
 static uint32_t node_count;
 static uint64_t transitions, violations;
+static unsigned walks;
 static bool first_only;
 
 static void broken(const struct record *record, const char *what)
@@ -70,6 +71,13 @@ static void check_record(const struct record *record)
 	}
 }
 
+/* Which of these it was is told, and nothing goes by it. */
+static void reason_plain(struct slot *slot)
+{
+	if (slot->reason == REASON_DIGEST || slot->reason == REASON_RETURNED)
+		slot->reason = REASON_LOAD;
+}
+
 /* Of what only grows, the start that was last, and whether the record is as the
  * loader left it then. */
 static struct record without_history(const struct record *record)
@@ -78,6 +86,8 @@ static struct record without_history(const struct record *record)
 	struct record plain = *record;
 
 	plain.sequence = 0;
+	reason_plain(&plain.slots[0]);
+	reason_plain(&plain.slots[1]);
 	memset(plain.attempts, 0, sizeof plain.attempts);
 	if (last->event == ATTEMPT_STARTED) {
 		plain.attempts[RECORD_ATTEMPTS - 1] = *last;
@@ -85,6 +95,27 @@ static struct record without_history(const struct record *record)
 			last->sequence != (uint32_t)record->sequence;
 	}
 	return plain;
+}
+
+/* Whether the very same was reached a short while ago: most are. Looks at padding, too,
+ * so that it may say no of what is alike. */
+static bool is_recent(const struct record *plain, unsigned what)
+{
+	static struct {
+		struct record record;
+		unsigned what;
+	} recent[4096], *r;
+	const uint8_t *p = (const uint8_t *)plain;
+	uint64_t hash = what;
+
+	for (size_t i = 0; i + 8 <= sizeof *plain; i += 8)
+		hash = (hash ^ le64_get(p + i)) * 0x9e3779b97f4a7c15u;
+	r = &recent[hash >> 52];
+	if (r->what == what && memcmp(&r->record, plain, sizeof *plain) == 0)
+		return true;
+	r->record = *plain;
+	r->what = what;
+	return false;
 }
 
 /* Adds a node unless it is known. */
@@ -95,6 +126,8 @@ static void reach(const struct record *record, unsigned running, bool kexec)
 	uint32_t *at;
 
 	transitions++;
+	if (is_recent(&plain, walks * 8 + running * 2 + kexec))
+		return;
 	record_encode(&plain, node.bytes);
 	at = &buckets[(le32_get(node.bytes + RECORD_BYTES - 4) ^ (running * 2u + kexec) * 0x9e3779b9u) %
 		      BUCKETS];
@@ -348,6 +381,7 @@ static bool walk(uint8_t good_limit, uint8_t watchdog_flags)
 
 	node_count = 0;
 	transitions = 0;
+	walks++;
 	memset(buckets, 0, BUCKETS * sizeof *buckets);
 	record_init(&first);
 	first.good_limit = good_limit;
