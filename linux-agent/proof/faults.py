@@ -181,8 +181,9 @@ WALK_FAULTS = [
     ("a trial is started without its save", "shared/policy.c",
      ".save_required = action == DO_BOOT_COUNTED &&", ".save_required = false &&"),
     ("a provisional start waits for its save", "shared/policy.c",
-     ".save_required = action == DO_BOOT_COUNTED &&",
-     ".save_required = action == DO_BOOT_COUNTED ||"),
+     ".save_required = action == DO_BOOT_COUNTED &&\n"
+     "\t\t\t\t\t !(policy->record.flags & RECORD_FLAG_PROVISIONAL),",
+     ".save_required = action == DO_BOOT_COUNTED,"),
     ("more than one kexec-trial is overlooked", "shared/policy.c",
      "if (policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)",
      "if (slot == 0 && policy->record.slots[slot].status == SLOT_KEXEC_TRIAL)"),
