@@ -72,6 +72,30 @@ static int begin_undo(struct machine *m, const struct record *before, struct err
 		       "ESP: should the variable be lost, half an image would be started");
 }
 
+/* Between the steps; the readers and writers look for themselves. */
+static int check_cancel(const struct install_options *o, struct err *err)
+{
+	if (o->cancel && *o->cancel)
+		return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
+	return 0;
+}
+
+/* The record and the floor may have changed while the bundle was fetched. */
+static int begin_locked(const struct installwork *work, struct err *err)
+{
+	const struct install_options *o = work->options;
+	unsigned slot;
+
+	if (machine_lock(work->machine, err) < 0 ||
+	    installcheck_target(work->machine, &slot, err) < 0 ||
+	    installcheck_identity(work->machine, bundle_manifest(work->bundle),
+				  o->allow_downgrade, o->report, err) < 0)
+		return -1;
+	if (o->begun)
+		*o->begun = 1;
+	return check_cancel(o, err);
+}
+
 /* Step 3, in both copies. A kernel staged earlier would be the image that now goes. */
 static int begin(struct machine *m, const struct install_options *o, unsigned slot,
 		 struct err *err)
@@ -101,11 +125,12 @@ static int begin_once(struct installwork *work, struct err *err)
 
 	if (work->begun)
 		return 0;
-	if (begin(m, work->options, work->slot, err) < 0 ||
+	if (begin_locked(work, err) < 0 || begin(m, work->options, work->slot, err) < 0 ||
 	    machine_slot_file(m, work->slot, "uki.efi", &uki, err) < 0 ||
 	    espfile_remove(&m->disk, uki, err) < 0)
 		return -1;
 	work->begun = true;
+	machine_unlock(m);
 	return 0;
 }
 
@@ -207,12 +232,20 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	return -1;
 }
 
-/* Between the steps; the readers and writers look for themselves. */
-static int check_cancel(const struct install_options *o, struct err *err)
+/* Others leave a slot in writing alone; only a record that was lost and made anew does not
+ * know of it. */
+static int complete_locked(const struct installwork *work, struct err *err)
 {
-	if (o->cancel && *o->cancel)
-		return err_set(err, EX_TEMPFAIL, "cancelled by a signal");
-	return 0;
+	struct machine *m = work->machine;
+
+	if (machine_lock(m, err) < 0)
+		return -1;
+	if (m->state.source == STATE_LOST ||
+	    m->state.record.slots[work->slot].status != SLOT_WRITING)
+		return err_set(err, EX_CONFIG, "the slot record was changed while slot %c was written: "
+			       "it is not in writing any more; install again",
+			       slot_letter(work->slot));
+	return check_cancel(work->options, err);
 }
 
 /* Steps 5 to 7. What cannot be staged is known before the record says kexec-trial. */
@@ -247,7 +280,7 @@ static int write_slot(struct installwork *work, struct err *err)
 	const struct install_options *o = work->options;
 
 	if (check_cancel(o, err) < 0 || write_payloads(work, err) < 0 ||
-	    check_cancel(o, err) < 0)
+	    complete_locked(work, err) < 0)
 		return -1;
 	return complete(work, err);
 }

@@ -18,11 +18,16 @@
  * What fails before 3 leaves every byte as it was; what fails after it leaves
  * the target in writing, which nothing starts, and all else as it was. The next
  * install of the same bundle keeps the chunks that are right already.
+ *
+ * The record is locked from 3 on until the target is writing, and from 5 on until the
+ * end, each time read anew: a server that stalls keeps nobody from marking slots.
  */
 #pragma once
 
 #include "activate.h"
 #include "machine.h"
+
+#include <signal.h>
 
 struct install_options {
 	const char *where;		/* path or URL */
@@ -32,7 +37,9 @@ struct install_options {
 	bool force;			/* kexec although the last ones failed */
 	unsigned threads;		/* that decode; 0: none, all in one order */
 	uint64_t flush_every;		/* as in engine.h */
-	const volatile int *cancel;
+	const volatile sig_atomic_t *cancel;
+	volatile sig_atomic_t *begun;	/* set before 3: from now on cancel is looked at, and
+					 * what is begun is left in order; may be NULL */
 	struct report *report;
 };
 

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define LOCK_WAIT_S 60
+
 /* [image rootfs] by partition label, where the configuration names no images and
  * the ESP's disk has both; a machine that boots wholly from its UKI has neither. */
 static int images_by_label(struct machine *m, struct err *err)
@@ -66,6 +68,17 @@ static int targets_distinct(const struct config *config, struct err *err)
 	return 0;
 }
 
+static int state_read(struct machine *m, struct err *err)
+{
+	state_load(&m->storage, &m->state);
+	if (m->state.var_error == SB_IO) {
+		if (err)
+			*err = m->statefile.why;
+		return -1;
+	}
+	return 0;
+}
+
 static int state_open(struct machine *m, struct err *err)
 {
 	m->statefile.vars = &m->vars;
@@ -74,13 +87,7 @@ static int state_open(struct machine *m, struct err *err)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
 	m->storage = statefile_ops(&m->statefile);
 	m->storage.esp = m->esp.guid;
-	state_load(&m->storage, &m->state);
-	if (m->state.var_error == SB_IO) {
-		if (err)
-			*err = m->statefile.why;
-		return -1;
-	}
-	return 0;
+	return state_read(m, err);
 }
 
 /* What a loader says of this boot is gone at the next reset. A variable that stays was
@@ -160,15 +167,47 @@ static int running_open(struct machine *m, enum machine_mode mode, struct err *e
 	return -1;
 }
 
+/* Changes take moments, an install may take an hour. */
+static int locks_take(struct machine *m, enum machine_mode mode, struct err *err)
+{
+	_cleanup_free_ char *install = NULL;
+
+	if (mode == MACHINE_LOOK)
+		return 0;
+	if (mode != MACHINE_INSTALL)
+		return lock_take(m->config->lock, mode == MACHINE_CONFIRM ? LOCK_WAIT_S : 0,
+				 &m->lock, err);
+	if (asprintf(&install, "%s.install", m->config->lock) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name the lock");
+	return lock_take(install, 0, &m->install_lock, err);
+}
+
+int machine_lock(struct machine *machine, struct err *err)
+{
+	if (machine->lock >= 0)
+		return 0;
+	if (machine->config->lock &&
+	    lock_take(machine->config->lock, LOCK_WAIT_S, &machine->lock, err) < 0)
+		return -1;
+	return state_read(machine, err);
+}
+
+void machine_unlock(struct machine *machine)
+{
+	cleanup_closep(&machine->lock);
+	machine->lock = -1;
+}
+
 int machine_open(const char *config_path, enum machine_mode mode, struct machine *machine,
 		 struct err *err)
 {
 	struct machine *m = machine;
 
-	*m = (struct machine){ .lock = -1, .disk = disk_posix, .install_ms = -1, .stage_ms = -1 };
+	*m = (struct machine){ .lock = -1, .install_lock = -1, .disk = disk_posix,
+			       .install_ms = -1, .stage_ms = -1 };
 	if (config_load(config_path, &m->config, err) < 0)
 		return -1;
-	if (mode == MACHINE_CHANGE && lock_take(m->config->lock, &m->lock, err) < 0)
+	if (locks_take(m, mode, err) < 0)
 		return -1;
 	if (vars_efi_open(&m->vars, err) < 0 ||
 	    esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
@@ -178,7 +217,7 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 		return -1;
 	trace_read(m);
 	esp_compare(m);
-	if (mode == MACHINE_CHANGE && m->esp_error.exit) {
+	if (mode != MACHINE_LOOK && m->esp_error.exit) {
 		*err = m->esp_error;
 		return -1;
 	}
@@ -192,6 +231,7 @@ void machine_close(struct machine *machine)
 	esp_info_clear(&machine->esp);
 	config_free(machine->config);
 	cleanup_closep(&machine->lock);
+	cleanup_closep(&machine->install_lock);
 }
 
 static int stored(struct machine *m, enum sb_error error, enum sb_error mirror, struct err *err)

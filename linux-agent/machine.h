@@ -14,7 +14,8 @@
 
 struct machine {
 	struct config *config;
-	int lock;			/* -1: only looking */
+	int lock;			/* the record may be changed; -1: not now */
+	int install_lock;		/* -1: this is no install */
 	struct vars vars;
 	struct disk disk;
 	struct esp_info esp;
@@ -40,9 +41,13 @@ struct machine {
 #define MACHINE_ENTRIES_WARNING "the boot entries could not be written; the loader, which ran " \
 				"in this boot, does without them: %s"
 
+/* All but LOOK must know the running slot. */
 enum machine_mode {
 	MACHINE_LOOK,		/* no lock; an unknown running slot is no error */
-	MACHINE_CHANGE,		/* takes the lock; the running slot must be known */
+	MACHINE_CHANGE,		/* takes the lock */
+	MACHINE_CONFIRM,	/* the same, and waits for it: at boot nobody tries again */
+	MACHINE_INSTALL,	/* one install at a time: the lock LOCK.install; machine_lock()
+				 * is next, where the record is to be changed */
 };
 
 /* The object must stay where it is (the storage points into it); close it in
@@ -50,6 +55,12 @@ enum machine_mode {
 int machine_open(const char *config_path, enum machine_mode mode, struct machine *machine,
 		 struct err *err);
 void machine_close(struct machine *machine);
+
+/* Of an install, which takes its time between two changes: waits for the lock and reads
+ * the record anew, as others may have changed it. Held already: nothing is done.
+ * EX_TEMPFAIL: held by another all the while; EX_IOERR. */
+int machine_lock(struct machine *machine, struct err *err);
+void machine_unlock(struct machine *machine);
 
 /* Stores the record: durable on 0, in the variable or, where somebody has made one that
  * cannot be replaced, in the mirror. Sets or clears warning and mirror_failed. */

@@ -594,7 +594,7 @@ def test_a_bad_configuration(machine, create, tmp_path):
 
 def test_an_install_while_another_runs(machine, create):
     import fcntl
-    with (machine.top / "run/lock").open("r+") as lock:
+    with (machine.top / "run/lock.install").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refuse_install(machine, TEMPFAIL, ["another slotctl"], create())
 

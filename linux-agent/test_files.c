@@ -183,13 +183,13 @@ static void a_second_lock_is_refused_and_names_the_holder(void **state)
 	(void)state;
 	testdir_make(&dir);
 	snprintf(path, sizeof path, "%s", testdir_path(&dir, "run/lock"));
-	assert_int_equal(lock_take(path, &fd, &err), 0);
-	assert_int_equal(lock_take(path, &second, &err), -1);
+	assert_int_equal(lock_take(path, 0, &fd, &err), 0);
+	assert_int_equal(lock_take(path, 0, &second, &err), -1);
 	assert_int_equal(err.exit, EX_TEMPFAIL);
 	snprintf(pid, sizeof pid, "process %ld", (long)getpid());
 	assert_non_null(strstr(err.text, pid));
 	close(fd);
-	assert_int_equal(lock_take(path, &second, &err), 0);
+	assert_int_equal(lock_take(path, 0, &second, &err), 0);
 	close(second);
 	testdir_remove(&dir);
 }

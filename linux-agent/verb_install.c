@@ -2,6 +2,7 @@
 #include "install.h"
 #include "options.h"
 #include "report.h"
+#include "util.h"
 #include "verbs.h"
 
 #include <signal.h>
@@ -26,26 +27,36 @@ static const char help[] =
 	"  --json             progress as JSON lines\n"
 	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
 
-static volatile int cancelled;
+static volatile sig_atomic_t cancelled, begun;
 
+/* Until the first byte is written there is nothing to put in order, and whatever is at
+ * work (a resolver, a signature with a thousand digests) need not look. */
 static void on_signal(int sig)
 {
+	static const char words[] = "slotctl: cancelled by a signal\n";
+
 	(void)sig;
 	cancelled = 1;
+	if (begun)
+		return;
+	(void)!write(STDERR_FILENO, words, sizeof words - 1);
+	_exit(EX_TEMPFAIL);
 }
 
+/* What is ignored stays so: nohup, and the interrupts of background jobs. */
 static void catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal }, before;
 
-	(void)sigaction(SIGINT, &action, NULL);
-	(void)sigaction(SIGTERM, &action, NULL);
-	(void)sigaction(SIGHUP, &action, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			(void)sigaction(signals[i], &action, NULL);
 }
 
 int verb_install(int argc, char **argv, struct err *err)
 {
-	struct install_options install = { .cancel = &cancelled };
+	struct install_options install = { .cancel = &cancelled, .begun = &begun };
 	struct machine machine;
 	struct options o;
 	struct report report;
@@ -67,7 +78,7 @@ int verb_install(int argc, char **argv, struct err *err)
 	install.report = &report;
 	install.threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) + 2;
 	install.flush_every = FLUSH_EVERY;
-	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	r = machine_open(o.config, MACHINE_INSTALL, &machine, err);
 	if (r == 0)
 		r = install_run(&machine, &install, err);
 	if (r == 0)

@@ -87,7 +87,7 @@ static int unload_alone(const struct options *o, struct err *err)
 	_cleanup_close_ int lock = -1;
 
 	if (config_load(o->config, &config, err) < 0 ||
-	    lock_take(config->lock, &lock, err) < 0)
+	    lock_take(config->lock, 0, &lock, err) < 0)
 		return -1;
 	return kexec_unload(err);
 }

@@ -96,7 +96,7 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 	if (o.operand_count > 0)
 		return err_set(err, EX_USAGE, "mark-good takes no slot: only the running one can "
 			       "be confirmed");
-	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
+	r = machine_open(o.config, MACHINE_CONFIRM, &machine, err);
 	known = machine.state.record.watchdog;
 	before = machine.state.record;
 	if (r == 0)
