@@ -46,6 +46,8 @@ static const char *error_text(const struct transfer *t, CURLcode code)
 {
 	const char *text = httpopts_explain(t->http.options, code);
 
+	if (transfer_is_flooded(t))
+		return "the server sends headers or trailers without end";
 	if (text)
 		return text;
 	return *t->curl_text ? t->curl_text : curl_easy_strerror(code);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "httpopts.h"
 
+#include "secret.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,6 +18,14 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to set up libcurl: out of memory");
 }
 
+static int mode_check(const char *key, const char *path, const struct stat *st, struct err *err)
+{
+	if (!(st->st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	return err_set(err, EX_CONFIG, "failed to read %s = %s: others may read it (mode %04o); "
+		       "chmod 600 %s", key, path, (unsigned)st->st_mode & 07777, path);
+}
+
 /* Reads a file that nobody else may read; a NUL is added. */
 static int secret_read(const char *key, const char *path, char **ret_text, struct err *err)
 {
@@ -29,13 +38,12 @@ static int secret_read(const char *key, const char *path, char **ret_text, struc
 	if (!S_ISREG(st.st_mode) || st.st_size > SECRET_MAX_BYTES)
 		return err_set(err, EX_CONFIG, "failed to read %s = %s: it is not a file of at "
 			       "most %d bytes", key, path, SECRET_MAX_BYTES);
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return err_set(err, EX_CONFIG, "failed to read %s = %s: others may read it (mode "
-			       "%04o); chmod 600 %s", key, path, (unsigned)st.st_mode & 07777,
-			       path);
+	if (mode_check(key, path, &st, err) < 0)
+		return -1;
 	text = calloc(1, (size_t)st.st_size + 1);
 	if (!text)
 		return no_memory(err);
+	secret_keep();
 	if (pread_full(fd, text, (size_t)st.st_size, 0) < 0)
 		return err_errno(err, EX_CONFIG, errno, "failed to read %s = %s", key, path);
 	if (strlen(text) != (size_t)st.st_size)
@@ -68,16 +76,22 @@ static int token_load(struct httpopts_session *s, struct err *err)
 {
 	const char *path = s->options->token_file;
 	_cleanup_free_ char *token = NULL, *header = NULL;
+	int r;
 
 	if (secret_read("token-file", path, &token, err) < 0)
 		return -1;
 	token[strcspn(token, "\r\n")] = 0;
 	if (!*token || !is_visible(token))
-		return err_set(err, EX_CONFIG, "failed to read token-file = %s: its first line is "
-			       "not one word", path);
-	if (asprintf(&header, "Authorization: Bearer %s", token) < 0)
-		return no_memory(err);
-	return header_append(s, header, err);
+		r = err_set(err, EX_CONFIG, "failed to read token-file = %s: its first line is "
+			    "not one word", path);
+	else if (asprintf(&header, "Authorization: Bearer %s", token) < 0)
+		r = no_memory(err);
+	else
+		r = header_append(s, header, err);
+	secret_wipe(token);
+	if (r == 0)
+		secret_wipe(header);
+	return r;
 }
 
 /* "Name: value", with nothing in it that would end the line or the request. */
@@ -99,22 +113,24 @@ static int headers_load(struct httpopts_session *s, struct err *err)
 	_cleanup_free_ char *text = NULL;
 	char *rest, *line;
 	unsigned number = 0;
+	int r = 0;
 
 	if (secret_read("header-file", path, &text, err) < 0)
 		return -1;
 	rest = text;
-	while ((line = strsep(&rest, "\n"))) {
+	while (r == 0 && (line = strsep(&rest, "\n"))) {
 		number++;
 		line[strcspn(line, "\r")] = 0;
-		if (!*line || *line == '#')
-			continue;
-		if (!header_is_sound(line))
-			return err_set(err, EX_CONFIG, "failed to read header-file = %s: line %u "
-				       "is not Name: value", path, number);
-		if (header_append(s, line, err) < 0)
-			return -1;
+		if (*line && *line != '#')
+			r = header_is_sound(line)
+				? header_append(s, line, err)
+				: err_set(err, EX_CONFIG, "failed to read header-file = %s: line "
+					  "%u is not Name: value", path, number);
+		secret_wipe(line);
 	}
-	return 0;
+	if (rest)
+		secret_wipe(rest);
+	return r;
 }
 
 int httpopts_open(const struct httpopts *options, struct httpopts_session *ret_session,
@@ -128,6 +144,8 @@ int httpopts_open(const struct httpopts *options, struct httpopts_session *ret_s
 
 void httpopts_close(struct httpopts_session *session)
 {
+	for (struct curl_slist *line = session->headers; line; line = line->next)
+		secret_wipe(line->data);
 	curl_slist_free_all(session->headers);
 	session->headers = NULL;
 }
@@ -156,11 +174,45 @@ static int file_check(const char *key, const char *path, struct err *err)
 	return 0;
 }
 
+static const char *client_key(const struct httpopts *o)
+{
+	return o->client_key ? o->client_key : o->client_cert;
+}
+
+/* Others may not read the key, as they may not read a token. */
+static int client_check(const struct httpopts *o, struct err *err)
+{
+	const char *key = client_key(o);
+	struct stat st;
+
+	if (file_check("client-cert", o->client_cert, err) < 0 ||
+	    file_check("client-key", key, err) < 0)
+		return -1;
+	if (is_pkcs11(key))
+		return 0;
+	secret_keep();
+	if (stat(key, &st) < 0)
+		return err_errno(err, EX_CONFIG, errno, "failed to read client-key = %s", key);
+	return mode_check(o->client_key ? "client-key" : "client-cert", key, &st, err);
+}
+
+/* To another host than the one that was named. */
+static int client_hide(CURL *easy, struct err *err)
+{
+	static const CURLoption all[] = { CURLOPT_SSLCERT, CURLOPT_SSLKEY, CURLOPT_SSLCERTTYPE,
+					  CURLOPT_SSLKEYTYPE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (curl_easy_setopt(easy, all[i], NULL) != CURLE_OK)
+			return no_memory(err);
+	return 0;
+}
+
 /* libcurl reaches tokens through OpenSSL's engine of that name (package
  * libengine-pkcs11-openssl), for the certificate and the key each by itself. */
 static int client_apply(CURL *easy, const struct httpopts *o, struct err *err)
 {
-	const char *key = o->client_key ? o->client_key : o->client_cert;
+	const char *key = client_key(o);
 	const bool cert_token = is_pkcs11(o->client_cert), key_token = is_pkcs11(key);
 
 	if ((cert_token || key_token) &&
@@ -168,9 +220,7 @@ static int client_apply(CURL *easy, const struct httpopts *o, struct err *err)
 		return err_set(err, EX_CONFIG, "failed to use client-cert and client-key with "
 			       "PKCS#11: libcrypto has no engine pkcs11; install "
 			       "libengine-pkcs11-openssl");
-	if (file_check("client-cert", o->client_cert, err) < 0 ||
-	    file_check("client-key", key, err) < 0 ||
-	    string_apply(easy, CURLOPT_SSLCERTTYPE, "client-cert", cert_token ? "ENG" : "PEM",
+	if (string_apply(easy, CURLOPT_SSLCERTTYPE, "client-cert", cert_token ? "ENG" : "PEM",
 			 err) < 0 ||
 	    string_apply(easy, CURLOPT_SSLKEYTYPE, "client-key", key_token ? "ENG" : "PEM",
 			 err) < 0 ||
@@ -192,16 +242,34 @@ static bool speeds_apply(CURL *easy, const struct httpopts *o)
 		       CURLE_OK;
 }
 
+/* Debian's libcurl knows authorities in a file and in a directory, and asks both. */
+static int authorities_apply(CURL *easy, const char *file, struct err *err)
+{
+	if (curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) !=
+		    CURLE_OK)
+		return err_set(err, EX_SOFTWARE, "libcurl does not take TLS 1.2");
+	if (!file)
+		return 0;
+	if (file_check("ca-file", file, err) < 0 ||
+	    string_apply(easy, CURLOPT_CAINFO, "ca-file", file, err) < 0 ||
+	    string_apply(easy, CURLOPT_PROXY_CAINFO, "ca-file", file, err) < 0)
+		return -1;
+	if (curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK ||
+	    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK)
+		return err_set(err, EX_SOFTWARE, "libcurl cannot leave out the system's authorities");
+	return 0;
+}
+
 int httpopts_apply(CURL *easy, const struct httpopts_session *session, struct err *err)
 {
 	const struct httpopts *o = session->options;
 	const char *proxy = o->proxy && strcmp(o->proxy, "none") == 0 ? "" : o->proxy;
 
-	if (file_check("ca-file", o->ca_file, err) < 0 ||
-	    string_apply(easy, CURLOPT_CAINFO, "ca-file", o->ca_file, err) < 0 ||
+	if (authorities_apply(easy, o->ca_file, err) < 0 ||
 	    string_apply(easy, CURLOPT_PINNEDPUBLICKEY, "pin", o->pin, err) < 0 ||
 	    string_apply(easy, CURLOPT_PROXY, "proxy", proxy, err) < 0 ||
-	    (o->client_cert && client_apply(easy, o, err) < 0))
+	    (o->client_cert && client_check(o, err) < 0))
 		return -1;
 	if (!speeds_apply(easy, o))
 		return err_set(err, EX_CONFIG, "libcurl does not take rate-limit or low-speed");
@@ -234,16 +302,47 @@ static bool origin_is_same(const char *origin, const char *url)
 	return same;
 }
 
+static bool has_user(const char *url)
+{
+	CURLU *parts = curl_url();
+	char *user = NULL;
+	bool has = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		   curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK;
+
+	curl_free(user);
+	curl_url_cleanup(parts);
+	return has;
+}
+
+int httpopts_check_url(const struct httpopts *o, const char *url, struct err *err)
+{
+	const struct { const char *key, *value; } keys[] = {
+		{ "token-file", o->token_file }, { "header-file", o->header_file },
+		{ "client-cert", o->client_cert }, { "ca-file", o->ca_file }, { "pin", o->pin },
+	};
+
+	if (strncasecmp(url, "http://", 7) != 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (keys[i].value)
+			return err_set(err, EX_CONFIG, "%s is for https only, and %s is http: use "
+				       "https, or take the key out", keys[i].key, url);
+	if (has_user(url))
+		return err_set(err, EX_CONFIG, "the user and password of %s would be sent in the "
+			       "clear: use https", url);
+	return 0;
+}
+
 int httpopts_apply_url(CURL *easy, const struct httpopts_session *session, const char *origin,
 		       const char *url, struct err *err)
 {
-	bool send = session->headers && origin_is_same(origin, url);
+	bool named = origin_is_same(origin, url);
 
-	if (session->headers && strncasecmp(origin, "http://", 7) == 0)
-		return err_set(err, EX_CONFIG, "token-file and header-file are sent over https "
-			       "only, and the URL is http");
-	if (curl_easy_setopt(easy, CURLOPT_HTTPHEADER, send ? session->headers : NULL) != CURLE_OK)
+	if (curl_easy_setopt(easy, CURLOPT_HTTPHEADER, named ? session->headers : NULL) != CURLE_OK)
 		return no_memory(err);
+	if (session->options->client_cert &&
+	    (named ? client_apply(easy, session->options, err) : client_hide(easy, err)) < 0)
+		return -1;
 	/* Through a proxy they are the server's and not the proxy's. */
 	if (curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) != CURLE_OK)
 		return no_memory(err);

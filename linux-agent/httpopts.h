@@ -14,7 +14,7 @@
 #define HTTPOPTS_REDIRECTS 8
 
 struct httpopts {
-	const char *ca_file;		/* PEM; NULL: the system's */
+	const char *ca_file;		/* PEM, in the place of the system's; NULL: the system's */
 	const char *pin;		/* sha256//BASE64 of a server's public key, several
 					 * with ; between; NULL: none. Beside the CA check */
 	const char *client_cert;	/* PEM file or pkcs11: URI; NULL: none */
@@ -36,6 +36,10 @@ struct httpopts_session {
 	struct curl_slist *headers;
 };
 
+/* EX_CONFIG: the URL is http, and a key that says how https is done is set, or the URL has
+ * a user. */
+int httpopts_check_url(const struct httpopts *options, const char *url, struct err *err);
+
 /* options must outlive the session. EX_CONFIG: a token or header file is missing,
  * readable by others, or holds something else. */
 int httpopts_open(const struct httpopts *options, struct httpopts_session *ret_session,
@@ -46,8 +50,8 @@ void httpopts_close(struct httpopts_session *session);
  * a value, or has no PKCS#11. */
 int httpopts_apply(CURL *easy, const struct httpopts_session *session, struct err *err);
 
-/* Before each exchange: the secret headers, if url has the scheme, host and port
- * of origin. EX_CONFIG: there are some, and origin is not https. */
+/* Before each exchange: the secret headers and the client certificate, if url has the
+ * scheme, host and port of origin. EX_CONFIG: libcurl does not take one. */
 int httpopts_apply_url(CURL *easy, const struct httpopts_session *session, const char *origin,
 		       const char *url, struct err *err);
 

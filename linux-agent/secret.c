@@ -2,6 +2,8 @@
 #include "secret.h"
 
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 /* The authority ends at one of these (RFC 3986, 3.2), or with the word. */
 #define END "/?#\\ \t\"'"
@@ -22,4 +24,17 @@ void secret_mask_urls(char *text, unsigned long cap)
 		memset(at, '.', dots);
 		memmove(at + dots, at + user, strlen(at + user) + 1);
 	}
+}
+
+void secret_wipe(char *text)
+{
+	explicit_bzero(text, strlen(text));
+}
+
+void secret_keep(void)
+{
+	static const struct rlimit none;
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
 }

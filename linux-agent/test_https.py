@@ -35,6 +35,7 @@ def tls(tmp_path_factory):
         openssl("x509", "-req", "-in", top / f"{name}.csr", "-CA", top / "ca.crt", "-CAkey", top / "ca.key",
                 "-CAcreateserial", "-days", 2, "-extfile", top / "san", "-out", top / f"{name}.crt")
     (top / "both.pem").write_bytes((top / "client.crt").read_bytes() + (top / "client.key").read_bytes())
+    (top / "both.pem").chmod(0o600)
     return top
 
 
@@ -141,11 +142,14 @@ def serve(tls, bundle):
     """Starts a server: plain, TLS, or TLS that demands a client certificate."""
     servers = []
 
-    def serve(scheme="https", client=False):
+    def serve(scheme="https", client=False, oldest=False):
         context = None
         if scheme == "https":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls / "server.crt", tls / "server.key")
+            if oldest:
+                context.set_ciphers("DEFAULT:@SECLEVEL=0")
+                context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
             if client:
                 context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(tls / "ca.crt")
@@ -161,7 +165,8 @@ def serve(tls, bundle):
 def slotctl(tmp_path, tls, identities):  # noqa: F811
     """Runs bundle verify with these keys in the configuration; ca-file is there unless it is None."""
     def slotctl(url, environment=None, **keys):
-        keys = {"ca_file": tls / "ca.crt", "deadline": 3, **keys}
+        trusted = {"ca_file": tls / "ca.crt"} if url.startswith("https") else {}
+        keys = {**trusted, "deadline": 3, **keys}
         text = "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in keys.items() if value is not None)
         (tmp_path / "conf").write_text(f"[slotboot]\nkeyring = {identities['signer'].cert}\n{text}")
         clean = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
@@ -200,6 +205,40 @@ def test_only_an_authority_of_ca_file_is_trusted(serve, slotctl, tls):
     bad(slotctl(server.url(), ca_file=tls / "other.crt"), "certificate")
     bad(slotctl(server.url(), ca_file=None), "certificate")
     bad(slotctl(server.url(), ca_file="/nonexistent"), "failed to read ca-file = /nonexistent: No such file", CONFIG)
+
+
+def in_a_place_of_its_own(command, *mounts):
+    """With files mounted over others, as root can."""
+    binds = "".join(f"mount --bind {new} {old} && " for new, old in mounts)
+    return subprocess.run(["unshare", "-m", "sh", "-c", f'{binds}exec "$@"', "sh", *map(str, command)], timeout=60,
+                          text=True, capture_output=True, check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for system authorities of its own")
+def test_with_ca_file_the_authorities_of_the_system_count_no_more(serve, tls, tmp_path, secret, identities):  # noqa: F811
+    server, certs = serve(), tmp_path / "certs"
+    certs.mkdir()
+    (certs / "ca.pem").write_bytes((tls / "ca.crt").read_bytes())
+    openssl("rehash", certs)
+    (certs / "ca-certificates.crt").write_bytes((tls / "other.crt").read_bytes())
+
+    def verify(keys):
+        (tmp_path / "conf").write_text(f"[slotboot]\nkeyring = {identities['signer'].cert}\ndeadline = 3\n{keys}"
+                                       f"token-file = {secret(TOKEN)}\n")
+        return in_a_place_of_its_own([SLOTCTL, "bundle", "verify", f"--config={tmp_path / 'conf'}", server.url()],
+                                     (certs, "/etc/ssl/certs"))
+    bad(verify(f"ca-file = {tls / 'other.crt'}\n"), "certificate")
+    assert not server.asked
+    good(verify(""))
+
+
+def test_nothing_below_tls_1_2_is_spoken(serve, slotctl, tmp_path):
+    """Whatever the system's OpenSSL is told to allow."""
+    server = serve(oldest=True)
+    (tmp_path / "openssl.cnf").write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+                                          "MinProtocol = TLSv1\nCipherString = DEFAULT:@SECLEVEL=0\n")
+    bad(slotctl(server.url(), {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")}), "failed to fetch")
+    assert not server.asked
 
 
 def test_a_certificate_for_another_host_is_refused(serve, slotctl):
@@ -289,10 +328,36 @@ def test_a_secret_that_others_may_read_is_refused(serve, slotctl, secret, key):
     assert not server.asked
 
 
-def test_a_secret_is_not_sent_in_the_clear(serve, slotctl, secret):
+@pytest.mark.parametrize("key", ["token-file", "header-file", "client-cert", "ca-file", "pin"])
+def test_what_says_how_https_is_done_is_an_error_over_http(serve, slotctl, secret, tls, key):
+    values = {"client-cert": tls / "both.pem", "ca-file": tls / "ca.crt", "pin": "sha256//" + "A" * 43 + "="}
     server = serve("http")
-    bad(slotctl(server.url(), token_file=secret(TOKEN)), "are sent over https only", CONFIG)
+    bad(slotctl(server.url(), **{key.replace("-", "_"): values.get(key) or secret("X-A:1")}),
+        f"{key} is for https only", CONFIG)
     assert not server.asked
+
+
+def test_no_password_is_sent_in_the_clear(serve, slotctl):
+    server = serve("http")
+    done = bad(slotctl(server.url(user="me:pass@")), "would be sent in the clear: use https", CONFIG)
+    assert not server.asked and "pass@" not in done.stderr
+
+
+@pytest.mark.parametrize("where", ["client-key", "client-cert"])
+def test_a_client_key_that_others_may_read_is_refused(serve, slotctl, tls, tmp_path, where):
+    key = tmp_path / "key"
+    key.write_bytes((tls / "both.pem").read_bytes())
+    key.chmod(0o640)
+    keys = {"client_cert": key} if where == "client-cert" else {"client_cert": tls / "client.crt", "client_key": key}
+    bad(slotctl(serve(client=True).url(), **keys), f"failed to read {where} = {key}: others may read it", CONFIG)
+
+
+def test_a_client_certificate_is_not_shown_where_a_redirect_leads(serve, slotctl, tls):
+    server, other = serve(client=True), serve(client=True)
+    server.redirects = {"/away.zip": other.url(), "/here.zip": "/b.zip"}
+    bad(slotctl(server.url("/away.zip"), client_cert=tls / "both.pem"), "failed to fetch")
+    assert server.asked and not other.asked
+    good(slotctl(server.url("/here.zip"), client_cert=tls / "both.pem"))
 
 
 def test_a_secret_does_not_follow_a_redirect_elsewhere(serve, slotctl, secret):
@@ -325,7 +390,7 @@ def test_a_redirect_never_leads_to_a_weaker_scheme(serve, slotctl):
         bad(slotctl(server.url(path)), "which is not allowed from https://")
     assert not plain.asked
     plain.redirects = {"/up": server.url(), "/file": "file:///etc/hostname"}
-    good(slotctl(plain.url("/up")))
+    bad(slotctl(plain.url("/up")), "certificate")   # of the https server: its authority is none of the system's
     bad(slotctl(plain.url("/file")), "not allowed from http://")
 
 

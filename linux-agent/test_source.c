@@ -325,6 +325,31 @@ static void a_drip_of_single_bytes_ends_with_the_deadline(void **state)
 	testserver_stop(&server);
 }
 
+/* libcurl's own limit is for headers alone. */
+static void trailers_without_end_are_given_up(void **state)
+{
+	static char script_text[2 << 20];
+	const char *script[] = { script_text, NULL };
+	struct testserver server;
+	struct source *s = NULL;
+	struct err err = { 0 };
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf(script_text, sizeof script_text, "HTTP/1.1 206 Part\r\n"
+			     "Content-Range: bytes 0-99/100\r\nTransfer-Encoding: chunked\r\n\r\n"
+			     "1\r\nP\r\n0\r\n");
+	while (n + 64 < sizeof script_text)
+		n += (size_t)snprintf(script_text + n, sizeof script_text - n, "X-%zu: %032d\r\n", n, 0);
+	testserver_start(&server, script);
+	assert_int_equal(source_open(server.url, &options, &s, &err), -1);
+	assert_int_equal(err.exit, EX_UNAVAILABLE);
+	if (!strstr(err.text, "headers or trailers without end"))
+		fail_msg("%s", err.text);
+	assert_int_equal(server.count->connections, 1);
+	testserver_stop(&server);
+}
+
 static int each_setup(void **state)
 {
 	(void)state;
@@ -350,6 +375,7 @@ int main(void)
 		TEST(an_object_swapped_while_a_run_is_resumed_is_an_error),
 		TEST(a_bad_first_answer_is_refused),
 		TEST(an_empty_object_is_told),
+		TEST(trailers_without_end_are_given_up),
 		TEST(a_drip_of_single_bytes_ends_with_the_deadline),
 	};
 

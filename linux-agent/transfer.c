@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define IGNORED_MAX (64 * 1024)
+#define HEADERS_MAX (300 * 1024)
 #define BUFFER_BYTES (256 * 1024L)
 
 int64_t transfer_now_ms(void)
@@ -27,10 +28,19 @@ bool transfer_cancelled(const struct transfer *t)
 	return t->options->cancel && *t->options->cancel;
 }
 
+bool transfer_is_flooded(const struct transfer *t)
+{
+	return t->headers > HEADERS_MAX;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
 	struct transfer *t = ctx;
 
+	/* libcurl limits headers, but keeps trailers as long as they come. */
+	t->headers += size * count;
+	if (transfer_is_flooded(t))
+		return 0;
 	answer_header(&t->answer, line, size * count);
 	return size * count;
 }
@@ -95,13 +105,15 @@ int transfer_begin(struct transfer *t, struct err *err)
 {
 	static const struct httpopts defaults = { .redirects = HTTPOPTS_REDIRECTS };
 
+	const struct httpopts *http = t->options->http ? t->options->http : &defaults;
+
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, EX_SOFTWARE, "failed to start libcurl");
 	t->easy = easy_new(t);
 	t->multi = curl_multi_init();
 	if (!t->easy || !t->multi)
 		return err_set(err, EX_SOFTWARE, "failed to set up libcurl");
-	if (httpopts_open(t->options->http ? t->options->http : &defaults, &t->http, err) < 0)
+	if (httpopts_check_url(http, t->url, err) < 0 || httpopts_open(http, &t->http, err) < 0)
 		return -1;
 	return httpopts_apply(t->easy, &t->http, err);
 }
@@ -147,7 +159,7 @@ int transfer_start(struct transfer *t, const char *url, const char *range, struc
 	transfer_stop(t);
 	t->answer = (struct answer){ 0 };
 	t->over = false;
-	t->ignored = t->spill_at = t->spill_len = 0;
+	t->headers = t->ignored = t->spill_at = t->spill_len = 0;
 	t->curl_text[0] = 0;
 	if (httpopts_apply_url(t->easy, &t->http, t->url, url, err) < 0)
 		return -1;

@@ -29,6 +29,7 @@ struct transfer {
 	CURLcode code;
 	struct answer answer;
 	char curl_text[CURL_ERROR_SIZE];
+	uint64_t headers;	/* bytes of them, of what comes before them and of trailers */
 	uint64_t ignored;	/* bytes of a body that is not wanted */
 	uint8_t *buf;		/* where the read at hand goes */
 	size_t room;
@@ -40,6 +41,9 @@ struct transfer {
 int64_t transfer_now_ms(void);
 
 bool transfer_cancelled(const struct transfer *t);
+
+/* Its headers, or trailers, were more than anyone needs: the exchange was ended. */
+bool transfer_is_flooded(const struct transfer *t);
 
 /* Fills t->easy and t->multi from t->options; EX_SOFTWARE, httpopts_open(). transfer_end()
  * always. */
