@@ -74,7 +74,7 @@ class Slotctl:
 
     def install(self, source, target):
         top = self._machine(target.path)
-        return run([SLOTCTL, "install", source or self.bundle, "--activate=none", f"--config={top}/slotboot.conf"],
+        return run([SLOTCTL, "install", source or self.bundle, "--activate=none", "--allow-downgrade", f"--config={top}/slotboot.conf"],
                    env=self.env, then=target.flush)
 
 

@@ -49,14 +49,6 @@ struct manifest *installcheck_slot_manifest(const struct machine *machine, unsig
 	return manifest;
 }
 
-char *installcheck_slot_version(const struct machine *machine, unsigned slot)
-{
-	_cleanup_(manifest_freep) struct manifest *manifest =
-		installcheck_slot_manifest(machine, slot);
-
-	return manifest ? strdup(manifest->version) : NULL;
-}
-
 static bool is_recorded(const struct machine *machine, unsigned slot, const struct payload *uki)
 {
 	const struct slot *s = &machine->state.record.slots[slot];
@@ -85,6 +77,19 @@ int installcheck_slot_signed(const struct machine *machine, unsigned slot,
 		       "record has for slot %c", stem, slot_letter(slot));
 }
 
+char *installcheck_slot_version(const struct machine *machine, unsigned slot,
+				bool *ret_verified, struct err *err)
+{
+	_cleanup_(signed_manifest_clear) struct signed_manifest m = { 0 };
+	_cleanup_(manifest_freep) struct manifest *unsigned_one = NULL;
+
+	*ret_verified = installcheck_slot_signed(machine, slot, &m, err) == 1;
+	if (*ret_verified)
+		return strdup(m.manifest->version);
+	unsigned_one = installcheck_slot_manifest(machine, slot);
+	return unsigned_one ? strdup(unsigned_one->version) : NULL;
+}
+
 /* Whatever the command line says. */
 static int check_floor(const struct machine *machine, const struct manifest *manifest,
 		       struct report *report, struct err *err)
@@ -106,11 +111,35 @@ static int check_floor(const struct machine *machine, const struct manifest *man
 	return 0;
 }
 
+/* A file on the ESP that nobody signed may say anything, also nothing. */
+static int check_downgrade(const struct machine *machine, const struct manifest *manifest,
+			   struct err *err)
+{
+	_cleanup_(signed_manifest_clear) struct signed_manifest running = { 0 };
+	unsigned slot = machine->running.slot;
+	struct err why = { 0 };
+	int r = installcheck_slot_signed(machine, slot, &running, &why);
+
+	if (r == 0)
+		(void)err_set(&why, EX_CONFIG, "it has no signed manifest (EFI/slotboot/%c/"
+			      "manifest.p7s), as one that was provisioned by hand",
+			      slot_letter(slot));
+	if (r < 1)
+		return err_set(err, EX_CONFIG, "failed to see whether version %s is a downgrade: the "
+			       "version of the running slot %c is not known: %s; --allow-downgrade "
+			       "installs the bundle all the same", manifest->version,
+			       slot_letter(slot), why.text);
+	if (version_compare(manifest->version, running.manifest->version) < 0)
+		return err_set(err, EX_DATAERR,
+			       "the bundle's version %s is lower than the running %s; "
+			       "--allow-downgrade installs it all the same",
+			       manifest->version, running.manifest->version);
+	return 0;
+}
+
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
 			  bool allow_downgrade, struct report *report, struct err *err)
 {
-	_cleanup_free_ char *running = NULL;
-
 	if (!machine->config->compatible)
 		return err_set(err, EX_CONFIG,
 			       "failed to check the bundle: compatible= is not set in "
@@ -121,13 +150,7 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 			       manifest->compatible, machine->config->compatible);
 	if (check_floor(machine, manifest, report, err) < 0)
 		return -1;
-	running = installcheck_slot_version(machine, machine->running.slot);
-	if (running && !allow_downgrade && version_compare(manifest->version, running) < 0)
-		return err_set(err, EX_DATAERR,
-			       "the bundle's version %s is lower than the running %s; "
-			       "--allow-downgrade installs it all the same",
-			       manifest->version, running);
-	return 0;
+	return allow_downgrade ? 0 : check_downgrade(machine, manifest, err);
 }
 
 static int image_room(const struct machine *machine, const struct payload *payload,

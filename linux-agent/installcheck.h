@@ -22,13 +22,15 @@ struct manifest *installcheck_slot_manifest(const struct machine *machine, unsig
 int installcheck_slot_signed(const struct machine *machine, unsigned slot,
 			     struct signed_manifest *ret_manifest, struct err *err);
 
-/* The version in a slot, from the manifest kept beside its UKI; NULL: unknown.
- * The caller frees. */
-char *installcheck_slot_version(const struct machine *machine, unsigned slot);
+/* The version in a slot, for people: from the manifest kept beside its UKI, signed or
+ * not; NULL: unknown. The caller frees. *ret_verified: what installcheck_slot_signed()
+ * says; else err has why not, or is as it was where there is no signature. */
+char *installcheck_slot_version(const struct machine *machine, unsigned slot,
+				bool *ret_verified, struct err *err);
 
 /* Compatible, floor and version; EX_DATAERR, EX_CONFIG (no compatible configured, a floor
- * that is not known). An unknown running version is no reason to refuse. Warns of a floor
- * that is ignored. */
+ * that is not known, or a running version that no signature vouches for, unless a
+ * downgrade is allowed). Warns of a floor that is ignored. */
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
 			  bool allow_downgrade, struct report *report, struct err *err);
 

@@ -32,6 +32,7 @@ ATTRIBUTES = struct.pack("<I", 7)
 OF_THIS_BOOT = struct.pack("<I", 6)     # what a loader leaves for the system
 NONCE = 0x0123456789ABCDEF      # on the command line after a kexec
 AT_NONCE = 288                  # in the record
+AT_DIGEST_A = 88
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
@@ -131,13 +132,14 @@ def identities(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
-    """A UKI with a kernel that is none, one without .linux, and one for another machine."""
+    """UKIs with a kernel that is none, one of them for slot a at first, so that a bundle's UKI is not there
+    already; one without .linux, and one for another machine."""
     work = tmp_path_factory.mktemp("parts")
     (work / "linux").write_bytes(b"kernel" * 1000)
     (work / "initrd").write_bytes(b"initrd" * 1000)
-    for name in ("good", "slotless"):
-        uki.build(work / f"{name}.efi", work, work / "linux", work / "initrd",
-                  "quiet slotboot.slot={slot}" if name == "good" else "quiet", "ID=test\n", "6.1")
+    for name, cmdline in (("good", "quiet slotboot.slot={slot}"), ("first", "slotboot.slot={slot}"),
+                          ("slotless", "quiet")):
+        uki.build(work / f"{name}.efi", work, work / "linux", work / "initrd", cmdline, "ID=test\n", "6.1")
     good = (work / "good.efi").read_bytes()
     (work / "headless.efi").write_bytes(good.replace(b".linux\0\0", b".lunix\0\0"))
     pe = struct.unpack_from("<I", good, 0x3C)[0]
@@ -148,10 +150,23 @@ def parts(tmp_path_factory):
     return work
 
 
+def first_version(identities, parts):
+    """A bundle of what slot a holds at first, made once."""
+    out = parts / "first.zip"
+    if not out.exists():
+        subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme", "--version=1",
+                        f"--uki={parts / 'first.efi'}", f"--key={identities['signer'].key}",
+                        f"--cert={identities['signer'].cert}"], check=True, capture_output=True)
+    return out
+
+
 @pytest.fixture
 def machine(tmp_path, identities, parts):
-    """Confirmed: slot a runs and is good."""
-    machine = DryMachine(tmp_path, identities["signer"].cert, parts / "good.efi")
+    """Confirmed: slot a runs version 1, provisioned from a bundle, and is good."""
+    machine = DryMachine(tmp_path, identities["signer"].cert, parts / "first.efi")
+    with zipfile.ZipFile(first_version(identities, parts)) as z:
+        for name in ("manifest.json", "manifest.p7s"):
+            z.extract(name, tmp_path / "esp/EFI/slotboot/a")
     machine.check("mark-good")
     return machine
 
@@ -472,6 +487,28 @@ def test_a_lower_version(machine, create):
     machine.boot_by("firmware", "b")
     machine.check("mark-good")
     refuse_install(machine, DATAERR, ["1.9", "--allow-downgrade"], create("1.9"))
+
+
+@pytest.mark.parametrize("spoil", ["gone", "forged", "another"])
+def test_a_running_version_that_no_signature_vouches_for_wants_allow_downgrade(machine, create, spoil):
+    """A manifest.json that says version 0, one without its signature, and a genuine one of another UKI."""
+    here = machine.top / "esp/EFI/slotboot/a"
+    words = {"gone": "it has no signed manifest", "forged": "altered after it was signed",
+             "another": "is not of the UKI that the slot record has for slot a"}[spoil]
+    if spoil == "gone":
+        (here / "manifest.p7s").unlink()
+    elif spoil == "forged":
+        (here / "manifest.json").write_text((here / "manifest.json").read_text().replace('"version": "1"',
+                                                                                         '"version": "0"'))
+    else:
+        machine.change_record((AT_DIGEST_A, "B", machine.variable("SlotState", OURS)[AT_DIGEST_A] ^ 1))
+    bundle = create("0.9")
+    refuse_install(machine, CONFIG, ["whether version 0.9 is a downgrade", "running slot a is not known", words,
+                                     "--allow-downgrade installs"], bundle)
+    assert not machine.status()["slots"]["a"]["version_verified"]
+    assert "(not verified)" in machine.check("status")
+    machine.check("install", bundle, "--activate=none", "--allow-downgrade")
+    assert machine.status()["slots"]["b"]["version_verified"]
 
 
 def test_an_image_that_is_not_configured(machine, create):

@@ -19,6 +19,8 @@
 struct view {
 	struct machine machine;
 	char *version[SLOT_COUNT];
+	bool is_verified[SLOT_COUNT];	/* the version: by a signature */
+	struct err version_error[SLOT_COUNT];
 	char *loader;		/* LoaderInfo of a firmware boot, or NULL */
 	struct watchdog watchdog;	/* that Linux drives now */
 	char why[2048];
@@ -40,7 +42,8 @@ static void view_fill(struct view *v)
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (m->state.record.slots[slot].status != SLOT_EMPTY)
-			v->version[slot] = installcheck_slot_version(m, slot);
+			v->version[slot] = installcheck_slot_version(m, slot, &v->is_verified[slot],
+								     &v->version_error[slot]);
 	watchdog_find(m->config, &v->watchdog);
 	if (floor_load(m, &v->floor, &v->floor_error) == 0)
 		v->floor_error = v->floor.ignored;
@@ -66,14 +69,15 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:I, s:s?}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:I, s:s?}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
 			 efi_status, "good_boots", s->good_boots, "confirmed",
 			 policy_slot_confirmed(s, by_kexec), "proven", "firmware",
 			 s->status == SLOT_GOOD, "kexec",
-			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot], "installed",
+			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot],
+			 "version_verified", v->is_verified[slot], "installed",
 			 (json_int_t)s->installed, "uki_sha256", *sha256 ? sha256 : NULL);
 }
 
@@ -156,11 +160,14 @@ static void print_slot(const struct view *v, unsigned slot)
 	explain_slot(s, text, sizeof text);
 	(void)printf("slot %c     %s", slot_letter(slot), text);
 	if (v->version[slot])
-		(void)printf("; version %s", v->version[slot]);
+		(void)printf("; version %s%s", v->version[slot],
+			     v->is_verified[slot] ? "" : " (not verified)");
 	if (s->installed && gmtime_r(&installed, &tm) &&
 	    strftime(when, sizeof when, "%Y-%m-%d %H:%M UTC", &tm) > 0)
 		(void)printf("; installed %s", when);
 	(void)putchar('\n');
+	if (*v->version_error[slot].text)
+		(void)printf("           warning: %s\n", v->version_error[slot].text);
 }
 
 static void print_state(const struct state *state)

@@ -21,7 +21,7 @@ def s(one_at_a_time):
 @pytest.fixture
 def install_s(s, install):
     def command(activate):
-        return install(images.bundle(s).name, activate)
+        return install(images.bundle(s).name, activate, "--allow-downgrade")
     return command
 
 
@@ -76,7 +76,7 @@ def test_systemd_has_the_watchdog_run_across_the_jump(machine):
     machine.check(f"sed '/^.slotboot.$/a watchdog-timeout = {HUNG}' /etc/slotboot/slotboot.conf >/run/short.conf")
     # So that the console shows the jump itself, and how often.
     number = machine.start_command("dmesg -n 6; "
-                                   "slotctl install /efi/hung.zip --activate=kexec --config=/run/short.conf")
+                                   "slotctl install /efi/hung.zip --activate=kexec --allow-downgrade --config=/run/short.conf")
     boot = machine.wait_command_boot(number)
     assert (boot.slot, machine.watchdog_resets(), machine.firmware_entries()) == ("b", 1, 4)
     assert machine.console().count(STOPPED) == 5 and machine.console().count("Starting new kernel") == 1

@@ -93,7 +93,7 @@ def end_in_the_old_slot(machine, seconds, install, entries, then="true"):
     """Have an install into A what hangs, with this timeout, and be back in B by the watchdog."""
     resets, firmware = machine.watchdog_resets(), machine.firmware_entries()
     command = (f"sed '/^.slotboot.$/a watchdog-timeout = {seconds}' /etc/slotboot/slotboot.conf >/run/short.conf && "
-               f"slotctl install {install} --config=/run/short.conf && {then}")
+               f"slotctl install {install} --allow-downgrade --config=/run/short.conf && {then}")
     assert machine.run_to_boot(command).slot == "b"
     assert (machine.watchdog_resets(), machine.firmware_entries()) == (resets + 1, firmware + entries)
 

@@ -72,11 +72,18 @@ static bool is_confirmed(const struct slot *slot, bool kexec)
 	       (kexec && slot->status == SLOT_TRIAL && (slot->flags & SLOT_FLAG_KEXEC_GOOD));
 }
 
+/* The first slot has none: its version is not known. */
+static bool has_manifest(unsigned slot)
+{
+	return simdisk_find(sim_world, slot ? NAME_JSON_B : NAME_JSON_A) != NULL;
+}
+
 static int install(struct machine *m, const struct step *step, struct err *err)
 {
 	struct report report = { 0 };
 	struct install_options options = { .activate = step->activate, .report = &report,
 					   .force = true,
+					   .allow_downgrade = !has_manifest(m->running.slot),
 					   .flush_every = 2 * SIM_SECTOR };
 	char where[32];
 	int r;
