@@ -203,6 +203,17 @@ static int check_leftovers(const struct machine *machine, const struct manifest 
 	return 0;
 }
 
+/* A block device in use cannot be opened for writing; a file below a loop device can. */
+static int check_mounted(const struct machine *machine, unsigned slot, struct err *err)
+{
+	_cleanup_free_ char *where = running_where_mounted(machine->config, slot);
+
+	if (!where)
+		return 0;
+	return err_set(err, EX_CONFIG, "slot %c is mounted on %s, and would be written: unmount it "
+		       "first", slot_letter(slot), where);
+}
+
 int installcheck_room(const struct machine *machine, const struct manifest *manifest,
 		      unsigned slot, struct err *err)
 {
@@ -218,7 +229,7 @@ int installcheck_room(const struct machine *machine, const struct manifest *mani
 		if (r < 0)
 			return -1;
 	}
-	return 0;
+	return check_mounted(machine, slot, err);
 }
 
 static bool utf8_valid(const char *text)

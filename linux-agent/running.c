@@ -2,6 +2,7 @@
 #include "running.h"
 
 #include "cmdline.h"
+#include "mounts.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -73,9 +74,19 @@ static int slot_of_loop(const struct targets *t, const char *dir)
 	return -1;
 }
 
-/* The slot under a block device: itself, its loop file, or what dm puts it on. */
+/* Whether a device is a loop device, over whatever file. */
+static bool is_loop(const char *dir)
+{
+	char file[2];
+
+	sysfs_line(dir, "loop/backing_file", file, sizeof file);
+	return *file;
+}
+
+/* The slot under a block device: itself, its loop file, or what dm puts it on. *loop is
+ * set where a loop device is on the way. */
 static int slot_below(const struct config *config, const struct targets *t, dev_t dev,
-		      unsigned depth)
+		      unsigned depth, bool *loop)
 {
 	_cleanup_free_ char *dir = NULL, *slaves = NULL;
 	struct dirent *entry;
@@ -87,6 +98,7 @@ static int slot_below(const struct config *config, const struct targets *t, dev_
 	if (asprintf(&dir, "%s/sys/dev/block/%u:%u", config->sysroot, major(dev),
 		     minor(dev)) < 0 || asprintf(&slaves, "%s/slaves", dir) < 0)
 		return -1;
+	*loop = *loop || is_loop(dir);
 	slot = slot_of_loop(t, dir);
 	d = slot < 0 ? opendir(slaves) : NULL;
 	while (d && slot < 0 && (entry = readdir(d))) {
@@ -99,57 +111,134 @@ static int slot_below(const struct config *config, const struct targets *t, dev_
 			continue;
 		sysfs_line(below, "dev", line, sizeof line);
 		if (sscanf(line, "%u:%u", &maj, &min) == 2)
-			slot = slot_below(config, t, makedev(maj, min), depth + 1);
+			slot = slot_below(config, t, makedev(maj, min), depth + 1, loop);
 	}
 	if (d)
 		closedir(d);
 	return slot;
 }
 
-/* One line of mountinfo(5): "36 35 98:0 /mnt1 /mnt2 ...". */
-static int slot_of_mount(const struct config *config, const struct targets *t,
-			 const char *line, char mountpoint[256])
-{
-	unsigned maj, min;
+/* What a mount stands on. */
+struct footing {
+	int slot;		/* -1: none that is known */
+	dev_t dev;		/* of a block device; 0: there is none, or an overlay between */
+	bool loop;
+};
 
-	if (sscanf(line, "%*u %*u %u:%u %*s %255s", &maj, &min, mountpoint) != 3)
-		return -1;
-	return slot_below(config, t, makedev(maj, min), 0);
+/* The block device of a file system that has a number of its own, as btrfs: by the name
+ * that it was mounted by. */
+static dev_t source_dev(const struct config *config, const char *source)
+{
+	_cleanup_free_ char *path = NULL, *real = NULL, *dir = NULL;
+	const char *name;
+	unsigned maj, min;
+	char line[32];
+
+	if (strncmp(source, "/dev/", 5) != 0 || asprintf(&path, "%s%s", config->sysroot, source) < 0)
+		return 0;
+	real = realpath(path, NULL);		/* /dev/mapper/root is a link */
+	name = strrchr(real ? real : path, '/') + 1;
+	if (asprintf(&dir, "%s/sys/class/block/%s", config->sysroot, name) < 0)
+		return 0;
+	sysfs_line(dir, "dev", line, sizeof line);
+	return sscanf(line, "%u:%u", &maj, &min) == 2 ? makedev(maj, min) : 0;
 }
 
-/* The slot mounted on /; else the one slot that is mounted anywhere; else -1.
- * -1 with err filled: both are mounted and neither is on /. */
-static int slot_mounted(const struct config *config, char **ret_evidence, struct err *err)
+static struct footing footing_find(const struct config *config, const struct targets *t,
+				   const struct mounts *mounts, const struct mount *m,
+				   unsigned depth);
+
+/* "lowerdir=/a:/b", the first one that stands on a slot. */
+static struct footing overlay_footing(const struct config *config, const struct targets *t,
+				      const struct mounts *mounts, const struct mount *m,
+				      unsigned depth)
 {
-	_cleanup_free_ char *path = NULL;
-	_cleanup_fclose_ FILE *f = NULL;
-	char line[4096], at[256], found_at[256] = "";
+	const char *at = strncmp(m->options, "lowerdir=", 9) == 0 ? m->options
+								    : strstr(m->options, ",lowerdir=");
+	_cleanup_free_ char *list = NULL;
+	char *rest = NULL;
+
+	at = at ? strchr(at, '=') + 1 : "";
+	list = strndup(at, strcspn(at, ","));
+	for (char *dir = list ? strtok_r(list, ":", &rest) : NULL; dir;
+	     dir = strtok_r(NULL, ":", &rest)) {
+		const struct mount *lower = mounts_holding(mounts, dir);
+		struct footing f = { .slot = -1 };
+
+		if (lower && lower != m && depth < DEPTH_MAX)
+			f = footing_find(config, t, mounts, lower, depth + 1);
+		if (f.slot >= 0)
+			return f;
+	}
+	return (struct footing){ .slot = -1 };
+}
+
+static struct footing footing_find(const struct config *config, const struct targets *t,
+				   const struct mounts *mounts, const struct mount *m,
+				   unsigned depth)
+{
+	struct footing f = { .slot = -1, .dev = m->dev };
+
+	if (major(m->dev) == 0 && strcmp(m->type, "overlay") == 0)
+		return overlay_footing(config, t, mounts, m, depth);
+	if (major(m->dev) == 0)
+		f.dev = source_dev(config, m->source);
+	if (f.dev)
+		f.slot = slot_below(config, t, f.dev, 0, &f.loop);
+	return f;
+}
+
+char *running_where_mounted(const struct config *config, unsigned slot)
+{
+	_cleanup_(mounts_clear) struct mounts mounts = { 0 };
 	struct targets targets;
-	int found = -1;
 
 	targets_collect(config, &targets);
-	if (asprintf(&path, "%s/proc/self/mountinfo", config->sysroot) < 0)
-		return -1;
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof line, f)) {
-		int slot = slot_of_mount(config, &targets, line, at);
-		bool root = slot >= 0 && strcmp(at, "/") == 0;
+	mounts_read(config->sysroot, &mounts);
+	for (size_t i = 0; i < mounts.count; i++)
+		if (footing_find(config, &targets, &mounts, &mounts.list[i], 0).slot == (int)slot)
+			return strdup(mounts.list[i].target);
+	return NULL;
+}
 
-		if (slot < 0)
+static int not_a_slot(const struct footing *root, struct err *err)
+{
+	return err_set(err, EX_CONFIG, "failed to find the running slot: root is on %u:%u, which is "
+		       "no slot of [image rootfs]; is this another disk's system, or is "
+		       "slotboot.conf another's?", major(root->dev), minor(root->dev));
+}
+
+/* What runs: the slot under /; where that is none, the one under /usr; else -1. A slot
+ * mounted elsewhere may be there to be looked at. -1 with err filled: / stands on a block
+ * device that should be a slot and is none. (One on a loop device may have its file
+ * by a name that only the initrd knew.) */
+static int slot_mounted(const struct config *config, char **ret_evidence, struct err *err)
+{
+	static const char *const places[] = { "/", "/usr" };
+	_cleanup_(mounts_clear) struct mounts mounts = { 0 };
+	struct footing root = { .slot = -1 };
+	struct targets targets;
+
+	targets_collect(config, &targets);
+	mounts_read(config->sysroot, &mounts);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const struct mount *m = mounts_at(&mounts, places[i]);
+		struct footing f = { .slot = -1 };
+
+		if (m)
+			f = footing_find(config, &targets, &mounts, m, 0);
+		if (i == 0)
+			root = f;
+		if (f.slot < 0)
 			continue;
-		if (found >= 0 && found != slot && !root && strcmp(found_at, "/") != 0)
-			return err_set(err, EX_CONFIG,
-				       "failed to find the running slot: both slots are mounted "
-				       "(on %s and on %s)", found_at, at);
-		if (found < 0 || root) {
-			found = slot;
-			memcpy(found_at, at, sizeof at);
-		}
+		if (asprintf(ret_evidence, "slot %c is mounted on %s%s", slot_letter((unsigned)f.slot),
+			     places[i], strcmp(m->type, "overlay") ? "" : ", below an overlay") < 0)
+			*ret_evidence = NULL;
+		return f.slot;
 	}
-	if (found >= 0 && asprintf(ret_evidence, "slot %c is mounted on %s",
-				   slot_letter((unsigned)found), found_at) < 0)
-		*ret_evidence = NULL;
-	return found;
+	if (root.dev && !root.loop && config_image_find(config, "rootfs"))
+		return not_a_slot(&root, err);
+	return -1;
 }
 
 static int slot_in_cmdline(const char *cmdline, struct err *err)
@@ -235,8 +324,8 @@ static int slot_decide(const struct config *config, const struct trace *trace,
 		r->evidence = strdup("the loader's trace of this boot");
 	if (mounted < 0 && token < 0 && traced < 0)
 		return err_set(err, EX_CONFIG,
-			       "failed to find the running slot: no slot's device is mounted, and "
-			       "there is no slotboot.slot= on the kernel command line; name the "
+			       "failed to find the running slot: no slot's device is under / or "
+			       "/usr, and there is no slotboot.slot= on the kernel command line; name the "
 			       "slots' devices in slotboot.conf, or put slotboot.slot={slot} into "
 			       "the UKI's command line");
 	r->slot = (unsigned)(mounted >= 0 ? mounted : token >= 0 ? token : traced);

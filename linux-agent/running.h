@@ -2,11 +2,12 @@
 /*
  * Which slot is running, and how it was started.
  *
- * The slot comes from what is mounted: the device under / (through dm and
- * loop), or, where / is no slot's, under any other mount; and from
- * slotboot.slot= on the kernel command line. Systems that run wholly from their
- * initrd have the latter only, and after a firmware boot the loader's trace.
- * Where two of these contradict each other there is no answer, but an error.
+ * The slot comes from what is mounted on /: its device (through dm and loop, below an
+ * overlay its lower directory's, of btrfs the one it was mounted by), or, where that is no
+ * slot's, on /usr; and from slotboot.slot= on the kernel command line. Systems that run
+ * wholly from their initrd have the latter only, and after a firmware boot the loader's
+ * trace. Where two of these contradict each other there is no answer, but an error. A
+ * slot that is mounted elsewhere says nothing of what runs.
  *
  * How: a kernel that was jumped to has our slotboot.nonce= on its command line,
  * or says so itself (x86: /proc/sys/kernel/bootloader_type). Variables that the
@@ -38,3 +39,7 @@ struct running {
 int running_find(const struct config *config, const struct trace *trace,
 		 struct running *ret_running, struct err *err);
 void running_clear(struct running *running);
+
+/* Where a slot is mounted, which must not be written then; NULL: nowhere. The caller
+ * frees. */
+char *running_where_mounted(const struct config *config, unsigned slot);

@@ -591,6 +591,41 @@ def test_a_running_slot_that_is_unknown(machine, create):
     refuse_install(machine, CONFIG, ["running slot"], create())
 
 
+def mount(machine, text, loops):
+    """mountinfo as text, and loop devices 7:N over the files named."""
+    (machine.top / "sysroot/proc/self/mountinfo").write_text(text)
+    for number, name in enumerate(loops):
+        backing = machine.top / f"sysroot/sys/dev/block/7:{number}/loop/backing_file"
+        backing.parent.mkdir(parents=True, exist_ok=True)
+        backing.write_text(f"{machine.top.resolve()}/{name}\n")
+
+
+def test_a_slot_mounted_to_be_looked_at_neither_runs_nor_is_written(machine, create):
+    """Also where nothing but the mount says anything of a slot."""
+    mount(machine, "20 1 0:21 / / rw - tmpfs tmpfs rw\n21 20 7:1 / /mnt ro - ext4 /dev/loop1 ro\n",
+          ["a.img", "b.img"])
+    assert machine.status()["running"] == "a"
+    refuse_install(machine, CONFIG, ["slot b is mounted on /mnt", "unmount it first"], create())
+    (machine.top / "sysroot/proc/cmdline").write_text("quiet\n")
+    assert machine.status()["running"] is None
+    refuse_install(machine, CONFIG, ["running slot"], create())
+
+
+def test_the_slot_below_an_overlay_runs(machine):
+    (machine.top / "sysroot/proc/cmdline").write_text("quiet\n")
+    mount(machine, "20 1 7:0 / /media/root-ro ro - erofs /dev/loop0 ro\n21 1 0:30 / / rw - overlay overlay "
+          "rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/o,workdir=/media/root-rw/w\n", ["a.img"])
+    assert machine.status()["running"] == "a"
+    assert "slot a is mounted on /, below an overlay" in machine.check("status")
+
+
+def test_a_root_that_is_no_slot_is_not_taken_for_one(machine, create):
+    """Another disk's partition of the same label: the command line says a all the same."""
+    mount(machine, "20 1 8:3 / / rw - ext4 /dev/sda3 rw\n", [])
+    refuse_install(machine, CONFIG, ["root is on 8:3, which is no slot"], create())
+    refuse(machine, CONFIG, ["root is on 8:3, which is no slot"], "mark-good")
+
+
 def test_a_running_slot_that_is_not_confirmed(machine, create):
     machine.check("install", create(), "--activate=none")
     machine.check("mark-active", "b")

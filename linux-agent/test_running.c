@@ -32,6 +32,10 @@ static void scene_make(struct scene *s, const char *cmdline, const char *mountin
 	testdir_text(&s->dir, "sys/dev/block/7:0/loop/backing_file", line);
 	snprintf(line, sizeof line, "%s\n", s->b);
 	testdir_text(&s->dir, "sys/dev/block/7:1/loop/backing_file", line);
+	testdir_text(&s->dir, "sys/dev/block/7:9/loop/backing_file", "/of/the/initrd\n");
+	testdir_text(&s->dir, "sys/class/block/loop1/dev", "7:1\n");
+	testdir_text(&s->dir, "sys/class/block/sda3/dev", "8:3\n");
+	testdir_text(&s->dir, "sys/class/block/root/dev", "254:1\n");
 	testdir_text(&s->dir, "sys/dev/block/254:0/slaves/loop1/dev", "7:1\n");
 	testdir_text(&s->dir, "sys/dev/block/254:1/slaves/dm-0/dev", "254:0\n");
 }
@@ -43,6 +47,7 @@ static int find(struct scene *s, const struct trace *trace, struct running *r, s
 }
 
 #define ON_ROOT(dev) "20 1 " dev " / / ro - erofs x ro\n"
+#define OVERLAY(options) "30 1 0:30 / / rw - overlay overlay " options "\n"
 #define ELSEWHERE(dev) "21 1 " dev " / /srv ro - erofs x ro\n"
 
 static void the_slot_is_what_is_mounted(void **state)
@@ -54,7 +59,29 @@ static void the_slot_is_what_is_mounted(void **state)
 		{ ON_ROOT("7:0"), "quiet", 0 },
 		{ ON_ROOT("254:0"), "quiet", 1 },
 		{ ON_ROOT("254:1"), "quiet slotboot.slot=b", 1 },
-		{ ON_ROOT("0:21") ELSEWHERE("7:0"), "quiet", 0 },
+		{ ON_ROOT("0:21") ELSEWHERE("7:0"), "quiet", -1 },
+		{ ON_ROOT("0:21") ELSEWHERE("7:0"), "slotboot.slot=b", 1 },
+		{ ON_ROOT("0:21") "21 1 7:0 / /usr ro - erofs x ro\n", "", 0 },
+		{ ON_ROOT("8:1") "21 1 7:0 / /usr ro - erofs x ro\n", "", 0 },
+		{ ON_ROOT("8:1"), "slotboot.slot=a", -1 },
+		{ ON_ROOT("7:9"), "slotboot.slot=a", 0 },	/* a loop device over an unknown file */
+		/* overlayroot: the slot, moved aside, below / */
+		{ "20 1 7:1 / /media/root-ro ro - erofs /dev/loop1 ro\n"
+		  "21 1 0:22 / /media/root-rw rw - tmpfs tmpfs rw\n"
+		  OVERLAY("rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/o"), "quiet", 1 },
+		{ "20 1 7:1 / /media/a\\040b ro - erofs /dev/loop1 ro\n"
+		  OVERLAY("lowerdir=/none:/media/a\\040b/sub"), "", 1 },
+		{ "20 1 7:1 / /mnt ro - erofs /dev/loop1 ro\n"
+		  OVERLAY("rw,lowerdir=/gone"), "", -1 },
+		{ "20 1 7:1 / /mnt ro - erofs /dev/loop1 ro\n"
+		  OVERLAY("rw,lowerdir=/gone"), "slotboot.slot=a", 0 },
+		{ OVERLAY("rw,lowerdir=/"), "", -1 },
+		{ OVERLAY("rw"), "slotboot.slot=a", 0 },
+		/* btrfs has a number of its own */
+		{ "20 1 0:25 /@ / rw shared:1 - btrfs /dev/loop1 rw,subvol=/@\n", "", 1 },
+		{ "20 1 0:25 /@ / rw - btrfs /dev/mapper/root rw\n", "slotboot.slot=a", -1 },
+		{ "20 1 0:25 /@ / rw - btrfs /dev/sda3 rw\n", "slotboot.slot=a", -1 },
+		{ "20 1 0:25 / / rw - nfs server:/dev/x rw\n", "slotboot.slot=a", 0 },
 		{ ON_ROOT("0:21"), "quiet slotboot.slot=B", 1 },
 		{ ELSEWHERE("7:0") ON_ROOT("254:1"), "", 1 },
 		{ ON_ROOT("254:1") ELSEWHERE("7:0"), "", 1 },
@@ -75,12 +102,38 @@ static void the_slot_is_what_is_mounted(void **state)
 
 		scene_make(&s, rows[i].cmdline, rows[i].mountinfo);
 		got = find(&s, NULL, &r, &err);
-		assert_int_equal(got, rows[i].want < 0 ? -1 : 0);
+		if (got != (rows[i].want < 0 ? -1 : 0))
+			fail_msg("row %zu: %s", i, err.text);
 		if (got == 0)
 			assert_int_equal(r.slot, rows[i].want);
 		else
 			assert_int_equal(err.exit, EX_CONFIG);
 		running_clear(&r);
+		testdir_remove(&s.dir);
+	}
+}
+
+static void a_slot_that_is_mounted_anywhere_is_found(void **state)
+{
+	static const struct {
+		const char *mountinfo, *want[2];
+	} rows[] = {
+		{ "", { NULL, NULL } },
+		{ ON_ROOT("254:1") ELSEWHERE("7:0"), { "/srv", "/" } },
+		{ "20 1 0:25 /@ /mnt rw - btrfs /dev/loop1 rw\n", { NULL, "/mnt" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct scene s;
+
+		scene_make(&s, "quiet", rows[i].mountinfo);
+		for (unsigned slot = 0; slot < 2; slot++) {
+			char *where = running_where_mounted(&s.config, slot);
+
+			assert_string_equal(where ? where : "", rows[i].want[slot] ? rows[i].want[slot] : "");
+			free(where);
+		}
 		testdir_remove(&s.dir);
 	}
 }
@@ -142,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_slot_is_what_is_mounted),
+		cmocka_unit_test(a_slot_that_is_mounted_anywhere_is_found),
 		cmocka_unit_test(the_trace_counts_only_after_a_firmware_boot),
 		cmocka_unit_test(a_kexec_shows_by_our_nonce_or_by_the_kernels_own_word),
 	};
