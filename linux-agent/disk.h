@@ -25,6 +25,7 @@ enum disk_open {
 struct disk_stat {
 	uint64_t size;		/* of the file, or of the device */
 	bool device;		/* else a regular file */
+	uint64_t taken;		/* bytes of its file system that a regular file has */
 };
 
 struct disk {
@@ -38,7 +39,7 @@ struct disk {
 	int (*write)(void *ctx, int file, const void *buf, size_t len, uint64_t offset);
 	int (*truncate)(void *ctx, int file, uint64_t size);
 	/* Takes the room for the first size bytes of a regular file, which grows to that.
-	 * ENOSPC, EDQUOT, EFBIG. 0 also where the file system cannot do that. */
+	 * ENOSPC, EDQUOT, EFBIG: it has the size it had. 0 also where the file system cannot do that. */
 	int (*reserve)(void *ctx, int file, uint64_t size);
 	int (*flush)(void *ctx, int file);
 	/* ENODEV: neither a block device nor a regular file. */

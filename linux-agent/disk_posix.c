@@ -24,7 +24,8 @@ static int posix_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
 	if (stat(path, &st) < 0)
 		return -1;
 	if (S_ISREG(st.st_mode)) {
-		*ret_stat = (struct disk_stat){ .size = (uint64_t)st.st_size };
+		*ret_stat = (struct disk_stat){ .size = (uint64_t)st.st_size,
+						.taken = (uint64_t)st.st_blocks * 512 };
 		return 0;
 	}
 	if (!S_ISBLK(st.st_mode)) {
@@ -128,10 +129,20 @@ static int posix_truncate(void *ctx, int file, uint64_t size)
 
 static int posix_reserve(void *ctx, int file, uint64_t size)
 {
+	struct stat st;
+	int error;
+
 	(void)ctx;
+	if (fstat(file, &st) < 0)
+		return -1;
 	if (fallocate(file, 0, 0, (off_t)size) == 0)
 		return 0;
-	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -1 : 0;
+	error = errno;
+	/* What it took before it failed stays taken otherwise. */
+	if (ftruncate(file, st.st_size) < 0)
+		return -1;
+	errno = error;
+	return error == ENOSPC || error == EDQUOT || error == EFBIG ? -1 : 0;
 }
 
 static bool is_on_fat(int file)
@@ -205,7 +216,9 @@ static int posix_room(void *ctx, const char *path, uint64_t *ret_bytes)
 		errno = EROFS;
 		return -1;
 	}
-	*ret_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	/* A tmpfs without a limit has no blocks at all. */
+	*ret_bytes = vfs.f_blocks == 0 ? (uint64_t)INT64_MAX
+				       : (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #include <libgen.h>
 #include <string.h>
 
-/* For the manifest, its signature, directory growth and rounding to clusters. */
+/* For directory growth, and rounding four files to clusters. */
 #define ROOM_TO_SPARE (512 * 1024)
 #define COPY_BYTES (1024 * 1024)
 
@@ -155,7 +155,7 @@ int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
 	room += old.size;
 	if (room < ROOM_TO_SPARE || size > room - ROOM_TO_SPARE)
 		return err_set(err, EX_DATAERR,
-			       "the UKI with its index (%llu bytes) does not fit the ESP at %s (%llu bytes "
+			       "the UKI with its index and manifest (%llu bytes) does not fit the ESP at %s (%llu bytes "
 			       "free for slot %c)", (unsigned long long)size, esp,
 			       (unsigned long long)room, slot_letter(slot));
 	return 0;

@@ -36,7 +36,7 @@ int espfile_remove(const struct disk *disk, const char *path, struct err *err);
 int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
 		 const volatile int *cancel, struct err *err);
 
-/* Whether the slot's directory can take a UKI and its index, of this size together, in
- * place of the UKI it has, with some clusters to spare. EX_DATAERR: too large. */
+/* Whether the slot's directory can take a UKI, its index, the manifest and its signature,
+ * of this size together, in place of the UKI it has, with some clusters to spare. EX_DATAERR: too large. */
 int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
 		       uint64_t size, struct err *err);

@@ -44,7 +44,7 @@ static int check(struct installwork *work, struct err *err)
 	report_step(o->report, "check", "checking version %s, signed by %s", manifest->version,
 		    bundle_signer(work->bundle));
 	if (installcheck_identity(m, manifest, o->allow_downgrade, o->report, err) < 0 ||
-	    installcheck_room(m, manifest, work->slot, err) < 0)
+	    installcheck_room(m, work->bundle, work->slot, err) < 0)
 		return -1;
 	return installwork_open(work, err);
 }

@@ -158,6 +158,8 @@ static int image_room(const struct machine *machine, const struct payload *paylo
 {
 	const struct config_image *image = config_image_find(machine->config, payload->name);
 	struct slotdev dev;
+	uint64_t room;
+	int r;
 
 	if (!image)
 		return err_set(err, EX_CONFIG,
@@ -166,13 +168,16 @@ static int image_room(const struct machine *machine, const struct payload *paylo
 	/* Opened as for writing: one in use is refused now, not half-way. */
 	if (slotdev_open(&machine->disk, image->target[slot], &dev, err) < 0)
 		return -1;
+	r = slotdev_room(&dev, &room, err);
 	slotdev_close(&dev);
-	if (payload->size > dev.capacity)
+	if (r < 0)
+		return -1;
+	if (payload->size > room)
 		return err_set(err, EX_DATAERR,
-			       "the image %s (%llu bytes) does not fit slot %c (%s, %llu bytes)",
+			       "the image %s (%llu bytes) does not fit slot %c (%s, %llu bytes%s)",
 			       payload->name, (unsigned long long)payload->size,
-			       slot_letter(slot), image->target[slot],
-			       (unsigned long long)dev.capacity);
+			       slot_letter(slot), image->target[slot], (unsigned long long)room,
+			       slotdev_is_file(&dev) ? " with what is free beside it" : "");
 	return 0;
 }
 
@@ -214,16 +219,22 @@ static int check_mounted(const struct machine *machine, unsigned slot, struct er
 		       "first", slot_letter(slot), where);
 }
 
-int installcheck_room(const struct machine *machine, const struct manifest *manifest,
+int installcheck_room(const struct machine *machine, const struct bundle *bundle,
 		      unsigned slot, struct err *err)
 {
+	const struct manifest *manifest = bundle_manifest(bundle);
+	size_t json_len, p7s_len;
+	const uint8_t *json, *p7s;
+
+	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
 	if (check_leftovers(machine, manifest, slot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const struct payload *payload = &manifest->payloads[i];
 		int r = payload->type == PAYLOAD_UKI
 				? espfile_check_room(&machine->disk, machine->esp.dir, slot,
-						     payload->size + payload->index.size, err)
+						     payload->size + payload->index.size +
+						     json_len + p7s_len, err)
 				: image_room(machine, payload, slot, err);
 
 		if (r < 0)

@@ -36,7 +36,7 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 
 /* Every payload has a target, and room in it, and the slot is mounted nowhere. EX_DATAERR,
  * EX_CONFIG. */
-int installcheck_room(const struct machine *machine, const struct manifest *manifest,
+int installcheck_room(const struct machine *machine, const struct bundle *bundle,
 		      unsigned slot, struct err *err);
 
 /* The UKI in fd: architecture, .linux, a {slot} that Secure Boot would leave unfilled,

@@ -9,6 +9,7 @@
 #include "verity.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -94,6 +95,28 @@ static int memory_write(void *ctx, const void *data, size_t len, uint64_t offset
 	return 0;
 }
 
+/* Chunks that are right make a UKI that is not the manifest's where the index is not. */
+static int uki_compare(const struct installwork *work, const struct payload *payload, struct err *err)
+{
+	size_t size = (size_t)payload->size;
+	void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, work->uki, 0);
+	uint8_t sha256[32];
+	int hashed;
+
+	if (data == MAP_FAILED)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to hash %s", payload->file);
+	hashed = EVP_Digest(data, size, sha256, NULL, EVP_sha256(), NULL);
+	(void)munmap(data, size);
+	if (hashed != 1)
+		return err_set(err, EX_SOFTWARE, "failed to hash %s", payload->file);
+	if (memcmp(sha256, payload->sha256, sizeof sha256) == 0)
+		return 0;
+	(void)err_set(err, EX_DATAERR, "%s does not have the SHA-256 in the manifest, though each "
+		      "chunk has the one in %s: refused; make the bundle anew", payload->file,
+		      payload->index.file);
+	return bundle_prefix(work->bundle, err);
+}
+
 static int uki_load(struct installwork *work, struct engine_job *job, struct err *err)
 {
 	struct engine_options options = engine_options(work);
@@ -112,8 +135,10 @@ static int uki_load(struct installwork *work, struct engine_job *job, struct err
 		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
 	r = engine_run(job, &options, &work->stats, err);
 	job->held[HELD_RUNNING].path = NULL;
-	return r < 0 ? -1 : installcheck_uki(work->machine, bundle_manifest(work->bundle),
-					  work->uki, job->payload->file, err);
+	if (r < 0 || uki_compare(work, job->payload, err) < 0)
+		return -1;
+	return installcheck_uki(work->machine, bundle_manifest(work->bundle), work->uki,
+				job->payload->file, err);
 }
 
 /* --- images ---------------------------------------------------------------- */

@@ -65,6 +65,23 @@ static int failed(const struct slotdev *dev, const char *action, struct err *err
 			 device_is_gone(dev) ? ": the device is gone" : "");
 }
 
+int slotdev_room(const struct slotdev *dev, uint64_t *ret_bytes, struct err *err)
+{
+	const struct disk *disk = dev->disk;
+	struct disk_stat st;
+	uint64_t room;
+
+	*ret_bytes = dev->capacity;
+	if (!slotdev_is_file(dev))
+		return 0;
+	if (disk->stat(disk->ctx, dev->path, &st) < 0 ||
+	    disk->room(disk->ctx, dev->path, &room) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to find the free space for %s",
+				 dev->path);
+	*ret_bytes = room + st.taken;
+	return 0;
+}
+
 int slotdev_reserve(struct slotdev *dev, uint64_t size, struct err *err)
 {
 	const struct disk *disk = dev->disk;

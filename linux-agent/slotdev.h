@@ -26,6 +26,10 @@ int slotdev_open(const struct disk *disk, const char *path, struct slotdev *ret_
 		 struct err *err);
 void slotdev_close(struct slotdev *dev);
 
+/* Bytes that an image in it may have: of a device its size; of a regular file what it has
+ * and what is free beside it. EX_IOERR. */
+int slotdev_room(const struct slotdev *dev, uint64_t *ret_bytes, struct err *err);
+
 /* A regular file takes the room for size bytes: where there is none, nothing of it is
  * overwritten yet, and where there is, writes need not wait for each other to find some.
  * EX_IOERR. */

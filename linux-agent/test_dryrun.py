@@ -198,7 +198,7 @@ def pack(content, log=20):
 @pytest.fixture
 def craft(tmp_path, identities, parts):
     """Makes a bundle by hand, so that its manifest can say what slotctl would not."""
-    def craft(uki_name="good.efi", change=None, drop=(), size=None, signed=True, tamper=None):
+    def craft(uki_name="good.efi", change=None, drop=(), size=None, signed=True, tamper=None, alter=lambda text: text):
         files, payloads = {}, [{"type": "uki", "file": "uki.efi.zst"},
                                {"type": "image", "name": "rootfs", "file": "rootfs.img.zst"}]
         for payload, part in zip(payloads, (uki_name, "rootfs.img")):
@@ -211,7 +211,7 @@ def craft(tmp_path, identities, parts):
         for file, value in (size or {}).items():
             next(p for p in payloads if p["file"] == file)["size"] = value
         manifest = {"format": 2, "compatible": "acme", "version": "2", "payloads": payloads} | (change or {})
-        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / "manifest.json").write_bytes(alter(json.dumps(manifest).encode()))
         who = identities["signer"]
         subprocess.run(["openssl", "cms", "-sign", "-binary", "-in", tmp_path / "manifest.json", "-signer", who.cert,
                         "-inkey", who.key, "-outform", "DER", "-out", tmp_path / "manifest.p7s"], check=True)
@@ -475,6 +475,15 @@ def test_a_missing_payload(machine, craft, payload):
 @pytest.mark.parametrize("by", [-1, 1])
 def test_a_payload_of_another_size(machine, craft, by):
     refuse_install(machine, DATAERR, ["rootfs.index"], craft(size={"rootfs.img.zst": (3 << 20) + by}))
+
+
+def test_a_uki_that_is_not_the_manifests_though_every_chunk_is_the_indexs(machine, craft):
+    """A builder may get this wrong that is not slotctl."""
+    def other(text):
+        manifest = json.loads(text)
+        manifest["payloads"][0]["sha256"] = manifest["payloads"][1]["sha256"]
+        return json.dumps(manifest).encode()
+    refuse_install(machine, DATAERR, ["uki.efi.zst does not have the SHA-256 in the manifest"], craft(alter=other))
 
 
 def test_a_bundle_for_another_machine(machine, create):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from test_dryrun import DATAERR, IOERR, refuse_install
-from test_dryrun import create, identities, machine, parts  # noqa: F401 (fixtures)
+from test_dryrun import craft, create, identities, machine, parts  # noqa: F401 (fixtures)
 from test_engine import MIB, bundle, held_chunks, images, install, server  # noqa: F401 (fixtures)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -167,3 +167,36 @@ def test_an_esp_without_room_is_refused(machine, create, tmpfs):  # noqa: F811
         left = os.statvfs(full)
         f.write(bytes(left.f_bavail * left.f_frsize - 4096))
     refuse_install(machine, DATAERR, ["does not fit the ESP", "(4096 bytes free for slot b)"], create())
+
+
+def test_an_esp_without_room_for_a_long_manifest_is_refused(machine, craft, tmpfs):  # noqa: F811
+    """There is room for the UKI with what is to spare, and then not for the manifest."""
+    esp, full = machine.top / "esp", machine.top / "full"
+    tmpfs(full, "4m")
+    run("cp", "-a", f"{esp}/EFI", full)
+    esp.rename(machine.top / "old")
+    esp.symlink_to(full)
+    with (full / "filler").open("wb") as f:
+        left = os.statvfs(full)
+        f.write(bytes(left.f_bavail * left.f_frsize - 720 * 1024))
+    bundle = craft(alter=lambda text: text + b"\n" * 950000)
+    refuse_install(machine, DATAERR, ["the UKI with its index and manifest", "does not fit the ESP"], bundle)
+
+
+def test_an_image_that_does_not_fit_the_file_system_of_its_slot_file_is_refused(machine, create, tmpfs):  # noqa: F811
+    slots = machine.top / "slots"
+    tmpfs(slots, "2m")
+    run("mv", machine.top / "b.img", slots)
+    (machine.top / "b.img").symlink_to(slots / "b.img")
+    refuse_install(machine, DATAERR, ["the image rootfs (", "does not fit slot b", "with what is free beside it"],
+                   create())
+    assert os.statvfs(slots).f_bavail * 4096 > MIB
+
+
+def test_a_slot_file_has_the_room_that_it_takes_already(machine, create, tmpfs):  # noqa: F811
+    slots = machine.top / "slots"
+    tmpfs(slots, "4m")
+    (slots / "b.img").write_bytes(bytes(3 * MIB))
+    (machine.top / "b.img").unlink()
+    (machine.top / "b.img").symlink_to(slots / "b.img")
+    machine.check("install", create(), "--activate=none")

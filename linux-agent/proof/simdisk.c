@@ -282,6 +282,7 @@ static int disk_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
 		return -1;
 	ret_stat->device = image && w->device;
 	ret_stat->size = ret_stat->device ? SIM_FILE_MAX : f->size;
+	ret_stat->taken = f->size;
 	return 0;
 }
 
