@@ -36,12 +36,18 @@ static const struct trace *trace_of(const struct machine *m)
 	return m->has_trace && m->is_running && !m->running.kexec ? &m->trace : NULL;
 }
 
+/* Version and time of a slot in writing are those of what it held before. */
+static bool slot_is_whole(const struct slot *s)
+{
+	return s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
+}
+
 static void view_fill(struct view *v)
 {
 	struct machine *m = &v->machine;
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		if (m->state.record.slots[slot].status != SLOT_EMPTY)
+		if (slot_is_whole(&m->state.record.slots[slot]))
 			v->version[slot] = installcheck_slot_version(m, slot, &v->is_verified[slot],
 								     &v->version_error[slot]);
 	watchdog_find(m->config, &v->watchdog);
@@ -78,7 +84,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 s->status == SLOT_GOOD, "kexec",
 			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot],
 			 "version_verified", v->is_verified[slot], "installed",
-			 (json_int_t)s->installed, "uki_sha256", *sha256 ? sha256 : NULL);
+			 (json_int_t)(slot_is_whole(s) ? s->installed : 0), "uki_sha256", *sha256 ? sha256 : NULL);
 }
 
 static json_t *attempts_json(const struct record *record)
@@ -162,7 +168,7 @@ static void print_slot(const struct view *v, unsigned slot)
 	if (v->version[slot])
 		(void)printf("; version %s%s", v->version[slot],
 			     v->is_verified[slot] ? "" : " (not verified)");
-	if (s->installed && gmtime_r(&installed, &tm) &&
+	if (slot_is_whole(s) && s->installed && gmtime_r(&installed, &tm) &&
 	    strftime(when, sizeof when, "%Y-%m-%d %H:%M UTC", &tm) > 0)
 		(void)printf("; installed %s", when);
 	(void)putchar('\n');
