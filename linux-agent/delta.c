@@ -258,6 +258,19 @@ static void base_prefix_max(struct work *w)
 	}
 }
 
+/* What is damaged of a delta costs no more than the delta. -1: any other error. */
+static int damage_forgive(const struct work *w, const struct err *why, struct err *err)
+{
+	if (why->exit != EX_DATAERR) {
+		if (err)
+			*err = *why;
+		return -1;
+	}
+	if (w->options->warn)
+		w->options->warn(w->options->ctx, why->text);
+	return 0;
+}
+
 /* --- the choice ------------------------------------------------------------ */
 
 static uint64_t cost_sum(const struct work *w, const struct plan_cost *costs)
@@ -273,11 +286,12 @@ static uint64_t cost_sum(const struct work *w, const struct plan_cost *costs)
 static int base_try(struct work *w, struct plan_cost *costs, struct err *err)
 {
 	const struct payload_base *entry = base_find(w, &w->base.held);
+	struct err why = { 0 };
 
 	if (!entry || entry->index.size >= cost_sum(w, costs))
 		return 0;
-	if (base_load(w, entry, err) < 0)
-		return -1;
+	if (base_load(w, entry, &why) < 0)
+		return damage_forgive(w, &why, err);
 	for (uint32_t i = 0; i < w->job->index.count; i++)
 		costs[i].base = base_cost(w, i);
 	return 0;
@@ -287,12 +301,15 @@ static int blocks_try(struct work *w, struct plan_cost *costs, struct err *err)
 {
 	const struct payload_blocks *p = &w->job->payload->blocks;
 	uint64_t fixed = p->index.size + p->dictionary.size;
+	struct err why = { 0 };
 
 	if (!p->file || fixed >= cost_sum(w, costs) ||
 	    chunkindex_parts(w->job->payload->size, BLOCK_LOG) > DELTA_BLOCKS_MAX ||
 	    (w->files[HELD_RUNNING] < 0 && w->files[HELD_TARGET] < 0))
 		return 0;
-	if (blocks_load(w, err) < 0 || blocks_search(w, err) < 0)
+	if (blocks_load(w, &why) < 0)
+		return damage_forgive(w, &why, err);
+	if (blocks_search(w, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < w->job->index.count; i++)
 		costs[i].blocks = blocks_cost(w, i);
@@ -302,6 +319,20 @@ static int blocks_try(struct work *w, struct plan_cost *costs, struct err *err)
 static bool any(const struct work *w, enum plan_how how)
 {
 	return memchr(w->job->how, (int)how, w->job->index.count) != NULL;
+}
+
+/* Without its dictionary no block can be had. */
+static int dictionary_try(struct work *w, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (dictionary_load(w, &why) == 0)
+		return 0;
+	for (uint32_t i = 0; i < w->job->index.count; i++)
+		if (w->job->how[i] == PLAN_BLOCKS)
+			w->job->how[i] = PLAN_FULL;
+	w->blocks.taken = false;
+	return damage_forgive(w, &why, err);
 }
 
 int delta_plan(struct work *w, struct err *err)
@@ -324,7 +355,7 @@ int delta_plan(struct work *w, struct err *err)
 		w->base.entry = NULL;
 	else
 		base_prefix_max(w);
-	return w->blocks.taken ? dictionary_load(w, err) : 0;
+	return w->blocks.taken ? dictionary_try(w, err) : 0;
 }
 
 size_t delta_memory(const struct work *w)

@@ -49,7 +49,9 @@ struct engine_options {
 	const volatile int *cancel;
 	int (*begin)(void *ctx, struct err *err);	/* before the first byte is written */
 	void (*progress)(void *ctx, const struct engine_stats *stats);
-	void *ctx;		/* of both, which may be NULL */
+	/* A layout of a delta cannot be used: why; the chunks come from FULL. */
+	void (*warn)(void *ctx, const char *why);
+	void *ctx;		/* of these three, which may be NULL */
 };
 
 struct engine_job {

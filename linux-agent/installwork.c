@@ -34,6 +34,13 @@ static void on_progress(void *ctx, const struct engine_stats *stats)
 	report_progress(work->options->report, stats->done, stats->size);
 }
 
+static void on_warn(void *ctx, const char *why)
+{
+	const struct installwork *work = ctx;
+
+	report_warning(work->options->report, "%s; more is fetched instead", why);
+}
+
 static int on_begin(void *ctx, struct err *err)
 {
 	struct installwork *work = ctx;
@@ -52,6 +59,7 @@ static struct engine_options engine_options(struct installwork *work)
 		.cancel = work->options->cancel,
 		.progress = on_progress,
 		.begin = on_begin,
+		.warn = on_warn,
 		.ctx = work,
 	};
 }
@@ -117,19 +125,29 @@ static int uki_compare(const struct installwork *work, const struct payload *pay
 	return bundle_prefix(work->bundle, err);
 }
 
+/* Whose UKI is worth looking at: the idle slot's where it is this one already. */
+static unsigned uki_held_in(const struct installwork *work, const struct payload *payload)
+{
+	const struct payload *old = payload_find(work->held[work->slot], payload);
+
+	return old && !work->was_writing &&
+	       memcmp(old->sha256, payload->sha256, sizeof old->sha256) == 0
+		? work->slot : work->machine->running.slot;
+}
+
 static int uki_load(struct installwork *work, struct engine_job *job, struct err *err)
 {
 	struct engine_options options = engine_options(work);
-	unsigned running = work->machine->running.slot;
+	unsigned from = uki_held_in(work, job->payload);
 	_cleanup_free_ char *path = NULL;
 	int r;
 
 	options.begin = NULL;	/* this is no write to the slot */
 	job->write = memory_write;
 	job->write_ctx = work;
-	if (machine_slot_file(work->machine, running, "uki.efi", &path, err) < 0)
+	if (machine_slot_file(work->machine, from, "uki.efi", &path, err) < 0)
 		return -1;
-	held_fill(work, job->payload, running, path, &job->held[HELD_RUNNING]);
+	held_fill(work, job->payload, from, path, &job->held[HELD_RUNNING]);
 	work->uki = memfd_create("uki", MFD_CLOEXEC);
 	if (work->uki < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
@@ -199,6 +217,34 @@ int installwork_image(struct installwork *work, const struct payload *payload, s
 	return image_write(work, job, image->target[work->slot], err);
 }
 
+static int drop(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
+{
+	(void)ctx, (void)data, (void)len, (void)offset, (void)err;
+	return 0;
+}
+
+/* Of a bundle on this machine every chunk is made once before the slot is touched. */
+static int image_verify(struct installwork *work, const struct engine_job *job, struct err *err)
+{
+	struct engine_options options = engine_options(work);
+	struct engine_stats stats = { 0 };
+	struct engine_job dry = *job;
+	int r;
+
+	options.begin = NULL;
+	options.progress = NULL;
+	options.flush_every = 0;
+	dry.write = drop;
+	report_step(work->options->report, "verify", "verifying %s (%llu bytes) in the bundle",
+		    job->payload->name, (unsigned long long)job->payload->size);
+	r = engine_run(&dry, &options, &stats, err);
+	free(dry.how);
+	free(dry.marks);
+	for (int i = 0; i < STAGE_COUNT; i++)
+		work->stats.ns[i] += stats.ns[i];
+	return r;
+}
+
 /* --- the whole ------------------------------------------------------------- */
 
 int installwork_open(struct installwork *work, struct err *err)
@@ -224,6 +270,11 @@ int installwork_open(struct installwork *work, struct err *err)
 		if (engine_load(job, err) < 0 || (uki && uki_load(work, job, err) < 0))
 			return -1;
 	}
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    !bundle_source(work->bundle)->remote &&
+		    image_verify(work, &work->jobs[i], err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -26,7 +26,8 @@ struct installwork {
 };
 
 /* Everything that can be found wrong with the payloads before the slot is touched:
- * the UKI's bytes, and where the bundle's entries can be had in any order every index.
+ * the UKI's bytes, where the bundle's entries can be had in any order every index, and
+ * where it is a file every chunk.
  * EX_DATAERR, or as engine_load() and engine_run(). installwork_close() always. */
 int installwork_open(struct installwork *work, struct err *err);
 void installwork_close(struct installwork *work);

@@ -467,6 +467,24 @@ def test_an_altered_payload(machine, craft, tmp_path, payload):
     refuse_install(machine, DATAERR, [payload], tmp_path / "altered.zip")
 
 
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.8, 0.99])
+def test_a_chunk_that_is_damaged_anywhere_in_a_bundle_at_hand(machine, create, at):
+    """Both slots are good: the fallback is not given up for it."""
+    machine.check("install", create("2"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    bundle = create("3")
+    data = bytearray(bundle.read_bytes())
+    with zipfile.ZipFile(bundle) as z:
+        entry = z.getinfo("rootfs.img.zst")
+    where = entry.header_offset + int(entry.compress_size * at)
+    data[where:where + 64] = bytes(64)
+    bundle.write_bytes(data)
+    refuse_install(machine, DATAERR, ["rootfs.img.zst", "damaged"], bundle)
+    assert machine.status()["slots"]["a"]["status"] == "good"
+
+
 @pytest.mark.parametrize("payload", ["uki.efi.zst", "rootfs.img.zst"])
 def test_a_missing_payload(machine, craft, payload):
     refuse_install(machine, DATAERR, [payload], craft(drop=[payload]))
@@ -582,6 +600,18 @@ def test_a_uki_alone_after_an_install_that_was_cut_off(machine, create, tmp_path
                     f"--uki={parts / 'good.efi'}", f"--key={identities['signer'].key}",
                     f"--cert={identities['signer'].cert}"], check=True, capture_output=True)
     refuse_install(machine, DATAERR, ["no image rootfs", "cut off"], bundle)
+
+
+def test_a_slot_in_writing_has_neither_the_version_nor_the_time_of_what_it_held(machine, create):
+    machine.check("install", create("2"), "--activate=none")
+    order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
+    order.write_bytes(struct.pack("<IH", 3, 0))
+    assert machine.status()["slots"]["b"]["version"] == "2"
+    assert machine.run("install", create("3"), "--activate=none")[0] == IOERR
+    slot = machine.status()["slots"]["b"]
+    assert (slot["status"], slot["version"], slot["installed"]) == ("writing", None, 0)
+    assert not any("version" in line or "installed" in line for line in machine.check("status").splitlines()
+                   if line.startswith("slot b"))
 
 
 # --- what is refused: the machine ---

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+import zipfile
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -189,6 +190,35 @@ def test_from_a_named_base(updated, server, bundle, images):
     server.content = bundle(images[1], "3", "--no-delta", base=images[0]).read_bytes()
     out = install(updated, server, images[1])
     assert server.bytes < 22 * 4096 + 2 * SMALL, out
+
+
+@pytest.mark.parametrize("part", ["blocks index", "dictionary", "base index"])
+def test_damage_in_a_delta_costs_no_more_than_the_delta(updated, server, bundle, images, part, tmp_path):
+    """Chunks that are equal are copied before the delta is looked at: the slot is in writing by then."""
+    by_base = part == "base index"
+    path = bundle(images[1], "3", *(["--no-delta"] if by_base else []), base=images[0] if by_base else None)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as z:
+        payload = json.loads(z.read("manifest.json"))["payloads"][1]
+        pinned = {"blocks index": lambda: payload["blocks"]["index"], "dictionary": lambda: payload["blocks"]["dictionary"],
+                  "base index": lambda: payload["bases"][0]["index"]}[part]()
+        entry = z.getinfo(pinned["file"])
+    header = entry.header_offset
+    at = header + 30 + int.from_bytes(data[header + 26:header + 28], "little") \
+        + int.from_bytes(data[header + 28:header + 30], "little")
+    data[at] ^= 1
+    server.content = bytes(data)
+    out = install(updated, server, images[1])
+    assert server.bytes > 6 * MIB, out
+
+
+def test_a_second_install_of_the_same_bundle_keeps_the_uki(updated, server, bundle, images):
+    """What runs has another UKI."""
+    server.content = bundle(images[1], "3").read_bytes()
+    install(updated, server, images[1])
+    (updated.top / "esp/EFI/slotboot/b/uki.efi").write_bytes(b"another")
+    size = (updated.top / "esp/EFI/slotboot/a/uki.efi").stat().st_size
+    assert f"{size} copied" in install(updated, server, images[1])
 
 
 def test_blocks_of_the_target_slot_are_left_in_place(updated, server, bundle, images):

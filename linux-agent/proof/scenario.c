@@ -53,9 +53,9 @@ const struct scenario scenarios[] = {
 		UPDATED, ACTIVE(0), INSTALL(2, REBOOT), BOOT, GOOD } },
 	{ "boot entries in disorder", .duplicates = true, .count = 4, .steps = {
 		BOOT, GOOD, INSTALL(1, REBOOT), BOOT } },
-	{ "refused bundles", .setup = 5, .count = 14, .steps = {
+	{ "refused bundles", .setup = 5, .count = 15, .steps = {
 		UPDATED, REFUSED(2, "signature"), REFUSED(2, "compatible"), REFUSED(2, "hash"),
-		REFUSED(2, "hash-first"),
+		REFUSED(2, "hash-first"), REFUSED(2, "hash-late-at-hand"),
 		REFUSED(2, "arch"), REFUSED(2, "large"), REFUSED(0, NULL), INSTALL(2, REBOOT),
 		BOOT } },
 	{ "an install from an unconfirmed slot", .setup = 4, .count = 6, .steps = {

@@ -116,7 +116,7 @@ static void frames_fill(struct bundle *b)
 	}
 	if (is_wrong(b, "hash-first"))
 		b->frames[1][20] ^= 1;
-	if (is_wrong(b, "hash-late"))
+	if (is_wrong(b, "hash-late") || is_wrong(b, "hash-late-at-hand"))
 		b->frames[1][b->frames_len[1] - 1] ^= 1;
 }
 
@@ -153,7 +153,8 @@ int bundle_open(const char *where, const struct bundle_options *options,
 	b->wrong = where[1] ? where + 2 : "";
 	/* Of a bundle at hand no chunk is copied: the wrong one is the first of all. */
 	b->source = (struct source){ .size = sizeof b->frames, .read = source_read,
-				     .remote = !is_wrong(b, "hash-first") };
+				     .remote = !is_wrong(b, "hash-first") &&
+					       !is_wrong(b, "hash-late-at-hand") };
 	manifest_fill(b);
 	frames_fill(b);
 	if (is_wrong(b, "signature") || manifest_format(&b->manifest, &b->json, err) < 0) {
