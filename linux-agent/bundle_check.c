@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bundle_check.h"
 
+#include "chunkcode.h"
 #include "chunkindex.h"
 #include "digest.h"
 #include "seekable.h"
@@ -8,7 +9,6 @@
 
 #include <string.h>
 #include <zip.h>
-#include <zstd.h>
 
 /* One payload being checked. */
 struct check {
@@ -16,7 +16,7 @@ struct check {
 	const struct payload *payload;
 	struct chunkindex index;
 	uint8_t *chunk, *frame;		/* a chunk, and the longest frame of one */
-	ZSTD_DCtx *zstd;
+	struct chunkcode *code;
 };
 
 static void check_clear(struct check *c)
@@ -24,7 +24,7 @@ static void check_clear(struct check *c)
 	chunkindex_clear(&c->index);
 	free(c->chunk);
 	free(c->frame);
-	(void)ZSTD_freeDCtx(c->zstd);
+	chunkcode_free(c->code);
 }
 
 static void zip_discardp(zip_t **zip)
@@ -115,11 +115,11 @@ static int chunk_compare(const struct check *c, const char *name, uint32_t i, st
 
 /* Decodes the next frame, of len bytes, which must give exactly size bytes. */
 static int frame_decode(const struct check *c, zip_file_t *file, const char *name, size_t len,
-			uint8_t *out, size_t size, const ZSTD_DDict *dict, struct err *err)
+			uint8_t *out, size_t size, const struct chunkdict *dict, struct err *err)
 {
 	if (entry_read(file, name, c->frame, len, err) < 0)
 		return -1;
-	if (ZSTD_decompress_usingDDict(c->zstd, out, size, c->frame, len, dict) != size)
+	if (!chunkcode_decode_dict(c->code, dict, c->frame, len, out, size))
 		return err_set(err, EX_DATAERR, "%s is damaged: a frame does not decode", name);
 	return 0;
 }
@@ -141,29 +141,47 @@ static int seek_table_check(const struct check *c, zip_file_t *file, struct err 
 	return entry_end(file, c->payload->file, err);
 }
 
+static int full_chunk(const struct check *c, zip_file_t *file, uint32_t i, EVP_MD_CTX *whole,
+		      struct err *err)
+{
+	const char *name = c->payload->file;
+	uint32_t len = chunkindex_length(&c->index, i);
+
+	if (frame_decode(c, file, name, c->index.chunks[i].frame, c->chunk, len, NULL, err) < 0 ||
+	    chunk_compare(c, name, i, err) < 0)
+		return -1;
+	return EVP_DigestUpdate(whole, c->chunk, len) == 1 ? 0 : no_memory(err);
+}
+
 static int full_check(const struct check *c, struct err *err)
 {
 	_cleanup_(zip_file_closep) zip_file_t *file = NULL;
-	const char *name = c->payload->file;
+	_cleanup_(md_ctx_freep) EVP_MD_CTX *whole = EVP_MD_CTX_new();
+	uint8_t sha256[32];
 
-	if (entry_open(c->zip, name, &file, err) < 0)
+	if (!whole || EVP_DigestInit_ex(whole, EVP_sha256(), NULL) != 1)
+		return no_memory(err);
+	if (entry_open(c->zip, c->payload->file, &file, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < c->index.count; i++)
-		if (frame_decode(c, file, name, c->index.chunks[i].frame, c->chunk,
-				 chunkindex_length(&c->index, i), NULL, err) < 0 ||
-		    chunk_compare(c, name, i, err) < 0)
+		if (full_chunk(c, file, i, whole, err) < 0)
 			return -1;
+	if (EVP_DigestFinal_ex(whole, sha256, NULL) != 1)
+		return no_memory(err);
+	if (memcmp(sha256, c->payload->sha256, sizeof sha256) != 0)
+		return err_set(err, EX_DATAERR, "%s as a whole is not what the manifest says: its "
+			       "SHA-256 differs", c->payload->name);
 	return seek_table_check(c, file, err);
 }
 
-static void ddict_freep(ZSTD_DDict **dict)
+static void chunkdict_freep(struct chunkdict **dict)
 {
-	(void)ZSTD_freeDDict(*dict);
+	chunkdict_free(*dict);
 }
 
 /* The blocks of chunk i, put together in c->chunk. */
 static int chunk_from_blocks(const struct check *c, const struct blockindex *blocks,
-			     zip_file_t *file, const ZSTD_DDict *dict, uint32_t i,
+			     zip_file_t *file, const struct chunkdict *dict, uint32_t i,
 			     struct err *err)
 {
 	const char *name = c->payload->blocks.file;
@@ -189,7 +207,7 @@ static int blocks_check(const struct check *c, struct err *err)
 	const struct payload_blocks *b = &c->payload->blocks;
 	_cleanup_(blockindex_clear) struct blockindex blocks = { 0 };
 	_cleanup_(zip_file_closep) zip_file_t *file = NULL;
-	_cleanup_(ddict_freep) ZSTD_DDict *dict = NULL;
+	_cleanup_(chunkdict_freep) struct chunkdict *dict = NULL;
 	_cleanup_free_ uint8_t *data = NULL, *dictionary = NULL;
 
 	if (!b->file)
@@ -199,9 +217,9 @@ static int blocks_check(const struct check *c, struct err *err)
 		return -1;
 	if (blockindex_decode(data, b->index.size, c->payload->size, &blocks, err) < 0)
 		return err_prefix(err, "%s", b->index.file);
-	dict = ZSTD_createDDict(dictionary, b->dictionary.size);
-	if (!dict)
-		return no_memory(err);
+	if (dictionary && chunkdict_new(b->dictionary.file, dictionary, b->dictionary.size, &dict,
+					err) < 0)
+		return -1;
 	if (entry_open(c->zip, b->file, &file, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < c->index.count; i++)
@@ -224,8 +242,7 @@ static int base_frame_check(const struct check *c, const struct base_chunk *row,
 	}
 	if (entry_read(file, name, c->frame, row->frame, err) < 0)
 		return -1;
-	if (ZSTD_findFrameCompressedSize(c->frame, row->frame) != row->frame ||
-	    ZSTD_getFrameContentSize(c->frame, row->frame) != len)
+	if (!chunkcode_frame_is(c->frame, row->frame, len))
 		return err_set(err, EX_DATAERR, "%s is damaged: the frame of chunk %u is none of "
 			       "%u bytes", name, i, len);
 	return 0;
@@ -265,8 +282,8 @@ static int payload_check(zip_t *zip, const struct payload *p, struct err *err)
 	c.chunk = malloc((size_t)1 << c.index.chunk_log);
 	/* A block's frame may be 64 KiB whatever it holds. */
 	c.frame = malloc(chunkindex_frame_max(1ULL << c.index.chunk_log) + BLOCK_FRAME_MAX);
-	c.zstd = ZSTD_createDCtx();
-	if (!c.chunk || !c.frame || !c.zstd)
+	c.code = chunkcode_new();
+	if (!c.chunk || !c.frame || !c.code)
 		return no_memory(err);
 	if (full_check(&c, err) < 0 || blocks_check(&c, err) < 0)
 		return -1;

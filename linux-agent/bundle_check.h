@@ -3,7 +3,8 @@
  * Every byte of a bundle file that can be checked without a base: what the publisher asks
  * for, not a machine. One pass over each entry, in order, a chunk in memory at a time.
  *
- *   FULL     each frame gives its chunk; the seek table is the one of these frames
+ *   FULL     each frame gives its chunk, all together the payload of the manifest's
+ *            SHA-256; the seek table is the one of these frames
  *   BLOCKS   each frame gives a block of its id; the blocks together give each chunk
  *   BASE     each frame declares its chunk's length; a frame without regions gives it
  */

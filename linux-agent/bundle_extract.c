@@ -2,7 +2,10 @@
 #include "bundle.h"
 
 #include "chunkcode.h"
+#include "digest.h"
 #include "util.h"
+
+#include <string.h>
 
 #define PIECE_BYTES (1024 * 1024)
 
@@ -22,6 +25,7 @@ static int chunk_hand_over(const uint8_t *data, size_t len, bundle_sink_fn *sink
 struct buffers {
 	uint8_t *frame, *chunk;
 	struct chunkcode *code;
+	EVP_MD_CTX *whole;
 };
 
 static void buffers_clear(struct buffers *b)
@@ -29,6 +33,7 @@ static void buffers_clear(struct buffers *b)
 	free(b->frame);
 	free(b->chunk);
 	chunkcode_free(b->code);
+	EVP_MD_CTX_free(b->whole);
 }
 
 static int buffers_make(struct buffers *b, const struct chunkindex *index, struct err *err)
@@ -38,7 +43,9 @@ static int buffers_make(struct buffers *b, const struct chunkindex *index, struc
 	b->frame = malloc(chunkindex_frame_max(chunk));
 	b->chunk = malloc(chunk);
 	b->code = chunkcode_new();
-	if (!b->frame || !b->chunk || !b->code)
+	b->whole = EVP_MD_CTX_new();
+	if (!b->frame || !b->chunk || !b->code || !b->whole ||
+	    EVP_DigestInit_ex(b->whole, EVP_sha256(), NULL) != 1)
 		return err_set(err, EX_SOFTWARE, "failed to unpack a bundle: out of memory");
 	return 0;
 }
@@ -58,7 +65,23 @@ static int chunk_read(struct bundle *bundle, const struct payload *payload,
 		(void)chunkcode_damaged(payload->file, i, err);
 		return bundle_prefix(bundle, err);
 	}
+	if (EVP_DigestUpdate(b->whole, b->chunk, len) != 1)
+		return err_set(err, EX_SOFTWARE, "failed to hash %s", payload->file);
 	return 0;
+}
+
+/* The index and the manifest each say what the payload is; a builder may have mixed them up. */
+static int whole_check(struct bundle *bundle, const struct payload *payload, struct buffers *b,
+		       struct err *err)
+{
+	uint8_t sha256[32];
+
+	if (EVP_DigestFinal_ex(b->whole, sha256, NULL) == 1 &&
+	    memcmp(sha256, payload->sha256, sizeof sha256) == 0)
+		return 0;
+	(void)err_set(err, EX_DATAERR, "%s as a whole is not what the manifest says: its SHA-256 "
+		      "differs", payload->name);
+	return bundle_prefix(bundle, err);
 }
 
 int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_sink_fn *sink,
@@ -82,5 +105,5 @@ int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_
 		    chunk_hand_over(b.chunk, chunkindex_length(&index, i), sink, ctx, err) < 0)
 			return -1;
 	}
-	return 0;
+	return whole_check(bundle, payload, &b, err);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "chunkcode.h"
 
+#include "bytes.h"
 #include "digest.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+
+/* Frame_Header_Descriptor of RFC 8878, 3.1.1.1.1: its offset and bits. */
+enum { FRAME_DESCRIPTOR = 4, FRAME_HAS_CHECKSUM = 0x04, FRAME_HAS_DICTIONARY = 0x03 };
 
 struct chunkcode {
 	ZSTD_DCtx *zstd;
@@ -39,17 +43,20 @@ void chunkcode_free(struct chunkcode *code)
 	free(code);
 }
 
-struct chunkdict *chunkdict_new(const void *data, size_t len)
+int chunkdict_new(const char *name, const void *data, size_t len, struct chunkdict **ret_dict,
+		  struct err *err)
 {
 	struct chunkdict *d = calloc(1, sizeof *d);
 
 	if (!d)
-		return NULL;
+		return err_set(err, EX_SOFTWARE, "failed to load %s: out of memory", name);
 	d->zstd = ZSTD_createDDict(data, len);
-	if (d->zstd)
-		return d;
-	free(d);
-	return NULL;
+	if (!d->zstd) {
+		free(d);
+		return err_set(err, EX_DATAERR, "%s is no dictionary of zstd", name);
+	}
+	*ret_dict = d;
+	return 0;
 }
 
 void chunkdict_free(struct chunkdict *dict)
@@ -60,22 +67,37 @@ void chunkdict_free(struct chunkdict *dict)
 	free(dict);
 }
 
+/* Without these checks libzstd would hand older formats to decoders of their own, skip
+ * frames, and go on behind the first one. It looks at block headers only here. */
+bool chunkcode_frame_is(const void *frame, size_t frame_len, size_t len)
+{
+	const uint8_t *head = frame;
+
+	return frame_len > FRAME_DESCRIPTOR && le32_get(head) == ZSTD_MAGICNUMBER &&
+	       (head[FRAME_DESCRIPTOR] & (FRAME_HAS_CHECKSUM | FRAME_HAS_DICTIONARY)) == 0 &&
+	       ZSTD_getFrameContentSize(frame, frame_len) == len &&
+	       ZSTD_findFrameCompressedSize(frame, frame_len) == frame_len;
+}
+
 bool chunkcode_decode(struct chunkcode *code, const void *frame, size_t frame_len, void *out,
 		      size_t len)
 {
-	return ZSTD_decompressDCtx(code->zstd, out, len, frame, frame_len) == len;
+	return chunkcode_decode_dict(code, NULL, frame, frame_len, out, len);
 }
 
 bool chunkcode_decode_dict(struct chunkcode *code, const struct chunkdict *dict,
 			   const void *frame, size_t frame_len, void *out, size_t len)
 {
-	return ZSTD_decompress_usingDDict(code->zstd, out, len, frame, frame_len,
+	return chunkcode_frame_is(frame, frame_len, len) &&
+	       ZSTD_decompress_usingDDict(code->zstd, out, len, frame, frame_len,
 					  dict ? dict->zstd : NULL) == len;
 }
 
 bool chunkcode_decode_prefix(struct chunkcode *code, const void *prefix, size_t prefix_len,
 			     const void *frame, size_t frame_len, void *out, size_t len)
 {
+	if (!chunkcode_frame_is(frame, frame_len, len))
+		return false;
 	if (prefix_len > 0 &&
 	    ZSTD_isError(ZSTD_DCtx_refPrefix(code->zstd, prefix, prefix_len)))
 		return false;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One worker's tools: zstd frames to chunks, and their SHA-256. Frames come from
- * nobody: what they yield is exactly as long as asked for or nothing, and memory
- * is bounded by that length, not by what a frame says. Not for two threads at once.
+ * nobody: each is what FORMAT.md says before libzstd decodes it, what it yields is exactly
+ * as long as asked for or nothing, and memory is bounded by that length, not by what a
+ * frame says. Not for two threads at once.
  */
 #pragma once
 
@@ -19,12 +20,17 @@ struct chunkdict;
 struct chunkcode *chunkcode_new(void);
 void chunkcode_free(struct chunkcode *code);	/* NULL is accepted */
 
-/* A dictionary of the BLOCKS layout, for every worker; any bytes. NULL: out of
- * memory, or no dictionary. */
-struct chunkdict *chunkdict_new(const void *data, size_t len);
+/* A dictionary of the BLOCKS layout, for every worker; any bytes. EX_DATAERR, with its
+ * name: zstd's magic is there and no dictionary behind it. chunkdict_free() frees it. */
+int chunkdict_new(const char *name, const void *data, size_t len, struct chunkdict **ret_dict,
+		  struct err *err);
 void chunkdict_free(struct chunkdict *dict);	/* NULL is accepted */
 
-/* One frame that must yield exactly len bytes; dict may be NULL. */
+/* Is it one frame of RFC 8878 and nothing else, which says that it holds len bytes, and
+ * has neither a checksum nor a dictionary id? */
+bool chunkcode_frame_is(const void *frame, size_t frame_len, size_t len);
+
+/* One such frame that must yield exactly len bytes; dict may be NULL. */
 bool chunkcode_decode(struct chunkcode *code, const void *frame, size_t frame_len, void *out,
 		      size_t len);
 bool chunkcode_decode_dict(struct chunkcode *code, const struct chunkdict *dict,

@@ -188,8 +188,9 @@ static int dictionary_load(struct work *w, struct err *err)
 		return 0;
 	if (bundle_pinned(w->job->bundle, p, &data, &len, err) < 0)
 		return -1;
-	w->blocks.dict = chunkdict_new(data, len);
-	return w->blocks.dict ? 0 : no_memory(err);
+	if (chunkdict_new(p->file, data, len, &w->blocks.dict, err) < 0)
+		return bundle_prefix(w->job->bundle, err);
+	return 0;
 }
 
 /* --- BASE ------------------------------------------------------------------ */

@@ -77,11 +77,22 @@ static int option_apply(int option, struct options *o, const char **activate,
 	}
 }
 
+/* In a cluster optind stands still until its last letter was read. */
+const char *options_word(char **argv, char buf[static OPTION_WORD_BYTES])
+{
+	if (optopt > ' ' && optopt <= '~')
+		(void)snprintf(buf, OPTION_WORD_BYTES, "-%c", optopt);
+	else
+		(void)snprintf(buf, OPTION_WORD_BYTES, "%s", argv[optind - 1]);
+	return buf;
+}
+
 int options_parse(int argc, char **argv, unsigned takes, const char *help,
 		  struct options *ret_options, struct err *err)
 {
 	struct options o = { 0 };
 	const char *activate = NULL;
+	char word[OPTION_WORD_BYTES];
 	int option;
 
 	optind = 0;
@@ -94,7 +105,10 @@ int options_parse(int argc, char **argv, unsigned takes, const char *help,
 		if (option == ':')
 			return err_set(err, EX_USAGE, "%s: %s needs a value", argv[0],
 				       argv[optind - 1]);
-		if (option == '?' || !taken(option, takes))
+		if (option == '?')
+			return err_set(err, EX_USAGE, "%s: unknown option %s; see slotctl %s "
+				       "--help", argv[0], options_word(argv, word), argv[0]);
+		if (!taken(option, takes))
 			return err_set(err, EX_USAGE, "%s: unknown option %s; see slotctl %s "
 				       "--help", argv[0], argv[optind - 1], argv[0]);
 		if (option_apply(option, &o, &activate, err) < 0)

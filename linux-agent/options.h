@@ -32,5 +32,10 @@ struct options {
 int options_parse(int argc, char **argv, unsigned takes, const char *help,
 		  struct options *ret_options, struct err *err);
 
+#define OPTION_WORD_BYTES 256
+
+/* The option that getopt_long() just refused: "-y" of the cluster -xy, else the word. */
+const char *options_word(char **argv, char buf[static OPTION_WORD_BYTES]);
+
 /* "a" or "b" (either case); EX_USAGE otherwise. */
 int options_slot(const char *text, unsigned *ret_slot, struct err *err);

@@ -10,9 +10,11 @@
 
 int packer_open(const char *path, struct packer *ret_packer, struct err *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open_data(path);
 	off_t size;
 
+	if (fd < 0 && errno == EINVAL)
+		return err_set(err, EX_NOINPUT, "%s is neither a file nor a block device", path);
 	if (fd < 0)
 		return err_errno(err, EX_NOINPUT, errno, "failed to open %s", path);
 	size = lseek(fd, 0, SEEK_END);

@@ -19,7 +19,7 @@ static void curl_freep(char **text)
 }
 
 /* file:///a%20b is /a b. */
-static int file_url_open(const char *url, struct source **ret_source, struct err *err)
+static int file_url_path(const char *url, char **ret_path, struct err *err)
 {
 	_cleanup_(curl_url_cleanupp) CURLU *parts = curl_url();
 	_cleanup_(curl_freep) char *path = NULL;
@@ -27,17 +27,28 @@ static int file_url_open(const char *url, struct source **ret_source, struct err
 	if (!parts || curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
 	    curl_url_get(parts, CURLUPART_PATH, &path, CURLU_URLDECODE) != CURLUE_OK)
 		return err_set(err, EX_USAGE, "%s is not a URL of a file", url);
-	return source_file_open(path, ret_source, err);
+	*ret_path = strdup(path);
+	return *ret_path ? 0 : err_set(err, EX_SOFTWARE, "failed to open %s: out of memory", url);
+}
+
+int source_path(const char *where, char **ret_path, struct err *err)
+{
+	if (strncasecmp(where, "file://", 7) == 0)
+		return file_url_path(where, ret_path, err);
+	*ret_path = strdup(where);
+	return *ret_path ? 0 : err_set(err, EX_SOFTWARE, "failed to open %s: out of memory", where);
 }
 
 int source_open(const char *where, const struct fetch_options *options,
 		struct source **ret_source, struct err *err)
 {
+	_cleanup_free_ char *path = NULL;
+
 	if (fetch_is_url(where))
 		return source_http_open(where, options, ret_source, err);
-	if (strncasecmp(where, "file://", 7) == 0)
-		return file_url_open(where, ret_source, err);
-	return source_file_open(where, ret_source, err);
+	if (source_path(where, &path, err) < 0)
+		return -1;
+	return source_file_open(path, ret_source, err);
 }
 
 void source_close(struct source *source)

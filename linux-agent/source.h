@@ -34,6 +34,9 @@ struct source {
  * closes. EX_NOINPUT: no such file; EX_UNAVAILABLE, EX_TEMPFAIL: fetch_read(). */
 int source_open(const char *where, const struct fetch_options *options,
 		struct source **ret_source, struct err *err);
+
+/* The path of a path or a file URL; the caller frees. EX_USAGE: a URL of no file. */
+int source_path(const char *where, char **ret_path, struct err *err);
 void source_close(struct source *source);
 void source_closep(struct source **source);
 

@@ -159,6 +159,25 @@ static void payloads_packed_anew_under_an_old_manifest_are_refused(void **state)
 	expect_extract_refused("rootfs.index is damaged or altered", 0);
 }
 
+/* The index and every frame are the bundle's own; only the manifest names another image. */
+static void a_payload_that_is_not_the_manifests_as_a_whole_is_refused(void **state)
+{
+	char *json = strndup((char *)good.entries[ENTRY_JSON].data, good.entries[ENTRY_JSON].len);
+	uint8_t sha256[32];
+	char hex[65], *digest;
+
+	(void)state;
+	EVP_Digest(good.rootfs, ROOTFS_LEN, sha256, NULL, EVP_sha256(), NULL);
+	hex_encode(sha256, sizeof sha256, hex);
+	digest = strstr(json, hex);
+	assert_non_null(digest);
+	*digest = *digest == '0' ? '1' : '0';
+	testbundle_set_text(&good, &dir, json);
+	free(json);
+	testbundle_zip(&good, zip_path);
+	expect_extract_refused("rootfs as a whole is not what the manifest says", ROOTFS_LEN);
+}
+
 static void a_missing_payload_is_refused_before_anything_is_unpacked(void **state)
 {
 	(void)state;
@@ -228,6 +247,7 @@ int main(void)
 		TEST(what_a_stranger_wrote_is_not_even_parsed),
 		TEST(a_signed_manifest_with_a_mistake_is_refused),
 		TEST(payloads_packed_anew_under_an_old_manifest_are_refused),
+		TEST(a_payload_that_is_not_the_manifests_as_a_whole_is_refused),
 		TEST(a_missing_payload_is_refused_before_anything_is_unpacked),
 		TEST(a_payload_of_another_size_than_the_manifest_says_is_refused),
 		TEST(an_error_of_the_sink_is_handed_through_as_it_is),

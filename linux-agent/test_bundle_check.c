@@ -161,12 +161,25 @@ static void a_missing_entry_is_named(void **state)
 	free(good_bytes);
 }
 
+static void a_payload_that_is_not_the_manifests_is_refused(void **state)
+{
+	struct err err = { 0 };
+
+	(void)state;
+	m->payloads[1].sha256[31] ^= 1;
+	assert_int_equal(bundle_check(output, m, &err), -1);
+	assert_int_equal(err.exit, EX_DATAERR);
+	assert_non_null(strstr(err.text, "rootfs as a whole is not what the manifest says"));
+	m->payloads[1].sha256[31] ^= 1;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_bundle_is_good),
 		cmocka_unit_test(each_entry_that_is_damaged_is_named),
 		cmocka_unit_test(a_missing_entry_is_named),
+		cmocka_unit_test(a_payload_that_is_not_the_manifests_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make, unmake);

@@ -3,6 +3,8 @@
 
 #include "testbundle.h"
 
+#include <sys/stat.h>
+
 #include <dirent.h>
 #include <time.h>
 
@@ -197,7 +199,7 @@ static void the_same_inputs_give_the_same_bytes_in_any_time_zone(void **state)
 static void wrong_inputs_are_refused_and_leave_nothing_behind(void **state)
 {
 	struct bundle_create_options o = options();
-	char missing[] = "/nowhere/x";
+	char missing[] = "/nowhere/x", special[160];
 
 	(void)state;
 	o.uki = missing;
@@ -206,7 +208,21 @@ static void wrong_inputs_are_refused_and_leave_nothing_behind(void **state)
 	expect_create_refused(&o, EX_DATAERR, "rootfs.img is not a UKI");
 	o = options();
 	images[0].file = "/dev/null";
-	expect_create_refused(&o, EX_DATAERR, "/dev/null is empty");
+	expect_create_refused(&o, EX_NOINPUT, "/dev/null is neither a file nor a block device");
+	testdir_text(&dir, "empty", "");
+	snprintf(special, sizeof special, "%s/empty", dir.path);
+	images[0].file = special;
+	expect_create_refused(&o, EX_DATAERR, "empty is empty");
+	snprintf(special, sizeof special, "%s/fifo", dir.path);
+	assert_int_equal(mkfifo(special, 0600), 0);
+	expect_create_refused(&o, EX_NOINPUT, "fifo is neither a file nor a block device");
+	o = options();
+	o.uki = special;
+	expect_create_refused(&o, EX_NOINPUT, "fifo is neither a file nor a block device");
+	o = options();
+	o.bases = &(struct bundle_base){ "rootfs", special };
+	o.base_count = 1;
+	expect_create_refused(&o, EX_NOINPUT, "fifo is neither a file nor a block device");
 	o = options();
 	images[0].name = "../x";
 	expect_create_refused(&o, EX_DATAERR, "payloads[1].");

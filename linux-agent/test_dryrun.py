@@ -189,7 +189,8 @@ def pack(content, log=20):
     index, frames = b"", b""
     for at in range(0, len(content), 1 << log):
         chunk = content[at:at + (1 << log)]
-        frame = subprocess.run(["zstd", "-q", "-1", "-c"], input=chunk, check=True, capture_output=True).stdout
+        frame = subprocess.run(["zstd", "-q", "-1", "-c", "--no-check", f"--stream-size={len(chunk)}"], input=chunk,
+                               check=True, capture_output=True).stdout
         index += hashlib.sha256(chunk).digest() + struct.pack("<I", len(frame))
         frames += frame
     return struct.pack("<8sHBxIQ", b"SLOTCHNK", 1, log, len(index) // 36, len(content)) + index, frames

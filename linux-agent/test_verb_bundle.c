@@ -272,9 +272,14 @@ static void verify_looks_at_every_payload(void **state)
 	struct err err;
 
 	(void)state;
+	testbundle_zip(&good, zip_path);
+	expect_ok(run(&err, "verify --keyring=%s file://%s", keyring, zip_path), &err, "good, ");
+	text[0] = 0;
 	good.entries[ENTRY_ROOTFS].data[100] ^= 1;
 	testbundle_zip(&good, zip_path);
 	assert_int_equal(run(&err, "verify --keyring=%s %s", keyring, zip_path), -1);
+	expect_err(&err, EX_DATAERR, "rootfs.img.zst is damaged");
+	assert_int_equal(run(&err, "verify --keyring=%s file://%s", keyring, zip_path), -1);
 	expect_err(&err, EX_DATAERR, "rootfs.img.zst is damaged");
 	assert_string_equal(text, "");
 }
@@ -321,7 +326,9 @@ static void wrong_command_lines_are_usage_errors(void **state)
 		{ "info a b", "one bundle must be named" },
 		{ "info --keyring=x a", "unknown option --keyring" },
 		{ "verify --json a", "unknown option --json" },
-		{ "verify -x a", "unknown option -x" },
+		{ "verify -x a", "unknown option -x;" },
+		{ "verify -xy a", "unknown option -x;" },
+		{ "create --uki=u -yx", "unknown option -y;" },
 	};
 
 	(void)state;

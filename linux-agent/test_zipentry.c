@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The bundle reader and ZIP files that are damaged, cut short or made to deceive. */
 #include "testbundle.h"
+#include "ziplocal.h"
 
 #include <fcntl.h>
 
@@ -179,10 +180,12 @@ static void an_entry_within_another_is_refused(void **state)
 
 static void names_that_are_not_plain_are_refused(void **state)
 {
+	static char long_name[ZIPLOCAL_NAME_MAX + 2];
 	static const char *const names[] = { "../etc/passwd", "/etc/passwd", "a/b", ".hidden",
-					     "a\\b", "dir/", "b\xc3\xa4r" };
+					     "a\\b", "dir/", "b\xc3\xa4r", long_name };
 
 	(void)state;
+	memset(long_name, 'x', ZIPLOCAL_NAME_MAX + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		good.entries[ENTRY_ROOTFS].name = names[i];
 		expect_good_refused("whose name is not plain");

@@ -52,7 +52,7 @@ int ukifile_open_fd(int fd, const char *name, struct ukifile *ret_uki, struct er
 
 int ukifile_open(const char *path, struct ukifile *ret_uki, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open_data(path);
 
 	if (fd < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to open %s", path);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int pwrite_full(int fd, const void *buf, size_t len, off_t offset)
 {
@@ -90,6 +91,20 @@ int read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len)
 	*ret_len = len;
 	data = NULL;
 	return 0;
+}
+
+int open_data(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return fd;
+	(void)close(fd);
+	errno = EINVAL;
+	return -1;
 }
 
 void hex_encode(const uint8_t *data, size_t len, char *out)

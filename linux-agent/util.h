@@ -55,6 +55,10 @@ int pread_full(int fd, void *buf, size_t len, off_t offset);
  * size stat() does not tell (/proc). 0, or -1 with errno (EFBIG: larger). */
 int read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len);
 
+/* Opens a regular file or a block device for reading; never waits, as opening a FIFO by
+ * mistake would. A descriptor, or -1 with errno (EINVAL: something else). */
+int open_data(const char *path);
+
 /* out must hold 2 * len + 1 bytes; lower case. */
 void hex_encode(const uint8_t *data, size_t len, char *out);
 

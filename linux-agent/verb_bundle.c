@@ -7,7 +7,9 @@
 #include "chunkindex.h"
 #include "config.h"
 #include "fetch.h"
+#include "options.h"
 #include "secret.h"
+#include "source.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -47,8 +49,8 @@ static const char help_verify[] =
 	"Usage: slotctl bundle verify [--keyring=PEM] [--config=FILE] BUNDLE\n"
 	"\n"
 	"Checks the signature of a bundle (a path, or a file, http or https URL), and each\n"
-	"chunk of each payload; of a path, in every layout, so far as it can be checked\n"
-	"without the older image. Exits with 0 only if all is good.\n"
+	"payload, chunk by chunk and as a whole; of a file, in every layout, so far as it\n"
+	"can be checked without the older image. Exits with 0 only if all is good.\n"
 	"\n"
 	"  --keyring=PEM  the trusted certificates, instead of the configured ones\n"
 	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
@@ -89,13 +91,14 @@ struct reading {
 int verb_bundle_option(int argc, char **argv, const struct option *known, struct err *err)
 {
 	int option = getopt_long(argc, argv, ":", known, NULL);
+	char word[OPTION_WORD_BYTES];
 
 	if (option == ':')
 		(void)err_set(err, EX_USAGE, "bundle %s: %s needs a value", argv[0],
 			      argv[optind - 1]);
 	else if (option == '?')
 		(void)err_set(err, EX_USAGE, "bundle %s: unknown option %s; see slotctl bundle "
-			      "%s --help", argv[0], argv[optind - 1], argv[0]);
+			      "%s --help", argv[0], options_word(argv, word), argv[0]);
 	return option == ':' ? '?' : option;
 }
 
@@ -221,13 +224,17 @@ static void zip_discardp(zip_t **zip)
 		zip_discard(*zip);
 }
 
-static void info_print(const struct bundle *bundle, const char *where)
+static void info_print(const struct bundle *bundle, const struct reading *r)
 {
 	const struct manifest *m = bundle_manifest(bundle);
-	_cleanup_(zip_discardp) zip_t *zip = zip_open(where, ZIP_RDONLY, NULL);
+	_cleanup_(zip_discardp) zip_t *zip = NULL;
+	_cleanup_free_ char *path = NULL;
+
+	if (!fetch_is_url(r->where) && source_path(r->where, &path, NULL) == 0)
+		zip = zip_open(path, ZIP_RDONLY, NULL);
 
 	(void)printf("bundle      %s\ncompatible  %s\nversion     %s\n"
-		     "signature   not checked (slotctl bundle verify does)\n", where,
+		     "signature   not checked (slotctl bundle verify does)\n", r->shown,
 		     m->compatible, m->version);
 	if (m->raises_floor)
 		(void)printf("floor       raised to this version by mark-good\n");
@@ -260,7 +267,21 @@ static int info(int argc, char **argv, struct err *err)
 		return info_print_manifest(bundle, err);
 	if (r.json)
 		return info_print_json(bundle, r.shown, err);
-	info_print(bundle, r.shown);
+	info_print(bundle, &r);
+	return 0;
+}
+
+/* Of a file every layout; over the network, what a machine without an older image reads. */
+static int payloads_check(struct bundle *bundle, const char *where, struct err *err)
+{
+	const struct manifest *m = bundle_manifest(bundle);
+	_cleanup_free_ char *path = NULL;
+
+	if (!fetch_is_url(where))
+		return source_path(where, &path, err) < 0 ? -1 : bundle_check(path, m, err);
+	for (size_t i = 0; i < m->payload_count; i++)
+		if (bundle_extract(bundle, &m->payloads[i], NULL, NULL, NULL, err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -268,7 +289,6 @@ static int verify(int argc, char **argv, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_(bundle_closep) struct bundle *bundle = NULL;
-	const struct manifest *m;
 	struct reading r;
 	int parsed = reading_parse(argc, argv, verify_options, help_verify, &r, err);
 
@@ -277,12 +297,8 @@ static int verify(int argc, char **argv, struct err *err)
 	if (config_load(r.config, &config, err) < 0 ||
 	    reading_open(&r, config, r.keyring ? r.keyring : config->keyring, &bundle, err) < 0)
 		return -1;
-	m = bundle_manifest(bundle);
-	if (!fetch_is_url(r.where) && bundle_check(r.where, m, err) < 0)
+	if (payloads_check(bundle, r.where, err) < 0)
 		return -1;
-	for (size_t i = 0; fetch_is_url(r.where) && i < m->payload_count; i++)
-		if (bundle_extract(bundle, &m->payloads[i], NULL, NULL, NULL, err) < 0)
-			return -1;
 	(void)printf("%s: good, signed by %s\n", r.shown, bundle_signer(bundle));
 	return 0;
 }

@@ -132,7 +132,7 @@ int verity_check_file(const char *path, const char *root_hash, struct err *err)
 {
 	_cleanup_(verity_scan_clear) struct verity_scan scan = { 0 };
 	_cleanup_free_ uint8_t *buf = malloc(READ_BYTES);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open_data(path);
 	ssize_t n;
 
 	if (fd < 0)

@@ -121,9 +121,11 @@ static int zip_refuse(const struct view *v, zip_error_t *e, struct err *err)
 
 static bool name_is_plain(const char *name)
 {
-	return *name && *name != '.' &&
+	size_t len = strlen(name);
+
+	return len >= 1 && len <= ZIPLOCAL_NAME_MAX && *name != '.' &&
 	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-	       strlen(name);
+	       len;
 }
 
 static int entry_check(zip_t *zip, zip_uint64_t i, struct err *err)
