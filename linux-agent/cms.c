@@ -2,6 +2,7 @@
 #include "cms.h"
 
 #include "cms_chain.h"
+#include "cms_digest.h"
 #include "signkey.h"
 #include "util.h"
 
@@ -9,8 +10,6 @@
 #include <openssl/err.h>
 #include <string.h>
 #include <time.h>
-
-#define DIGEST_MIN_BYTES 32	/* SHA-256 */
 
 /* The stack only: its certificates belong to the CMS structure. */
 static void certs_borrowed_freep(x509_stack **certs)
@@ -48,7 +47,7 @@ struct judge {
 	struct cms_chain chain;
 	x509_stack *carried;
 	BIO *content;		/* data, with the digests in front, read to its end */
-	bool signing_time, any_time;
+	bool signing_time, any_time, stale;
 };
 
 static void judge_clear(struct judge *j)
@@ -63,47 +62,29 @@ static void judge_clear(struct judge *j)
  * find nothing wrong with it. */
 static int judge_open(struct judge *j, struct err *err)
 {
+	_cleanup_(crls_freep) crl_stack *crls = CMS_get1_crls(j->cms);	/* NULL: none */
+
 	if (sk_CMS_SignerInfo_num(CMS_get0_SignerInfos(j->cms)) < 1)
 		return err_set(err, EX_DATAERR,
 			       "manifest.json is not signed: manifest.p7s names no signer");
 	if (CMS_set1_signers_certs(j->cms, j->chain.keyring, 0) < 0)
 		return cms_no_memory(err);
 	j->carried = CMS_get1_certs(j->cms);	/* NULL: none */
-	return 0;
-}
-
-static int content_digest(struct judge *j, const uint8_t *data, size_t len, struct err *err)
-{
-	BIO *content = len <= INT_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
-	uint8_t buf[4096];
-
-	if (!content)
-		return cms_no_memory(err);
-	j->content = CMS_dataInit(j->cms, content);
-	if (!j->content) {
-		BIO_free(content);
-		return err_set(err, EX_DATAERR, "manifest.p7s names a digest that this machine "
-			       "does not know");
-	}
-	while (BIO_read(j->content, buf, sizeof buf) > 0)
-		;
-	return 0;
+	return cms_chain_add_crls(&j->chain, crls, err);
 }
 
 static int digest_check(CMS_SignerInfo *si, const char *name, struct err *err)
 {
-	const EVP_MD *md;
 	X509_ALGOR *alg = NULL;
 	char text[64];
 
 	CMS_SignerInfo_get0_algs(si, NULL, NULL, &alg, NULL);
-	md = EVP_get_digestbyobj(alg->algorithm);
-	if (md && EVP_MD_get_size(md) >= DIGEST_MIN_BYTES)
+	if (cms_digest_is_good(alg))
 		return 0;
 	if (OBJ_obj2txt(text, sizeof text, alg->algorithm, 0) < 1)
 		text[0] = 0;
 	return err_set(err, EX_DATAERR, "the signature of manifest.json by %s uses the digest %s, "
-		       "which is too weak; sign with SHA-256", name, text);
+		       "which is too weak or not known; sign with SHA-256", name, text);
 }
 
 /* RFC 5652, 11.3; false: there is none, or it is no time. */
@@ -133,7 +114,7 @@ static int arithmetic_check(const struct judge *j, CMS_SignerInfo *si, struct er
 	return 0;
 }
 
-static int signer_check(const struct judge *j, CMS_SignerInfo *si, X509 **ret_signer,
+static int signer_check(struct judge *j, CMS_SignerInfo *si, X509 **ret_signer,
 			struct err *err)
 {
 	_cleanup_free_ char *name = NULL;
@@ -153,6 +134,7 @@ static int signer_check(const struct judge *j, CMS_SignerInfo *si, X509 **ret_si
 	    cms_chain_check(&j->chain, signer, j->carried, when, timed, err) < 0 ||
 	    arithmetic_check(j, si, err) < 0)
 		return -1;
+	j->stale |= j->chain.stale;
 	*ret_signer = signer;
 	return 0;
 }
@@ -183,7 +165,7 @@ static int signers_missing(unsigned have, unsigned needed, const struct err *why
 
 /* Every signer is judged alone, so that one this machine does not know (yet, or
  * any more) does no harm beside those it does. */
-static int signers_count(const struct judge *j, unsigned needed, x509_stack *good,
+static int signers_count(struct judge *j, unsigned needed, x509_stack *good,
 			 struct err *err)
 {
 	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(j->cms);
@@ -207,7 +189,7 @@ static int signers_count(const struct judge *j, unsigned needed, x509_stack *goo
 }
 
 /* "O=Acme, CN=release and O=Acme, CN=test". */
-static int signers_text(const x509_stack *good, char **ret_text, struct err *err)
+static int signers_text(const struct judge *j, const x509_stack *good, char **ret_text, struct err *err)
 {
 	_cleanup_free_ char *text = strdup("");
 
@@ -217,6 +199,15 @@ static int signers_text(const x509_stack *good, char **ret_text, struct err *err
 		char *longer;
 
 		if (!name || asprintf(&longer, "%s%s%s", text, i ? " and " : "", name) < 0)
+			return cms_no_memory(err);
+		free(text);
+		text = longer;
+	}
+	if (text && j->stale) {
+		char *longer;
+
+		if (asprintf(&longer, "%s (warning: a CRL in %s is out of date and counts all the "
+			     "same: crl-expired = warn)", text, j->chain.crl_path) < 0)
 			return cms_no_memory(err);
 		free(text);
 		text = longer;
@@ -241,12 +232,14 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 	ERR_clear_error();
 	if (!good)
 		return cms_no_memory(err);
-	if (cms_chain_open(keyring_pem_path, r->crl, &j.chain, err) < 0 ||
-	    cms_parse(sig, siglen, &j.cms, err) < 0 || judge_open(&j, err) < 0 ||
-	    content_digest(&j, data, len, err) < 0 ||
+	if (cms_chain_open(keyring_pem_path, r->crl, &j.chain, err) < 0)
+		return -1;
+	j.chain.crl_expired_warns = r->crl_expired != 0;
+	if (cms_parse(sig, siglen, &j.cms, err) < 0 || judge_open(&j, err) < 0 ||
+	    cms_digest_content(j.cms, data, len, &j.content, err) < 0 ||
 	    signers_count(&j, r->signers ? r->signers : 1, good, err) < 0)
 		return -1;
-	return signers_text(good, ret_signer, err);
+	return signers_text(&j, good, ret_signer, err);
 }
 
 static int cms_encode(CMS_ContentInfo *cms, uint8_t **ret_sig, size_t *ret_len, struct err *err)
@@ -260,6 +253,18 @@ static int cms_encode(CMS_ContentInfo *cms, uint8_t **ret_sig, size_t *ret_len, 
 	(void)i2d_CMS_ContentInfo(cms, &end);
 	*ret_sig = sig;
 	*ret_len = (size_t)len;
+	return 0;
+}
+
+static int crls_add(CMS_ContentInfo *cms, const char *path, struct err *err)
+{
+	_cleanup_(crls_freep) crl_stack *crls = NULL;
+
+	if (path && cms_pem_crls(path, EX_NOINPUT, &crls, err) < 0)
+		return -1;
+	for (int i = 0; i < sk_X509_CRL_num(crls); i++)
+		if (CMS_add1_crl(cms, sk_X509_CRL_value(crls, i)) != 1)
+			return cms_no_memory(err);
 	return 0;
 }
 
@@ -282,6 +287,10 @@ static int signer_add(CMS_ContentInfo *cms, const struct cms_signer *s, time_t s
 		return err_set(err, EX_DATAERR, "the signing key %s does not belong to the "
 			       "certificate %s", signkey_name(s->key).text,
 			       signkey_name(s->cert).text);
+	if (EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448"))
+		return err_set(err, EX_DATAERR, "failed to sign with the %s key %s: it has no place "
+			       "in a signature of this kind (RSA and ECDSA keys work)",
+			       EVP_PKEY_get0_type_name(key), signkey_name(s->key).text);
 	si = CMS_add1_signer(cms, sk_X509_value(certs, 0), key, NULL, flags);
 	if (!si)
 		return err_set(err, EX_DATAERR, "failed to sign with the %s key %s: %s (RSA and "
@@ -289,6 +298,8 @@ static int signer_add(CMS_ContentInfo *cms, const struct cms_signer *s, time_t s
 			       ERR_reason_error_string(ERR_peek_last_error()));
 	for (int i = 0; i < sk_X509_num(certs); i++)
 		(void)CMS_add1_cert(cms, sk_X509_value(certs, i));	/* 0: there already */
+	if (crls_add(cms, s->crl, err) < 0)
+		return -1;
 	if (!signing_time)
 		return 0;
 	when = ASN1_TIME_set(NULL, signing_time);
@@ -297,11 +308,36 @@ static int signer_add(CMS_ContentInfo *cms, const struct cms_signer *s, time_t s
 	return r == 1 ? 0 : cms_no_memory(err);
 }
 
+/* Is what was made a signature? libcrypto's versions differ in the keys that they take,
+ * and some make of a key what none of them verifies. */
+static int sign_check(const uint8_t *data, size_t len, const uint8_t *sig, size_t siglen,
+		      struct err *err)
+{
+	_cleanup_(judge_clear) struct judge j = { 0 };
+	STACK_OF(CMS_SignerInfo) *infos;
+
+	if (cms_parse(sig, siglen, &j.cms, err) < 0 ||
+	    cms_digest_content(j.cms, data, len, &j.content, err) < 0)
+		return -1;
+	infos = CMS_get0_SignerInfos(j.cms);
+	if (CMS_set1_signers_certs(j.cms, NULL, 0) != sk_CMS_SignerInfo_num(infos))
+		return err_set(err, EX_SOFTWARE, "failed to sign manifest.json: a signer's "
+			       "certificate is not in the signature made");
+	for (int i = 0; i < sk_CMS_SignerInfo_num(infos); i++)
+		if (arithmetic_check(&j, sk_CMS_SignerInfo_value(infos, i), NULL) < 0)
+			return err_set(err, EX_SOFTWARE, "failed to sign manifest.json: the "
+				       "signature that libcrypto made does not verify (RSA and "
+				       "ECDSA keys work)");
+	return 0;
+}
+
 int cms_sign(const uint8_t *data, size_t len, const struct cms_signer *signers, size_t count,
 	     time_t signing_time, uint8_t **ret_sig, size_t *ret_siglen, struct err *err)
 {
 	_cleanup_(CMS_ContentInfo_freep) CMS_ContentInfo *cms = NULL;
 	_cleanup_(BIO_free_allp) BIO *content = NULL;
+	_cleanup_free_ uint8_t *sig = NULL;
+	size_t siglen = 0;
 
 	ERR_clear_error();
 	content = BIO_new_mem_buf(data, len <= INT_MAX ? (int)len : 0);
@@ -314,14 +350,20 @@ int cms_sign(const uint8_t *data, size_t len, const struct cms_signer *signers, 
 	if (CMS_final(cms, content, NULL, CMS_BINARY) != 1)
 		return err_set(err, EX_SOFTWARE, "failed to sign manifest.json: %s",
 			       ERR_reason_error_string(ERR_peek_last_error()));
-	return cms_encode(cms, ret_sig, ret_siglen, err);
+	if (cms_encode(cms, &sig, &siglen, err) < 0 ||
+	    sign_check(data, len, sig, siglen, err) < 0)
+		return -1;
+	*ret_sig = sig;
+	*ret_siglen = siglen;
+	sig = NULL;
+	return 0;
 }
 
 int cms_sign_detached(const uint8_t *data, size_t len, const char *key,
 		      const char *cert, uint8_t **ret_sig, size_t *ret_siglen,
 		      struct err *err)
 {
-	const struct cms_signer signer = { key, cert };
+	const struct cms_signer signer = { .key = key, .cert = cert };
 
 	return cms_sign(data, len, &signer, 1, 0, ret_sig, ret_siglen, err);
 }

@@ -23,6 +23,7 @@
 
 struct cms_rules {
 	const char *crl;	/* PEM file of revocation lists; NULL: none are looked at */
+	unsigned crl_expired;	/* not 0: a list past its date is no error, and still revokes */
 	unsigned signers;	/* that many, each with a key of its own; 0: one */
 	unsigned signing_time;	/* not 0: certificates must be valid when the signature
 				 * says that it was made; else, or where it says
@@ -35,7 +36,8 @@ struct cms_rules {
  * are of no use; EX_DATAERR: not a detached CMS signature, data was altered, or
  * too few good signers, with the first one's defect: unknown, expired, revoked,
  * not for code signing, a digest shorter than SHA-256. The caller frees
- * *ret_signer, the good signers' subjects. */
+ * *ret_signer, the good signers' subjects, with a warning behind them where a list past
+ * its date was taken (crl_expired). */
 int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, size_t siglen,
 			const char *keyring_pem_path, const struct cms_rules *rules,
 			char **ret_signer, struct err *err);
@@ -45,7 +47,8 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
  * same inputs give the same bytes where the algorithm is deterministic (RSA
  * PKCS#1). That is sound here: leaving attributes out lets a signature over
  * attributes pass for one over content, but attributes (DER, first byte 0x31)
- * are no JSON. libcrypto 3.0 signs CMS with RSA and ECDSA, not with Ed25519.
+ * are no JSON. Keys are RSA and ECDSA; Ed25519, which some versions of libcrypto sign
+ * with and none verifies so, is refused. What was made is verified before it is returned.
  * EX_NOINPUT and EX_DATAERR name the file. The caller frees. */
 int cms_sign_detached(const uint8_t *data, size_t len, const char *key,
 		      const char *cert, uint8_t **ret_sig, size_t *ret_siglen,
@@ -53,6 +56,7 @@ int cms_sign_detached(const uint8_t *data, size_t len, const char *key,
 
 struct cms_signer {
 	const char *key, *cert;	/* PEM file or PKCS#11 URI: signkey.h */
+	const char *crl;	/* PEM file of revocation lists that go along; NULL: none */
 };
 
 /* The same with several signers (their order does not matter, DER has its own), and

@@ -12,13 +12,16 @@
  * CRL matters only for what is not itself in the keyring. */
 static int on_problem(int ok, X509_STORE_CTX *ctx)
 {
-	const struct cms_chain *chain = X509_STORE_CTX_get_app_data(ctx);
+	struct cms_chain *chain = X509_STORE_CTX_get_app_data(ctx);
 	X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
 
 	switch (X509_STORE_CTX_get_error(ctx)) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return 1;
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+		chain->stale = chain->crl_expired_warns;
+		return ok || chain->crl_expired_warns;
 	case X509_V_ERR_UNABLE_TO_GET_CRL:
 		for (int i = 0; i < sk_X509_num(chain->keyring); i++)
 			if (X509_cmp(cert, sk_X509_value(chain->keyring, i)) == 0)
@@ -30,8 +33,9 @@ static int on_problem(int ok, X509_STORE_CTX *ctx)
 }
 
 /* Any purpose at this point: purposes_check() has the rule. */
-static int store_fill(struct cms_chain *c, const crl_stack *crls, struct err *err)
+static int store_fill(struct cms_chain *c, struct err *err)
 {
+	const crl_stack *crls = c->crls;
 	X509_VERIFY_PARAM *param = X509_STORE_get0_param(c->store);
 	unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;
 
@@ -53,19 +57,48 @@ static int store_fill(struct cms_chain *c, const crl_stack *crls, struct err *er
 int cms_chain_open(const char *keyring_path, const char *crl_path, struct cms_chain *ret_chain,
 		   struct err *err)
 {
-	_cleanup_(crls_freep) crl_stack *crls = NULL;
 	struct cms_chain *c = ret_chain;
 
 	*c = (struct cms_chain){ .keyring_path = keyring_path, .crl_path = crl_path };
 	if (cms_pem_certs("keyring", keyring_path, EX_CONFIG, &c->keyring, err) < 0 ||
-	    (crl_path && cms_pem_crls(crl_path, &crls, err) < 0))
+	    (crl_path && cms_pem_crls(crl_path, EX_CONFIG, &c->crls, err) < 0))
 		return -1;
 	c->store = X509_STORE_new();
-	return c->store ? store_fill(c, crls, err) : cms_no_memory(err);
+	return c->store ? store_fill(c, err) : cms_no_memory(err);
+}
+
+/* Newer than each list of its issuer in the file? */
+static bool crl_is_news(const struct cms_chain *c, const X509_CRL *crl)
+{
+	int days, seconds;
+
+	for (int i = 0; i < sk_X509_CRL_num(c->crls); i++) {
+		const X509_CRL *own = sk_X509_CRL_value(c->crls, i);
+
+		if (X509_NAME_cmp(X509_CRL_get_issuer(own), X509_CRL_get_issuer(crl)) != 0)
+			continue;
+		if (ASN1_TIME_diff(&days, &seconds, X509_CRL_get0_lastUpdate(own),
+				   X509_CRL_get0_lastUpdate(crl)) != 1 ||
+		    days < 0 || seconds < 0 || (days == 0 && seconds == 0))
+			return false;
+	}
+	return true;
+}
+
+int cms_chain_add_crls(struct cms_chain *chain, const crl_stack *carried, struct err *err)
+{
+	for (int i = 0; chain->crls && i < sk_X509_CRL_num(carried); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(carried, i);
+
+		if (crl_is_news(chain, crl) && X509_STORE_add_crl(chain->store, crl) != 1)
+			return cms_no_memory(err);
+	}
+	return 0;
 }
 
 void cms_chain_close(struct cms_chain *chain)
 {
+	crls_freep(&chain->crls);
 	X509_STORE_free(chain->store);
 	certs_freep(&chain->keyring);
 	*chain = (struct cms_chain){ 0 };
@@ -104,8 +137,9 @@ static int crl_problem(const struct cms_chain *c, int why, const X509 *culprit, 
 			       "revoked: %s has no CRL of %s", name, c->crl_path, issuer);
 	case X509_V_ERR_CRL_HAS_EXPIRED:
 		return err_set(err, EX_CONFIG, "failed to see whether the certificate of %s is "
-			       "revoked: the CRL of %s in %s is out of date; put a newer one there",
-			       name, issuer, c->crl_path);
+			       "revoked: the CRL of %s in %s is out of date; put a newer one there, "
+			       "or into the bundle (slotctl bundle create --crl), or set "
+			       "crl-expired = warn", name, issuer, c->crl_path);
 	case X509_V_ERR_CRL_NOT_YET_VALID:
 		return err_set(err, EX_CONFIG, "failed to see whether the certificate of %s is "
 			       "revoked: the CRL of %s in %s is from the future; is this machine's "
@@ -191,14 +225,15 @@ static int purpose_check(X509 *cert, bool is_signer, struct err *err)
 	return 0;
 }
 
-int cms_chain_check(const struct cms_chain *chain, X509 *signer, x509_stack *carried,
+int cms_chain_check(struct cms_chain *chain, X509 *signer, x509_stack *carried,
 		    time_t when, bool is_signing_time, struct err *err)
 {
 	_cleanup_(X509_STORE_CTX_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	const x509_stack *path;
 
+	chain->stale = false;
 	if (!ctx || X509_STORE_CTX_init(ctx, chain->store, signer, carried) != 1 ||
-	    X509_STORE_CTX_set_app_data(ctx, (void *)(uintptr_t)chain) != 1)
+	    X509_STORE_CTX_set_app_data(ctx, chain) != 1)
 		return cms_no_memory(err);
 	X509_STORE_CTX_set_verify_cb(ctx, on_problem);
 	if (X509_verify_cert(ctx) != 1)

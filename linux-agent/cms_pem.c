@@ -76,7 +76,7 @@ int cms_pem_certs(const char *what, const char *path, int exit, x509_stack **ret
 	return 0;
 }
 
-int cms_pem_crls(const char *path, crl_stack **ret_crls, struct err *err)
+int cms_pem_crls(const char *path, int exit, crl_stack **ret_crls, struct err *err)
 {
 	_cleanup_(crls_freep) crl_stack *crls = sk_X509_CRL_new_null();
 	_cleanup_free_ uint8_t *text = NULL;
@@ -85,14 +85,15 @@ int cms_pem_crls(const char *path, crl_stack **ret_crls, struct err *err)
 
 	if (!crls)
 		return cms_no_memory(err);
-	if (cms_pem_open("revocation list", path, EX_CONFIG, &text, &bio, err) < 0)
+	if (cms_pem_open("revocation list", path, exit, &text, &bio, err) < 0)
 		return -1;
 	while ((crl = PEM_read_bio_X509_CRL(bio, NULL, cms_no_passphrase, NULL)))
 		if (sk_X509_CRL_push(crls, crl) <= 0) {
 			X509_CRL_free(crl);
 			return cms_no_memory(err);
 		}
-	if (end_check("revocation list", path, "CRL", sk_X509_CRL_num(crls), EX_CONFIG, err) < 0)
+	if (end_check("revocation list", path, "CRL", sk_X509_CRL_num(crls),
+		      exit == EX_CONFIG ? EX_CONFIG : EX_DATAERR, err) < 0)
 		return -1;
 	*ret_crls = crls;
 	crls = NULL;

@@ -55,8 +55,8 @@ int cms_pem_open(const char *what, const char *path, int exit, uint8_t **ret_tex
 int cms_pem_certs(const char *what, const char *path, int exit, x509_stack **ret_certs,
 		  struct err *err);
 
-/* Every CRL of a PEM file, at least one; EX_CONFIG. */
-int cms_pem_crls(const char *path, crl_stack **ret_crls, struct err *err);
+/* Every CRL of a PEM file, at least one; exit and errors as above. */
+int cms_pem_crls(const char *path, int exit, crl_stack **ret_crls, struct err *err);
 
 /* "O=Acme, CN=release"; control characters are escaped. The caller frees; NULL:
  * out of memory. */

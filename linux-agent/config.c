@@ -11,6 +11,7 @@
 #define FILE_MAX (1024 * 1024)
 #define LINE_MAX_CHARS 198	/* inih's buffer, less a newline and a NUL */
 
+static const char *const refuse_warn[] = { "refuse", "warn", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
 
@@ -28,6 +29,7 @@ static const struct key {
 	{ "keyring", offsetof(struct config, keyring), 0, 0, NULL },
 	{ "lock", offsetof(struct config, lock), 0, 0, NULL },
 	{ "crl", offsetof(struct config, rules.crl), 0, 0, NULL },
+	{ "crl-expired", offsetof(struct config, rules.crl_expired), 0, 1, refuse_warn },
 	{ "signers", offsetof(struct config, rules.signers), 1, 8, NULL },
 	{ "signing-time", offsetof(struct config, rules.signing_time), 0, 1, no_yes },
 	{ "ca-file", offsetof(struct config, http.ca_file), 0, 0, NULL },

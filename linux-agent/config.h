@@ -11,7 +11,7 @@
  *   tries         tries of a trial, 1 to 255; default 3
  *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
  *   lock          default /run/slotboot/lock
- *   crl, signers, signing-time: of signatures; see struct cms_rules
+ *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
  *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct httpopts
  *   deadline      seconds for the whole transfer; default 3600

@@ -17,7 +17,7 @@ static struct cms_signer signer;
 static struct bundle_create_options options(void)
 {
 	images[0] = (struct bundle_image){ "rootfs", rootfs, NULL };
-	signer = (struct cms_signer){ key, cert };
+	signer = (struct cms_signer){ .key = key, .cert = cert };
 	return (struct bundle_create_options){
 		.output = output, .compatible = "acme-gw", .version = "1.4.2", .uki = uki,
 		.images = images, .image_count = 1, .signers = &signer, .signer_count = 1,

@@ -10,6 +10,7 @@
 
 static struct testdir dir;
 static struct testpki ca;		/* ca.crt */
+static const char *carried_crl;		/* what sign() puts in; NULL: none */
 static char crl[128];			/* now.crl */
 static const uint8_t text[] = "{\"format\":2}";
 
@@ -50,8 +51,8 @@ struct signature {
 static struct signature sign(const char *first, const char *second, time_t when)
 {
 	const struct cms_signer signers[] = {
-		{ in_dir(first, ".key"), in_dir(first, ".crt") },
-		{ in_dir(second ? second : "", ".key"), in_dir(second ? second : "", ".crt") },
+		{ in_dir(first, ".key"), in_dir(first, ".crt"), carried_crl },
+		{ in_dir(second ? second : "", ".key"), in_dir(second ? second : "", ".crt"), NULL },
 	};
 	struct signature s = { 0 };
 	struct err err = { 0 };
@@ -236,6 +237,83 @@ static void a_forged_crl_is_no_excuse(void **state)
 	testpki_write_crl(&fake, NULL, -DAY, DAY, &dir, "now");
 	expect_bad(sign("leaf", NULL, 0), "ca.crt", &rules, EX_CONFIG, "failed to see whether");
 	testpki_free(&fake);
+}
+
+/* The list in NAME.crl lapsed or is older or newer than the one in the signature. */
+static void the_newest_list_of_the_file_and_the_signature_counts(void **state)
+{
+	struct testpki leaf = make("leaf", true, -DAY, DAY, NULL);
+	struct testpki fake = testpki_make_full("Acme CA", NULL, EVP_EC_gen("P-256"), true, -DAY,
+						DAY, NULL);
+	const struct {
+		const char *what;
+		long from, until;		/* of the file's list */
+		long carried_from;		/* of the signature's, which is current */
+		bool revoked, carried_revoked;
+		const struct testpki *carried_by;
+		const char *why;		/* NULL: good */
+		int exit;
+	} rows[] = {
+		{ "a fresh list heals", -9, -8, -1, false, false, &ca, NULL, 0 },
+		{ "a fresh list revokes", -9, 9, -1, false, true, &ca, "is revoked", EX_DATAERR },
+		{ "a fresh list revokes where the file's lapsed", -9, -8, -1, false, true, &ca,
+		  "is revoked", EX_DATAERR },
+		{ "an older list takes nothing back", -1, 9, -9, true, false, &ca, "is revoked",
+		  EX_DATAERR },
+		{ "nor where the file's lapsed since", -4, -3, -9, true, false, &ca, "out of date",
+		  EX_CONFIG },
+		{ "a forged list heals nothing", -9, -8, -1, false, false, &fake,
+		  "failed to see whether", EX_CONFIG },
+	};
+	const struct cms_rules rules = { .crl = crl };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		testpki_write_crl(&ca, rows[i].revoked ? &leaf : NULL, rows[i].from * 3600,
+				  rows[i].until * 3600, &dir, "now");
+		testpki_write_crl(rows[i].carried_by, rows[i].carried_revoked ? &leaf : NULL,
+				  rows[i].carried_from * 3600, DAY, &dir, "carried");
+		carried_crl = in_dir("carried", ".crl");
+		print_message("%s\n", rows[i].what);
+		if (rows[i].why)
+			expect_bad(sign("leaf", NULL, 0), "ca.crt", &rules, rows[i].exit,
+				   rows[i].why);
+		else
+			expect_good(sign("leaf", NULL, 0), "ca.crt", &rules, "O=Acme, CN=leaf");
+		carried_crl = NULL;
+	}
+	testpki_free(&fake);
+	testpki_free(&leaf);
+}
+
+static void without_a_crl_file_no_list_counts(void **state)
+{
+	struct testpki leaf = make("leaf", true, -DAY, DAY, NULL);
+
+	(void)state;
+	testpki_write_crl(&ca, &leaf, -DAY, DAY, &dir, "carried");
+	carried_crl = in_dir("carried", ".crl");
+	expect_good(sign("leaf", NULL, 0), "ca.crt", NULL, "O=Acme, CN=leaf");
+	carried_crl = NULL;
+	testpki_free(&leaf);
+}
+
+static void a_lapsed_list_that_only_warns_still_revokes(void **state)
+{
+	struct testpki leaf = make("leaf", true, -DAY, DAY, NULL);
+	const struct cms_rules rules = { .crl = crl, .crl_expired = 1 };
+	char good[300];
+
+	(void)state;
+	testpki_write_crl(&ca, NULL, -2 * DAY, -DAY, &dir, "now");
+	snprintf(good, sizeof good, "O=Acme, CN=leaf (warning: a CRL in %s is out of date and "
+		 "counts all the same: crl-expired = warn)", crl);
+	expect_good(sign("leaf", NULL, 0), "ca.crt", &rules, good);
+	testpki_write_crl(&ca, &leaf, -2 * DAY, -DAY, &dir, "now");
+	expect_bad(sign("leaf", NULL, 0), "ca.crt", &rules, EX_DATAERR, "is revoked");
+	testpki_write_crl(&ca, NULL, -DAY, DAY, &dir, "now");
+	expect_good(sign("leaf", NULL, 0), "ca.crt", &rules, "O=Acme, CN=leaf");
+	testpki_free(&leaf);
 }
 
 static void validity_goes_by_the_signing_time_only_where_configured(void **state)
@@ -464,6 +542,9 @@ int main(void)
 		cmocka_unit_test(a_revoked_certificate_is_refused),
 		cmocka_unit_test(a_crl_that_says_nothing_is_a_configuration_error),
 		cmocka_unit_test(a_forged_crl_is_no_excuse),
+		cmocka_unit_test(the_newest_list_of_the_file_and_the_signature_counts),
+		cmocka_unit_test(without_a_crl_file_no_list_counts),
+		cmocka_unit_test(a_lapsed_list_that_only_warns_still_revokes),
 		cmocka_unit_test(validity_goes_by_the_signing_time_only_where_configured),
 		cmocka_unit_test(a_signing_time_that_was_moved_is_refused),
 		cmocka_unit_test(a_signature_by_old_and_new_key_is_good_for_either_keyring),

@@ -88,7 +88,8 @@ static void a_token_and_a_file_sign_together(void **state)
 	const struct cms_rules two = { .signers = 2 };
 	char key[128], cert[128], both[128], *names = NULL;
 	const struct cms_signer signers[] = {
-		{ TOKEN ";object=signing" WITH_PIN, TOKEN ";object=signing" }, { key, cert },
+		{ TOKEN ";object=signing" WITH_PIN, TOKEN ";object=signing", NULL },
+		{ key, cert, NULL },
 	};
 	struct err err = { 0 };
 	uint8_t *sig;

@@ -155,6 +155,20 @@ def test_a_revoked_signer(trusting, resign, authority):
     refuse_install(trusting, CONFIG, ["failed to read the revocation list"], resign("good"))
 
 
+def test_a_list_past_its_date(trusting, resign, authority, tmp_path):
+    """Only the list's dates differ; the machine's configuration says what becomes of it."""
+    old = tmp_path / "old.crl"
+    authority.openssl("ca", "-config", authority.top / "cnf", "-cert", authority.top / "root.crt",
+                      "-keyfile", authority.top / "root.key", "-gencrl", "-out", old,
+                      "-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200102000000Z")
+    trusting.configure(f"crl = {old}")
+    refuse_install(trusting, CONFIG, ["is out of date", "crl-expired = warn"], resign("good"))
+    trusting.configure(f"crl = {old}\ncrl-expired = warn")
+    refuse_install(trusting, DATAERR, ["the certificate of CN=revoked is revoked"], resign("revoked"))
+    told = trusting.check("install", resign("good"), "--activate=none")
+    assert f"warning: a CRL in {old} is out of date" in str(told)
+
+
 def test_two_signers_where_two_are_needed(trusting, resign, authority):
     trusting.configure("signers = 2")
     refuse_install(trusting, DATAERR, ["has 1 of the 2 signers needed"], resign("good"))

@@ -328,6 +328,8 @@ static void wrong_command_lines_are_usage_errors(void **state)
 		{ "verify --json a", "unknown option --json" },
 		{ "verify -x a", "unknown option -x;" },
 		{ "verify -xy a", "unknown option -x;" },
+		{ "create --output=x --compatible=x --version=1 --uki=u --crl=c --unsigned",
+		  "--unsigned does not go with --key, --cert or --crl" },
 		{ "create --uki=u -yx", "unknown option -y;" },
 	};
 

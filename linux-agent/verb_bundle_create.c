@@ -32,6 +32,8 @@ static const char help_create[] =
 	"  --cert=CERT        its certificate, likewise; in a PEM file any intermediate ones\n"
 	"                     may follow. Both may be repeated, for several signers: the\n"
 	"                     first certificate is for the first key, and so on\n"
+	"  --crl=FILE         revocation lists (PEM) that go into the signature: machines with\n"
+	"                     crl= count them beside their own, whose date may have passed\n"
 	"  --unsigned         leave the signature out: see slotctl bundle sign\n"
 	"  --raise-floor      once it is marked good, no lower version is installed any more\n"
 	"  --no-delta         leave out the 4 KiB blocks for machines that run any other\n"
@@ -44,7 +46,7 @@ static const char help_create[] =
 enum {
 	OPT_HELP = 256,
 	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_BASE, OPT_KEY, OPT_CERT,
-	OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
+	OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
 static const struct option create_options[] = {
@@ -56,6 +58,7 @@ static const struct option create_options[] = {
 	{ "base", required_argument, NULL, OPT_BASE },
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "cert", required_argument, NULL, OPT_CERT },
+	{ "crl", required_argument, NULL, OPT_CRL },
 	{ "unsigned", no_argument, NULL, OPT_UNSIGNED },
 	{ "raise-floor", no_argument, NULL, OPT_FLOOR },
 	{ "no-delta", no_argument, NULL, OPT_NO_DELTA },
@@ -254,6 +257,9 @@ static int create_option(int option, struct creation *c, struct err *err)
 		return image_add(c, optarg, err);
 	case OPT_BASE:
 		return base_add(c, optarg, err);
+	case OPT_CRL:
+		c->signers[0].crl = optarg;
+		return 0;
 	default:
 		return number_option(option, o, err);
 	}
@@ -272,9 +278,9 @@ static int create_complete(const struct creation *c, struct err *err)
 		{ "--cert", c->certs ? c->signers[0].cert : none },
 	};
 
-	if (c->is_unsigned && c->keys + c->certs > 0)
-		return err_set(err, EX_USAGE, "bundle create: --unsigned does not go with --key or "
-			       "--cert");
+	if (c->is_unsigned && (c->keys + c->certs > 0 || c->signers[0].crl))
+		return err_set(err, EX_USAGE, "bundle create: --unsigned does not go with --key, "
+			       "--cert or --crl");
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!needed[i].value)
 			return err_set(err, EX_USAGE, "bundle create: %s is missing; see slotctl "
