@@ -134,7 +134,7 @@ static int signer_check(struct judge *j, CMS_SignerInfo *si, X509 **ret_signer,
 	    cms_chain_check(&j->chain, signer, j->carried, when, timed, err) < 0 ||
 	    arithmetic_check(j, si, err) < 0)
 		return -1;
-	j->stale |= j->chain.stale;
+	j->stale |= j->chain.stale && !j->any_time;
 	*ret_signer = signer;
 	return 0;
 }
@@ -234,7 +234,7 @@ int cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig, siz
 		return cms_no_memory(err);
 	if (cms_chain_open(keyring_pem_path, r->crl, &j.chain, err) < 0)
 		return -1;
-	j.chain.crl_expired_warns = r->crl_expired != 0;
+	j.chain.crl_expired_warns = r->crl_expired != 0 || r->any_time;
 	if (cms_parse(sig, siglen, &j.cms, err) < 0 || judge_open(&j, err) < 0 ||
 	    cms_digest_content(j.cms, data, len, &j.content, err) < 0 ||
 	    signers_count(&j, r->signers ? r->signers : 1, good, err) < 0)

@@ -29,7 +29,8 @@ struct cms_rules {
 				 * says that it was made; else, or where it says
 				 * nothing, now */
 	bool any_time;		/* the dates of certificates do not matter: of what was
-				 * verified when it came, and is only read again */
+				 * verified when it came, and is only read again; nor does a lapsed
+				 * list's date, as in crl_expired */
 };
 
 /* rules NULL: one signer, valid now. EX_CONFIG: keyring or CRL cannot be read or

@@ -316,6 +316,21 @@ static void a_lapsed_list_that_only_warns_still_revokes(void **state)
 	testpki_free(&leaf);
 }
 
+/* The floor and the running slot's manifest were judged when they came; a list that lapsed
+ * since must not keep out the bundle that brings the next one. */
+static void where_dates_do_not_matter_a_lapsed_list_only_revokes(void **state)
+{
+	struct testpki leaf = make("leaf", true, -DAY, DAY, NULL);
+	const struct cms_rules rules = { .crl = crl, .any_time = true };
+
+	(void)state;
+	testpki_write_crl(&ca, NULL, -2 * DAY, -DAY, &dir, "now");
+	expect_good(sign("leaf", NULL, 0), "ca.crt", &rules, "O=Acme, CN=leaf");
+	testpki_write_crl(&ca, &leaf, -2 * DAY, -DAY, &dir, "now");
+	expect_bad(sign("leaf", NULL, 0), "ca.crt", &rules, EX_DATAERR, "is revoked");
+	testpki_free(&leaf);
+}
+
 static void validity_goes_by_the_signing_time_only_where_configured(void **state)
 {
 	const struct cms_rules by_time = { .signing_time = true };
@@ -545,6 +560,7 @@ int main(void)
 		cmocka_unit_test(the_newest_list_of_the_file_and_the_signature_counts),
 		cmocka_unit_test(without_a_crl_file_no_list_counts),
 		cmocka_unit_test(a_lapsed_list_that_only_warns_still_revokes),
+		cmocka_unit_test(where_dates_do_not_matter_a_lapsed_list_only_revokes),
 		cmocka_unit_test(validity_goes_by_the_signing_time_only_where_configured),
 		cmocka_unit_test(a_signing_time_that_was_moved_is_refused),
 		cmocka_unit_test(a_signature_by_old_and_new_key_is_good_for_either_keyring),
