@@ -100,7 +100,8 @@ class DryMachine:
         return (self.top / "vars" / f"{name}-{guid}").read_bytes()[4:]
 
     def start(self, *argv, config=None):
-        return subprocess.Popen([SLOTCTL, *map(str, argv), f"--config={config or self.top / 'slotboot.conf'}"],
+        # A shell has what it starts in the background ignore SIGINT.
+        return subprocess.Popen(["env", "--default-signal", SLOTCTL, *map(str, argv), f"--config={config or self.top / 'slotboot.conf'}"],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "EFIVARFS_PATH": f"{self.top}/vars/", "LC_ALL": "C"})
 

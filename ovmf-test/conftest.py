@@ -16,7 +16,7 @@ import disk
 import images
 from httpd import HttpServer
 from machine import Machine
-from paths import LOADER, SLOTCTL, WORK, work_alone
+from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 
 
 # What takes longest begins first, so that no worker is left alone with it at the end.
@@ -141,6 +141,31 @@ def confirmed(new_machine):
         machine.check("slotctl mark-good")
         return machine
     return make
+
+
+@pytest.fixture(scope="module")
+def furnished(confirmed, server):
+    """X good in slot A, Y on trial in slot B and preferred, installed and chosen by slotctl; off, and a copy of
+    its disk and of its variable store."""
+    machine = confirmed()
+    machine.check(f"slotctl install {server.url('y.zip')} --activate=none && slotctl mark-active b")
+    machine.shutdown()
+    kept = {path: path.with_suffix(".kept") for path in (machine.disk.path, machine.vars)}
+    for path, keep in kept.items():
+        copy(path, keep)
+    yield machine, kept
+    for keep in kept.values():
+        keep.unlink()
+
+
+@pytest.fixture
+def machine(furnished):
+    """That machine, off and as it was."""
+    machine, kept = furnished
+    for path, keep in kept.items():
+        copy(keep, path)
+    yield machine
+    machine.power_cut()
 
 
 @pytest.fixture

@@ -43,3 +43,6 @@ class Esp:
 
     def read(self, name):
         return run("mtype", "-i", self.image, f"::{name}", env=_TOOLS)
+
+    def remove(self, name):
+        run("mdel", "-i", self.image, f"::{name}", env=_TOOLS)

@@ -32,6 +32,11 @@ def run(*argv, stdin=None, env=None, deadline=600):
     return done.stdout
 
 
+def copy(source, target):
+    """A file that is mostly holes, as a disk is, over another."""
+    run("cp", "--sparse=always", "--reflink=auto", "--remove-destination", source, target)
+
+
 def newer_than(product, *sources):
     """True if product exists and no source is newer: it need not be built again."""
     product = Path(product)

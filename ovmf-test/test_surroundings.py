@@ -11,7 +11,7 @@ import pytest
 
 import record
 from disk import fill_slot
-from paths import run
+from paths import copy
 from uki import section, with_words
 from varstore import BS, GLOBAL, NV, VarStore
 
@@ -20,33 +20,6 @@ UKI = {"a": "EFI/slotboot/a/uki.efi", "b": "EFI/slotboot/b/uki.efi"}
 VARIANT = {"a": "x", "b": "y"}
 FOREIGN = "a44b7925-64fe-4f5f-9e3a-49b0319efd70"
 NOISE = random.Random(5107).randbytes
-
-
-def copy(source, target):
-    # The disk is mostly holes.
-    run("cp", "--sparse=always", "--reflink=auto", "--remove-destination", source, target)
-
-
-@pytest.fixture(scope="module")
-def furnished(confirmed, server):
-    machine = confirmed()
-    machine.check(f"slotctl install {server.url('y.zip')} --activate=none && slotctl mark-active b")
-    machine.shutdown()
-    kept = {path: path.with_suffix(".kept") for path in (machine.disk.path, machine.vars)}
-    for path, keep in kept.items():
-        copy(path, keep)
-    yield machine, kept
-    for keep in kept.values():
-        keep.unlink()
-
-
-@pytest.fixture
-def machine(furnished):
-    machine, kept = furnished
-    for path, keep in kept.items():
-        copy(keep, path)
-    yield machine
-    machine.power_cut()
 
 
 @pytest.fixture
@@ -62,10 +35,6 @@ def started(machine, request, record_property):
         record_property("boot", (request.node.name.removeprefix("test_"), slot, entries, status["why"]))
         return status
     return check
-
-
-def delete(machine, name):
-    run("mdel", "-i", machine.disk.esp.image, f"::{name}", env={"MTOOLS_SKIP_CHECK": "1"})
 
 
 def install(machine, uki, tries=3):
@@ -117,7 +86,7 @@ def test_trial_uki_that_was_not_installed(machine, started, spoil):
 
 
 def test_trial_uki_is_missing(machine, started):
-    delete(machine, UKI["b"])
+    machine.disk.esp.remove(UKI["b"])
     status = started(machine.cold_boot(), "a", 1, "Slot b failed in this boot: the firmware could not load its UKI "
                      "(EFI status 0x800000000000000e, not found). Slot a was started.")
     assert (status["preferred"], status["slots"]["b"]["status"], status["slots"]["b"]["reason"]) == ("a", "bad", "load")
@@ -183,7 +152,7 @@ def test_mirror_is_bad_and_the_variable_good(machine, started):
 def test_variable_is_bad_and_the_mirror_missing(machine, started):
     store = VarStore(machine.vars)
     store.set("SlotState", BAD_VARIABLE["bad CRC"][0](store.get("SlotState").data))
-    delete(machine, record.MIRROR)
+    machine.disk.esp.remove(record.MIRROR)
     started(machine.cold_boot(), "a", 1, "The slot record was lost (variable: wrong checksum; mirror: missing), so the "
             "loader tried a, then b. Slot a was started.")
     machine.check("slotctl mark-good")
@@ -330,8 +299,8 @@ def loader_was_not_there(machine, started):
 
 
 def test_loader_and_its_copy_are_deleted(machine, started):
-    delete(machine, LOADER)
-    delete(machine, FALLBACK)
+    machine.disk.esp.remove(LOADER)
+    machine.disk.esp.remove(FALLBACK)
     loader_was_not_there(machine, started)
 
 
@@ -366,7 +335,7 @@ def add_rescue(machine):
 def test_both_ukis_are_deleted(machine, started):
     add_rescue(machine)
     for name in UKI.values():
-        delete(machine, name)
+        machine.disk.esp.remove(name)
     machine.start()
     machine.wait_for("slotboot: slot b: the firmware could not load its UKI", 60)
     machine.wait_for("slotboot: slot a: the firmware could not load its UKI .*; returning to the firmware", 60)
