@@ -131,14 +131,15 @@ static int print_json(const struct view *v, struct err *err)
 	char running[2] = { slot_letter(m->running.slot), 0 };
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
 	json_t *root = json_pack(
-		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
+		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
 		"s:i, s:o, s:o, s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "loader",
 		v->loader, "state",
 		"source", source_text[state->source], "sequence",
 		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
-		"mirror", sb_error_text(state->mirror_error), "slots", "a", slot_json(v, 0), "b",
+		"mirror", sb_error_text(state->mirror_error), "provisional",
+		state->record.flags & RECORD_FLAG_PROVISIONAL, "slots", "a", slot_json(v, 0), "b",
 		slot_json(v, 1), "good_limit", state->record.good_limit, "floor",
 		*v->floor.version ? v->floor.version : NULL, "floor_error",
 		*v->floor_error.text ? v->floor_error.text : NULL, "watchdog",

@@ -70,12 +70,12 @@ def test_good_slot_is_left_after_as_many_boots(machine, boots):
 def test_other_slot_is_counted_too_and_then_the_last_resort_starts(machine, boots):
     boots("b", 2)
     # It is not counted any more.
-    status = boots("a", 2, words="Slot b was passed over: it reached good-limit boots without mark-good. "
-                                 "Slot a was started as the last resort.")
+    status = boots("b", 2, words="Slot b was passed over: it reached good-limit boots without mark-good. "
+                                 "Slot b was started as the last resort.")
     assert [status["slots"][slot]["status"] for slot in "ab"] == ["bad", "bad"]
 
 
 def test_mark_good_without_the_limit_ends_the_count(machine, boots):
     machine.check("slotctl mark-good")
-    status = boots("a", 0)
-    assert (status["good_limit"], status["slots"]["a"]["status"]) == (0, "good")
+    status = boots("b", 0)
+    assert (status["good_limit"], status["slots"]["b"]["status"]) == (0, "good")
