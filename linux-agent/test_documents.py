@@ -2,10 +2,11 @@
 """The documents name what is there. And docs/SECURITY.md says nothing that no test shows: each row of its tables names
 tests, and they are in the tree."""
 import re
+import subprocess
 import sys
 
 import pytest
-from test_dryrun import TOP
+from test_dryrun import OURS, TOP, identities, machine, parts  # noqa: F401
 
 SECURITY = (TOP / "docs/SECURITY.md").read_text()
 DOCUMENTS = sorted((TOP / "docs").glob("*.md"))
@@ -63,6 +64,20 @@ def test_each_function_file_and_test_that_a_document_names_is_there(document):
     assert missing(r"`(\w+)\(\)", document, words.__contains__) == []
     assert missing(r"`(test_\w+|[a-z0-9]+(?:_[a-z0-9]+){3,})`", document, words.__contains__) == []
     assert missing(r"\b([a-z][a-z0-9_-]*\.(?:c|h|py))\b", document, files.__contains__) == []
+
+
+def test_the_program_of_the_document_reads_the_records_that_slotctl_writes(machine, tmp_path):  # noqa: F811
+    program = re.search(r"```python\n(#!.*?)```", (TOP / "docs/FORMAT.md").read_text(), re.S)[1]
+    (tmp_path / "slotrecord").write_text(program)
+    machine.check("mark-good")
+    state = machine.status()
+    variable, mirror = (subprocess.run([sys.executable, tmp_path / "slotrecord", machine.top / file], check=True,
+                                       capture_output=True, text=True).stdout
+                        for file in (f"vars/SlotState-{OURS}", "esp/EFI/slotboot/state.bin"))
+    assert f"sequence {state['state']['sequence']}, preferred {state['preferred']}, good-limit 0\nof the ESP " in variable
+    assert "slot a: good, 0 of 0 tries left" in variable and state["slots"]["a"]["uki_sha256"][:16] in variable
+    assert "slot b: empty" in variable and "slot a confirmed (none)" in variable
+    assert mirror == 2 * variable
 
 
 def agent_sources():
