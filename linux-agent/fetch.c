@@ -4,7 +4,6 @@
 #include "fetchtry.h"
 #include "util.h"
 
-#include <poll.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
@@ -31,9 +30,10 @@ bool fetch_status_is_transient(long status)
 
 /* first * 2^(failures - 1), at most a minute, of which the upper half is left to
  * chance, so that a fleet does not come back all at once. */
-static unsigned backoff_ms(unsigned first, unsigned failures)
+static unsigned backoff_ms(const struct fetch *f)
 {
-	uint64_t wait = first;
+	unsigned failures = f->failures;
+	uint64_t wait = f->options.backoff_ms ? f->options.backoff_ms : DEFAULT_BACKOFF_MS;
 	uint32_t chance;
 
 	while (--failures > 0 && wait < BACKOFF_MAX_MS)
@@ -41,16 +41,16 @@ static unsigned backoff_ms(unsigned first, unsigned failures)
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
 	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
-		chance = (uint32_t)transfer_now_ms();	/* early in boot */
+		chance = (uint32_t)transfer_now_ms(&f->t);	/* early in boot */
 	return (unsigned)(wait - chance % (wait / 2 + 1));
 }
 
 static int pause_for(const struct fetch *f, unsigned wait_ms, struct err *err)
 {
-	int64_t end = transfer_now_ms() + wait_ms, left;
+	int64_t end = transfer_now_ms(&f->t) + wait_ms, left;
 
-	while ((left = end - transfer_now_ms()) > 0 && !transfer_cancelled(&f->t))
-		(void)poll(NULL, 0, left < TICK_MS ? (int)left : TICK_MS);
+	while ((left = end - transfer_now_ms(&f->t)) > 0 && !transfer_cancelled(&f->t))
+		transfer_sleep_ms(&f->t, left < TICK_MS ? (unsigned)left : TICK_MS);
 	if (transfer_cancelled(&f->t))
 		return fetchtry_failed(f, EX_TEMPFAIL, "cancelled by a signal", err);
 	return 0;
@@ -60,9 +60,8 @@ static int pause_for(const struct fetch *f, unsigned wait_ms, struct err *err)
 static int wait_to_retry(struct fetch *f, struct err *err)
 {
 	const struct fetch_options *o = f->t.options;
-	unsigned wait = backoff_ms(o->backoff_ms ? o->backoff_ms : DEFAULT_BACKOFF_MS,
-				   f->failures);
-	int64_t now = transfer_now_ms(), left = f->t.deadline_ms - now;
+	unsigned wait = backoff_ms(f);
+	int64_t now = transfer_now_ms(&f->t), left = f->t.deadline_ms - now;
 	curl_off_t asked_s = 0;
 
 	(void)curl_easy_getinfo(f->t.easy, CURLINFO_RETRY_AFTER, &asked_s);
@@ -198,9 +197,9 @@ int fetch_open(const char *url, const struct fetch_options *options, struct fetc
 		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", url);
 	if (options)
 		f->options = *options;
-	f->start_ms = transfer_now_ms();
 	f->object.size = UINT64_MAX;
 	f->t.options = &f->options;
+	f->start_ms = transfer_now_ms(&f->t);
 	f->t.url = url;
 	f->t.over = true;
 	if (f->options.deadline_s == 0)

@@ -24,11 +24,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Time as the fetch sees it, but for what libcurl measures itself (connect_timeout_s, too slow). */
+struct fetch_clock {
+	int64_t (*now_ms)(void *ctx);
+	void (*sleep_ms)(void *ctx, unsigned ms);
+	void *ctx;
+};
+
 struct fetch_options {
 	unsigned deadline_s;		/* in total, all tries; 0: 3600 */
 	unsigned connect_timeout_s;	/* one try; 0: 30 */
 	unsigned backoff_ms;		/* first pause; 0: 1000 */
 	const struct httpopts *http;	/* TLS, headers, proxy; NULL: the system's */
+	const struct fetch_clock *clock;	/* NULL: CLOCK_MONOTONIC and poll() */
 	const volatile int *cancel;	/* looked at at least once a second; may be NULL */
 	void (*retrying)(void *ctx, const char *why, unsigned wait_ms);
 	void *ctx;

@@ -64,7 +64,7 @@ static void https_needs_a_known_certificate_and_is_never_left_for_http(void **st
 {
 	struct testpki tls = testpki_make("127.0.0.1");
 	struct httpopts http = { 0 };
-	struct fetch_options o = { .deadline_s = 300, .backoff_ms = 10, .http = &http };
+	struct fetch_options o = { .deadline_s = 3600, .backoff_ms = 10, .http = &http };
 	struct testdir dir;
 	char url[64], ca[128];
 	pid_t pid;

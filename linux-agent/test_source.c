@@ -3,6 +3,7 @@
 #include "source.h"
 
 #include "fetch.h"
+#include "testclock.h"
 #include "testdir.h"
 #include "testserver.h"
 #include "util.h"
@@ -22,6 +23,7 @@ static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 
 static const struct fetch_options options = {
 	.deadline_s = 300, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
+	.clock = &testclock,
 };
 
 static void expect_bytes(struct source *s, uint64_t offset, size_t len)
@@ -58,14 +60,12 @@ static struct source *open_served(struct testserver *server)
 
 static void expect_open_fails(int exit, const char *why)
 {
-	struct fetch_options o = options;
 	struct testserver server;
 	struct source *s = NULL;
 	struct err err = { 0 };
 
-	o.deadline_s = 1;
 	testserver_start_object(&server, &serve);
-	assert_int_equal(source_open(server.url, &o, &s, &err), -1);
+	assert_int_equal(source_open(server.url, &options, &s, &err), -1);
 	assert_null(s);
 	if (!strstr(err.text, why) || err.exit != exit)
 		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
@@ -311,15 +311,15 @@ static void a_drip_of_single_bytes_ends_with_the_deadline(void **state)
 		"HTTP/1.1 206 Part\r\nContent-Range: bytes 0-99/100\r\nContent-Length: 100\r\n\r\nP",
 		HANG, NULL };
 
-	struct fetch_options o = options;
 	struct testserver server;
 	struct source *s = NULL;
 	struct err err = { 0 };
 
 	(void)state;
-	o.deadline_s = 1;
 	testserver_start(&server, script);
-	assert_int_equal(source_open(server.url, &o, &s, &err), -1);
+	testclock_count = server.count;
+	testclock_hangs_at = 2;
+	assert_int_equal(source_open(server.url, &options, &s, &err), -1);
 	assert_int_equal(err.exit, EX_UNAVAILABLE);
 	assert_non_null(strstr(err.text, "the transfer did not end in time"));
 	testserver_stop(&server);
@@ -355,6 +355,7 @@ static int each_setup(void **state)
 	(void)state;
 	cancel = 0;
 	retries = 0;
+	testclock_reset();
 	serve = (struct testobject){ .data = object, .len = LEN };
 	return 0;
 }

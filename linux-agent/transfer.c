@@ -3,6 +3,7 @@
 
 #include "util.h"
 
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,12 +11,25 @@
 #define HEADERS_MAX (300 * 1024)
 #define BUFFER_BYTES (256 * 1024L)
 
-int64_t transfer_now_ms(void)
+int64_t transfer_now_ms(const struct transfer *t)
 {
+	const struct fetch_clock *clock = t->options->clock;
 	struct timespec ts;
 
+	if (clock)
+		return clock->now_ms(clock->ctx);
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void transfer_sleep_ms(const struct transfer *t, unsigned ms)
+{
+	const struct fetch_clock *clock = t->options->clock;
+
+	if (clock)
+		clock->sleep_ms(clock->ctx, ms);
+	else
+		(void)poll(NULL, 0, (int)ms);
 }
 
 static unsigned or_default(unsigned value, unsigned otherwise)
@@ -138,7 +152,7 @@ static void pump(struct transfer *t)
 	while (!t->over && (reading ? t->room > 0 : t->spill_len == 0)) {
 		CURLMcode code;
 
-		if (transfer_cancelled(t) || transfer_now_ms() >= t->deadline_ms) {
+		if (transfer_cancelled(t) || transfer_now_ms(t) >= t->deadline_ms) {
 			t->over = true;
 			t->code = CURLE_ABORTED_BY_CALLBACK;
 			return;

@@ -37,8 +37,9 @@ struct transfer {
 	size_t spill_at, spill_len;
 };
 
-/* CLOCK_MONOTONIC. */
-int64_t transfer_now_ms(void);
+/* By t->options->clock. */
+int64_t transfer_now_ms(const struct transfer *t);
+void transfer_sleep_ms(const struct transfer *t, unsigned ms);
 
 bool transfer_cancelled(const struct transfer *t);
 
