@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "err.h"
 
-#include "secret.h"
+#include "out.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@ int err_set(struct err *err, int exit, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
-	secret_mask_urls(err->text, sizeof err->text);
+	out_clean(err->text, sizeof err->text);
 	return -1;
 }
 
@@ -46,10 +46,10 @@ int err_errno(struct err *err, int exit, int errno_value, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
-	secret_mask_urls(err->text, sizeof err->text);
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof err->text - used, ": %s",
 		       strerror(errno_value));
+	out_clean(err->text, sizeof err->text);
 	return -1;
 }
 
@@ -65,8 +65,8 @@ int err_prefix(struct err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
 	va_end(ap);
-	secret_mask_urls(err->text, sizeof err->text);
 	used = strlen(err->text);
 	(void)snprintf(err->text + used, sizeof err->text - used, ": %s", old);
+	out_clean(err->text, sizeof err->text);
 	return -1;
 }

@@ -29,8 +29,8 @@ struct err {
 };
 
 /* Fills err (which may be NULL) and returns -1, so that callers can write
- * return err_set(...). A message too long for text is cut; the user and password
- * of a URL in it are masked (secret.h). */
+ * return err_set(...). A message too long for text is cut; then it is filtered
+ * (out_clean()). */
 int err_set(struct err *err, int exit, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

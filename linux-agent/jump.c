@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "jump.h"
 
+#include "out.h"
 #include "util.h"
 
 #include <errno.h>
@@ -202,7 +203,7 @@ static int posix_kexec(void *ctx)
 static void posix_say(void *ctx, const char *text)
 {
 	(void)ctx;
-	(void)fprintf(stderr, "slotctl: warning: %s\n", text);
+	out_error("slotctl: warning: %s\n", text);
 }
 
 const struct jump_ops jump_posix = {

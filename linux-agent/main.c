@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "out.h"
 #include "report.h"
 #include "util.h"
 #include "verbs.h"
@@ -60,7 +61,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		(void)puts("slotctl " SLOTBOOT_VERSION);
+		out_print("slotctl " SLOTBOOT_VERSION "\n");
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
@@ -72,10 +73,10 @@ int main(int argc, char **argv)
 			r = err_set(&err, EX_IOERR, "failed to write to standard output");
 		if (r == 0)
 			return 0;
-		(void)fprintf(stderr, "%s%s\n", report_to_journal(STDERR_FILENO) ? "<3>" : "slotctl: ",
-			      err.text);
+		out_error("%s%s\n", report_to_journal(STDERR_FILENO) ? "<3>" : "slotctl: ",
+		  err.text);
 		return err.exit ? err.exit : EX_SOFTWARE;
 	}
-	(void)fprintf(stderr, "slotctl: unknown verb %s; see slotctl --help\n", argv[1]);
+	out_error("slotctl: unknown verb %s; see slotctl --help\n", argv[1]);
 	return EX_USAGE;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
-#include "secret.h"
+#include "out.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,13 +38,8 @@ bool report_to_journal(int fd)
 
 static void json_line(json_t *object)
 {
-	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-
-	if (text)
-		(void)puts(text);
+	(void)out_json(object, JSON_COMPACT);
 	(void)fflush(stdout);
-	free(text);
-	json_decref(object);
 }
 
 static void line(struct report *report, const char *key, const char *prefix, const char *text)
@@ -66,7 +60,7 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	secret_mask_urls(text, sizeof text);
+	out_clean(text, sizeof text);
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
 	report->shown_ms = report->begun_ms = 0;
 	report->full = false;
@@ -143,6 +137,6 @@ void report_warning(struct report *report, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	secret_mask_urls(text, sizeof text);
+	out_clean(text, sizeof text);
 	line(report, "warning", report_to_journal(STDOUT_FILENO) ? "<4>warning: " : "warning: ", text);
 }

@@ -1,28 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 #include "secret.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 /* The authority ends at one of these (RFC 3986, 3.2), or with the word. */
 #define END "/?#\\ \t\"'"
+/* A query ends with the word; what ends the clause of a sentence is none of it. */
+#define WORD_END " \t\""
+#define CLAUSE_END ":;,.)"
 
-void secret_mask_urls(char *text, unsigned long cap)
+/* At most three dots stand for len bytes; where what follows begins now. */
+static char *mask(char *at, size_t len)
 {
+	size_t dots = len < 3 ? len : 3;
+
+	memset(at, '.', dots);
+	memmove(at + dots, at + len, strlen(at + len) + 1);
+	return at + dots;
+}
+
+static char *query_mask(char *at)
+{
+	size_t len = strcspn(at, WORD_END);
+
+	while (len > 0 && strchr(CLAUSE_END, at[len - 1]))
+		len--;
+	return mask(at, len);
+}
+
+void secret_mask_urls(char *text, size_t cap)
+{
+	bool is_cut = strlen(text) + 1 >= cap;
 	char *at = text;
 
 	while ((at = strstr(at, "://"))) {
-		size_t len = strcspn(at += 3, END), user = 0, dots;
+		size_t len = strcspn(at += 3, END), user = 0;
 
 		for (size_t i = 0; i < len; i++)
 			if (at[i] == '@')
 				user = i;
-		if (!at[len] && strlen(text) + 1 >= cap && !user)
+		if (!at[len] && is_cut && !user)
 			user = len;
-		dots = user < 3 ? user : 3;
-		memset(at, '.', dots);
-		memmove(at + dots, at + user, strlen(at + user) + 1);
+		at = mask(at, user);
+		at += strcspn(at, "?" WORD_END);
+		if (*at == '?')
+			at = query_mask(at + 1);
 	}
 }
 

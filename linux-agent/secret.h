@@ -2,10 +2,13 @@
 /* Keeps secrets out of messages. */
 #pragma once
 
-/* In place, in each URL of text: what stands between :// and @ becomes "...", so
- * that "https://me:pw@host/x" reads "https://...@host/x" (RFC 3986, 3.2.1). Where
- * the text was cut (its length is cap - 1) an authority without an end goes too. */
-void secret_mask_urls(char *text, unsigned long cap);
+#include <stddef.h>
+
+/* In place, in each URL of text (RFC 3986): what stands between :// and @, and what
+ * follows the ?, becomes "...": a user and a password, and what signs a URL of a store.
+ * "https://me:pw@host/x?sig=1" reads "https://...@host/x?...". Where the text was cut (its
+ * length is cap - 1) an authority without an end goes too. */
+void secret_mask_urls(char *text, size_t cap);
 
 /* Overwrites a text that is not needed any more. */
 void secret_wipe(char *text);

@@ -3,6 +3,7 @@
 
 #include "cmdline.h"
 #include "intent.h"
+#include "out.h"
 #include "trip.h"
 #include "util.h"
 
@@ -58,12 +59,12 @@ static void trip_print(const char *way, const struct ledger_trip *trip)
 {
 	const char *comma = "";
 
-	(void)printf("timing     the last %s into slot %c: ", way, slot_letter(trip->slot));
+	out_print("timing     the last %s into slot %c: ", way, slot_letter(trip->slot));
 	for (int i = 0; i < LEDGER_PHASES; i++) {
 		if (trip->ms[i] < 0)
 			continue;
-		(void)printf("%s%s %lld.%lld s", comma, ledger_phase_text((enum ledger_phase)i),
-			     (long long)trip->ms[i] / 1000, (long long)trip->ms[i] / 100 % 10);
+		out_print("%s%s %lld.%lld s", comma, ledger_phase_text((enum ledger_phase)i),
+			  (long long)trip->ms[i] / 1000, (long long)trip->ms[i] / 100 % 10);
 		comma = ", ";
 	}
 	(void)putchar('\n');
@@ -77,14 +78,14 @@ void status_jump_print(const struct machine *machine)
 	trip_read(machine, &ledger);
 	if (machine->is_running && machine->running.kexec) {
 		jump = jump_look(machine, &ledger);
-		(void)printf("jump       %s: nonce %s the record's, boot loader type %s, boot_id %s\n",
-			     jump.proven ? "as intended" : "not proven",
-			     jump.nonce ? "is" : "is not", jump.bootloader ? "kexec" : "not kexec",
-			     jump.boot_id ? "changed" : "not known to have changed");
+		out_print("jump       %s: nonce %s the record's, boot loader type %s, boot_id %s\n",
+			  jump.proven ? "as intended" : "not proven",
+			  jump.nonce ? "is" : "is not", jump.bootloader ? "kexec" : "not kexec",
+			  jump.boot_id ? "changed" : "not known to have changed");
 	}
 	if (machine->state.record.kexec_failures)
-		(void)printf("kexec      %u in a row never came to mark-good; --activate=kexec needs "
-			     "--force\n", machine->state.record.kexec_failures);
+		out_print("kexec      %u in a row never came to mark-good; --activate=kexec needs "
+			  "--force\n", machine->state.record.kexec_failures);
 	for (unsigned i = 0; i < ARRAY_SIZE(ledger.last); i++)
 		if (ledger.last[i].known)
 			trip_print(way_text[i], &ledger.last[i]);

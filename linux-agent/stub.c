@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stub.h"
 
+#include "utf8.h"
 #include "util.h"
 
 #include <errno.h>
@@ -40,27 +41,13 @@ int stub_version(const struct ukifile *uki, unsigned *ret_version, struct err *e
 	return 0;
 }
 
-/* Bytes of the character at p (RFC 3629), up to U+FFFF; 0 if it is none. */
-static size_t utf8_length(const uint8_t *p)
+/* Bytes of the character at text; 0 if it is none, or beyond U+FFFF. */
+static size_t bmp_length(const char *text)
 {
-	static const struct {
-		uint8_t mask, lead;
-		uint32_t least;
-	} forms[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 } };
+	uint32_t code = 0;
+	size_t len = utf8_get(text, &code);
 
-	for (size_t len = 1; len <= ARRAY_SIZE(forms); len++) {
-		uint32_t code = p[0] & (uint8_t)~forms[len - 1].mask;
-
-		if ((p[0] & forms[len - 1].mask) != forms[len - 1].lead)
-			continue;
-		for (size_t i = 1; i < len; i++) {
-			if ((p[i] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | (p[i] & 0x3f);
-		}
-		return code < forms[len - 1].least || (code >= 0xd800 && code < 0xe000) ? 0 : len;
-	}
-	return 0;
+	return code > 0xffff ? 0 : len;
 }
 
 int stub_text(unsigned version, const char *text, char **ret_text, struct err *err)
@@ -70,7 +57,7 @@ int stub_text(unsigned version, const char *text, char **ret_text, struct err *e
 	char *copy;
 
 	for (size_t i = 0, n; text[i]; i += n) {
-		n = utf8_length((const uint8_t *)text + i);
+		n = bmp_length(text + i);
 		if (n == 0)
 			return err_set(err, EX_DATAERR, "byte %zu of the command line (0x%02x) "
 				       "begins no UTF-8 character up to U+FFFF", i,

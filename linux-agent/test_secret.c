@@ -13,11 +13,16 @@ static void what_stands_before_the_at_is_masked(void **state)
 		const char *text, *want;
 	} rows[] = {
 		{ "https://me:pw@host/x", "https://...@host/x" },
-		{ "failed to fetch http://me:p@ss@host:8/b?q=a@b: no", "failed to fetch http://...@host:8/b?q=a@b: no" },
+		{ "failed to fetch http://me:p@ss@host:8/b?q=a@b: no", "failed to fetch http://...@host:8/b?...: no" },
 		{ "a http://u:p@h, b https://longuser:longpass@h2", "a http://...@h, b https://...@h2" },
 		{ "http://a@h", "http://.@h" },
 		{ "https://host/a@b", "https://host/a@b" },
-		{ "https://host?a@b", "https://host?a@b" },
+		{ "https://host?a@b", "https://host?..." },
+		{ "https://h/x?X-Sig=a%2f'b(c)&e=1, then \"https://h/y?z\"",
+		  "https://h/x?..., then \"https://h/y?.\"" },
+		{ "https://h/x?...: no", "https://h/x?...: no" },
+		{ "what is at https://h/x? Nothing", "what is at https://h/x? Nothing" },
+		{ "https://h/?a=https://u:p@i/?b https://j/?c=1", "https://h/?... https://j/?..." },
 		{ "https://host and me@there", "https://host and me@there" },
 		{ "http://", "http://" },
 		{ "me@host", "me@host" },

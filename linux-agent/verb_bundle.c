@@ -8,7 +8,7 @@
 #include "config.h"
 #include "fetch.h"
 #include "options.h"
-#include "secret.h"
+#include "out.h"
 #include "source.h"
 #include "util.h"
 #include "verbs.h"
@@ -138,7 +138,7 @@ static int reading_parse(int argc, char **argv, const struct option *known, cons
 		return err_set(err, EX_USAGE, "bundle %s: one bundle must be named", argv[0]);
 	r.where = argv[optind];
 	(void)snprintf(r.shown, sizeof r.shown, "%s", r.where);
-	secret_mask_urls(r.shown, sizeof r.shown);
+	out_clean(r.shown, sizeof r.shown);
 	*ret_reading = r;
 	return 0;
 }
@@ -164,12 +164,12 @@ static int info_print_json(const struct bundle *bundle, const char *where, struc
 {
 	const uint8_t *json, *p7s;
 	size_t json_len, p7s_len;
-	_cleanup_(json_decrefp) json_t *root = NULL;
+	json_t *root;
 
 	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
 	root = json_pack("{s:s, s:b, s:o}", "bundle", where, "signature_checked", 0, "manifest",
 			 json_loadb((const char *)json, json_len, 0, NULL));
-	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0 || putchar('\n') == EOF)
+	if (out_json(root, JSON_INDENT(2)) < 0)
 		return err_set(err, EX_SOFTWARE, "failed to print the manifest of %s", where);
 	return 0;
 }
@@ -191,29 +191,29 @@ static void frames_print(const char *file, zip_t *zip)
 	zip_stat_t st;
 
 	if (zip && zip_stat(zip, file, 0, &st) == 0)
-		(void)printf(", frames %llu bytes", (unsigned long long)st.size);
+		out_print(", frames %llu bytes", (unsigned long long)st.size);
 	(void)putchar('\n');
 }
 
 /* zip may be NULL. */
 static void layouts_print(const struct payload *p, zip_t *zip)
 {
-	(void)printf("            whole: index %llu bytes", (unsigned long long)p->index.size);
+	out_print("            whole: index %llu bytes", (unsigned long long)p->index.size);
 	frames_print(p->file, zip);
 	if (p->blocks.file) {
-		(void)printf("            from any older one: %llu blocks, index %llu bytes, "
-			     "dictionary %llu bytes",
-			     (unsigned long long)chunkindex_parts(p->size, BLOCK_LOG),
-			     (unsigned long long)p->blocks.index.size,
-			     (unsigned long long)p->blocks.dictionary.size);
+		out_print("            from any older one: %llu blocks, index %llu bytes, "
+			  "dictionary %llu bytes",
+			  (unsigned long long)chunkindex_parts(p->size, BLOCK_LOG),
+			  (unsigned long long)p->blocks.index.size,
+			  (unsigned long long)p->blocks.dictionary.size);
 		frames_print(p->blocks.file, zip);
 	}
 	for (size_t i = 0; i < p->base_count; i++) {
 		char sha256[2 * sizeof p->bases[i].sha256 + 1];
 
 		hex_encode(p->bases[i].sha256, sizeof p->bases[i].sha256, sha256);
-		(void)printf("            from %.16s...: index %llu bytes", sha256,
-			     (unsigned long long)p->bases[i].index.size);
+		out_print("            from %.16s...: index %llu bytes", sha256,
+			  (unsigned long long)p->bases[i].index.size);
 		frames_print(p->bases[i].file, zip);
 	}
 }
@@ -233,20 +233,22 @@ static void info_print(const struct bundle *bundle, const struct reading *r)
 	if (!fetch_is_url(r->where) && source_path(r->where, &path, NULL) == 0)
 		zip = zip_open(path, ZIP_RDONLY, NULL);
 
-	(void)printf("bundle      %s\ncompatible  %s\nversion     %s\n"
-		     "signature   not checked (slotctl bundle verify does)\n", r->shown,
-		     m->compatible, m->version);
+	out_print("bundle      %s\n", r->shown);
+	out_print("compatible  %s\n", m->compatible);
+	out_print("version     %s\n", m->version);
+	out_print("signature   not checked (slotctl bundle verify does)\n");
 	if (m->raises_floor)
-		(void)printf("floor       raised to this version by mark-good\n");
+		out_print("floor       raised to this version by mark-good\n");
 	for (size_t i = 0; i < m->payload_count; i++) {
 		const struct payload *p = &m->payloads[i];
 		char sha256[2 * sizeof p->sha256 + 1];
 
 		hex_encode(p->sha256, sizeof p->sha256, sha256);
-		(void)printf("%-11s %s, %llu bytes\n            sha256 %s\n", p->name, p->file,
-			     (unsigned long long)p->size, sha256);
+		out_print("%-11s %s, %llu bytes\n", p->name, p->file,
+			  (unsigned long long)p->size);
+		out_print("            sha256 %s\n", sha256);
 		if (p->root_hash)
-			(void)printf("            roothash %s\n", p->root_hash);
+			out_print("            roothash %s\n", p->root_hash);
 		layouts_print(p, zip);
 	}
 }
@@ -299,7 +301,7 @@ static int verify(int argc, char **argv, struct err *err)
 		return -1;
 	if (payloads_check(bundle, r.where, err) < 0)
 		return -1;
-	(void)printf("%s: good, signed by %s\n", r.shown, bundle_signer(bundle));
+	out_print("%s: good, signed by %s\n", r.shown, bundle_signer(bundle));
 	return 0;
 }
 

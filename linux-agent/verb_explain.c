@@ -4,6 +4,7 @@
 #include "envelope.h"
 #include "kexec.h"
 #include "kexecslot.h"
+#include "out.h"
 #include "preflight.h"
 #include "util.h"
 #include "verbs.h"
@@ -128,14 +129,23 @@ static void print_text(const struct explanation *e)
 {
 	static const char *const words[] = { "ok", "unknown", "FAILS" };
 
-	(void)printf("kexec into slot %c %s\n\n", slot_letter(e->slot),
-		     preflight_verdict_text(e->verdict));
+	out_print("kexec into slot %c %s\n\n", slot_letter(e->slot),
+		  preflight_verdict_text(e->verdict));
 	for (unsigned i = 0; i < count(e); i++) {
 		const struct preflight_finding *f = at(e, i);
 
-		(void)printf("%-8s %-14s %s\n", words[f->verdict], f->check, f->evidence);
+		out_print("%-8s %-14s %s\n", words[f->verdict], f->check, f->evidence);
 		if (*f->fix && f->verdict != PREFLIGHT_PASS)
-			(void)printf("%-8s %-14s fix: %s\n", "", "", f->fix);
+			out_print("%-8s %-14s fix: %s\n", "", "", f->fix);
+	}
+}
+
+/* JSON takes nothing that is no UTF-8. */
+static void clean(struct preflight_finding *findings, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		out_clean(findings[i].evidence, sizeof findings[i].evidence);
+		out_clean(findings[i].fix, sizeof findings[i].fix);
 	}
 }
 
@@ -144,8 +154,7 @@ static int print_json(const struct explanation *e, struct err *err)
 	static const char *const verdicts[] = { "pass", "unknown", "fail" };
 	static const char *const overall[] = { "yes", "unknown", "no" };
 	char slot[2] = { slot_letter(e->slot), 0 };
-	json_t *list = json_array(), *root;
-	char *text;
+	json_t *list = json_array();
 
 	for (unsigned i = 0; list && i < count(e); i++) {
 		const struct preflight_finding *f = at(e, i);
@@ -155,14 +164,9 @@ static int print_json(const struct explanation *e, struct err *err)
 					verdicts[f->verdict], "evidence", f->evidence, "fix",
 					*f->fix ? f->fix : NULL));
 	}
-	root = json_pack("{s:s, s:s, s:o}", "slot", slot, "will_work", overall[e->verdict],
-			 "checks", list);
-	text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
-	json_decref(root);
-	if (!text)
+	if (out_json(json_pack("{s:s, s:s, s:o}", "slot", slot, "will_work", overall[e->verdict],
+			       "checks", list), JSON_INDENT(2)) < 0)
 		return err_set(err, EX_SOFTWARE, "failed to make JSON of the explanation");
-	(void)puts(text);
-	free(text);
 	return 0;
 }
 
@@ -192,6 +196,8 @@ int kexec_explain(const struct options *o, struct err *err)
 	machine_close(&machine);
 	if (r < 0)
 		return -1;
+	clean(e.own, OWN_COUNT);
+	clean(e.preflight.findings, e.preflight.count);
 	if (o->json)
 		r = print_json(&e, err);
 	else

@@ -6,6 +6,7 @@
 #include "lock.h"
 #include "mark.h"
 #include "options.h"
+#include "out.h"
 #include "trip.h"
 #include "util.h"
 #include "verbs.h"
@@ -27,11 +28,11 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 		return -1;
 	m->stage_ms = trip_clock_ms() - begin_ms;
 	if (kexec_image_ignored(image))
-		(void)printf("warning: addons not used: %s\n", kexec_image_ignored(image));
+		out_print("warning: addons not used: %s\n", kexec_image_ignored(image));
 	if (!kexecslot_is_known(m, slot))
-		(void)printf("warning: slot %c was not installed by slotctl: its UKI is taken as "
-			     "it stands\n", slot_letter(slot));
-	(void)printf("slot %c is staged for kexec\n", slot_letter(slot));
+		out_print("warning: slot %c was not installed by slotctl: its UKI is taken as "
+			  "it stands\n", slot_letter(slot));
+	out_print("slot %c is staged for kexec\n", slot_letter(slot));
 	return 0;
 }
 
@@ -61,7 +62,7 @@ static int leave(struct machine *m, enum activate how, unsigned slot, struct err
 	if (how == ACTIVATE_KEXEC)
 		watchdog = intent_watch(m, slot, say, sizeof say);
 	if (*say)
-		(void)printf("warning: %s\n", say);
+		out_print("warning: %s\n", say);
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, m->stage_ms);
 	r = how == ACTIVATE_KEXEC ? intent_jump(m, slot, err) : 0;
 	if (r == 0)
@@ -176,7 +177,7 @@ static int rollback_run(struct machine *m, enum activate how, bool force, struct
 		(void)kexec_cancel(m->config, NULL);
 		return -1;
 	}
-	(void)printf("slot %c is preferred now\n", slot_letter(other));
+	out_print("slot %c is preferred now\n", slot_letter(other));
 	verb_print_warnings(m);
 	return 0;
 }

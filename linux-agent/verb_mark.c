@@ -5,6 +5,7 @@
 #include "kexec.h"
 #include "mark.h"
 #include "options.h"
+#include "out.h"
 #include "policy.h"
 #include "report.h"
 #include "trip.h"
@@ -19,10 +20,10 @@ void verb_print_warnings(const struct machine *machine)
 	const char *priority = report_to_journal(STDOUT_FILENO) ? "<4>" : "";
 
 	if (machine->warning)
-		(void)printf("%swarning: %s\n", priority, machine->warning);
+		out_print("%swarning: %s\n", priority, machine->warning);
 	if (machine->entries_error.exit)
-		(void)printf("%swarning: " MACHINE_ENTRIES_WARNING "\n", priority,
-			     machine->entries_error.text);
+		out_print("%swarning: " MACHINE_ENTRIES_WARNING "\n", priority,
+			  machine->entries_error.text);
 }
 
 static void slot_print(const struct machine *m, unsigned slot)
@@ -30,10 +31,10 @@ static void slot_print(const struct machine *m, unsigned slot)
 	char text[256];
 
 	explain_slot(&m->state.record.slots[slot], text, sizeof text);
-	(void)printf("slot %c: %s\n", slot_letter(slot), text);
+	out_print("slot %c: %s\n", slot_letter(slot), text);
 	verb_print_warnings(m);
 	if (m->uki_warning)
-		(void)printf("WARNING: %s\n", m->uki_warning);
+		out_print("WARNING: %s\n", m->uki_warning);
 }
 
 /* The watchdog that this system was started with: by the loader, as its trace says;
@@ -47,9 +48,9 @@ static void watchdog_print(const struct machine *m, enum record_watchdog known)
 	if (!loader && (!m->running.kexec || known == WATCHDOG_NONE))
 		return;
 	if (watchdog_release(m->config, known, say, sizeof say) == 0)
-		(void)printf("watchdog: %s\n", say);
+		out_print("watchdog: %s\n", say);
 	else
-		(void)printf("warning: %s\n", say);
+		out_print("warning: %s\n", say);
 }
 
 /* What an operator has chosen and this confirmation takes back. */
@@ -61,8 +62,8 @@ static void undone_print(const struct machine *m, const struct record *before)
 	if (m->state.source == STATE_LOST || was->status != SLOT_BAD)
 		return;
 	if (was->reason == REASON_OPERATOR || was->reason == REASON_ROLLED_BACK)
-		(void)printf("warning: slot %c had been marked bad (%s); mark-good has undone that\n",
-			     slot_letter(slot), slot_reason_words(was->reason));
+		out_print("warning: slot %c had been marked bad (%s); mark-good has undone that\n",
+			  slot_letter(slot), slot_reason_words(was->reason));
 }
 
 /* Then only a last resort is left. */
@@ -71,8 +72,8 @@ static void none_left_print(const struct machine *m)
 	const struct record *record = &m->state.record;
 
 	if (!policy_slot_bootable(record, 0) && !policy_slot_bootable(record, 1))
-		(void)printf("warning: no slot is fit to boot any more; the loader will start one as a "
-			     "last resort\n");
+		out_print("warning: no slot is fit to boot any more; the loader will start one as a "
+			  "last resort\n");
 }
 
 int verb_mark_good(int argc, char **argv, struct err *err)

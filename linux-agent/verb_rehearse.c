@@ -3,6 +3,7 @@
 #include "kexec.h"
 #include "mark.h"
 #include "options.h"
+#include "out.h"
 #include "trip.h"
 #include "verbs.h"
 
@@ -31,11 +32,11 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 	    (due && mark_apply(m, ON_MARK_ACTIVE, slot, err) < 0))
 		return -1;
 	if (due)
-		(void)printf("slot %c: the next firmware boot tries it; %u of %u tries left\n",
-			     slot_letter(slot), m->state.record.slots[slot].tries_left,
-			     m->state.record.slots[slot].tries_granted);
+		out_print("slot %c: the next firmware boot tries it; %u of %u tries left\n",
+			  slot_letter(slot), m->state.record.slots[slot].tries_left,
+			  m->state.record.slots[slot].tries_granted);
 	else
-		(void)printf("slot %c: the firmware has proven it already\n", slot_letter(slot));
+		out_print("slot %c: the firmware has proven it already\n", slot_letter(slot));
 	verb_print_warnings(m);
 	if (!due || how == ACTIVATE_NONE)
 		return 0;

@@ -6,6 +6,7 @@
 #include "intent.h"
 #include "kexec.h"
 #include "options.h"
+#include "out.h"
 #include "policy.h"
 #include "status_jump.h"
 #include "util.h"
@@ -61,6 +62,9 @@ static void view_fill(struct view *v)
 			    sizeof v->why);
 	else
 		(void)snprintf(v->why, sizeof v->why, "%s", m->running_error.text);
+	/* JSON takes nothing that is no UTF-8. */
+	out_clean(v->why, sizeof v->why);
+	out_clean(v->watchdog.identity, sizeof v->watchdog.identity);
 }
 
 static json_t *slot_json(const struct view *v, unsigned slot)
@@ -147,13 +151,9 @@ static int print_json(const struct view *v, struct err *err)
 		state->record.kexec_failures, "jump", status_jump_json(m), "timing_ms",
 		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record));
-	char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
 
-	json_decref(root);
-	if (!text)
+	if (out_json(root, JSON_INDENT(2)) < 0)
 		return err_set(err, EX_SOFTWARE, "failed to make JSON of the status");
-	(void)puts(text);
-	free(text);
 	return 0;
 }
 
@@ -165,48 +165,48 @@ static void print_slot(const struct view *v, unsigned slot)
 	struct tm tm;
 
 	explain_slot(s, text, sizeof text);
-	(void)printf("slot %c     %s", slot_letter(slot), text);
+	out_print("slot %c     %s", slot_letter(slot), text);
 	if (v->version[slot])
-		(void)printf("; version %s%s", v->version[slot],
-			     v->is_verified[slot] ? "" : " (not verified)");
+		out_print("; version %s%s", v->version[slot],
+			  v->is_verified[slot] ? "" : " (not verified)");
 	if (slot_is_whole(s) && s->installed && gmtime_r(&installed, &tm) &&
 	    strftime(when, sizeof when, "%Y-%m-%d %H:%M UTC", &tm) > 0)
-		(void)printf("; installed %s", when);
+		out_print("; installed %s", when);
 	(void)putchar('\n');
 	if (*v->version_error[slot].text)
-		(void)printf("           warning: %s\n", v->version_error[slot].text);
+		out_print("           warning: %s\n", v->version_error[slot].text);
 }
 
 static void print_state(const struct state *state)
 {
 	if (state->source == STATE_LOST) {
-		(void)printf("record     lost (variable: %s; mirror: %s); slotctl mark-good makes a "
-			     "new one\n", sb_error_text(state->var_error),
-			     sb_error_text(state->mirror_error));
+		out_print("record     lost (variable: %s; mirror: %s); slotctl mark-good makes a "
+			  "new one\n", sb_error_text(state->var_error),
+			  sb_error_text(state->mirror_error));
 		return;
 	}
-	(void)printf("record     number %llu, from the %s",
-		     (unsigned long long)state->record.sequence, source_text[state->source]);
+	out_print("record     number %llu, from the %s",
+		  (unsigned long long)state->record.sequence, source_text[state->source]);
 	if (state->var_error != SB_OK)
-		(void)printf("; variable: %s", sb_error_text(state->var_error));
+		out_print("; variable: %s", sb_error_text(state->var_error));
 	if (state->mirror_error != SB_OK)
-		(void)printf("; mirror: %s", sb_error_text(state->mirror_error));
+		out_print("; mirror: %s", sb_error_text(state->mirror_error));
 	if (state->record.flags & RECORD_FLAG_PROVISIONAL)
-		(void)printf("; made by the loader, because there was none: slotctl mark-good makes "
-			     "one that lasts");
+		out_print("; made by the loader, because there was none: slotctl mark-good makes "
+			  "one that lasts");
 	(void)putchar('\n');
 }
 
 static void print_warnings(const struct machine *m)
 {
 	if (m->state.var_error == SB_ATTRIBUTES)
-		(void)printf("warning    the variable SlotState is not slotboot's (wrong attributes); "
-			     "the mirror on the ESP stands in for it\n");
+		out_print("warning    the variable SlotState is not slotboot's (wrong attributes); "
+			  "the mirror on the ESP stands in for it\n");
 	if (m->trace_squatted)
-		(void)printf("warning    the variable SlotTrace is not the loader's (wrong attributes): "
-			     "what is said below of why this slot runs is a guess\n");
+		out_print("warning    the variable SlotTrace is not the loader's (wrong attributes): "
+			  "what is said below of why this slot runs is a guess\n");
 	if (m->esp_error.exit)
-		(void)printf("warning    %s\n", m->esp_error.text);
+		out_print("warning    %s\n", m->esp_error.text);
 }
 
 static void print_watchdog(const struct view *v)
@@ -215,16 +215,16 @@ static void print_watchdog(const struct view *v)
 
 	explain_watchdog(&v->machine.state.record, trace_of(&v->machine), v->watchdog.identity,
 			 text, sizeof text);
-	(void)printf("watchdog   %s\n", text);
+	out_print("watchdog   %s\n", text);
 }
 
 static void print_floor(const struct view *v)
 {
 	if (*v->floor.version)
-		(void)printf("floor      %s, by a manifest that %s signed; nothing lower is installed\n",
-			     v->floor.version, v->floor.signer);
+		out_print("floor      %s, by a manifest that %s signed; nothing lower is installed\n",
+			  v->floor.version, v->floor.signer);
 	if (*v->floor_error.text)
-		(void)printf("floor      warning: %s\n", v->floor_error.text);
+		out_print("floor      warning: %s\n", v->floor_error.text);
 }
 
 static void print_staged(const struct machine *m)
@@ -232,9 +232,9 @@ static void print_staged(const struct machine *m)
 	unsigned slot;
 
 	if (m->is_running && intent_staged(m, &slot, NULL) == 0)
-		(void)printf("kexec      slot %c is staged\n", slot_letter(slot));
+		out_print("kexec      slot %c is staged\n", slot_letter(slot));
 	else
-		(void)printf("kexec      a kernel is staged, not by slotctl\n");
+		out_print("kexec      a kernel is staged, not by slotctl\n");
 }
 
 static void print_text(const struct view *v)
@@ -242,18 +242,18 @@ static void print_text(const struct view *v)
 	const struct machine *m = &v->machine;
 
 	if (m->is_running)
-		(void)printf("running    slot %c, by %s (%s)\n", slot_letter(m->running.slot),
-			     m->running.kexec ? "kexec" : "the firmware", m->running.evidence);
+		out_print("running    slot %c, by %s (%s)\n", slot_letter(m->running.slot),
+			  m->running.kexec ? "kexec" : "the firmware", m->running.evidence);
 	else
-		(void)printf("running    unknown\n");
+		out_print("running    unknown\n");
 	if (v->loader)
-		(void)printf("loader     %s\n", v->loader);
-	(void)printf("preferred  slot %c\n", slot_letter(m->state.record.preferred));
+		out_print("loader     %s\n", v->loader);
+	out_print("preferred  slot %c\n", slot_letter(m->state.record.preferred));
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		print_slot(v, slot);
 	if (m->state.record.good_limit)
-		(void)printf("good-limit %u boots without mark-good\n",
-			     m->state.record.good_limit);
+		out_print("good-limit %u boots without mark-good\n",
+			  m->state.record.good_limit);
 	print_watchdog(v);
 	print_floor(v);
 	print_state(&m->state);
@@ -261,11 +261,11 @@ static void print_text(const struct view *v)
 	if (kexec_is_loaded(m->config))
 		print_staged(m);
 	if (m->esp.pmbr_boot)
-		(void)printf("warning    the protective MBR of %s has its boot flag set, for which some "
-			     "firmware removes boot entries: parted %s disk_set pmbr_boot off\n",
-			     m->esp.disk, m->esp.disk);
+		out_print("warning    the protective MBR of %s has its boot flag set, for which some "
+			  "firmware removes boot entries: parted %s disk_set pmbr_boot off\n",
+			  m->esp.disk, m->esp.disk);
 	status_jump_print(m);
-	(void)printf("why        %s\n", v->why);
+	out_print("why        %s\n", v->why);
 }
 
 int verb_status(int argc, char **argv, struct err *err)

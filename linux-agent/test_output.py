@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What slotctl prints is read on root's terminal and in logs, and much of it are words of strangers: of a server, a
+certificate, a file system. The real program (built with ASan and UBSan), told such words."""
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_dryrun import CONFIG, DATAERR, SLOTCTL, TOP, UNAVAILABLE, USAGE  # noqa: F401
+from test_dryrun import create, identities, machine, mount, parts  # noqa: F401
+from test_https import bad, bundle, good, serve, slotctl, tls  # noqa: F401
+
+# A terminal obeys these; the first three also as bytes: of C0, of C1 in UTF-8, and C1 in Latin-1, which is no UTF-8.
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202ednetni\u2066\u200f\x7f"
+SECRET = "X-Amz-Signature=5ecre7"
+
+
+def obeyed(text):
+    """What of a text a terminal would obey."""
+    return [c for c in text if (ord(c) < 0x20 and c != "\n") or 0x7f <= ord(c) < 0xa0 or
+            c in "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
+
+
+def run(*argv, **options):
+    done = subprocess.run([SLOTCTL, *argv], capture_output=True, check=False, timeout=600, **options)
+    assert b"Sanitizer" not in done.stderr, done.stderr
+    return done
+
+
+def test_words_of_a_server_do_nothing_to_the_terminal(serve, slotctl):
+    server = serve("http")
+    server.redirects["/b.zip"] = "ftp://x/\x1b]0;owned\x07\x1b[2J\rslotctl: bundle installed"
+    said = bad(slotctl(server.url()), "which is not allowed").stderr
+    assert obeyed(said) == [] and said.count("\n") == 1
+
+
+def test_words_on_the_command_line_do_nothing_to_the_terminal():
+    for argv in ([EVIL], ["status", EVIL], ["install", EVIL, "--activate=none"], ["status", f"--{EVIL}"],
+                 ["bundle", "verify", EVIL], [b"status\n\xff\xc0\x80"], ["install", b"a\n\x9b\xed\xa0\x80"]):
+        done = run(*argv)
+        assert obeyed(done.stderr.decode()) == [] and done.stderr.count(b"\n") == 1, argv
+        assert done.returncode != 0
+
+
+def test_a_name_in_a_certificate_does_nothing_to_the_terminal(machine, tmp_path, parts):
+    key, cert, out = tmp_path / "key", tmp_path / "cert", tmp_path / "b.zip"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-utf8", "-subj",
+                    "/CN=\u009b2Jme\u202eevil", "-days", "2", "-keyout", key, "-out", cert], check=True,
+                   capture_output=True)
+    subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme", "--version=2",
+                    f"--uki={parts / 'good.efi'}", f"--key={key}", f"--cert={cert}"], check=True, capture_output=True)
+    machine.keyring = cert
+    machine.configure()
+    told = machine.run("bundle", "verify", out)
+    assert told[0] == 0 and "?2Jme?evil" in told[1] and obeyed(told[1]) == []
+    told = machine.run("install", out, "--activate=none", "--json")[1].splitlines()
+    assert "?2Jme?evil" in json.loads(told[1])["text"]
+
+
+def test_where_a_slot_is_mounted_does_nothing_to_the_terminal_and_json_has_it_all(machine):
+    (machine.top / "sysroot/proc/cmdline").write_bytes(b"quiet slotboot.slot=c\xe2\x80\xae\xff\033[2J\n")
+    mount(machine, "20 1 0:21 / / rw - tmpfs tmpfs rw\n21 20 7:1 / /m\\033[2J\u009b\u202e ro - ext4 /dev/loop1 ro\n",
+          ["a.img", "b.img"])
+    for argv in (["status"], ["status", "--json"], ["mark-good"], ["kexec", "explain"],
+                 ["install", "x", "--activate=none"], ["kexec", "explain", "--json"]):
+        out = machine.run(*argv)
+        assert obeyed(out[1] + out[2]) == []
+    assert machine.status()["why"]
+
+
+def test_a_path_that_is_no_utf_8_is_in_the_json_too(machine, create, tmp_path):
+    bundle = tmp_path / os.fsdecode(b"b\xff\x1b.zip")
+    create().rename(bundle)
+    status, out, _ = machine.run("install", bundle, "--activate=none", "--json")
+    assert status == 0 and json.loads(out.splitlines()[0]) == {"event": "fetch", "text": f"reading {tmp_path}/b??.zip"}
+
+
+def test_the_progress_bar_is_still_drawn_on_a_terminal(machine, create):
+    ours, theirs = pty.openpty()
+    done = subprocess.run([SLOTCTL, "install", create(), "--activate=none",
+                           f"--config={machine.top / 'slotboot.conf'}"], stdout=theirs, check=False, timeout=600,
+                          stderr=subprocess.PIPE, env={**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/"})
+    os.close(theirs)
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0 and "\r\x1b[Kreading " in said, (said, done.stderr)
+
+
+# --- signed URLs ---
+
+def test_the_query_of_a_url_is_used_and_not_printed(serve, slotctl):
+    server = serve()
+    done = good(slotctl(server.url(f"/b.zip?{SECRET}")))
+    assert SECRET in server.asked[-1][0]
+    assert "5ecre7" not in done.stdout + done.stderr and "/b.zip?...: good" in done.stdout
+    server.redirects["/b.zip"] = f"ftp://x/y?{SECRET}"
+    assert "5ecre7" not in bad(slotctl(server.url()), "ftp://x/y?..., which is not allowed").stderr
+    server.redirects["/b.zip"] = f"/c.zip?{SECRET}"
+    server.object = b"no bundle"
+    assert "5ecre7" not in bad(slotctl(server.url()), "/b.zip", DATAERR).stderr
+
+
+def test_nothing_is_printed_past_the_filter():
+    """Constant texts apart: help, which fputs() prints."""
+    for path in (TOP / "linux-agent").glob("*.c"):
+        if path.name.startswith(("test_", "fuzz_")) or path.name in ("out.c", "report.c"):
+            continue
+        found = re.findall(r"\b(?:v?f?printf|puts|json_dumpf|perror|syslog)\((?!to, )", path.read_text())
+        assert found == [], path.name
