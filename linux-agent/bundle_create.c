@@ -7,6 +7,8 @@
 #include "cms.h"
 #include "packer.h"
 #include "pair.h"
+#include "report.h"
+#include "uki_layout.h"
 #include "util.h"
 
 #include <errno.h>
@@ -292,6 +294,22 @@ static int zip_check(const char *path, struct err *err)
 	return bundle_check(path, bundle_manifest(b), err);
 }
 
+/* What is no PE file at all is left to the machine's own check. */
+static int layout_check(const struct bundle_create_options *o, struct err *err)
+{
+	struct ukifile uki;
+	char doubt[512];
+	int r;
+
+	if (ukifile_open(o->uki, &uki, NULL) < 0)
+		return 0;
+	r = uki_layout_check(&uki, err);
+	if (r == 0 && o->report && uki_layout_doubt(&uki, doubt, sizeof doubt))
+		report_warning(o->report, "%s", doubt);
+	ukifile_close(&uki);
+	return r;
+}
+
 /* Signs nothing much: a key that does not work shows before the long work begins. */
 static int keys_check(const struct bundle_create_options *o, struct err *err)
 {
@@ -313,6 +331,7 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 		return no_memory(err);
 	d->options = options;
 	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
+	    layout_check(options, err) < 0 ||
 	    pair_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->manifest->payload_count; i++)

@@ -8,6 +8,7 @@
 #include "kexec.h"
 #include "testindex.h"
 #include "testuki.h"
+#include "uki_layout.h"
 #include "util.h"
 
 #include <fcntl.h>
@@ -184,10 +185,24 @@ static void stage_changed(const uint8_t *data, size_t size, bool by_chunks)
 	stage(uki.bytes, sizeof uki.bytes, slot, by_chunks);
 }
 
+/* What an install looks at before any of this. */
+static void look(const uint8_t *data, size_t size)
+{
+	struct ukifile uki;
+	char doubt[256];
+
+	if (ukifile_open_fd(memfd_of(data, size), "uki", &uki, NULL) < 0)
+		return;
+	(void)uki_layout_check(&uki, NULL);
+	(void)uki_layout_doubt(&uki, doubt, sizeof doubt);
+	ukifile_close(&uki);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	bool taken;
 
+	look(data, size);
 	stage(data, size, size & 1, false);
 	stage(data, size, size & 1, true);
 	taken = fuzz_taken;

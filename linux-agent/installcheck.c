@@ -7,6 +7,7 @@
 #include "pair.h"
 #include "policy.h"
 #include "slotdev.h"
+#include "uki_layout.h"
 #include "ukifile.h"
 #include "util.h"
 #include "verity.h"
@@ -274,9 +275,10 @@ static int check_cmdline(struct machine *machine, const struct ukifile *uki,
 }
 
 int installcheck_uki(struct machine *machine, const struct manifest *manifest, int fd,
-		     const char *name, struct err *err)
+		     const char *name, struct report *report, struct err *err)
 {
 	struct ukifile uki;
+	char doubt[256];
 	int r, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 	if (copy < 0)
@@ -285,9 +287,13 @@ int installcheck_uki(struct machine *machine, const struct manifest *manifest, i
 		return -1;
 	r = ukifile_check(&uki, err);
 	if (r == 0)
+		r = uki_layout_check(&uki, err);
+	if (r == 0)
 		r = check_cmdline(machine, &uki, err);
 	if (r == 0)
 		r = pair_check_cmdline(manifest, &uki, err);
+	if (r == 0 && uki_layout_doubt(&uki, doubt, sizeof doubt))
+		report_warning(report, "%s", doubt);
 	ukifile_close(&uki);
 	return r;
 }

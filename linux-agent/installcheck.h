@@ -39,8 +39,8 @@ int installcheck_identity(const struct machine *machine, const struct manifest *
 int installcheck_room(const struct machine *machine, const struct bundle *bundle,
 		      unsigned slot, struct err *err);
 
-/* The UKI in fd: architecture, .linux, a {slot} that Secure Boot would leave unfilled,
- * and the root hashes, which must be the manifest's (pair.h). name is for messages.
- * EX_DATAERR. */
+/* The UKI in fd: architecture, .linux, its layout in memory (uki_layout.h), a {slot} that
+ * Secure Boot would leave unfilled, and the root hashes, which must be the manifest's
+ * (pair.h). name is for messages. EX_DATAERR. Warns of what some firmware does not take. */
 int installcheck_uki(struct machine *machine, const struct manifest *manifest, int fd,
-		     const char *name, struct err *err);
+		     const char *name, struct report *report, struct err *err);

@@ -156,7 +156,7 @@ static int uki_load(struct installwork *work, struct engine_job *job, struct err
 	if (r < 0 || uki_compare(work, job->payload, err) < 0)
 		return -1;
 	return installcheck_uki(work->machine, bundle_manifest(work->bundle), work->uki,
-				job->payload->file, err);
+				job->payload->file, work->options->report, err);
 }
 
 /* --- images ---------------------------------------------------------------- */

@@ -145,6 +145,12 @@ def parts(tmp_path_factory):
     (work / "headless.efi").write_bytes(good.replace(b".linux\0\0", b".lunix\0\0"))
     pe = struct.unpack_from("<I", good, 0x3C)[0]
     (work / "arm.efi").write_bytes(good[:pe + 4] + struct.pack("<H", 0xAA64) + good[pe + 6:])
+    overlapping, (initrd, _, _), (linux, _, _) = bytearray(good), uki.section(good, b".initrd"), uki.section(good, b".linux")
+    overlapping[initrd + 12:initrd + 16] = good[linux + 12:linux + 16]
+    (work / "overlapping.efi").write_bytes(overlapping)
+    uki.build(work / "blank.efi", work, work / "linux", work / "initrd", "\0", "ID=test\n", "6.1")
+    uki.build(work / "many.efi", work, work / "linux", work / "initrd", "quiet", "ID=test\n", "6.1",
+              {f".x{i}": b"x" for i in range(13)})
     (work / "text.efi").write_bytes(b"not a PE file")
     (work / "cut.efi").write_bytes(good[:4096])
     (work / "rootfs.img").write_bytes(os.urandom(3 << 20))
@@ -570,9 +576,31 @@ def test_a_truncated_zip(machine, create, part):
 
 
 @pytest.mark.parametrize("name, words", [("text.efi", ["not a UKI", "PE"]), ("cut.efi", ["not a UKI"]),
-                                         ("arm.efi", ["aarch64", "x86-64"]), ("headless.efi", [".linux"])])
+                                         ("arm.efi", ["aarch64", "x86-64"]), ("headless.efi", [".linux"]),
+                                         ("overlapping.efi", ["cannot be loaded", ".initrd", ".linux", "overlap"]),
+                                         ("blank.efi", ["a .cmdline section with nothing in it"])])
 def test_a_uki_that_is_none(machine, craft, name, words):
     refuse_install(machine, DATAERR, words, craft(name))
+
+
+def create_uki(tmp_path, uki_file):
+    return subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path / 'one.zip'}", "--compatible=acme",
+                           "--version=1", f"--uki={uki_file}", "--unsigned"], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name, words", [("overlapping.efi", "overlap in memory"), ("blank.efi", "nothing in it")])
+def test_a_uki_that_cannot_be_loaded_is_not_bundled(tmp_path, parts, name, words):
+    got = create_uki(tmp_path, parts / name)
+    assert got.returncode == DATAERR and words in got.stderr, got.stderr
+    assert not (tmp_path / "one.zip").exists()
+
+
+def test_a_uki_with_more_sections_than_some_firmware_takes_is_a_warning(machine, tmp_path, parts, craft):
+    assert uki.section((parts / "many.efi").read_bytes(), b".x12")
+    got = create_uki(tmp_path, parts / "many.efi")
+    assert got.returncode == 0 and "26 sections" in got.stdout + got.stderr
+    assert "26 sections" in machine.check("install", craft("many.efi"), "--activate=none")
+    assert "sections" not in create_uki(tmp_path, parts / "good.efi").stdout
 
 
 def test_a_slot_token_under_secure_boot(machine, create):

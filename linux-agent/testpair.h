@@ -23,6 +23,7 @@ static inline void testpair_section(uint8_t *uki, unsigned index, const char *na
 
 	memcpy(h, name, strlen(name));
 	le32_put(h + 8, len);
+	le32_put(h + 12, at);	/* in memory as in the file */
 	le32_put(h + 16, len);
 	le32_put(h + 20, at);
 }
@@ -37,6 +38,7 @@ static inline void testpair_uki(const struct testdir *top, const char *name, con
 	le16_put(uki + 64 + 6, 2);
 	le16_put(uki + 64 + 20, 112);
 	le16_put(uki + 64 + 24, 0x20b);
+	le32_put(uki + 64 + 24 + 56, sizeof uki);
 	testpair_section(uki, 0, ".cmdline", 512, (uint32_t)strlen(cmdline));
 	memcpy(uki + 512, cmdline, strlen(cmdline));
 	testpair_section(uki, 1, ".linux", 1024, 1024);

@@ -7,6 +7,7 @@ enum {
 	DOS_HEADER = 64,
 	DOS_PE_OFFSET = 0x3c,
 	COFF_HEADER = 24,	/* with the "PE\0\0" before it */
+	OPTIONAL_HEADER = 64,	/* the part of it that is read */
 	SECTION_HEADER = 40,
 	MAGIC_PE32_PLUS = 0x20b,
 };
@@ -29,6 +30,8 @@ static void section_decode(const struct pe_source *source, const uint8_t h[SECTI
 		section->name[i] = (char)h[i];
 	section->name[8] = 0;
 	section->size = virtual_size < raw_size ? virtual_size : raw_size;
+	section->address = le32_get(h + 12);
+	section->memory = virtual_size ? virtual_size : raw_size;
 	section->offset = le32_get(h + (source->mapped ? 12 : 20));
 }
 
@@ -55,7 +58,8 @@ enum sb_error pe_section_at(const struct pe_image *image, unsigned index,
 
 static enum sb_error headers_read(struct pe_image *image)
 {
-	uint8_t dos[DOS_HEADER], coff[COFF_HEADER + 2];
+	uint8_t dos[DOS_HEADER], coff[COFF_HEADER + OPTIONAL_HEADER];
+	const uint8_t *optional = coff + COFF_HEADER;
 	enum sb_error error = read_at(&image->source, 0, dos, sizeof dos);
 	uint64_t at;
 
@@ -68,10 +72,13 @@ static enum sb_error headers_read(struct pe_image *image)
 	if (error != SB_OK)
 		return error;
 	if (coff[0] != 'P' || coff[1] != 'E' || coff[2] || coff[3] ||
-	    le16_get(coff + COFF_HEADER) != MAGIC_PE32_PLUS)
+	    le16_get(optional) != MAGIC_PE32_PLUS)
 		return SB_MAGIC;
 	image->machine = le16_get(coff + 4);
 	image->section_count = le16_get(coff + 6);
+	image->alignment = le32_get(optional + 32);
+	image->image_size = le32_get(optional + 56);
+	image->headers_size = le32_get(optional + 60);
 	image->section_table = at + COFF_HEADER + le16_get(coff + 20);
 	if (image->section_count == 0)
 		return SB_RANGE;

@@ -39,6 +39,8 @@ struct pe_image {
 	uint16_t machine;
 	uint16_t section_count;		/* 1 to PE_MAX_SECTIONS */
 	uint64_t section_table;		/* its offset */
+	/* As the file says: SectionAlignment, SizeOfImage, SizeOfHeaders. */
+	uint32_t alignment, image_size, headers_size;
 };
 
 struct pe_section {
@@ -46,6 +48,8 @@ struct pe_section {
 	uint64_t offset;	/* of its bytes in the source */
 	uint64_t size;		/* min(VirtualSize, SizeOfRawData); of a file section
 				 * whose VirtualSize is 0, 0 */
+	uint32_t address, memory;	/* what a firmware makes of it: VirtualAddress, and
+					 * VirtualSize (SizeOfRawData where that is 0) */
 };
 
 /* SB_MAGIC: not a PE32+ image; SB_LONG: more sections than PE_MAX_SECTIONS;

@@ -73,6 +73,26 @@ static void a_section_is_the_smaller_of_its_two_sizes(void **state)
 	assert_int_equal(pe_section_find(&image, ".lin", &s), SB_NOT_FOUND);
 }
 
+static void what_a_firmware_makes_of_it_is_told_as_the_file_says(void **state)
+{
+	struct pe_image image;
+	struct pe_section s;
+	struct file f;
+
+	(void)state;
+	sample(&f);
+	le32_put(f.bytes + PE_AT + 24 + 32, 0x1000);
+	le32_put(f.bytes + PE_AT + 24 + 56, 0x5000);
+	le32_put(f.bytes + PE_AT + 24 + 60, 0x200);
+	assert_int_equal(open_as(&f, false, &image), SB_OK);
+	assert_true(image.alignment == 0x1000 && image.image_size == 0x5000 &&
+		    image.headers_size == 0x200);
+	assert_int_equal(pe_section_find(&image, ".linux", &s), SB_OK);
+	assert_true(s.address == 0x340 && s.memory == 100);
+	assert_int_equal(pe_section_find(&image, ".initrd", &s), SB_OK);
+	assert_true(s.address == 0x380 && s.memory == 64);
+}
+
 static void a_loaded_image_is_read_at_its_virtual_addresses(void **state)
 {
 	struct pe_image image;
@@ -179,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_section_is_the_smaller_of_its_two_sizes),
+		cmocka_unit_test(what_a_firmware_makes_of_it_is_told_as_the_file_says),
 		cmocka_unit_test(a_loaded_image_is_read_at_its_virtual_addresses),
 		cmocka_unit_test(a_profile_goes_before_what_is_common),
 		cmocka_unit_test(one_wrong_field_is_refused),

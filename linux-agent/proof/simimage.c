@@ -25,6 +25,7 @@ static void section_put(uint8_t *uki, unsigned index, const char *name, size_t a
 
 	memcpy(h, name, strlen(name));
 	le32_put(h + 8, (uint32_t)len);
+	le32_put(h + 12, (uint32_t)at);
 	le32_put(h + 16, (uint32_t)len);
 	le32_put(h + 20, (uint32_t)at);
 }
@@ -49,6 +50,7 @@ static void uki_make(uint8_t *uki, size_t len, unsigned version)
 	le16_put(uki + PE_AT + 6, 2);
 	le16_put(uki + PE_AT + 20, 112);
 	le16_put(uki + PE_AT + 24, 0x20b);
+	le32_put(uki + PE_AT + 24 + 56, (uint32_t)len);
 	section_put(uki, 0, ".cmdline", CMDLINE_AT, (size_t)n);
 	memcpy(uki + CMDLINE_AT, cmdline, (size_t)n);
 	section_put(uki, 1, ".linux", LINUX_AT, len - LINUX_AT);
