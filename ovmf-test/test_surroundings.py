@@ -107,14 +107,14 @@ def test_trial_uki_was_installed_broken(machine, started, spoil, reason, words):
 
 # --- the record
 
-def version_2(content):
-    return record.seal(content[:8] + b"\x02\0" + content[10:])
+def version_3(content):
+    return record.seal(content[:8] + b"\x03\0" + content[10:])
 
 
 BAD_VARIABLE = {"short": (lambda content: content[:200], "too short"),
                 "long": (lambda content: content + bytes(8), "too long"),
                 "bad CRC": (lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:], "wrong checksum"),
-                "newer version": (version_2, "unknown version")}
+                "newer version": (version_3, "unknown version")}
 
 
 def mirror_is_used(machine, started, error):
@@ -317,8 +317,8 @@ def test_both_slots_are_bad(machine, started):
     state.a.fail(record.TRIES)
     state.b.fail(record.TRIES)
     record.write(machine, state)
-    status = started(machine.cold_boot(), "a", 1, "Slot a was started as the last resort.")
-    assert "no slot is fit to boot; starting slot a as the last resort" in machine.console()
+    status = started(machine.cold_boot(), "b", 1, "Slot b was started as the last resort.")
+    assert "no slot is fit to boot; starting slot b as the last resort" in machine.console()
     assert [status["slots"][slot]["status"] for slot in "ab"] == ["bad", "bad"]
 
 
