@@ -94,6 +94,10 @@ void answer_header(struct answer *answer, const char *line, size_t len)
 		text_copy(answer->etag, sizeof answer->etag, value, end);
 	else if (header_is(line, end, "Last-Modified", &value))
 		text_copy(answer->modified, sizeof answer->modified, value, end);
+	else if (header_is(line, end, "Content-Type", &value))
+		text_copy(answer->type, sizeof answer->type, value, end);
+	else if (header_is(line, end, "Content-Encoding", &value))
+		text_copy(answer->encoding, sizeof answer->encoding, value, end);
 	else if (header_is(line, end, "Content-Range", &value)) {
 		text_copy(range, sizeof range, value, end);
 		content_range(answer, range);
@@ -113,26 +117,44 @@ void object_learn(struct object *object, const struct answer *answer, uint64_t s
 	memcpy(object->modified, answer->modified, sizeof object->modified);
 }
 
-bool object_is_same(const struct object *object, const struct answer *answer, uint64_t size,
-		    char *why, size_t why_room)
+bool object_has_size(const struct object *object, uint64_t size, char *why, size_t why_room)
+{
+	if (object->size == UINT64_MAX || size == UINT64_MAX || object->size == size)
+		return true;
+	(void)snprintf(why, why_room, "it changed on the server while it was read: %llu "
+		       "bytes, then %llu", (unsigned long long)object->size,
+		       (unsigned long long)size);
+	return false;
+}
+
+static bool has_other_validators(const struct object *object, const struct answer *answer,
+				 char *why, size_t why_room)
 {
 	const struct { const char *what, *was, *is; } rows[] = {
 		{ "ETag", object->etag, is_weak(answer->etag) ? "" : answer->etag },
 		{ "Last-Modified", object->modified, answer->modified },
 	};
 
-	if (object->size != UINT64_MAX && size != UINT64_MAX && object->size != size) {
-		(void)snprintf(why, why_room, "it changed on the server while it was read: %llu "
-			       "bytes, then %llu", (unsigned long long)object->size,
-			       (unsigned long long)size);
-		return false;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!*rows[i].was || !*rows[i].is || strcmp(rows[i].was, rows[i].is) == 0)
 			continue;
-		(void)snprintf(why, why_room, "it changed on the server while it was read: %s %s, "
-			       "then %s", rows[i].what, rows[i].was, rows[i].is);
-		return false;
+		(void)snprintf(why, why_room, "perhaps it changed on the server while it was read: "
+			       "%s %s, then %s", rows[i].what, rows[i].was, rows[i].is);
+		return true;
 	}
+	return false;
+}
+
+bool object_is_doubtful(const struct object *object, const struct answer *answer,
+			char *why, size_t why_room)
+{
+	if (*answer->encoding && strcasecmp(answer->encoding, "identity") != 0)
+		(void)snprintf(why, why_room, "the server sent it with Content-Encoding: %s",
+			       answer->encoding);
+	else if (strncasecmp(answer->type, "text/html", 9) == 0)
+		(void)snprintf(why, why_room, "the server sent a page of HTML (Content-Type: %s)",
+			       answer->type);
+	else
+		return object->known && has_other_validators(object, answer, why, why_room);
 	return true;
 }

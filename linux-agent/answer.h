@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a web server says before a body, and whether two answers are about the
- * same object. RFC 9110: 8.6 (Content-Length is libcurl's), 8.8 (validators),
- * 14.4 (Content-Range).
+ * same object. RFC 9110: 8.3 (Content-Type), 8.4 (Content-Encoding), 8.6
+ * (Content-Length is libcurl's), 8.8 (validators), 14.4 (Content-Range).
  */
 #pragma once
 
@@ -16,6 +16,8 @@ struct answer {
 	char reason[64];	/* "Not Found" */
 	char etag[128];		/* with its quotes; "" none */
 	char modified[64];	/* Last-Modified; "" none */
+	char type[64];		/* Content-Type; "" none */
+	char encoding[32];	/* Content-Encoding; "" none */
 	bool ranged;		/* has a Content-Range that could be read: */
 	uint64_t first, last, total;	/* last inclusive; total UINT64_MAX: not told */
 	bool unsatisfied;	/* bytes * / total, of a 416 */
@@ -34,6 +36,12 @@ struct object {
 
 void object_learn(struct object *object, const struct answer *answer, uint64_t size);
 
-/* Whether this answer, with this size of the whole, can be about it; if not, why. */
-bool object_is_same(const struct object *object, const struct answer *answer, uint64_t size,
-		    char *why, size_t why_room);
+/* Whether this size of the whole can be its; if not, why. */
+bool object_has_size(const struct object *object, uint64_t size, char *why, size_t why_room);
+
+/* What makes one doubt that the bytes of this answer are the object's: they are coded, or a page
+ * of HTML, or a validator is not that of the first answer. It is no error where their hashes are
+ * right: the servers behind one address may differ in all of it. false: there is nothing, and why
+ * is left alone. */
+bool object_is_doubtful(const struct object *object, const struct answer *answer,
+			char *why, size_t why_room);

@@ -88,6 +88,8 @@ static int body_open(struct fetch *f, struct err *err)
 			return 0;
 		if (outcome == OUTCOME_FINAL)
 			return -1;
+		if (outcome == OUTCOME_ANEW)
+			continue;
 		f->failures++;
 		if (wait_to_retry(f, err) < 0)
 			return -1;
@@ -135,6 +137,7 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, stru
 		done += got;
 		f->pos += got;
 		f->failures = got > 0 ? 0 : f->failures;
+		f->odd = got > 0 ? 0 : f->odd;
 		if (f->pos == f->body_end) {
 			transfer_stop(&f->t);
 			f->flowing = false;
@@ -168,6 +171,12 @@ void fetch_range(struct fetch *fetch, uint64_t offset, uint64_t len)
 	fetch->end = offset + len;
 }
 
+void fetch_anew(struct fetch *fetch)
+{
+	fetch_range(fetch, 0, 0);
+	fetch->t.fresh = true;
+}
+
 bool fetch_has_ranges(const struct fetch *fetch)
 {
 	return !fetch->whole;
@@ -176,6 +185,11 @@ bool fetch_has_ranges(const struct fetch *fetch)
 uint64_t fetch_size(const struct fetch *fetch)
 {
 	return fetch->object.size;
+}
+
+const char *fetch_doubt(const struct fetch *fetch)
+{
+	return fetch->doubt;
 }
 
 uint64_t fetch_received(const struct fetch *fetch)

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reading an object from a web server with libcurl (http and https): ranges of it
- * or, where the server has no ranges, the whole of it in order. Redirects only
+ * or, where the server has no ranges, the whole of it in order. A server that knows
+ * no range of so many bytes at the end is asked for the first byte, and so for the size. Redirects only
  * within http and https and never from https to http.
  *
  * Tried again with exponential backoff (1 s doubling to 60 s, with jitter, from
  * the start after each byte that arrived): name not resolved, connection refused
  * or broken, timed out, too slow (httpopts.h; the pauses grow although bytes arrived),
  * a body cut short, and the statuses 408, 425, 429, 500, 502
- * to 504 and 520 to 599. A new try asks for what is still missing. Retry-After
- * (seconds or a date) is honoured where it is longer. Every other status is final.
- * The total deadline ends all of it.
+ * to 504 and 520 to 599, of a proxy to CONNECT as well. A new try asks for what is
+ * still missing. Retry-After (seconds or a date) is honoured where it is longer. Every
+ * other status is final. The total deadline ends all of it.
  *
- * Every answer must be about the same object: size, a strong ETag and
- * Last-Modified must be those of the first one, where the server tells them.
+ * What a cache or one of several servers may do now and then is tried again, too, but
+ * the fifth in a row is final: the whole of it for a range, another range than was
+ * asked for, a length that is not the range's, an object of another size.
+ *
+ * The servers may differ in ETag and Last-Modified: whether the bytes are right, only
+ * the caller's hashes can say.
  */
 #pragma once
 
@@ -68,11 +73,18 @@ uint64_t fetch_size(const struct fetch *fetch);
 /* What fetch_read() gives next, in one request; for a server with ranges. */
 void fetch_range(struct fetch *fetch, uint64_t offset, uint64_t len);
 
+/* What is asked for next is asked over a new connection, of the same server or another. */
+void fetch_anew(struct fetch *fetch);
+
 /* The next len bytes of the range or the object; fewer only at its end.
  * EX_UNAVAILABLE: the network, the server, its final status, a range that was not
  * asked for, another object than before, the deadline; EX_TEMPFAIL: cancelled;
  * EX_SOFTWARE. */
 int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, struct err *err);
+
+/* Why bytes that turn out wrong may be so, in the words of the last answer that was not like the
+ * first, or is no bundle's: its validators, its coding, a page of HTML. "": nothing. */
+const char *fetch_doubt(const struct fetch *fetch);
 
 /* Bytes of bodies that were read, and requests that were sent, so far. */
 uint64_t fetch_received(const struct fetch *fetch);

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* So often in a row the next answer may put right what a cache, or one of several servers, did. */
+#define ODD_MAX 5
+
 static bool has_prefix(const char *s, const char *prefix)
 {
 	return strncasecmp(s, prefix, strlen(prefix)) == 0;
@@ -53,12 +56,33 @@ static const char *error_text(const struct transfer *t, CURLcode code)
 	return *t->curl_text ? t->curl_text : curl_easy_strerror(code);
 }
 
+/* What a proxy answered to CONNECT, which libcurl tells as a broken connection; 0: nothing bad. */
+static long proxy_refused(struct fetch *f)
+{
+	const struct transfer *t = &f->t;
+	const char *host = NULL;
+	long status = 0, port = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &host);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
+	if (status < 300)
+		return 0;
+	(void)snprintf(f->why, sizeof f->why, "the proxy %s port %ld answered %ld%s%s to CONNECT",
+		       host ? host : "", port, status, *t->answer.reason ? " " : "",
+		       t->answer.reason);
+	return status;
+}
+
 /* What a transfer that libcurl ended with an error means. */
 enum outcome fetchtry_error(struct fetch *f, CURLcode code, struct err *err)
 {
 	const struct transfer *t = &f->t;
-	long os_errno = 0;
+	long os_errno = 0, refused = proxy_refused(f);
 
+	if (refused)
+		return fetch_status_is_transient(refused)
+			? OUTCOME_AGAIN : final(f, EX_UNAVAILABLE, f->why, err);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
 	if (code == CURLE_COULDNT_CONNECT && os_errno)
 		(void)snprintf(f->why, sizeof f->why, "%s", strerror((int)os_errno));
@@ -69,8 +93,8 @@ enum outcome fetchtry_error(struct fetch *f, CURLcode code, struct err *err)
 
 static enum outcome status_judge(struct fetch *f, long status, struct err *err)
 {
-	(void)snprintf(f->why, sizeof f->why, "the server answered %ld%s%s", status,
-		       *f->t.answer.reason ? " " : "", f->t.answer.reason);
+	(void)snprintf(f->why, sizeof f->why, "the %s answered %ld%s%s",
+		       status == 407 ? "proxy" : "server", status, *f->t.answer.reason ? " " : "", f->t.answer.reason);
 	if (fetch_status_is_transient(status))
 		return OUTCOME_AGAIN;
 	return final(f, EX_UNAVAILABLE, f->why, err);
@@ -100,29 +124,67 @@ static enum outcome redirect_judge(struct fetch *f, const char *from, const char
 	return f->next ? OUTCOME_REDIRECTED : final(f, EX_SOFTWARE, "out of memory", err);
 }
 
+/* Not an answer to what was asked. The next one may be: it came from a cache that missed, or from
+ * one of several servers. */
+static enum outcome odd(struct fetch *f, const char *what, struct err *err)
+{
+	char doubt[sizeof f->doubt] = "";
+
+	(void)object_is_doubtful(&f->object, &f->t.answer, doubt, sizeof doubt);
+	(void)snprintf(f->why, sizeof f->why, "%s%s%s", what, *doubt ? "; " : "", doubt);
+	if (++f->odd < ODD_MAX)
+		return OUTCOME_AGAIN;
+	(void)err_set(err, EX_UNAVAILABLE, "failed to fetch %s: %u times in a row %s", f->t.url,
+		      f->odd, f->why);
+	return OUTCOME_FINAL;
+}
+
 /* 206: exactly what was asked for, or its beginning. */
 static bool range_is_right(const struct fetch *f, const struct answer *a)
 {
+	if (f->whole)
+		return false;
+	if (f->sizing)
+		return a->ranged && a->first == 0 && a->last == 0;
 	if (!a->ranged || (a->total != UINT64_MAX && a->last >= a->total))
 		return false;
 	if (f->tail)
 		return a->total != UINT64_MAX && a->last == a->total - 1 &&
 		       a->last - a->first + 1 == (f->tail < a->total ? f->tail : a->total);
-	return !f->whole && a->first == f->pos && a->last < f->end;
+	return a->first == f->pos && a->last < f->end;
+}
+
+/* The size is known now, and the end of the object can be asked for as any other range; else all
+ * of it. */
+static enum outcome size_accept(struct fetch *f)
+{
+	const struct answer *a = &f->t.answer;
+
+	f->sizing = false;
+	f->whole = a->total == UINT64_MAX;
+	if (f->whole)
+		return OUTCOME_ANEW;
+	object_learn(&f->object, a, a->total);
+	f->pos = f->tail < a->total ? a->total - f->tail : 0;
+	f->end = a->total;
+	f->tail = 0;
+	return OUTCOME_ANEW;
 }
 
 static enum outcome partial_accept(struct fetch *f, curl_off_t length, struct err *err)
 {
 	const struct answer *a = &f->t.answer;
+	char why[128];
 
-	if (f->object.known && a->ranged && !object_is_same(&f->object, a, a->total, f->why, sizeof f->why))
-		return final(f, EX_UNAVAILABLE, f->why, err);
+	if (a->ranged && !object_has_size(&f->object, a->total, why, sizeof why))
+		return odd(f, why, err);
 	if (!range_is_right(f, a))
-		return final(f, EX_UNAVAILABLE, "the server answered with another range than "
-			     "was asked for", err);
+		return odd(f, "the server answered with another range than was asked for", err);
 	if (length >= 0 && (uint64_t)length != a->last - a->first + 1)
-		return final(f, EX_UNAVAILABLE, "the server sends a body of another length than "
-			     "the range it names", err);
+		return odd(f, "the server sends a body of another length than the range it names",
+			   err);
+	if (f->sizing)
+		return size_accept(f);
 	if (!f->object.known)
 		object_learn(&f->object, a, a->total);
 	if (f->tail) {
@@ -134,36 +196,66 @@ static enum outcome partial_accept(struct fetch *f, curl_off_t length, struct er
 	return OUTCOME_DONE;
 }
 
-/* 200: the whole object, from its start; what was read already is read again. */
-static enum outcome whole_accept(struct fetch *f, curl_off_t length, struct err *err)
+/* Whether the server may have ranges, though not of so many bytes at the end. */
+static bool tail_is_unknown(const struct fetch *f)
 {
-	const struct answer *a = &f->t.answer;
-	uint64_t size = length >= 0 ? (uint64_t)length : UINT64_MAX, skip = f->pos;
+	return f->tail && !f->sizing && !f->whole;
+}
+
+/* What was read already is read again. */
+static enum outcome skip_to(struct fetch *f, uint64_t left)
+{
 	uint8_t drop[4096];
 
-	if (f->object.known && !object_is_same(&f->object, a, size, f->why, sizeof f->why))
-		return final(f, EX_UNAVAILABLE, f->why, err);
-	if (f->object.known && !f->whole)
-		return final(f, EX_UNAVAILABLE, "the server answered a request for a range with "
-			     "the whole of it, having answered with ranges before", err);
-	if (!f->object.known) {
-		object_learn(&f->object, a, size);
-		f->whole = true;
-		f->tail = 0;
-		f->pos = skip = 0;
-		f->end = size;
-	}
-	f->body_end = size;
-	while (skip > 0) {
-		size_t n = skip < sizeof drop ? (size_t)skip : sizeof drop;
+	while (left > 0) {
+		size_t n = left < sizeof drop ? (size_t)left : sizeof drop;
 
 		if (transfer_read(&f->t, drop, n) < n) {
 			(void)snprintf(f->why, sizeof f->why, "the body ended early");
 			return OUTCOME_AGAIN;
 		}
-		skip -= n;
+		left -= n;
 	}
 	return OUTCOME_DONE;
+}
+
+/* 200: the whole object, from its start. */
+static enum outcome whole_accept(struct fetch *f, curl_off_t length, struct err *err)
+{
+	const struct answer *a = &f->t.answer;
+	uint64_t size = length >= 0 ? (uint64_t)length : UINT64_MAX;
+	char why[128];
+
+	if (f->object.known && !f->whole)
+		return odd(f, "the server answered a request for a range with the whole of it",
+			   err);
+	if (!object_has_size(&f->object, size, why, sizeof why))
+		return odd(f, why, err);
+	/* Of an object that short the tail is the whole of it. */
+	if (tail_is_unknown(f) && (length < 0 || size > f->tail)) {
+		f->sizing = true;
+		return OUTCOME_ANEW;
+	}
+	if (!f->object.known) {
+		object_learn(&f->object, a, size);
+		f->whole = true;
+		f->tail = 0;
+		f->pos = 0;
+		f->end = size;
+	}
+	f->body_end = size;
+	return skip_to(f, f->pos);
+}
+
+static enum outcome body_accept(struct fetch *f, curl_off_t length, struct err *err)
+{
+	const struct answer *a = &f->t.answer;
+	enum outcome outcome = a->status == 206 ? partial_accept(f, length, err)
+						: whole_accept(f, length, err);
+
+	if (outcome == OUTCOME_DONE)
+		(void)object_is_doubtful(&f->object, a, f->doubt, sizeof f->doubt);
+	return outcome;
 }
 
 static enum outcome hop_judge(struct fetch *f, const char *url, int hop, struct err *err)
@@ -186,10 +278,13 @@ static enum outcome hop_judge(struct fetch *f, const char *url, int hop, struct 
 		return fetchtry_error(f, t->code, err);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	if (wanted)
-		return status == 206 ? partial_accept(f, length, err)
-				     : whole_accept(f, length, err);
+		return body_accept(f, length, err);
 	if (status == 416 && t->answer.unsatisfied && t->answer.total == 0)
 		return final(f, EX_DATAERR, "it is empty", err);
+	if (tail_is_unknown(f) && (status == 400 || status == 416 || status == 501)) {
+		f->sizing = true;
+		return OUTCOME_ANEW;
+	}
 	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
 	return to ? redirect_judge(f, url, to, hop, err) : status_judge(f, status, err);
 }
@@ -198,6 +293,8 @@ static const char *range_text(const struct fetch *f, char text[64])
 {
 	if (f->whole)
 		return NULL;
+	if (f->sizing)
+		return "0-0";
 	if (f->tail)
 		(void)snprintf(text, 64, "-%zu", f->tail);
 	else

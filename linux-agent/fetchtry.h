@@ -9,6 +9,7 @@ enum outcome {
 	OUTCOME_DONE,		/* a body is to be read */
 	OUTCOME_AGAIN,		/* worth another try; why says what happened */
 	OUTCOME_REDIRECTED,	/* next has the URL */
+	OUTCOME_ANEW,		/* to be asked at once, in another way */
 	OUTCOME_FINAL,		/* err is filled */
 };
 
@@ -18,12 +19,15 @@ struct fetch {
 	int64_t start_ms;
 	unsigned failures;	/* since the last byte that arrived */
 	unsigned slow;		/* tries in a row that ended for being too slow */
+	unsigned odd;		/* answers in a row to another question than was asked */
 	unsigned requests;
 	char *next;
 	char why[512];
 
 	struct object object;
 	bool whole;		/* the server has no ranges */
+	bool sizing;		/* none for the tail: the first byte is asked for, and so the size */
+	char doubt[256];	/* the last there was; see object_is_doubtful() */
 
 	/* what is read */
 	size_t tail;		/* so many bytes at the end are asked for; 0: pos to end */

@@ -34,6 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_text(a.reason, sizeof a.reason);
 	check_text(a.etag, sizeof a.etag);
 	check_text(a.modified, sizeof a.modified);
+	check_text(a.type, sizeof a.type);
+	check_text(a.encoding, sizeof a.encoding);
 	if (a.ranged && a.last < a.first)
 		abort();
 	fuzz_taken = a.ranged || a.unsatisfied;

@@ -27,6 +27,11 @@ struct source {
 	void (*run)(struct source *source, uint64_t offset, uint64_t len);
 	/* Bytes that came over the wire, and in how many requests; NULL: of a file. */
 	uint64_t (*fetched)(const struct source *source, unsigned *ret_requests);
+	/* What came was wrong: what is read next is fetched, over a new connection, and not taken
+	 * from what is held. NULL: there is no second try (a file, a forward source). */
+	void (*anew)(struct source *source);
+	/* fetch_doubt(); NULL: of a file. */
+	const char *(*doubt)(const struct source *source);
 	void (*close)(struct source *source);
 };
 

@@ -132,6 +132,20 @@ static uint64_t http_fetched(const struct source *source, unsigned *ret_requests
 	return fetch_received(h->fetch);
 }
 
+static void ranges_anew(struct source *source)
+{
+	struct source_http *h = (struct source_http *)source;
+
+	fetch_anew(h->fetch);
+	h->tail.len = h->window.len = 0;
+	h->pos = h->end = 0;
+}
+
+static const char *http_doubt(const struct source *source)
+{
+	return fetch_doubt(((const struct source_http *)source)->fetch);
+}
+
 static void http_close(struct source *source)
 {
 	struct source_http *h = (struct source_http *)source;
@@ -156,6 +170,7 @@ static int http_begin(struct source_http *h, struct err *err)
 	s->forward = !fetch_has_ranges(h->fetch);
 	s->read = s->forward ? forward_read : ranges_read;
 	s->run = s->forward ? NULL : ranges_run;
+	s->anew = s->forward ? NULL : ranges_anew;
 	h->tail.offset = s->forward ? 0 : s->size - h->tail.len;
 	return 0;
 }
@@ -169,7 +184,7 @@ int source_http_open(const char *url, const struct fetch_options *options,
 		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", url);
 	h->url = url;
 	h->source = (struct source){ .remote = true, .fetched = http_fetched,
-				     .close = http_close };
+				     .doubt = http_doubt, .close = http_close };
 	if (fetch_open(url, options, &h->fetch, err) < 0 || http_begin(h, err) < 0) {
 		http_close(&h->source);
 		return -1;

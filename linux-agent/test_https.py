@@ -96,9 +96,10 @@ class Server(ThreadingHTTPServer):
 
 
 class Proxy(threading.Thread):
-    """CONNECT only."""
-    def __init__(self):
+    """CONNECT only. The first answers may be others than 200."""
+    def __init__(self, *answers):
         super().__init__(daemon=True)
+        self.answers = list(answers)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port, self.requests = self.listener.getsockname()[1], []
         self.start()
@@ -113,6 +114,10 @@ class Proxy(threading.Thread):
         while b"\r\n\r\n" not in request:
             request += client.recv(4096)
         self.requests.append(request.decode())
+        if self.answers:
+            client.sendall(f"HTTP/1.1 {self.answers.pop(0)}\r\nContent-Length: 0\r\n\r\n".encode())
+            client.close()
+            return
         host, port = request.split()[1].decode().split(":")
         server = socket.create_connection((host, int(port)))
         client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -1,76 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Files and web servers as sources, good servers and bad ones. */
-#include "source.h"
+#include "testsource.h"
 
-#include "fetch.h"
-#include "testclock.h"
 #include "testdir.h"
-#include "testserver.h"
-#include "util.h"
-
-enum { LEN = 1000000 };
-
-static uint8_t object[LEN];
-static struct testobject serve;
-static volatile int cancel;
-static unsigned retries;
-
-static void on_retry(void *ctx, const char *why, unsigned wait_ms)
-{
-	(void)ctx, (void)why, (void)wait_ms;
-	retries++;
-}
-
-static const struct fetch_options options = {
-	.deadline_s = 300, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
-	.clock = &testclock,
-};
-
-static void expect_bytes(struct source *s, uint64_t offset, size_t len)
-{
-	_cleanup_free_ uint8_t *buf = malloc(len);
-	struct err err = { 0 };
-
-	if (s->read(s, buf, len, offset, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_memory_equal(buf, object + offset, len);
-}
-
-static void expect_read_fails(struct source *s, uint64_t offset, size_t len, int exit,
-			      const char *why)
-{
-	_cleanup_free_ uint8_t *buf = malloc(len);
-	struct err err = { 0 };
-
-	assert_int_equal(s->read(s, buf, len, offset, &err), -1);
-	if (!strstr(err.text, why) || err.exit != exit)
-		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
-}
-
-static struct source *open_served(struct testserver *server)
-{
-	struct source *s = NULL;
-	struct err err = { 0 };
-
-	testserver_start_object(server, &serve);
-	if (source_open(server->url, &options, &s, &err) < 0)
-		fail_msg("%s", err.text);
-	return s;
-}
-
-static void expect_open_fails(int exit, const char *why)
-{
-	struct testserver server;
-	struct source *s = NULL;
-	struct err err = { 0 };
-
-	testserver_start_object(&server, &serve);
-	assert_int_equal(source_open(server.url, &options, &s, &err), -1);
-	assert_null(s);
-	if (!strstr(err.text, why) || err.exit != exit)
-		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
-	testserver_stop(&server);
-}
 
 static void a_file_gives_any_byte_and_none_beyond_its_end(void **state)
 {
@@ -193,7 +125,8 @@ static void of_a_server_without_ranges_the_bytes_come_once_and_in_order(void **s
 		expect_bytes(s, 500000, 100000);
 		expect_read_fails(s, 599999, 1, EX_UNAVAILABLE, "has no ranges, and an earlier part");
 		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
-		assert_int_equal(server.count->requests, 1);
+		/* For the end, and for the first byte. */
+		assert_int_equal(server.count->requests, 2);
 		source_close(s);
 		testserver_stop(&server);
 	}
@@ -216,77 +149,28 @@ static void a_server_without_ranges_that_breaks_off_is_read_again(void **state)
 	testserver_stop(&server);
 }
 
-static void an_object_that_changes_between_requests_is_an_error(void **state)
-{
-	static const struct {
-		enum serve how;
-		const char *why;
-	} rows[] = {
-		{ SERVE_SWAPPED, "it changed on the server while it was read: ETag \"old\", then \"new\"" },
-		{ SERVE_OLDER, "it changed on the server while it was read: Last-Modified Mon" },
-		{ SERVE_GROWN, "it changed on the server while it was read: 1000000 bytes, then 1000001" },
-		{ SERVE_WRONG_RANGE, "another range than was asked for" },
-		{ SERVE_WHOLE, "having answered with ranges before" },
-		{ SERVE_LONGER, "a body of another length than the range" },
-		{ SERVE_SHORTER, "a body of another length than the range" },
-		{ SERVE_304, "the server answered 304 Not Modified" },
-		{ SERVE_404, "the server answered 404 Not Found" },
-		{ SERVE_416, "the server answered 416 Range Not Satisfiable" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct testserver server;
-		struct source *s;
-
-		serve.how = rows[i].how;
-		serve.from = 2;
-		s = open_served(&server);
-		s->run(s, 1000, 100000);
-		expect_read_fails(s, 1000, 100000, EX_UNAVAILABLE, rows[i].why);
-		source_close(s);
-		testserver_stop(&server);
-	}
-}
-
-/* The new object must not be mixed in where the old one broke off. */
-static void an_object_swapped_while_a_run_is_resumed_is_an_error(void **state)
+/* For one whose bytes are wrong: neither the connection nor what is held of it is used again. */
+static void what_is_fetched_anew_comes_over_a_new_connection(void **state)
 {
 	struct testserver server;
 	struct source *s;
 
 	(void)state;
-	serve.drop_every = 70000;
-	serve.how = SERVE_SWAPPED;
-	serve.from = 3;
 	s = open_served(&server);
-	s->run(s, 0, 100000);
-	expect_bytes(s, 0, 60000);
-	expect_read_fails(s, 60000, 40000, EX_UNAVAILABLE, "ETag");
+	expect_bytes(s, LEN - 100, 100);
+	expect_bytes(s, 1000, 100);
+	s->run(s, 2000, 200000);
+	expect_bytes(s, 2000, 100000);
+	assert_int_equal(server.count->requests, 3);
+	assert_int_equal(server.count->connections, 1);
+	s->anew(s);
+	expect_bytes(s, 102000, 100000);
+	expect_bytes(s, 1000, 100);
+	expect_bytes(s, LEN - 100, 100);
+	assert_int_equal(server.count->requests, 6);
+	assert_int_equal(server.count->connections, 2);
 	source_close(s);
 	testserver_stop(&server);
-}
-
-static void a_bad_first_answer_is_refused(void **state)
-{
-	static const struct {
-		enum serve how;
-		const char *why;
-	} rows[] = {
-		{ SERVE_WRONG_RANGE, "another range than was asked for" },
-		{ SERVE_LONGER, "a body of another length than the range" },
-		{ SERVE_304, "the server answered 304" },
-		{ SERVE_404, "the server answered 404" },
-		{ SERVE_416, "the server answered 416" },
-		{ SERVE_503, "the server answered 503 Busy" },
-		{ SERVE_RESET, "gave up after" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		serve.how = rows[i].how;
-		expect_open_fails(EX_UNAVAILABLE, rows[i].why);
-	}
 }
 
 static void an_empty_object_is_told(void **state)
@@ -350,16 +234,6 @@ static void trailers_without_end_are_given_up(void **state)
 	testserver_stop(&server);
 }
 
-static int each_setup(void **state)
-{
-	(void)state;
-	cancel = 0;
-	retries = 0;
-	testclock_reset();
-	serve = (struct testobject){ .data = object, .len = LEN };
-	return 0;
-}
-
 #define TEST(name) cmocka_unit_test_setup(name, each_setup)
 
 int main(void)
@@ -372,17 +246,12 @@ int main(void)
 		TEST(a_server_that_is_busy_for_a_while_is_asked_again),
 		TEST(of_a_server_without_ranges_the_bytes_come_once_and_in_order),
 		TEST(a_server_without_ranges_that_breaks_off_is_read_again),
-		TEST(an_object_that_changes_between_requests_is_an_error),
-		TEST(an_object_swapped_while_a_run_is_resumed_is_an_error),
-		TEST(a_bad_first_answer_is_refused),
+		TEST(what_is_fetched_anew_comes_over_a_new_connection),
 		TEST(an_empty_object_is_told),
 		TEST(trailers_without_end_are_given_up),
 		TEST(a_drip_of_single_bytes_ends_with_the_deadline),
 	};
 
-	for (size_t i = 0; i < LEN; i++)
-		object[i] = (uint8_t)(i * 2654435761u >> 13);
-	unsetenv("http_proxy");
-	unsetenv("all_proxy");
+	testsource_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,13 @@ enum serve {
 	SERVE_SWAPPED,		/* another ETag */
 	SERVE_OLDER,		/* another Last-Modified, no ETag */
 	SERVE_GROWN,		/* one byte more in total */
+	SERVE_NO_SUFFIX,	/* 200 to -N */
+	SERVE_NO_SUFFIX_CHUNKED,	/* the same, and does not tell the length */
+	SERVE_NO_SUFFIX_400, SERVE_NO_SUFFIX_416, SERVE_NO_SUFFIX_501,
+	SERVE_NO_TOTAL,		/* 200 to -N, and a star for the size in a Content-Range */
+	SERVE_HTML, SERVE_GZIP,	/* 200 to every range, and calls it so */
+	SERVE_BARE,		/* 206 without Content-Range */
+	SERVE_CUT,		/* closed in the middle of the body */
 	SERVE_304, SERVE_404, SERVE_416, SERVE_503,
 	SERVE_RESET,		/* the connection, without an answer */
 };
@@ -51,6 +58,7 @@ struct testobject {
 	enum serve how;
 	unsigned from;		/* in the from-th request and all after; before: well */
 	unsigned until;		/* not in this one and those after; 0: for ever */
+	unsigned every;		/* only in each so-many-th request; 0: in all */
 	size_t drop_every;	/* closed after so many bytes of a body; 0: never */
 	bool reset;		/* and not closed, but reset (RST) */
 };
@@ -150,10 +158,13 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 				    const char *request)
 {
 	unsigned number = ++count->requests;
-	bool apply = number >= o->from && (!o->until || number < o->until);
+	bool apply = number >= o->from && (!o->until || number < o->until) &&
+		     (!o->every || number % o->every == 0);
 	enum serve how = apply ? o->how : SERVE_WELL;
 	size_t first = 0, last = o->len - 1, body;
 	bool ranged = testserver_range(request, o->len, &first, &last);
+	bool suffix = strstr(request, "\r\nRange: bytes=-") != NULL;
+	bool chunked = how == SERVE_CHUNKED || (how == SERVE_NO_SUFFIX_CHUNKED && suffix);
 	char head[512];
 	int n;
 
@@ -163,9 +174,22 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 	case SERVE_416: return testserver_status(fd, "416 Range Not Satisfiable");
 	case SERVE_503: return testserver_status(fd, "503 Busy");
 	case SERVE_RESET: return false;
+	case SERVE_NO_SUFFIX_400:
+		if (suffix)
+			return testserver_status(fd, "400 Bad Request");
+		break;
+	case SERVE_NO_SUFFIX_416:
+		if (suffix)
+			return testserver_status(fd, "416 Range Not Satisfiable");
+		break;
+	case SERVE_NO_SUFFIX_501:
+		if (suffix)
+			return testserver_status(fd, "501 Not Implemented");
+		break;
 	default: break;
 	}
-	if (how == SERVE_WHOLE || how == SERVE_CHUNKED) {
+	if (how == SERVE_WHOLE || how == SERVE_HTML || how == SERVE_GZIP || chunked ||
+	    ((how == SERVE_NO_SUFFIX || how == SERVE_NO_TOTAL) && suffix)) {
 		ranged = false;
 		first = 0;
 		last = o->len - 1;
@@ -174,12 +198,18 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 		first++;
 	body = last - first + 1;
 	n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n", ranged ? "206 Part" : "200 OK");
-	if (how == SERVE_CHUNKED)
+	if (chunked)
 		n += snprintf(head + n, sizeof head - (size_t)n, "Connection: close\r\n");
 	else
 		n += snprintf(head + n, sizeof head - (size_t)n, "Content-Length: %zu\r\n",
 			      body + (how == SERVE_LONGER) - (how == SERVE_SHORTER));
-	if (ranged)
+	if (how == SERVE_HTML || how == SERVE_GZIP)
+		n += snprintf(head + n, sizeof head - (size_t)n, "Content-%s\r\n",
+			      how == SERVE_HTML ? "Type: text/html" : "Encoding: gzip");
+	if (ranged && how == SERVE_NO_TOTAL)
+		n += snprintf(head + n, sizeof head - (size_t)n,
+			      "Content-Range: bytes %zu-%zu/" "*\r\n", first, last);
+	else if (ranged && how != SERVE_BARE)
 		n += snprintf(head + n, sizeof head - (size_t)n,
 			      "Content-Range: bytes %zu-%zu/%zu\r\n", first, last,
 			      o->len + (how == SERVE_GROWN));
@@ -192,6 +222,10 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 			      how == SERVE_SWAPPED ? "new" : "old");
 	if (!testserver_send(fd, head, (size_t)n))
 		return false;
+	if (how == SERVE_CUT) {
+		(void)testserver_send(fd, o->data + first, body / 2);
+		return false;
+	}
 	if (o->drop_every && body > o->drop_every) {
 		count->bytes += o->drop_every;
 		(void)testserver_send(fd, o->data + first, o->drop_every);
@@ -200,7 +234,7 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 		return false;
 	}
 	count->bytes += body;
-	return testserver_send(fd, o->data + first, body) && how != SERVE_CHUNKED;
+	return testserver_send(fd, o->data + first, body) && !chunked;
 }
 
 /* In the child: false, and the listening socket. */

@@ -179,9 +179,11 @@ int transfer_start(struct transfer *t, const char *url, const char *range, struc
 		return -1;
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_RANGE, range) != CURLE_OK ||
+	    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->fresh) != CURLE_OK ||
 	    curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
 		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", t->url);
 	t->active = true;
+	t->fresh = false;
 	pump(t);
 	return 0;
 }
