@@ -3,8 +3,10 @@
 
 #include "util.h"
 
+#include <openssl/x509_vfy.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* So often in a row the next answer may put right what a cache, or one of several servers, did. */
 #define ODD_MAX 5
@@ -56,6 +58,32 @@ static const char *error_text(const struct transfer *t, CURLcode code)
 	return *t->curl_text ? t->curl_text : curl_easy_strerror(code);
 }
 
+/* A certificate is out of its dates; it may be the clock that is. */
+static bool dates_are_wrong(const struct transfer *t, CURLcode code)
+{
+	long server = 0, proxy = 0;
+
+	if (code != CURLE_PEER_FAILED_VERIFICATION)
+		return false;
+	(void)curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &server);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
+	return server == X509_V_ERR_CERT_NOT_YET_VALID || server == X509_V_ERR_CERT_HAS_EXPIRED ||
+	       proxy == X509_V_ERR_CERT_NOT_YET_VALID || proxy == X509_V_ERR_CERT_HAS_EXPIRED;
+}
+
+/* What to add to a message then; "" else. */
+static const char *clock_doubt(const struct transfer *t, CURLcode code, char text[80])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	text[0] = 0;
+	if (dates_are_wrong(t, code) && gmtime_r(&now, &tm))
+		(void)strftime(text, 80, "; is this machine's clock right? It says %Y-%m-%d "
+			       "%H:%M UTC", &tm);
+	return text;
+}
+
 /* What a proxy answered to CONNECT, which libcurl tells as a broken connection; 0: nothing bad. */
 static long proxy_refused(struct fetch *f)
 {
@@ -79,6 +107,7 @@ enum outcome fetchtry_error(struct fetch *f, CURLcode code, struct err *err)
 {
 	const struct transfer *t = &f->t;
 	long os_errno = 0, refused = proxy_refused(f);
+	char doubt[80];
 
 	if (refused)
 		return fetch_status_is_transient(refused)
@@ -87,7 +116,8 @@ enum outcome fetchtry_error(struct fetch *f, CURLcode code, struct err *err)
 	if (code == CURLE_COULDNT_CONNECT && os_errno)
 		(void)snprintf(f->why, sizeof f->why, "%s", strerror((int)os_errno));
 	else
-		(void)snprintf(f->why, sizeof f->why, "%s", error_text(t, code));
+		(void)snprintf(f->why, sizeof f->why, "%s%s", error_text(t, code),
+			       clock_doubt(t, code, doubt));
 	return error_is_transient(code) ? OUTCOME_AGAIN : final(f, EX_UNAVAILABLE, f->why, err);
 }
 

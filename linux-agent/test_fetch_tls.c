@@ -98,9 +98,47 @@ static void https_needs_a_known_certificate_and_is_never_left_for_http(void **st
 		skip();
 }
 
+static void a_server_s_certificate_out_of_its_dates_makes_the_clock_doubted(void **state)
+{
+	static const struct { long from, until; const char *why; } rows[] = {
+		{ DAY, 2 * DAY, "certificate is not yet valid; is this machine's clock right? It says " },
+		{ -2 * DAY, -DAY, "certificate has expired; is this machine's clock right? It says " },
+	};
+	bool skipped = false;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct testpki tls = testpki_make_full("127.0.0.1", NULL, EVP_EC_gen("P-256"), false,
+						       rows[i].from, rows[i].until, NULL);
+		struct httpopts http = { 0 };
+		struct fetch_options o = { .deadline_s = 3600, .backoff_ms = 10, .http = &http };
+		struct testdir dir;
+		char url[64], ca[128];
+		pid_t pid;
+		int port;
+
+		testdir_make(&dir);
+		testpki_write(&tls, &dir, "tls");
+		testpki_free(&tls);
+		port = tls_server_start(&dir, &pid);
+		snprintf(ca, sizeof ca, "%s/tls.crt", dir.path);
+		http.ca_file = ca;
+		snprintf(url, sizeof url, "https://127.0.0.1:%d/b.zip", port);
+		skipped = port <= 0;
+		if (!skipped)
+			expect_fail(url, &o, rows[i].why);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		testdir_remove(&dir);
+	}
+	if (skipped)
+		skip();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_server_s_certificate_out_of_its_dates_makes_the_clock_doubted),
 		cmocka_unit_test(https_needs_a_known_certificate_and_is_never_left_for_http),
 	};
 
