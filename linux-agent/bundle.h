@@ -64,7 +64,7 @@ int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 struct source *bundle_source(const struct bundle *bundle);
 bool bundle_is_forward(const struct bundle *bundle);
 
-/* "bundle WHERE: " before the message; -1. */
+/* "bundle WHERE: " before the message, and behind EX_DATAERR what source->doubt() says; -1. */
 int bundle_prefix(const struct bundle *bundle, struct err *err);
 
 /* --- bundle_extract.c ------------------------------------------------------ */

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define FIRST_ENTRY "manifest.json"
+/* So often an entry that came wrong from a web server is fetched again. */
+#define ANEW_MAX 2
 
 struct bundle {
 	char *where;
@@ -196,6 +198,14 @@ bool bundle_is_forward(const struct bundle *bundle)
 
 int bundle_prefix(const struct bundle *bundle, struct err *err)
 {
+	const struct source *s = bundle->source;
+	const char *doubt = s->doubt ? s->doubt(s) : "";
+	char text[sizeof err->text];
+
+	if (err && err->exit == EX_DATAERR && *doubt) {
+		memcpy(text, err->text, sizeof text);
+		(void)err_set(err, EX_DATAERR, "%s; %s", text, doubt);
+	}
 	return err_prefix(err, "bundle %s", bundle->where);
 }
 
@@ -257,8 +267,19 @@ static int pinned_read(struct bundle *b, const struct pinned_entry *pinned,
 int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
 		  size_t *ret_len, struct err *err)
 {
-	return pinned_read(bundle, pinned, ret_data, ret_len, err) < 0
-		? bundle_prefix(bundle, err) : 0;
+	struct source *source = bundle->source;
+	struct err why = { 0 };
+	int r = pinned_read(bundle, pinned, ret_data, ret_len, &why);
+
+	for (int i = 0; i < ANEW_MAX && r < 0 && why.exit == EX_DATAERR && source->anew; i++) {
+		source->anew(source);
+		r = pinned_read(bundle, pinned, ret_data, ret_len, &why);
+	}
+	if (r == 0)
+		return 0;
+	if (err)
+		*err = why;
+	return bundle_prefix(bundle, err);
 }
 
 int bundle_index(struct bundle *bundle, const struct payload *payload,

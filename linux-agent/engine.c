@@ -236,6 +236,21 @@ static int chunk_wanted(const struct work *w, enum plan_how how, uint32_t i, str
 			  w->base.index.chunks[i].frame, false, err);
 }
 
+/* Chunks came wrong from the network. */
+static void fetch_anew(struct work *w)
+{
+	struct source *source = bundle_source(w->job->bundle);
+	struct err why = { 0 };
+
+	if (!source->anew || w->again > WORK_AGAIN_MAX)
+		return;
+	(void)err_set(&why, EX_DATAERR, "%s: what came for a chunk does not have its SHA-256", w->job->payload->file);
+	(void)bundle_prefix(w->job->bundle, &why);
+	if (w->options->warn)
+		w->options->warn(w->options->ctx, why.text);
+	source->anew(source);
+}
+
 static int range_read(struct work *w, const struct plan_range *r, struct task *t,
 		      struct err *err)
 {
@@ -251,8 +266,8 @@ static int range_read(struct work *w, const struct plan_range *r, struct task *t
 	return 0;
 }
 
-/* One chunk's task, with its frames. ranges are the first of those left. */
-static int chunk_fetch(struct work *w, enum plan_how how, uint32_t i,
+/* A task for one chunk, with its frames. ranges are the first of those left. */
+static int chunk_put(struct work *w, enum plan_how how, uint32_t i,
 		       const struct plan_range *ranges, size_t count, struct err *err)
 {
 	static const enum work_how works[] = {
@@ -272,6 +287,20 @@ static int chunk_fetch(struct work *w, enum plan_how how, uint32_t i,
 		}
 	task_start(w, t);
 	return 0;
+}
+
+/* Until the first chunk is written each is made here and now: one that came wrong is fetched again
+ * before anything else is, so that a bundle that is wrong leaves the slot alone. */
+static int chunk_fetch(struct work *w, enum plan_how how, uint32_t i,
+		       const struct plan_range *ranges, size_t count, struct err *err)
+{
+	for (;;) {
+		if (chunk_put(w, how, i, ranges, count, err) < 0)
+			return -1;
+		if (w->begun || how != PLAN_FULL || w->job->how[i] != PLAN_FULL)
+			return 0;
+		fetch_anew(w);
+	}
 }
 
 /* Every chunk that is to come from this layout; what it does not yield is FULL then. */
@@ -317,6 +346,10 @@ static int fetch_all(struct work *w, struct err *err)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(order); i++)
 		if (count_of(w, order[i]) > 0)
 			r = layout_fetch(w, order[i], err);
+	while (r == 0 && count_of(w, PLAN_FULL) > 0) {
+		fetch_anew(w);
+		r = layout_fetch(w, PLAN_FULL, err);
+	}
 	return work_pool_close(w, r, err);
 }
 

@@ -9,7 +9,8 @@
  *      they flush, and read back what was flushed beside what goes on
  *
  * A chunk's SHA-256 is seen right before it is written, whatever it was made from. A
- * chunk that BLOCKS or BASE do not yield is fetched again from FULL. Memory does not
+ * chunk that BLOCKS or BASE do not yield is fetched again from FULL, and one that came
+ * wrong from a web server is fetched anew, a few times. Memory does not
  * depend on the payload's size, but for its index and, in a delta, that of its blocks.
  */
 #pragma once
@@ -49,7 +50,8 @@ struct engine_options {
 	const volatile int *cancel;
 	int (*begin)(void *ctx, struct err *err);	/* before the first byte is written */
 	void (*progress)(void *ctx, const struct engine_stats *stats);
-	/* A layout of a delta cannot be used: why; the chunks come from FULL. */
+	/* More is fetched than was planned: why. A layout of a delta cannot be used, or a chunk came
+	 * wrong. */
 	void (*warn)(void *ctx, const char *why);
 	void *ctx;		/* of these three, which may be NULL */
 };

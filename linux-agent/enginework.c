@@ -129,6 +129,10 @@ static int full(struct work *w, struct task *t, struct err *err)
 	work_spend(w, STAGE_DECODE, start);
 	if (decoded && chunk_is_right(w, t))
 		return chunk_write(w, t, PLAN_DONE, err);
+	/* It stays PLAN_FULL; see fetch_all() and chunk_fetch() in engine.c. */
+	if (bundle_source(w->job->bundle)->anew &&
+	    __atomic_add_fetch(&w->again, 1, __ATOMIC_RELAXED) <= WORK_AGAIN_MAX)
+		return 0;
 	(void)chunkcode_damaged(w->job->payload->file, t->chunk, err);
 	return bundle_prefix(w->job->bundle, err);
 }

@@ -7,6 +7,9 @@
 #include "pool.h"
 
 #define NOWHERE UINT32_MAX
+/* So many chunks of a payload may come wrong from the network: that is its fault, or a cache's. More
+ * than these are wrong where the bundle is. */
+#define WORK_AGAIN_MAX 8
 
 /* What a task does. */
 enum work_how {
@@ -54,6 +57,7 @@ struct work {
 	struct pool *pool;
 	int files[HELD_COUNT];	/* of job->held, opened to read; -1: not there */
 	struct segments segments;
+	uint32_t again;		/* chunks that came wrong and are left for another try */
 	int check_file;
 	const char *check_path;
 	unsigned tasks;

@@ -28,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
             s.requests += 1
         if s.drip and s.drips == 2:
             return self.be_busy()
+        if s.before and s.before(self):
+            return
         first, last, status = 0, len(s.content) - 1, 200
         wanted = self.headers.get("Range") if s.ranges else None
         if wanted:
@@ -36,12 +38,14 @@ class Handler(BaseHTTPRequestHandler):
             last = min(int(b), last) if a and b else last
             status = 206
         self.send_response(status)
-        self.send_header("ETag", '"1"')
+        self.send_header("ETag", s.etag)
+        if s.kind:
+            self.send_header(*s.kind)
         self.send_header("Content-Length", str(last - first + 1))
         if wanted:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(s.content)}")
         self.end_headers()
-        self.body(s.content[first:last + 1])
+        self.body(s.piece(first, last))
 
     def body(self, content):
         s = self.server
@@ -98,6 +102,9 @@ class Server(ThreadingHTTPServer):
         self.mutex = threading.Lock()
         self.reached, self.release = threading.Event(), threading.Event()
         self.content, self.ranges, self.stall, self.drip, self.drop_every = b"", True, False, False, None
+        self.etag, self.kind = '"1"', None      # kind: a header more
+        self.before = None      # called with the handler; true: that was the answer
+        self.spoil, self.spoilings = None, 0    # a byte that is sent wrong, and so many times
         self.reset()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -106,6 +113,13 @@ class Server(ThreadingHTTPServer):
         self.bytes = self.requests = self.drips = 0
         self.left = left
         self.drop_every = left
+
+    def piece(self, first, last):
+        piece = bytearray(self.content[first:last + 1])
+        if self.spoilings and first <= self.spoil <= last:
+            self.spoilings -= 1
+            piece[self.spoil - first] ^= 1
+        return bytes(piece)
 
     @property
     def url(self):
