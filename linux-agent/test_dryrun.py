@@ -33,6 +33,7 @@ OF_THIS_BOOT = struct.pack("<I", 6)     # what a loader leaves for the system
 NONCE = 0x0123456789ABCDEF      # on the command line after a kexec
 AT_NONCE = 288                  # in the record
 AT_DIGEST_A = 88
+AT_INSTALLED_A = 120
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
@@ -632,6 +633,13 @@ def test_a_uki_alone_after_an_install_that_was_cut_off(machine, create, tmp_path
     refuse_install(machine, DATAERR, ["no image rootfs", "cut off"], bundle)
 
 
+@pytest.mark.parametrize("installed, shown", [(0, None), (1, 1), (2**63 - 1, 2**63 - 1), (2**63, None), (2**64 - 1, None)])
+def test_a_time_that_is_none_is_not_shown_as_another(machine, installed, shown):
+    machine.change_record((AT_INSTALLED_A, "<Q", installed))
+    assert machine.status()["slots"]["a"]["installed"] == shown
+    assert ("; installed 1970-01-01" in machine.check("status")) == (installed == 1)
+
+
 def test_a_slot_in_writing_has_neither_the_version_nor_the_time_of_what_it_held(machine, create):
     machine.check("install", create("2"), "--activate=none")
     order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
@@ -639,7 +647,7 @@ def test_a_slot_in_writing_has_neither_the_version_nor_the_time_of_what_it_held(
     assert machine.status()["slots"]["b"]["version"] == "2"
     assert machine.run("install", create("3"), "--activate=none")[0] == IOERR
     slot = machine.status()["slots"]["b"]
-    assert (slot["status"], slot["version"], slot["installed"]) == ("writing", None, 0)
+    assert (slot["status"], slot["version"], slot["installed"]) == ("writing", None, None)
     assert not any("version" in line or "installed" in line for line in machine.check("status").splitlines()
                    if line.startswith("slot b"))
 

@@ -67,6 +67,12 @@ static void view_fill(struct view *v)
 	out_clean(v->watchdog.identity, sizeof v->watchdog.identity);
 }
 
+/* Seconds since 1970; 0: not known, or beyond what a time can be. */
+static time_t installed_at(const struct slot *s)
+{
+	return slot_is_whole(s) && s->installed <= INT64_MAX ? (time_t)s->installed : 0;
+}
+
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine.state.record.slots[slot];
@@ -79,7 +85,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:I, s:s?}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
@@ -88,7 +94,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 s->status == SLOT_GOOD, "kexec",
 			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot],
 			 "version_verified", v->is_verified[slot], "installed",
-			 (json_int_t)(slot_is_whole(s) ? s->installed : 0), "uki_sha256", *sha256 ? sha256 : NULL);
+			 installed_at(s) ? json_integer(installed_at(s)) : NULL, "uki_sha256", *sha256 ? sha256 : NULL);
 }
 
 static json_t *attempts_json(const struct record *record)
@@ -161,7 +167,7 @@ static void print_slot(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine.state.record.slots[slot];
 	char text[256], when[32] = "";
-	time_t installed = (time_t)s->installed;
+	time_t installed = installed_at(s);
 	struct tm tm;
 
 	explain_slot(s, text, sizeof text);
@@ -169,7 +175,7 @@ static void print_slot(const struct view *v, unsigned slot)
 	if (v->version[slot])
 		out_print("; version %s%s", v->version[slot],
 			  v->is_verified[slot] ? "" : " (not verified)");
-	if (slot_is_whole(s) && s->installed && gmtime_r(&installed, &tm) &&
+	if (installed && gmtime_r(&installed, &tm) &&
 	    strftime(when, sizeof when, "%Y-%m-%d %H:%M UTC", &tm) > 0)
 		out_print("; installed %s", when);
 	(void)putchar('\n');
