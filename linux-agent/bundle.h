@@ -75,7 +75,8 @@ typedef int bundle_sink_fn(void *ctx, const uint8_t *data, size_t len, struct er
 
 /* Hands every byte of the payload to sink (NULL: only check), each chunk after its
  * SHA-256 proved right; -1 with EX_DATAERR when one differs, or that of the whole
- * payload, or the frames are missing or damaged. *cancel, where not NULL, is looked at between chunks:
+ * payload, or the frames are missing or damaged. Of an image by reference the index is
+ * checked, and a sink is EX_DATAERR. *cancel, where not NULL, is looked at between chunks:
  * EX_TEMPFAIL "cancelled by a signal". */
 int bundle_extract(struct bundle *bundle, const struct payload *payload,
 		   bundle_sink_fn *sink, void *ctx, const volatile int *cancel,

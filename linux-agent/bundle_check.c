@@ -285,7 +285,7 @@ static int payload_check(zip_t *zip, const struct payload *p, struct err *err)
 	c.code = chunkcode_new();
 	if (!c.chunk || !c.frame || !c.code)
 		return no_memory(err);
-	if (full_check(&c, err) < 0 || blocks_check(&c, err) < 0)
+	if ((p->file && full_check(&c, err) < 0) || blocks_check(&c, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->base_count; i++)
 		if (base_check(&c, &p->bases[i], err) < 0)

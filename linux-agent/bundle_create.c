@@ -81,22 +81,36 @@ static int plan_bases(const struct bundle_create_options *o, struct payload *p, 
 	return 0;
 }
 
-/* root_hash may be NULL. */
-static int plan_payload(struct draft *d, enum payload_type type, const char *name,
-			const char *file, const char *root_hash, struct err *err)
+static int plan_payload(struct draft *d, enum payload_type type, const struct bundle_image *image,
+			struct err *err)
 {
+	const char *name = image->name;
 	struct manifest *m = d->manifest;
 	struct payload *p = &m->payloads[m->payload_count];
 
-	d->files[m->payload_count++] = file;
+	d->files[m->payload_count++] = image->file;
 	p->type = type;
 	p->size = p->index.size = 1;
 	if (!text_make(&p->name, "%s", name) ||
-	    !text_make(&p->file, "%s.%s.zst", name, type == PAYLOAD_UKI ? "efi" : "img") ||
+	    (!image->by_reference &&
+	     !text_make(&p->file, "%s.%s.zst", name, type == PAYLOAD_UKI ? "efi" : "img")) ||
 	    !text_make(&p->index.file, "%s.index", name) ||
-	    (root_hash && !text_make(&p->root_hash, "%s", root_hash)))
+	    (image->root_hash && !text_make(&p->root_hash, "%s", image->root_hash)))
 		return no_memory(err);
-	return plan_bases(d->options, p, err);
+	return image->by_reference ? 0 : plan_bases(d->options, p, err);
+}
+
+/* Those by reference go first: a machine looks for them before it writes anything, also
+ * where the entries of the ZIP come once. */
+static int plan_images(struct draft *d, bool by_reference, struct err *err)
+{
+	const struct bundle_create_options *o = d->options;
+
+	for (size_t i = 0; i < o->image_count; i++)
+		if (o->images[i].by_reference == by_reference &&
+		    plan_payload(d, PAYLOAD_IMAGE, &o->images[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 static int bases_belong(const struct draft *d, struct err *err)
@@ -108,7 +122,7 @@ static int bases_belong(const struct draft *d, struct err *err)
 		planned += d->manifest->payloads[i].base_count;
 	if (planned != o->base_count)
 		return err_set(err, EX_DATAERR, "a base is for an image that the bundle does not "
-			       "have");
+			       "have with its bytes");
 	return 0;
 }
 
@@ -125,6 +139,7 @@ static int plan_check(const struct draft *d, struct err *err)
 static int plan_make(struct draft *d, struct err *err)
 {
 	const struct bundle_create_options *o = d->options;
+	const struct bundle_image uki = { .name = "uki", .file = o->uki };
 
 	if (o->image_count > MANIFEST_MAX_PAYLOADS - 1)
 		return err_set(err, EX_DATAERR, "too many images: at most %d",
@@ -133,12 +148,9 @@ static int plan_make(struct draft *d, struct err *err)
 	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
 	d->manifest->raises_floor = o->raise_floor;
-	if (plan_payload(d, PAYLOAD_UKI, "uki", o->uki, NULL, err) < 0)
+	if (plan_payload(d, PAYLOAD_UKI, &uki, err) < 0 || plan_images(d, true, err) < 0 ||
+	    plan_images(d, false, err) < 0)
 		return -1;
-	for (size_t i = 0; i < o->image_count; i++)
-		if (plan_payload(d, PAYLOAD_IMAGE, o->images[i].name, o->images[i].file,
-				 o->images[i].root_hash, err) < 0)
-			return -1;
 	return bases_belong(d, err) < 0 ? -1 : plan_check(d, err);
 }
 
@@ -169,13 +181,28 @@ static int temporary_add(struct draft *d, unsigned rank, const char *name, FILE 
 	return 0;
 }
 
+/* Of an image by reference what its index is made from is dropped. */
+static int frames_make(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
+{
+	FILE *out;
+	int r;
+
+	if (p->file)
+		return temporary_add(d, rank_of(d, p, RANK_FULL), p->file, &out, err) < 0
+			? -1 : packer_full(packer, out, err);
+	if (bundle_zip_temporary(d->options->output, &out, err) < 0)
+		return -1;
+	r = packer_full(packer, out, err);
+	(void)fclose(out);
+	return r;
+}
+
 static int pack_full(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
 {
 	uint8_t *data;
 	size_t len;
-	FILE *out;
 
-	if (temporary_add(d, rank_of(d, p, RANK_FULL), p->file, &out, err) < 0 || packer_full(packer, out, err) < 0)
+	if (frames_make(d, packer, p, err) < 0)
 		return -1;
 	p->size = packer->size;
 	memcpy(p->sha256, packer->sha256, sizeof p->sha256);
@@ -246,14 +273,14 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 	packer.uki = p->type == PAYLOAD_UKI;
 	packer.chunk_log = o->chunk_log ? o->chunk_log : CHUNK_DEFAULT_LOG;
 	packer.threads = o->threads;
-	packer.level = o->level ? o->level : PACKER_LEVEL;
+	packer.level = !p->file ? 1 : o->level ? o->level : PACKER_LEVEL;
 	packer.report = o->report;
 	if (pack_full(d, &packer, p, err) < 0)
 		return -1;
-	if (!o->no_blocks && packer_blocks_fit(&packer) &&
+	if (p->file && !o->no_blocks && packer_blocks_fit(&packer) &&
 	    pack_blocks(d, &packer, p, err) < 0)
 		return -1;
-	for (unsigned k = 0; (path = base_of(o, p, &at)); k++)
+	for (unsigned k = 0; p->file && (path = base_of(o, p, &at)); k++)
 		if (pack_base(d, &packer, p, k, path, err) < 0)
 			return -1;
 	return 0;

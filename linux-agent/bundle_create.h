@@ -17,6 +17,7 @@ struct bundle_image {
 	const char *name;	/* stored as NAME.img.zst and beside it */
 	const char *file;
 	const char *root_hash;	/* lower-case hex, or NULL */
+	bool by_reference;	/* its bytes are left out: the machines have them */
 };
 
 /* An older image of a payload, from which a delta is made. */

@@ -92,8 +92,14 @@ int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_
 	struct source *source = bundle_source(bundle);
 	struct zipentry entry;
 
-	if (bundle_index(bundle, payload, &index, err) < 0 ||
-	    bundle_frames(bundle, payload->file, index.frames_size, &entry, err) < 0 ||
+	if (bundle_index(bundle, payload, &index, err) < 0)
+		return -1;
+	if (!payload->file && sink)
+		return err_set(err, EX_DATAERR, "the bundle has %s by reference only",
+			       payload->name);
+	if (!payload->file)
+		return 0;
+	if (bundle_frames(bundle, payload->file, index.frames_size, &entry, err) < 0 ||
 	    buffers_make(&b, &index, err) < 0)
 		return -1;
 	if (source->run)

@@ -20,6 +20,8 @@ int engine_load(struct engine_job *job, struct err *err)
 {
 	if (bundle_index(job->bundle, job->payload, &job->index, err) < 0)
 		return -1;
+	if (!job->payload->file)
+		return 0;
 	return bundle_frames(job->bundle, job->payload->file, job->index.frames_size,
 			     &job->frames, err);
 }
@@ -147,20 +149,20 @@ static bool held_is_payload(const struct work *w, int held)
 }
 
 /* Step 1. Looking is not free: a chunk is read and hashed. Of a bundle on this
- * machine a chunk costs no more than that. */
+ * machine a chunk costs no more than that. What the bundle leaves out is here or nowhere. */
 static int held_use(struct work *w, struct err *err)
 {
 	const struct engine_job *job = w->job;
-	bool remote = bundle_source(job->bundle)->remote;
+	bool remote = bundle_source(job->bundle)->remote, only_here = !job->payload->file;
 	int r = 0;
 
 	if (work_pool_open(w, 0, 0, err) < 0)
 		return -1;
-	if (job->held[HELD_TARGET].cut_off || held_is_payload(w, HELD_TARGET))
+	if (only_here || job->held[HELD_TARGET].cut_off || held_is_payload(w, HELD_TARGET))
 		r = probe(w, WORK_KEEP, 1, err);
 	else if (remote && job->held[HELD_TARGET].known)
 		r = probe_sampled(w, WORK_KEEP, PLAN_KEPT, err);
-	if (r == 0 && held_is_payload(w, HELD_RUNNING))
+	if (r == 0 && (only_here || held_is_payload(w, HELD_RUNNING)))
 		r = probe(w, WORK_COPY, 1, err);
 	else if (r == 0 && remote && job->held[HELD_RUNNING].path && !job->payload->blocks.file)
 		r = probe_sampled(w, WORK_COPY, PLAN_COPIED, err);
@@ -375,10 +377,22 @@ static void held_close(struct work *w)
 			disk->close(disk->ctx, w->files[i]);
 }
 
+static int not_held(const struct work *w, struct err *err)
+{
+	const struct payload *p = w->job->payload;
+
+	(void)err_set(err, EX_DATAERR, "it leaves out the image %s, and %u of its %u chunks are in "
+		      "neither slot of this machine: refused; install a bundle that has the image",
+		      p->name, count_of(w, PLAN_WANTED), w->job->index.count);
+	return bundle_prefix(w->job->bundle, err);
+}
+
 static int run(struct work *w, struct err *err)
 {
 	if (held_use(w, err) < 0)
 		return -1;
+	if (!w->job->payload->file && count_of(w, PLAN_WANTED) > 0)
+		return not_held(w, err);
 	if (count_of(w, PLAN_WANTED) > 0 && delta_plan(w, err) < 0)
 		return -1;
 	return fetch_all(w, err);

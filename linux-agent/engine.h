@@ -10,7 +10,8 @@
  *
  * A chunk's SHA-256 is seen right before it is written, whatever it was made from. A
  * chunk that BLOCKS or BASE do not yield is fetched again from FULL, and one that came
- * wrong from a web server is fetched anew, a few times. Memory does not
+ * wrong from a web server is fetched anew, a few times. Of an image by reference step 1
+ * must find every chunk, in either place. Memory does not
  * depend on the payload's size, but for its index and, in a delta, that of its blocks.
  */
 #pragma once

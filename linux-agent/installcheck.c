@@ -191,21 +191,21 @@ static bool manifest_has_image(const struct manifest *manifest, const char *name
 	return false;
 }
 
-/* An image that the bundle leaves alone must be whole: after an install that was
- * cut off it may be half an old one and half a new one. */
-static int check_leftovers(const struct machine *machine, const struct manifest *manifest,
-			   unsigned slot, struct err *err)
+/* An image that the bundle left out would stay what the idle slot has: of some older
+ * release, which a new UKI would make good with a version that hides it, or half of one. */
+static int check_complete(const struct machine *machine, const struct manifest *manifest,
+			  unsigned slot, struct err *err)
 {
 	const struct config *config = machine->config;
 
-	if (machine->state.record.slots[slot].status != SLOT_WRITING)
-		return 0;
 	for (size_t i = 0; i < config->image_count; i++)
 		if (!manifest_has_image(manifest, config->images[i].name))
 			return err_set(err, EX_DATAERR,
-				       "the bundle has no image %s, and the last install into slot "
-				       "%c was cut off: install a bundle with every image",
-				       config->images[i].name, slot_letter(slot));
+				       "the bundle has no image %s, so slot %c would keep an "
+				       "older one: refused; make the bundle with --image=%s=FILE, "
+				       "or --reference=%s=FILE where the machine has it",
+				       config->images[i].name, slot_letter(slot),
+				       config->images[i].name, config->images[i].name);
 	return 0;
 }
 
@@ -228,8 +228,6 @@ int installcheck_room(const struct machine *machine, const struct bundle *bundle
 	const uint8_t *json, *p7s;
 
 	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
-	if (check_leftovers(machine, manifest, slot, err) < 0)
-		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const struct payload *payload = &manifest->payloads[i];
 		int r = payload->type == PAYLOAD_UKI
@@ -241,6 +239,8 @@ int installcheck_room(const struct machine *machine, const struct bundle *bundle
 		if (r < 0)
 			return -1;
 	}
+	if (check_complete(machine, manifest, slot, err) < 0)
+		return -1;
 	return check_mounted(machine, slot, err);
 }
 

@@ -34,8 +34,8 @@ char *installcheck_slot_version(const struct machine *machine, unsigned slot,
 int installcheck_identity(const struct machine *machine, const struct manifest *manifest,
 			  bool allow_downgrade, struct report *report, struct err *err);
 
-/* Every payload has a target, and room in it, and the slot is mounted nowhere. EX_DATAERR,
- * EX_CONFIG. */
+/* Every payload has a target, and room in it; every configured image is a payload; the slot
+ * is mounted nowhere. EX_DATAERR, EX_CONFIG. */
 int installcheck_room(const struct machine *machine, const struct bundle *bundle,
 		      unsigned slot, struct err *err);
 

@@ -200,18 +200,26 @@ struct engine_job *installwork_job(struct installwork *work, const struct payloa
 	return &work->jobs[payload - bundle_manifest(work->bundle)->payloads];
 }
 
+/* Where this image may be found on the machine. */
+static void image_look(struct installwork *work, struct engine_job *job,
+		       const struct config_image *image)
+{
+	unsigned running = work->machine->running.slot;
+	struct engine_held *target = &job->held[HELD_TARGET];
+
+	held_fill(work, job->payload, running, image->target[running], &job->held[HELD_RUNNING]);
+	held_fill(work, job->payload, work->slot, image->target[work->slot], target);
+	target->cut_off = work->was_writing;
+	target->known = target->known && !work->was_writing;
+}
+
 int installwork_image(struct installwork *work, const struct payload *payload, struct err *err)
 {
 	struct engine_job *job = installwork_job(work, payload);
 	const struct config_image *image =
 		config_image_find(work->machine->config, payload->name);
-	unsigned running = work->machine->running.slot;
-	struct engine_held *target = &job->held[HELD_TARGET];
 
-	held_fill(work, payload, running, image->target[running], &job->held[HELD_RUNNING]);
-	held_fill(work, payload, work->slot, image->target[work->slot], target);
-	target->cut_off = work->was_writing;
-	target->known = target->known && !work->was_writing;
+	image_look(work, job, image);
 	if (!job->index.chunks && engine_load(job, err) < 0)
 		return -1;
 	return image_write(work, job, image->target[work->slot], err);
@@ -223,9 +231,11 @@ static int drop(void *ctx, const void *data, size_t len, uint64_t offset, struct
 	return 0;
 }
 
-/* Of a bundle on this machine every chunk is made once before the slot is touched. */
+/* Every chunk is made once before the slot is touched: of a bundle on this machine, and of
+ * an image by reference, which is sought in the slots. */
 static int image_verify(struct installwork *work, const struct engine_job *job, struct err *err)
 {
+	const char *name = job->payload->name;
 	struct engine_options options = engine_options(work);
 	struct engine_stats stats = { 0 };
 	struct engine_job dry = *job;
@@ -235,8 +245,12 @@ static int image_verify(struct installwork *work, const struct engine_job *job, 
 	options.progress = NULL;
 	options.flush_every = 0;
 	dry.write = drop;
-	report_step(work->options->report, "verify", "verifying %s (%llu bytes) in the bundle",
-		    job->payload->name, (unsigned long long)job->payload->size);
+	report_step(work->options->report, "verify", job->payload->file
+		    ? "verifying %s (%llu bytes) in the bundle"
+		    : "looking in the slots for %s (%llu bytes), which the bundle leaves out",
+		    name, (unsigned long long)job->payload->size);
+	if (!job->payload->file)
+		image_look(work, &dry, config_image_find(work->machine->config, name));
 	r = engine_run(&dry, &options, &stats, err);
 	free(dry.how);
 	free(dry.marks);
@@ -265,14 +279,14 @@ int installwork_open(struct installwork *work, struct err *err)
 		struct engine_job *job = &work->jobs[i];
 		bool uki = job->payload->type == PAYLOAD_UKI;
 
-		if (!uki && bundle_is_forward(work->bundle))
+		if (!uki && job->payload->file && bundle_is_forward(work->bundle))
 			continue;
 		if (engine_load(job, err) < 0 || (uki && uki_load(work, job, err) < 0))
 			return -1;
 	}
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
-		    !bundle_source(work->bundle)->remote &&
+		    (!bundle_source(work->bundle)->remote || !manifest->payloads[i].file) &&
 		    image_verify(work, &work->jobs[i], err) < 0)
 			return -1;
 	return 0;

@@ -238,6 +238,17 @@ static int bases_parse(const json_t *payload, const char *where, struct payload 
 	return 0;
 }
 
+/* Without a file an image is one by reference, and has nothing but its index. */
+static int full_parse(const json_t *object, const char *where, struct payload *p,
+		      struct err *err)
+{
+	if (p->type == PAYLOAD_UKI || json_object_get(object, rule_file.key))
+		return file_parse(object, where, &p->file, err);
+	if (json_object_get(object, "blocks") || json_object_get(object, "bases"))
+		return key_bad(where, rule_file.key, "is missing, beside blocks or bases", err);
+	return 0;
+}
+
 static int image_parse(const json_t *object, const char *where, struct payload *p,
 		       struct err *err)
 {
@@ -262,7 +273,7 @@ static int payload_parse(const json_t *object, size_t index, struct payload *p, 
 		return err_set(err, EX_DATAERR, "manifest.json: payloads[%zu] is not an object",
 			       index);
 	if (type_parse(object, where, &p->type, err) < 0 ||
-	    file_parse(object, where, &p->file, err) < 0 ||
+	    full_parse(object, where, p, err) < 0 ||
 	    size_and_hash_parse(object, where, &p->size, p->sha256, err) < 0)
 		return -1;
 	if (p->type == PAYLOAD_IMAGE && image_parse(object, where, p, err) < 0)

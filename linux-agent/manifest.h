@@ -16,6 +16,9 @@
  *         "bases":  [ { "file": "rootfs.from-1.zst", "index": { ... },
  *                       "size": 1, "sha256": "..." } ] } ] }
  *
+ * An image without "file" is one by reference: the machine has its bytes, in either slot,
+ * and its index says which they are.
+ *
  * What the manifest pins by size and SHA-256 (indexes, dictionaries) is as good as
  * signed; the data entries are not pinned: the chunk index says what they yield.
  */
@@ -65,7 +68,8 @@ struct payload_base {
 struct payload {
 	enum payload_type type;
 	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki" */
-	char *file;		/* the whole of it in frames: [A-Za-z0-9._-]+, no directory */
+	char *file;		/* the whole of it in frames: [A-Za-z0-9._-]+, no directory;
+				 * NULL: an image by reference, which has no other layouts */
 	uint64_t size;		/* bytes, unpacked; at least 1, at most INT64_MAX */
 	uint8_t sha256[32];	/* of the unpacked bytes */
 	char *root_hash;	/* dm-verity root hash, lower-case hex, or NULL */

@@ -28,6 +28,12 @@ static json_t *entry_json(const char *file, uint64_t size, const uint8_t sha256[
 			 hex_json(sha256));
 }
 
+static json_t *reference_json(const struct payload *p)
+{
+	return json_pack("{s:I, s:o}", "size", (json_int_t)p->size, "sha256",
+			 hex_json(p->sha256));
+}
+
 static json_t *pinned_json(const struct pinned_entry *entry)
 {
 	return entry_json(entry->file, entry->size, entry->sha256);
@@ -64,7 +70,8 @@ static json_t *bases_json(const struct payload *p)
 
 static json_t *payload_json(const struct payload *p)
 {
-	_cleanup_(json_decrefp) json_t *object = entry_json(p->file, p->size, p->sha256);
+	_cleanup_(json_decrefp) json_t *object = p->file || p->type == PAYLOAD_UKI
+		? entry_json(p->file, p->size, p->sha256) : reference_json(p);
 
 	if (!set(object, "type", json_string(p->type == PAYLOAD_UKI ? "uki" : "image")) ||
 	    !set(object, "index", pinned_json(&p->index)) ||

@@ -12,7 +12,7 @@ static struct manifest *m;
 static int make(void **state)
 {
 	char uki[128], image[128], base[128];
-	const struct bundle_image images[] = { { "rootfs", image, NULL } };
+	const struct bundle_image images[] = { { .name = "rootfs", .file = image } };
 	const struct bundle_base bases[] = { { "rootfs", base } };
 	const struct bundle_create_options o = {
 		.output = output, .compatible = "a", .version = "1", .uki = uki, .images = images,

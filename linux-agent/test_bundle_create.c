@@ -16,7 +16,7 @@ static struct cms_signer signer;
 
 static struct bundle_create_options options(void)
 {
-	images[0] = (struct bundle_image){ "rootfs", rootfs, NULL };
+	images[0] = (struct bundle_image){ .name = "rootfs", .file = rootfs };
 	signer = (struct cms_signer){ .key = key, .cert = cert };
 	return (struct bundle_create_options){
 		.output = output, .compatible = "acme-gw", .version = "1.4.2", .uki = uki,
@@ -105,6 +105,45 @@ static void unzip_and_zstd_unpack_an_image(void **state)
 	snprintf(command, sizeof command, "unzip -p %s uki.efi.zst | zstd -q -d | cmp - %s", output,
 		 uki);
 	assert_int_equal(system(command), 0);
+}
+
+/* Its index is that of the image whole, and goes before what is written. */
+static void an_image_by_reference_has_nothing_but_its_index(void **state)
+{
+	const struct bundle_image two[] = { { .name = "usr", .file = uki },
+					       { .name = "rootfs", .file = rootfs, .by_reference = true } };
+	const struct bundle_base base = { "rootfs", uki };
+	struct bundle_create_options o = options();
+	const struct payload *p;
+	struct seen seen = { 0 };
+	struct chunkindex index;
+	struct bundle *b;
+	struct err err = { 0 };
+	char names[1024];
+
+	(void)state;
+	o.images = two;
+	o.image_count = ARRAY_SIZE(two);
+	o.no_blocks = true;
+	create(&o);
+	zip_names(names, sizeof names);
+	assert_string_equal(names, "manifest.json manifest.p7s uki.index uki.efi.zst rootfs.index "
+				   "usr.index usr.img.zst ");
+	assert_int_equal(bundle_open(output, &(struct bundle_options){ .keyring = cert }, &b, &err),
+			 0);
+	p = &bundle_manifest(b)->payloads[1];
+	assert_string_equal(p->name, "rootfs");
+	assert_int_equal(p->size, LARGE);
+	assert_int_equal(bundle_index(b, p, &index, &err), 0);
+	assert_int_equal(index.size, LARGE);
+	chunkindex_clear(&index);
+	assert_int_equal(bundle_extract(b, p, NULL, NULL, NULL, &err), 0);
+	assert_int_equal(bundle_extract(b, p, sink, &seen, NULL, &err), -1);
+	expect_err(&err, EX_DATAERR, "rootfs by reference only");
+	bundle_close(b);
+	o.bases = &base;
+	o.base_count = 1;
+	expect_create_refused(&o, EX_DATAERR, "a base is for an image that the bundle does not have");
 }
 
 static void every_layout_stands_in_the_manifest_and_in_its_place(void **state)
@@ -306,6 +345,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_created_opens_with_its_signer_and_its_payloads),
 		cmocka_unit_test(unzip_and_zstd_unpack_an_image),
+		cmocka_unit_test(an_image_by_reference_has_nothing_but_its_index),
 		cmocka_unit_test(every_layout_stands_in_the_manifest_and_in_its_place),
 		cmocka_unit_test(an_unsigned_bundle_has_everything_but_the_signature),
 		cmocka_unit_test(a_bundle_may_hold_a_uki_alone),

@@ -82,7 +82,7 @@ static void images_beyond_4_gib_are_packed_and_checked(void **state)
 	snprintf(image, sizeof image, "%s/image", dir.path);
 	snprintf(uki, sizeof uki, "%s/uki", dir.path);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		const struct bundle_image images[] = { { "rootfs", image, NULL } };
+		const struct bundle_image images[] = { { .name = "rootfs", .file = image } };
 		const struct bundle_base bases[] = { { "rootfs", image } };
 		const struct bundle_create_options o = {
 			.output = output, .compatible = "a", .version = "1", .uki = uki,

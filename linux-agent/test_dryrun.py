@@ -33,6 +33,7 @@ OF_THIS_BOOT = struct.pack("<I", 6)     # what a loader leaves for the system
 NONCE = 0x0123456789ABCDEF      # on the command line after a kexec
 AT_NONCE = 288                  # in the record
 AT_DIGEST_A = 88
+AT_STATUS_A, WRITING = 64, 1
 AT_INSTALLED_A = 120
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
@@ -619,18 +620,88 @@ def test_a_server_that_is_not_there(machine):
     refuse_install(machine, UNAVAILABLE, ["127.0.0.1"], "http://127.0.0.1:1/x.zip")
 
 
-def test_a_uki_alone_after_an_install_that_was_cut_off(machine, create, tmp_path, parts, identities):
-    order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
-    kept = order.read_bytes()
-    order.write_bytes(struct.pack("<I", 3) + kept[4:])
-    assert machine.run("install", create(), "--activate=none")[0] == IOERR
-    order.write_bytes(kept)
-    assert machine.status()["slots"]["b"]["status"] == "writing"
-    bundle = tmp_path / "alone.zip"
-    subprocess.run([SLOTCTL, "bundle", "create", f"--output={bundle}", "--compatible=acme", "--version=3",
-                    f"--uki={parts / 'good.efi'}", f"--key={identities['signer'].key}",
-                    f"--cert={identities['signer'].cert}"], check=True, capture_output=True)
-    refuse_install(machine, DATAERR, ["no image rootfs", "cut off"], bundle)
+@pytest.fixture
+def release(tmp_path, parts, identities):
+    """A bundle of the good UKI and what else is given."""
+    def release(version, *images, name="release.zip"):
+        subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path / name}", "--compatible=acme",
+                        f"--version={version}", f"--uki={parts / 'good.efi'}", *images,
+                        f"--key={identities['signer'].key}", f"--cert={identities['signer'].cert}"],
+                       check=True, capture_output=True)
+        return tmp_path / name
+    return release
+
+
+@pytest.fixture
+def updated(machine, create):
+    """Slot b runs version 2, installed from a bundle; slot a is idle and holds something else."""
+    machine.check("install", create("2"), "--activate=none")
+    machine.check("mark-active", "b")
+    machine.boot_by("firmware", "b")
+    machine.check("mark-good")
+    return machine
+
+
+def test_a_bundle_that_leaves_out_an_image_of_the_configuration(updated, release):
+    """The idle slot's would be of the release before the running one, under the number of the new one."""
+    refuse_install(updated, DATAERR, ["no image rootfs", "would keep an older one", "--image=rootfs=FILE",
+                                      "--reference=rootfs=FILE"], release("6"))
+
+
+BLOCK = 64 << 10
+
+
+def half_and_half(machine, image):
+    """The even chunks in one slot, the odd ones in the other."""
+    for name, held in (("a", 0), ("b", 1)):
+        (machine.top / f"{name}.img").write_bytes(b"".join(
+            image[at:at + BLOCK] if at // BLOCK % 2 == held else bytes(BLOCK) for at in range(0, len(image), BLOCK)))
+
+
+def by_hand(machine):
+    """No manifest says what the running slot holds."""
+    (machine.top / "esp/EFI/slotboot/b/manifest.json").unlink()
+
+
+def cut_off(machine):
+    machine.change_record((AT_STATUS_A, "B", WRITING))
+
+
+@pytest.mark.parametrize("prepare, in_place", [
+    (lambda m, image: None, 0), (lambda m, image: (m.top / "a.img").write_bytes(image), 48), (half_and_half, 24),
+    (lambda m, image: (cut_off(m), half_and_half(m, image)), 24), (lambda m, image: by_hand(m), 0)],
+    ids=["running", "target", "both", "cut-off", "by-hand"])
+def test_an_image_by_reference_is_taken_from_where_it_is(updated, release, parts, prepare, in_place):
+    image, copied = (parts / "rootfs.img").read_bytes(), (48 - in_place) * BLOCK
+    prepare(updated, image)
+    if (updated.top / "esp/EFI/slotboot/b/manifest.json").exists():     # then the UKI is sought there as well
+        copied += (parts / "good.efi").stat().st_size
+    bundle = release("3", f"--reference=rootfs={parts / 'rootfs.img'}", "--chunk-size=64K")
+    assert bundle.stat().st_size < 200_000
+    said = updated.check("install", bundle, "--activate=none", "--allow-downgrade")
+    assert f"{in_place * BLOCK} were in place, {copied} copied" in said
+    assert (updated.top / "a.img").read_bytes() == image
+    assert updated.status()["slots"]["a"]["status"] == "trial"
+
+
+def test_an_image_by_reference_that_is_not_here_leaves_every_byte(updated, release, parts):
+    """One chunk is enough."""
+    image = bytearray((parts / "rootfs.img").read_bytes())
+    image[100 * 1024] ^= 1
+    for slot in "ab":
+        (updated.top / f"{slot}.img").write_bytes(image)
+    refuse_install(updated, DATAERR, ["release.zip", "leaves out the image rootfs", "1 of its 48 chunks are in neither"],
+                   release("3", f"--reference=rootfs={parts / 'rootfs.img'}", "--chunk-size=64K"))
+
+
+def test_a_bundle_says_which_image_it_has_by_reference(machine, release, parts, identities):
+    bundle = release("3", f"--reference=rootfs={parts / 'rootfs.img'}")
+    said = machine.check("bundle", "info", bundle)
+    assert "rootfs      not in the bundle, 3145728 bytes" in said and "by reference" in said
+    for where in (bundle, f"file://{bundle}"):
+        assert "good, signed by" in machine.check("bundle", "verify", where)
+    got, _, errors = machine.run("bundle", "create", "--reference=rootfs")
+    assert got == USAGE and "--reference=rootfs: must be NAME=FILE" in errors
 
 
 @pytest.mark.parametrize("installed, shown", [(0, None), (1, 1), (2**63 - 1, 2**63 - 1), (2**63, None), (2**64 - 1, None)])

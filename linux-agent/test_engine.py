@@ -150,7 +150,7 @@ def bundle(tmp_path_factory, parts, identities):
     """Makes each bundle once, with the program as it is installed: that is quick."""
     work, made = tmp_path_factory.mktemp("bundles"), {}
 
-    def make(content, version, *options, base=None):
+    def make(content, version, *options, base=None, image="rootfs"):
         key = (hash(content), version, options, base is not None)
         if key not in made:
             (work / "new.img").write_bytes(content)
@@ -160,7 +160,7 @@ def bundle(tmp_path_factory, parts, identities):
             out = work / f"{len(made)}.zip"
             subprocess.run([BUILD / "slotctl", "bundle", "create", f"--output={out}", "--compatible=acme",
                             f"--version={version}", f"--uki={parts / 'good.efi'}", "--level=1",
-                            f"--image=rootfs={work / 'new.img'}", f"--key={identities['signer'].key}",
+                            f"--image={image}={work / 'new.img'}", f"--key={identities['signer'].key}",
                             f"--cert={identities['signer'].cert}", *options], check=True, capture_output=True)
             made[key] = out
         return made[key]
@@ -323,6 +323,36 @@ def test_a_server_without_ranges(machine, server, bundle, images):
     server.content = bundle(images[0], "2", "--no-delta").read_bytes()
     install(machine, server, images[0], "b")
     assert server.requests == 2, "for the end, and for the first byte"
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_image_by_reference_is_not_fetched(updated, server, bundle, images, tmp_path, ranges):
+    """Nor is it after the UKI that a server without ranges has to send."""
+    (tmp_path / "rootfs.img").write_bytes(images[0])
+    (tmp_path / "usr.img").write_bytes(images[1][:MIB])
+    for slot in "ab":
+        (updated.top / f"usr-{slot}.img").write_bytes(b"usr")
+    updated.configure(f"[image usr]\na = {updated.top}/usr-a.img\nb = {updated.top}/usr-b.img")
+    server.content = bundle(images[1][:MIB], "3", "--no-delta", f"--reference=rootfs={tmp_path / 'rootfs.img'}",
+                            image="usr").read_bytes()
+    server.ranges = ranges
+    install(updated, server, images[0])
+    assert (updated.top / "usr-a.img").read_bytes() == images[1][:MIB]
+    assert server.bytes < 2 * MIB
+    assert server.requests == 1 or ranges
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_image_by_reference_that_is_not_here_leaves_every_byte(updated, server, bundle, images, tmp_path, ranges):
+    """Whatever else there is to be fetched and written first."""
+    (tmp_path / "rootfs.img").write_bytes(images[1])
+    for slot in "ab":
+        (updated.top / f"usr-{slot}.img").write_bytes(b"usr")
+    updated.configure(f"[image usr]\na = {updated.top}/usr-a.img\nb = {updated.top}/usr-b.img")
+    server.content = bundle(images[0][:MIB], "3", "--no-delta", f"--reference=rootfs={tmp_path / 'rootfs.img'}",
+                            image="usr").read_bytes()
+    server.ranges = ranges
+    refuse_install(updated, DATAERR, ["leaves out the image rootfs", "in neither slot"], server.url)
 
 
 def test_a_link_that_drops_again_and_again(machine, server, bundle, images):

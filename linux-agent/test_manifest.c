@@ -25,6 +25,9 @@
 	"{\"type\":\"image\",\"name\":" name ",\"file\":" file ",\"size\":" size         \
 	",\"sha256\":" sha256 "," PINNED("index", "image.index", "60") more "}"
 #define ROOTFS IMAGE("\"rootfs\"", "\"rootfs.img\"", "9", "\"" HASH "\"", "")
+#define REFERENCE(more)                                                                  \
+	"{\"type\":\"image\",\"name\":\"rootfs\",\"size\":9,\"sha256\":\"" HASH "\","          \
+	PINNED("index", "image.index", "60") more "}"
 #define WITH(payloads)                                                                   \
 	"{\"format\":2,\"compatible\":\"acme gw\",\"version\":\"1.4.2~rc1\","            \
 	"\"payloads\":[" payloads "]}"
@@ -60,6 +63,25 @@ static void every_key_is_read(void **state)
 	assert_memory_equal(m->payloads[1].sha256, first, sizeof first);
 	assert_string_equal(m->payloads[1].root_hash, HASH);
 	manifest_free(m);
+}
+
+static void an_image_without_a_file_is_one_by_reference(void **state)
+{
+	struct manifest *m;
+	struct err err;
+	char *json;
+
+	(void)state;
+	assert_int_equal(parse(WITH(UKI "," REFERENCE("")), &m, &err), 0);
+	assert_null(m->payloads[1].file);
+	assert_string_equal(m->payloads[1].index.file, "image.index");
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	manifest_free(m);
+	assert_int_equal(parse(json, &m, &err), 0);
+	assert_null(m->payloads[1].file);
+	assert_true(m->payloads[1].size == 9 && m->payloads[1].sha256[31] == 0xef);
+	manifest_free(m);
+	free(json);
 }
 
 static void raising_the_floor_is_read_and_written_back(void **state)
@@ -194,7 +216,12 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		{ WITH(UKI "," IMAGE("\"x\"", "\"uki.efi\"", "1", "\"" HASH "\"", "")), "same file" },
 		{ WITH("{\"type\":\"sparse\"}"), "payloads[0].type must be" },
 		{ WITH("{}"), "payloads[0].type is missing" },
-		{ WITH(UKI ",{\"type\":\"image\"}"), "payloads[1].file is missing" },
+		{ WITH("{\"type\":\"uki\"}"), "payloads[0].file is missing" },
+		{ WITH(UKI ",{\"type\":\"image\"}"), "payloads[1].size is missing" },
+		{ WITH(UKI "," REFERENCE(",\"blocks\":{}")),
+		  "payloads[1].file is missing, beside blocks or bases" },
+		{ WITH(UKI "," REFERENCE(",\"bases\":[]")),
+		  "payloads[1].file is missing, beside blocks or bases" },
 		{ WITH(UKI "," IMAGE("\"R\"", "\"x\"", "1", "\"" HASH "\"", "")), "[1].name must be" },
 		{ WITH(UKI "," IMAGE("\"a/b\"", "\"x\"", "1", "\"" HASH "\"", "")), "[1].name must" },
 		{ WITH(UKI "," IMAGE("\"a\"", "\"../x\"", "1", "\"" HASH "\"", "")), "[1].file must" },
@@ -349,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(an_image_without_a_file_is_one_by_reference),
 		cmocka_unit_test(raising_the_floor_is_read_and_written_back),
 		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),
 		cmocka_unit_test(layouts_and_dictionary_may_be_absent),

@@ -199,6 +199,10 @@ static void frames_print(const char *file, zip_t *zip)
 static void layouts_print(const struct payload *p, zip_t *zip)
 {
 	out_print("            whole: index %llu bytes", (unsigned long long)p->index.size);
+	if (!p->file) {
+		out_print("; by reference: the machine must have its bytes\n");
+		return;
+	}
 	frames_print(p->file, zip);
 	if (p->blocks.file) {
 		out_print("            from any older one: %llu blocks, index %llu bytes, "
@@ -244,7 +248,7 @@ static void info_print(const struct bundle *bundle, const struct reading *r)
 		char sha256[2 * sizeof p->sha256 + 1];
 
 		hex_encode(p->sha256, sizeof p->sha256, sha256);
-		out_print("%-11s %s, %llu bytes\n", p->name, p->file,
+		out_print("%-11s %s, %llu bytes\n", p->name, p->file ? p->file : "not in the bundle",
 			  (unsigned long long)p->size);
 		out_print("            sha256 %s\n", sha256);
 		if (p->root_hash)

@@ -25,6 +25,9 @@ static const char help_create[] =
 	"  --image=NAME=FILE[,roothash=HEX]\n"
 	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
 	"                     of the dm-verity tree in it; may be repeated\n"
+	"  --reference=NAME=FILE[,roothash=HEX]\n"
+	"                     an image that the machines have, in either slot: its bytes are\n"
+	"                     left out; a machine without it refuses the bundle\n"
 	"  --base=[NAME=]FILE an older image of NAME (or uki): machines that run it fetch\n"
 	"                     only the difference; NAME is needed unless there is one\n"
 	"                     image; may be repeated\n"
@@ -45,7 +48,7 @@ static const char help_create[] =
 
 enum {
 	OPT_HELP = 256,
-	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_BASE, OPT_KEY, OPT_CERT,
+	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY, OPT_CERT,
 	OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
@@ -55,6 +58,7 @@ static const struct option create_options[] = {
 	{ "version", required_argument, NULL, OPT_VERSION },
 	{ "uki", required_argument, NULL, OPT_UKI },
 	{ "image", required_argument, NULL, OPT_IMAGE },
+	{ "reference", required_argument, NULL, OPT_REFERENCE },
 	{ "base", required_argument, NULL, OPT_BASE },
 	{ "key", required_argument, NULL, OPT_KEY },
 	{ "cert", required_argument, NULL, OPT_CERT },
@@ -83,32 +87,33 @@ struct creation {
 };
 
 /* NAME=FILE[,roothash=HEX], cut up in place. */
-static int image_split(char *text, struct bundle_image *ret_image, struct err *err)
+static int image_split(char *text, bool by_reference, struct bundle_image *ret_image, struct err *err)
 {
 	static const char mark[] = ",roothash=";
 	char *file = strchr(text, '='), *hash;
 
 	if (!file || file == text || !file[1])
-		return err_set(err, EX_USAGE, "--image=%s: must be NAME=FILE[,roothash=HEX]",
-			       text);
+		return err_set(err, EX_USAGE, "--%s=%s: must be NAME=FILE[,roothash=HEX]",
+			       by_reference ? "reference" : "image", text);
 	*file++ = 0;
 	hash = strstr(file, mark);
 	if (hash) {
 		*hash = 0;
 		hash += strlen(mark);
 	}
-	*ret_image = (struct bundle_image){ .name = text, .file = file, .root_hash = hash };
+	*ret_image = (struct bundle_image){ .name = text, .file = file, .root_hash = hash,
+					    .by_reference = by_reference };
 	return 0;
 }
 
-static int image_add(struct creation *c, char *text, struct err *err)
+static int image_add(struct creation *c, char *text, bool by_reference, struct err *err)
 {
 	struct bundle_create_options *o = &c->options;
 
 	if (o->image_count == MANIFEST_MAX_PAYLOADS - 1)
 		return err_set(err, EX_USAGE, "bundle create: more than %d images",
 			       MANIFEST_MAX_PAYLOADS - 1);
-	return image_split(text, &c->images[o->image_count++], err);
+	return image_split(text, by_reference, &c->images[o->image_count++], err);
 }
 
 static int base_add(struct creation *c, char *text, struct err *err)
@@ -254,7 +259,8 @@ static int create_option(int option, struct creation *c, struct err *err)
 		c->json = true;
 		return 0;
 	case OPT_IMAGE:
-		return image_add(c, optarg, err);
+	case OPT_REFERENCE:
+		return image_add(c, optarg, option == OPT_REFERENCE, err);
 	case OPT_BASE:
 		return base_add(c, optarg, err);
 	case OPT_CRL:

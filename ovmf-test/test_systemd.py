@@ -28,7 +28,7 @@ def install_s(s, install):
 @pytest.fixture(scope="module")
 def machine(new_machine, s):
     machine = new_machine(variant=s, watchdog="i6300esb")
-    images.put_uki_bundle(machine, "hung.zip", with_hung_kernel(s.uki.read_bytes()))
+    images.put_uki_bundle(machine, "hung.zip", with_hung_kernel(s.uki.read_bytes()), s)
     boot = machine.cold_boot()
     assert (boot.variant, boot.slot, machine.check("cat /proc/1/comm")) == ("s", "a", "systemd\n")
     machine.check("slotctl mark-good")

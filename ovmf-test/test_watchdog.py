@@ -28,8 +28,8 @@ def furnish(machine, w, kind, timeout):
     state.b.holds(uki)
     state.b.try_again(3)
     record.write(machine, state)
-    images.put_uki_bundle(machine, "hung.zip", with_hung_kernel(uki))
-    images.put_uki_bundle(machine, "sick.zip", with_words(uki, *HANGS[kind]))
+    images.put_uki_bundle(machine, "hung.zip", with_hung_kernel(uki), w)
+    images.put_uki_bundle(machine, "sick.zip", with_words(uki, *HANGS[kind]), w)
 
 
 @pytest.fixture(scope="module", params=KINDS)
