@@ -219,6 +219,20 @@ static int pkcs7_check(const struct pe_source *pe, const struct authlayout *layo
 	return 0;
 }
 
+/* Each begins with its length, at a multiple of 8; what follows one without is none. */
+static unsigned entries_count(const uint8_t *table, uint64_t size)
+{
+	unsigned count = 0;
+
+	for (uint64_t at = 0, len; at < size && size - at >= WIN_CERTIFICATE_HEADER; at += (len + 7) / 8 * 8) {
+		len = le32_get(table + at);
+		if (len < WIN_CERTIFICATE_HEADER || len > size - at)
+			break;
+		count++;
+	}
+	return count;
+}
+
 int authenticode_read(const struct pe_source *pe, struct authenticode *ret_signature,
 		      struct err *err)
 {
@@ -257,6 +271,7 @@ int authenticode_read(const struct pe_source *pe, struct authenticode *ret_signa
 					 "signature");
 		return 0;
 	}
+	ret_signature->count = entries_count(table, layout.table_size);
 	return pkcs7_check(pe, &layout, table + WIN_CERTIFICATE_HEADER,
 			   (long)len - WIN_CERTIFICATE_HEADER, ret_signature, err);
 }

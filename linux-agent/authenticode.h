@@ -32,6 +32,7 @@ struct authenticode {
 	char why[160];			/* MALFORMED, WRONG: what is wrong */
 	char signer[160], issuer[160];	/* names of the signer's certificate, or "" */
 	char digest[16];		/* such as SHA256, or "" */
+	unsigned count;			/* of entries in the table, the first included */
 	/* How a keyring lists keys that would do, in lower-case hex: the identifiers
 	 * (or, of a certificate without one, the serial numbers) of the signer and of
 	 * those who certified it, as far as they are known from the signature. */

@@ -244,9 +244,14 @@ static const char *defect(const struct authenticode *a, int *ret_error)
 
 static void signed_by(const struct authenticode *a, char *out, size_t size)
 {
+	char first[80] = "";
+
+	if (a->count > 1)
+		(void)snprintf(first, sizeof first, " (the first of its %u signatures, the one that "
+			       "the kernel looks at)", a->count);
 	if (a->state == AUTHENTICODE_SIGNED)
-		(void)snprintf(out, size, ".linux is signed by %s, certified by %s", a->signer,
-			       a->issuer);
+		(void)snprintf(out, size, ".linux is signed by %s, certified by %s%s", a->signer,
+			       a->issuer, first);
 	else
 		(void)snprintf(out, size, ".linux is signed by a key whose certificate is not in "
 			       "the signature");
@@ -260,7 +265,11 @@ static void judge_key(const struct preflight_context *ctx, const struct authenti
 				  "UKI is built, or enroll the signer's certificate (mokutil "
 				  "--import) and reboot; or go through the firmware: "
 				  "--activate=reboot";
-	char who[400], place[200] = "whose key it is cannot be told";
+	static const char fix_first[] = "remove the signatures that the kernel has (sbattach "
+					"--remove, once for each) and sign it with a key the "
+					"running kernel trusts before the UKI is built; or go "
+					"through the firmware: --activate=reboot";
+	char who[480], place[200] = "whose key it is cannot be told";
 	enum key_place key = a->state == AUTHENTICODE_SIGNED
 				     ? key_find(ctx, a, place, sizeof place) : KEY_UNKNOWN;
 	int error = d->demand == DEMAND_LOCKDOWN ? EPERM : ENOKEY;
@@ -271,7 +280,7 @@ static void judge_key(const struct preflight_context *ctx, const struct authenti
 	else
 		finding_set(f, key == KEY_MISSING && d->demand != DEMAND_UNKNOWN
 			    ? PREFLIGHT_FAIL : PREFLIGHT_UNKNOWN,
-			    error, fix, "%s; %s; %s", who, place, d->words);
+			    error, a->count > 1 ? fix_first : fix, "%s; %s; %s", who, place, d->words);
 }
 
 static void judge(const struct preflight_context *ctx, const struct authenticode *a,
@@ -282,7 +291,7 @@ static void judge(const struct preflight_context *ctx, const struct authenticode
 				  "its .linux; or go through the firmware: --activate=reboot";
 	int error = EPERM;
 	const char *wrong = defect(a, &error);
-	char who[400];
+	char who[480];
 
 	if (d->demand == DEMAND_LOCKDOWN || d->demand == DEMAND_UNKNOWN)
 		error = EPERM;

@@ -39,6 +39,31 @@ static void a_signed_image_names_its_signer_and_its_key(void **state)
 	hex_encode(serial->data, (size_t)serial->length, hex);
 	assert_int_equal(a.key_count, 1);
 	assert_string_equal(a.keys[0], hex);
+	assert_int_equal(a.count, 1);
+	testpki_free(&p);
+}
+
+static void signatures_behind_the_first_are_counted_only(void **state)
+{
+	struct testpki p = signer_make();
+	struct authenticode a;
+	struct testpe pe;
+	uint32_t second;
+
+	(void)state;
+	testpe_make(&pe);
+	testsign(&pe, &p);
+	second = (uint32_t)pe.size;
+	testsign_again(&pe);
+	a = read_it(&pe);
+	assert_int_equal(a.state, AUTHENTICODE_SIGNED);
+	assert_int_equal(a.count, 2);
+	for (uint32_t len = 0; len < 8; len++) {
+		le32_put(pe.bytes + second, len);
+		assert_int_equal(read_it(&pe).count, 1);
+	}
+	le32_put(pe.bytes + second, 0xffffffff);
+	assert_int_equal(read_it(&pe).count, 1);
 	testpki_free(&p);
 }
 
@@ -207,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signed_image_names_its_signer_and_its_key),
+		cmocka_unit_test(signatures_behind_the_first_are_counted_only),
 		cmocka_unit_test(an_image_without_a_table_is_unsigned),
 		cmocka_unit_test(what_is_no_pe_image_is_told_apart),
 		cmocka_unit_test(every_byte_that_is_signed_is_hashed),

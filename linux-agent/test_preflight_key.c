@@ -79,6 +79,29 @@ static void under_lockdown_the_signers_key_must_be_in_a_keyring(void **state)
 	testpki_free(&p);
 }
 
+/* sbsign adds to Debian's own signature, which the kernel goes on looking at. */
+static void of_two_signatures_the_kernel_looks_at_the_first(void **state)
+{
+	struct testpki p = testpki_make_full("kernel", NULL, EVP_RSA_gen(2048), false, -DAY, DAY,
+					     NULL);
+	struct fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	testsign(&f.pe, &p);
+	testsign_again(&f.pe);
+	f.input.keyring_read = ring_read;
+	testdir_text(&f.dir, "sys/kernel/security/lockdown", "none [integrity] x\n");
+	testdir_text(&f.dir, "proc/keys", RINGS OTHER_KEY);
+	run(&f, NULL, 0);
+	expect(&f, "signature", PREFLIGHT_FAIL, EPERM,
+	       "signed by O=Acme, CN=kernel, certified by O=Acme, CN=kernel (the first of its 2 "
+	       "signatures, the one that the kernel looks at)");
+	assert_non_null(strstr(finding(&f, "signature")->fix, "sbattach --remove"));
+	fixture_free(&f);
+	testpki_free(&p);
+}
+
 static void each_defect_of_a_signature_has_its_errno_where_one_is_forced(void **state)
 {
 	static const struct {
@@ -117,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(under_lockdown_the_signers_key_must_be_in_a_keyring),
+		cmocka_unit_test(of_two_signatures_the_kernel_looks_at_the_first),
 		cmocka_unit_test(each_defect_of_a_signature_has_its_errno_where_one_is_forced),
 	};
 

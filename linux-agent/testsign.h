@@ -153,3 +153,15 @@ static inline void testsign(struct testpe *pe, const struct testpki *signer)
 	testsign_attach(pe, p7);
 	PKCS7_free(p7);
 }
+
+/* Appends the one entry of the certificate table once more, as sbsign appends another. */
+static inline void testsign_again(struct testpe *pe)
+{
+	uint32_t table = le32_get(pe->bytes + TESTPE_ENTRY);
+	uint32_t size = le32_get(pe->bytes + TESTPE_ENTRY + 4);
+
+	assert_true(pe->size + size <= TESTPE_CAP);
+	memcpy(pe->bytes + pe->size, pe->bytes + table, size);
+	le32_put(pe->bytes + TESTPE_ENTRY + 4, 2 * size);
+	pe->size += size;
+}
