@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_HELP };
+enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_URL_FILE,
+       OPT_HELP };
 
 static const struct option known[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
@@ -16,6 +17,7 @@ static const struct option known[] = {
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "allow-downgrade", no_argument, NULL, OPT_DOWNGRADE },
 	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "url-file", required_argument, NULL, OPT_URL_FILE },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -33,6 +35,8 @@ static bool taken(int option, unsigned takes)
 		return takes & TAKES_DOWNGRADE;
 	case OPT_FORCE:
 		return takes & TAKES_FORCE;
+	case OPT_URL_FILE:
+		return takes & TAKES_URL_FILE;
 	default:
 		return true;
 	}
@@ -71,6 +75,9 @@ static int option_apply(int option, struct options *o, const char **activate,
 		return 0;
 	case OPT_FORCE:
 		o->force = true;
+		return 0;
+	case OPT_URL_FILE:
+		o->url_file = optarg;
 		return 0;
 	default:
 		return -1;

@@ -16,6 +16,7 @@
 #define TAKES_TRIES 0x04u
 #define TAKES_DOWNGRADE 0x08u
 #define TAKES_FORCE 0x10u
+#define TAKES_URL_FILE 0x20u
 
 struct options {
 	const char *config;	/* NULL: the default file */
@@ -24,6 +25,7 @@ struct options {
 	unsigned tries;		/* 0: not given */
 	bool allow_downgrade;
 	bool force;
+	const char *url_file;	/* urlfile.h; NULL: not given */
 	char **operands;	/* what follows the options */
 	int operand_count;
 };

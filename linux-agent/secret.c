@@ -2,6 +2,7 @@
 #include "secret.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -54,6 +55,13 @@ void secret_mask_urls(char *text, size_t cap)
 void secret_wipe(char *text)
 {
 	explicit_bzero(text, strlen(text));
+}
+
+void secret_freep(char **text)
+{
+	if (*text)
+		secret_wipe(*text);
+	free(*text);
 }
 
 void secret_keep(void)

@@ -12,6 +12,8 @@ void secret_mask_urls(char *text, size_t cap);
 
 /* Overwrites a text that is not needed any more. */
 void secret_wipe(char *text);
+/* That, and frees it; for _cleanup_. */
+void secret_freep(char **text);
 
 /* A secret is about to be read: from now on this process leaves no core. */
 void secret_keep(void);

@@ -6,10 +6,9 @@ import os
 import pty
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
-from test_dryrun import CONFIG, DATAERR, SLOTCTL, TOP, UNAVAILABLE, USAGE  # noqa: F401
+from test_dryrun import CONFIG, DATAERR, NOINPUT, SLOTCTL, TOP, USAGE
 from test_dryrun import create, identities, machine, mount, parts  # noqa: F401
 from test_https import bad, bundle, good, serve, slotctl, tls  # noqa: F401
 
@@ -101,6 +100,61 @@ def test_the_query_of_a_url_is_used_and_not_printed(serve, slotctl):
     server.redirects["/b.zip"] = f"/c.zip?{SECRET}"
     server.object = b"no bundle"
     assert "5ecre7" not in bad(slotctl(server.url()), "/b.zip", DATAERR).stderr
+
+
+@pytest.fixture
+def url_file(tmp_path):
+    def url_file(content, mode=0o600):
+        path = tmp_path / "url"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(mode)
+        return path
+    return url_file
+
+
+@pytest.mark.parametrize("ends", ["", "\n", "\r\n", "  \n\n"])
+def test_a_url_comes_from_a_file_that_nobody_else_reads(machine, create, serve, url_file, ends):
+    server = serve("http")
+    server.object = create().read_bytes()
+    file = url_file(server.url(f"/b.zip?{SECRET}") + ends)
+    told = [machine.run("install", f"--url-file={file}", "--activate=none"),
+            machine.run("bundle", "verify", f"--url-file={file}"),
+            machine.run("bundle", "info", "--json", f"--url-file={file}")]
+    assert [status for status, _, _ in told] == [0, 0, 0], told
+    assert len(server.asked) > 3 and all(SECRET in path for path, _ in server.asked)
+    assert not any("5ecre7" in out + errors for _, out, errors in told)
+
+
+def test_a_url_comes_from_standard_input(serve, slotctl, tmp_path):
+    server = serve("http")
+    good(slotctl(server.url()))     # and so there is a configuration
+    done = run("bundle", "verify", "--url-file=-", f"--config={tmp_path / 'conf'}",
+               input=server.url(f"/b.zip?{SECRET}").encode())
+    assert done.returncode == 0 and SECRET in server.asked[-1][0] and b"5ecre7" not in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("content, mode, status, words", [
+    ("https://h/x", 0o640, CONFIG, "others may read it (mode 0640); chmod 600"),
+    ("", 0o600, NOINPUT, "not one line with one word"),
+    (" \n\n", 0o600, NOINPUT, "not one line with one word"),
+    ("https://h/5ecre7 https://i/x\n", 0o600, NOINPUT, "not one line with one word"),
+    ("https://h/5ecre7\nhttps://i/x\n", 0o600, NOINPUT, "not one line with one word"),
+    (b"https://h/5ecre7\0\n", 0o600, NOINPUT, "not one line with one word"),
+    ("x" * 16385, 0o600, NOINPUT, "File too large"),
+], ids=range(7))
+def test_a_url_file_is_one_word_and_nobody_elses(url_file, content, mode, status, words):
+    for verb in (["install", "--activate=none"], ["bundle", "verify"], ["bundle", "info"]):
+        done = run(*verb, f"--url-file={url_file(content, mode)}", "--config=/dev/null")
+        assert done.returncode == status and words in done.stderr.decode(), done
+        assert b"5ecre7" not in done.stderr
+
+
+def test_a_bundle_is_named_once():
+    for verb in (["install", "--activate=none"], ["bundle", "verify"]):
+        for argv in ([], ["a", "b"], ["a", "--url-file=b"]):
+            assert run(*verb, *argv).returncode == USAGE
+    assert run("install", "--activate=none", "--url-file=/nowhere").returncode == NOINPUT
+    assert run("status", "--url-file=x").returncode == USAGE
 
 
 def test_nothing_is_printed_past_the_filter():

@@ -46,8 +46,7 @@ int pread_full(int fd, void *buf, size_t len, off_t offset)
 	return 0;
 }
 
-/* Reads to the end of fd; at most max + 1 bytes, so that "larger" shows. */
-static int read_to_end(int fd, size_t max, uint8_t **data, size_t *len)
+int read_to_end(int fd, size_t max, uint8_t **data, size_t *len)
 {
 	size_t cap = 0;
 
@@ -68,8 +67,10 @@ static int read_to_end(int fd, size_t max, uint8_t **data, size_t *len)
 			continue;
 		if (n < 0)
 			return -1;
-		if (n == 0)
+		if (n == 0) {
+			(*data)[*len] = 0;
 			return 0;
+		}
 		*len += (size_t)n;
 		if (*len > max) {
 			errno = EFBIG;
@@ -86,7 +87,6 @@ int read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len)
 
 	if (fd < 0 || read_to_end(fd, max, &data, &len) < 0)
 		return -1;
-	data[len] = 0;
 	*ret_data = data;
 	*ret_len = len;
 	data = NULL;

@@ -50,6 +50,11 @@ int pwrite_full(int fd, const void *buf, size_t len, off_t offset);
  * ended early). */
 int pread_full(int fd, void *buf, size_t len, off_t offset);
 
+/* Reads from fd to its end, of at most max bytes, behind what *data (NULL at first) has: *len
+ * bytes; a NUL is added and not counted. The caller frees *data in every case. 0, or -1 with
+ * errno (EFBIG: larger). */
+int read_to_end(int fd, size_t max, uint8_t **data, size_t *len);
+
 /* Reads a whole file of at most max bytes into a buffer the caller frees; a
  * NUL is added after the last byte and not counted. Works on files whose
  * size stat() does not tell (/proc). 0, or -1 with errno (EFBIG: larger). */

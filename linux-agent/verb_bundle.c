@@ -9,7 +9,9 @@
 #include "fetch.h"
 #include "options.h"
 #include "out.h"
+#include "secret.h"
 #include "source.h"
+#include "urlfile.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -36,26 +38,29 @@ static const char help_sign[] =
 	"  --signature=FILE  must be over that manifest, and hold the signer's certificate\n";
 
 static const char help_info[] =
-	"Usage: slotctl bundle info [--json | --manifest] [--config=FILE] BUNDLE\n"
+	"Usage: slotctl bundle info [--json | --manifest] [--config=FILE] BUNDLE|--url-file=FILE\n"
 	"\n"
 	"Shows the manifest of a bundle (a path, or a file, http or https URL). Neither\n"
 	"its signature nor its payloads are checked: see slotctl bundle verify.\n"
 	"\n"
-	"  --json         the manifest, and more, as JSON\n"
-	"  --manifest     the manifest alone, its very bytes\n"
-	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
+	"  --json           the manifest, and more, as JSON\n"
+	"  --manifest       the manifest alone, its very bytes\n"
+	"  --url-file=FILE  what BUNDLE would be, from a file; -: from standard input\n"
+	"  --config=FILE    instead of " CONFIG_DEFAULT_PATH "\n";
 
 static const char help_verify[] =
-	"Usage: slotctl bundle verify [--keyring=PEM] [--config=FILE] BUNDLE\n"
+	"Usage: slotctl bundle verify [--keyring=PEM] [--config=FILE] BUNDLE|--url-file=FILE\n"
 	"\n"
 	"Checks the signature of a bundle (a path, or a file, http or https URL), and each\n"
 	"payload, chunk by chunk and as a whole; of a file, in every layout, so far as it\n"
 	"can be checked without the older image. Exits with 0 only if all is good.\n"
 	"\n"
-	"  --keyring=PEM  the trusted certificates, instead of the configured ones\n"
-	"  --config=FILE  instead of " CONFIG_DEFAULT_PATH "\n";
+	"  --keyring=PEM    the trusted certificates, instead of the configured ones\n"
+	"  --url-file=FILE  what BUNDLE would be, from a file; -: from standard input\n"
+	"  --config=FILE    instead of " CONFIG_DEFAULT_PATH "\n";
 
-enum { OPT_HELP = 256, OPT_JSON, OPT_MANIFEST, OPT_CONFIG, OPT_KEYRING, OPT_SIGNATURE };
+enum { OPT_HELP = 256, OPT_JSON, OPT_MANIFEST, OPT_CONFIG, OPT_KEYRING, OPT_SIGNATURE,
+       OPT_URL_FILE };
 
 static const struct option sign_options[] = {
 	{ "signature", required_argument, NULL, OPT_SIGNATURE },
@@ -66,6 +71,7 @@ static const struct option sign_options[] = {
 static const struct option info_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "manifest", no_argument, NULL, OPT_MANIFEST },
+	{ "url-file", required_argument, NULL, OPT_URL_FILE },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -73,6 +79,7 @@ static const struct option info_options[] = {
 
 static const struct option verify_options[] = {
 	{ "keyring", required_argument, NULL, OPT_KEYRING },
+	{ "url-file", required_argument, NULL, OPT_URL_FILE },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -84,7 +91,7 @@ struct reading {
 	const char *signature;
 	const char *config;
 	const char *keyring;
-	const char *where;
+	char *where;
 	char shown[512];	/* where, for messages */
 };
 
@@ -108,11 +115,18 @@ void verb_bundle_start(void)
 	opterr = 0;
 }
 
-/* 0; 1: help was asked for and printed; -1: EX_USAGE. */
+static void reading_clear(struct reading *r)
+{
+	secret_freep(&r->where);
+}
+
+/* 0; 1: help was asked for and printed; -1: EX_USAGE, or as urlfile_read(). */
 static int reading_parse(int argc, char **argv, const struct option *known, const char *help,
 			 struct reading *ret_reading, struct err *err)
 {
 	struct reading r = { 0 };
+	const char *url_file = NULL;
+	char verb[32];
 	int option;
 
 	verb_bundle_start();
@@ -133,10 +147,12 @@ static int reading_parse(int argc, char **argv, const struct option *known, cons
 			r.config = optarg;
 		else if (option == OPT_KEYRING)
 			r.keyring = optarg;
+		else if (option == OPT_URL_FILE)
+			url_file = optarg;
 	}
-	if (argc - optind != 1)
-		return err_set(err, EX_USAGE, "bundle %s: one bundle must be named", argv[0]);
-	r.where = argv[optind];
+	(void)snprintf(verb, sizeof verb, "bundle %s", argv[0]);
+	if (urlfile_or_operand(verb, url_file, argv + optind, argc - optind, &r.where, err) < 0)
+		return -1;
 	(void)snprintf(r.shown, sizeof r.shown, "%s", r.where);
 	out_clean(r.shown, sizeof r.shown);
 	*ret_reading = r;
@@ -261,7 +277,7 @@ static int info(int argc, char **argv, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_(bundle_closep) struct bundle *bundle = NULL;
-	struct reading r;
+	_cleanup_(reading_clear) struct reading r = { 0 };
 	int parsed = reading_parse(argc, argv, info_options, help_info, &r, err);
 
 	if (parsed != 0)
@@ -295,7 +311,7 @@ static int verify(int argc, char **argv, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
 	_cleanup_(bundle_closep) struct bundle *bundle = NULL;
-	struct reading r;
+	_cleanup_(reading_clear) struct reading r = { 0 };
 	int parsed = reading_parse(argc, argv, verify_options, help_verify, &r, err);
 
 	if (parsed != 0)
@@ -311,7 +327,7 @@ static int verify(int argc, char **argv, struct err *err)
 
 static int sign(int argc, char **argv, struct err *err)
 {
-	struct reading r;
+	_cleanup_(reading_clear) struct reading r = { 0 };
 	int parsed = reading_parse(argc, argv, sign_options, help_sign, &r, err);
 
 	if (parsed != 0)

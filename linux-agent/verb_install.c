@@ -2,6 +2,8 @@
 #include "install.h"
 #include "options.h"
 #include "report.h"
+#include "secret.h"
+#include "urlfile.h"
 #include "util.h"
 #include "verbs.h"
 
@@ -12,7 +14,7 @@
 #define FLUSH_EVERY ((uint64_t)64 << 20)
 
 static const char help[] =
-	"Usage: slotctl install BUNDLE --activate=none|reboot|kexec [OPTION]...\n"
+	"Usage: slotctl install BUNDLE|--url-file=FILE --activate=none|reboot|kexec [OPTION]...\n"
 	"\n"
 	"Installs a bundle (a path, or a file, http or https URL) into the idle slot.\n"
 	"The running slot must be confirmed (slotctl mark-good).\n"
@@ -21,6 +23,8 @@ static const char help[] =
 	"  --activate=reboot  try it at once, through the firmware\n"
 	"  --activate=kexec   jump into it at once; the firmware keeps the old slot\n"
 	"                     until mark-good\n"
+	"  --url-file=FILE    what BUNDLE would be, from a file; -: from standard input. The\n"
+	"                     command line can be read by every user\n"
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
 	"  --allow-downgrade  accept a version lower than the running one\n"
 	"  --force            by kexec although the last one never came to mark-good\n"
@@ -56,21 +60,22 @@ static void catch_signals(void)
 
 int verb_install(int argc, char **argv, struct err *err)
 {
+	_cleanup_(secret_freep) char *where = NULL;
 	struct install_options install = { .cancel = &cancelled, .begun = &begun };
 	struct machine machine;
 	struct options o;
 	struct report report;
 	int r = options_parse(argc, argv,
 			      TAKES_JSON | TAKES_ACTIVATE | TAKES_TRIES | TAKES_DOWNGRADE |
-			      TAKES_FORCE, help, &o, err);
+			      TAKES_FORCE | TAKES_URL_FILE, help, &o, err);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (o.operand_count != 1)
-		return err_set(err, EX_USAGE, "install: one bundle must be named");
+	if (urlfile_or_operand("install", o.url_file, o.operands, o.operand_count, &where, err) < 0)
+		return -1;
 	report_init(&report, o.json);
 	catch_signals();
-	install.where = o.operands[0];
+	install.where = where;
 	install.activate = o.activate;
 	install.tries = o.tries;
 	install.allow_downgrade = o.allow_downgrade;
