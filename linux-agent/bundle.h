@@ -25,6 +25,8 @@ struct bundle_options {
 	const char *keyring;		/* PEM file of trusted certificates; NULL: do not
 					 * check (bundle info only, says so) */
 	const struct cms_rules *rules;	/* of the signature; NULL: the defaults of cms.h */
+	const char *spool;		/* directory, for a bundle on a web server: spool.h; NULL:
+					 * none */
 	const struct fetch_options *fetch;	/* for URLs; what it points to outlives the
 						 * bundle; may be NULL */
 };

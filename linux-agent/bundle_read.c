@@ -3,6 +3,7 @@
 
 #include "cms.h"
 #include "digest.h"
+#include "spool.h"
 #include "util.h"
 #include "ziplocal.h"
 
@@ -119,6 +120,9 @@ static int entries_check(const struct bundle *b, const struct payload *p, struct
 
 static int bundle_read(struct bundle *b, const struct bundle_options *options, struct err *err)
 {
+	if (options->spool && b->source->remote &&
+	    spool_open(options->spool, b->source, &b->source, err) < 0)
+		return -1;
 	if (!b->source->forward && ziparchive_open(b->source, &b->archive, err) < 0)
 		return -1;
 	if (manifest_read(b, options, err) < 0)

@@ -43,6 +43,8 @@ static const struct key {
 	{ "rate-limit", offsetof(struct config, http.rate_limit), 0, 1U << 31, NULL },
 	{ "low-speed", offsetof(struct config, http.low_speed), 1, 1U << 30, NULL },
 	{ "low-speed-time", offsetof(struct config, http.low_speed_s), 1, 3600, NULL },
+	{ "verify-first", offsetof(struct config, verify_first), 0, 1, no_yes },
+	{ "spool", offsetof(struct config, spool), 0, 0, NULL },
 	{ "kexec-kernel", offsetof(struct config, kexec_kernel), 0, 0, NULL },
 	{ "kexec-initrd", offsetof(struct config, kexec_initrd), 0, 0, NULL },
 	{ "sysroot", offsetof(struct config, sysroot), 0, 0, NULL },
@@ -248,7 +250,8 @@ static int defaults_set(struct config *config, struct err *err)
 	config->watchdog_s = 120;
 	config->http.redirects = HTTPOPTS_REDIRECTS;
 	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
-	    string_set(&config->lock, "/run/slotboot/lock", err) < 0)
+	    string_set(&config->lock, "/run/slotboot/lock", err) < 0 ||
+	    string_set(&config->spool, "/var/tmp", err) < 0)
 		return -1;
 	return string_set(&config->sysroot, "", err);
 }

@@ -62,6 +62,8 @@ struct config {
 	unsigned tries;
 	unsigned good_limit;
 	unsigned deadline_s;
+	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
+	char *spool;			/* the directory for what is fetched first */
 	unsigned watchdog;		/* enum config_watchdog */
 	unsigned watchdog_s;
 	struct config_image images[CONFIG_MAX_IMAGES];

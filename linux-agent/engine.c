@@ -329,6 +329,23 @@ static int layout_fetch(struct work *w, enum plan_how how, struct err *err)
 	return pool_drain(w->pool, err);
 }
 
+static int plan_tell(struct work *w, struct err *err)
+{
+	_cleanup_(wanted_clear) struct wanted all = { 0 };
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < w->job->index.count; i++) {
+		enum plan_how how = w->job->how[i];
+
+		if ((how == PLAN_FULL || how == PLAN_BASE || how == PLAN_BLOCKS) &&
+		    chunk_wanted(w, how, i, &all, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < all.count; i++)
+		bytes += all.ranges[i].len;
+	return w->options->planned(w->options->ctx, bytes, err);
+}
+
 static size_t frame_room(const struct work *w)
 {
 	size_t room = chunkindex_frame_max(work_chunk_bytes(w));
@@ -394,6 +411,8 @@ static int run(struct work *w, struct err *err)
 	if (!w->job->payload->file && count_of(w, PLAN_WANTED) > 0)
 		return not_held(w, err);
 	if (count_of(w, PLAN_WANTED) > 0 && delta_plan(w, err) < 0)
+		return -1;
+	if (w->options->planned && plan_tell(w, err) < 0)
 		return -1;
 	return fetch_all(w, err);
 }

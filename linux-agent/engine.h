@@ -50,11 +50,13 @@ struct engine_options {
 	uint64_t flush_every;
 	const volatile int *cancel;
 	int (*begin)(void *ctx, struct err *err);	/* before the first byte is written */
+	/* Before bytes of frames are fetched: so many. May refuse. */
+	int (*planned)(void *ctx, uint64_t bytes, struct err *err);
 	void (*progress)(void *ctx, const struct engine_stats *stats);
 	/* More is fetched than was planned: why. A layout of a delta cannot be used, or a chunk came
 	 * wrong. */
 	void (*warn)(void *ctx, const char *why);
-	void *ctx;		/* of these three, which may be NULL */
+	void *ctx;		/* of these four, which may be NULL */
 };
 
 struct engine_job {

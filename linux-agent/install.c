@@ -316,7 +316,9 @@ int install_run(struct machine *machine, const struct install_options *options,
 	const struct fetch_options fetch = fetch_options(machine, options);
 	const struct bundle_options reading = { .keyring = machine->config->keyring,
 						.rules = &machine->config->rules,
-						.fetch = &fetch };
+						.fetch = &fetch,
+						.spool = options->verify_first
+							? machine->config->spool : NULL };
 	int64_t begin_ms = trip_clock_ms();
 	struct bundle *bundle = NULL;
 	unsigned slot;

@@ -34,6 +34,8 @@ struct install_options {
 	enum activate activate;
 	unsigned tries;			/* 0: the configuration's */
 	bool allow_downgrade;
+	bool verify_first;		/* of a web server: into config->spool, and verified there,
+					 * before 3 */
 	bool force;			/* kexec although the last ones failed */
 	unsigned threads;		/* that decode; 0: none, all in one order */
 	uint64_t flush_every;		/* as in engine.h */

@@ -5,6 +5,7 @@
 #include "installcheck.h"
 #include "report.h"
 #include "slotdev.h"
+#include "spool.h"
 #include "util.h"
 #include "verity.h"
 
@@ -200,29 +201,30 @@ struct engine_job *installwork_job(struct installwork *work, const struct payloa
 	return &work->jobs[payload - bundle_manifest(work->bundle)->payloads];
 }
 
-/* Where this image may be found on the machine. */
-static void image_look(struct installwork *work, struct engine_job *job,
-		       const struct config_image *image)
+/* What the slots hold of an image; the path of the one to be written. */
+static const char *image_held(const struct installwork *work, struct engine_job *job)
 {
+	const struct payload *payload = job->payload;
+	const struct config_image *image =
+		config_image_find(work->machine->config, payload->name);
 	unsigned running = work->machine->running.slot;
 	struct engine_held *target = &job->held[HELD_TARGET];
 
-	held_fill(work, job->payload, running, image->target[running], &job->held[HELD_RUNNING]);
-	held_fill(work, job->payload, work->slot, image->target[work->slot], target);
+	held_fill(work, payload, running, image->target[running], &job->held[HELD_RUNNING]);
+	held_fill(work, payload, work->slot, image->target[work->slot], target);
 	target->cut_off = work->was_writing;
 	target->known = target->known && !work->was_writing;
+	return image->target[work->slot];
 }
 
 int installwork_image(struct installwork *work, const struct payload *payload, struct err *err)
 {
 	struct engine_job *job = installwork_job(work, payload);
-	const struct config_image *image =
-		config_image_find(work->machine->config, payload->name);
+	const char *path = image_held(work, job);
 
-	image_look(work, job, image);
 	if (!job->index.chunks && engine_load(job, err) < 0)
 		return -1;
-	return image_write(work, job, image->target[work->slot], err);
+	return image_write(work, job, path, err);
 }
 
 static int drop(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
@@ -231,26 +233,44 @@ static int drop(void *ctx, const void *data, size_t len, uint64_t offset, struct
 	return 0;
 }
 
-/* Every chunk is made once before the slot is touched: of a bundle on this machine, and of
- * an image by reference, which is sought in the slots. */
-static int image_verify(struct installwork *work, const struct engine_job *job, struct err *err)
+static int on_planned(void *ctx, uint64_t bytes, struct err *err)
 {
-	const char *name = job->payload->name;
+	const struct installwork *work = ctx;
+
+	return spool_room(bundle_source(work->bundle), bytes, err);
+}
+
+static void verify_report(const struct installwork *work, const struct payload *payload, bool remote)
+{
+	report_step(work->options->report, "verify",
+		    !payload->file ? "looking in the slots for %s (%llu bytes), which the bundle leaves out"
+		    : remote ? "fetching and verifying %s (%llu bytes)"
+			     : "verifying %s (%llu bytes) in the bundle",
+		    payload->name, (unsigned long long)payload->size);
+}
+
+/* Every chunk is made once before the slot is touched: of a bundle on this machine, of one
+ * that is spooled (what the second time reads is then here), and of an image by reference,
+ * which is sought in the slots. */
+static int image_verify(struct installwork *work, struct engine_job *job, struct err *err)
+{
 	struct engine_options options = engine_options(work);
-	struct engine_stats stats = { 0 };
-	struct engine_job dry = *job;
+	struct source *source = bundle_source(work->bundle);
+	struct engine_stats stats = { .size = job->payload->size };
+	struct engine_job dry;
 	int r;
 
 	options.begin = NULL;
-	options.progress = NULL;
 	options.flush_every = 0;
+	if (spool_is(source)) {
+		options.planned = on_planned;
+		spool_keep(source);
+	}
+	if (source->remote || !job->payload->file)
+		(void)image_held(work, job);
+	dry = *job;
 	dry.write = drop;
-	report_step(work->options->report, "verify", job->payload->file
-		    ? "verifying %s (%llu bytes) in the bundle"
-		    : "looking in the slots for %s (%llu bytes), which the bundle leaves out",
-		    name, (unsigned long long)job->payload->size);
-	if (!job->payload->file)
-		image_look(work, &dry, config_image_find(work->machine->config, name));
+	verify_report(work, job->payload, source->remote);
 	r = engine_run(&dry, &options, &stats, err);
 	free(dry.how);
 	free(dry.marks);
@@ -264,6 +284,7 @@ static int image_verify(struct installwork *work, const struct engine_job *job, 
 int installwork_open(struct installwork *work, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(work->bundle);
+	const struct source *source;
 
 	work->uki = -1;
 	work->start = now();
@@ -284,9 +305,10 @@ int installwork_open(struct installwork *work, struct err *err)
 		if (engine_load(job, err) < 0 || (uki && uki_load(work, job, err) < 0))
 			return -1;
 	}
+	source = bundle_source(work->bundle);
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
-		    (!bundle_source(work->bundle)->remote || !manifest->payloads[i].file) &&
+		    (!source->remote || spool_is(source) || !manifest->payloads[i].file) &&
 		    image_verify(work, &work->jobs[i], err) < 0)
 			return -1;
 	return 0;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_URL_FILE,
+enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_URL_FILE, OPT_VERIFY_FIRST,
        OPT_HELP };
 
 static const struct option known[] = {
@@ -18,6 +18,7 @@ static const struct option known[] = {
 	{ "allow-downgrade", no_argument, NULL, OPT_DOWNGRADE },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "url-file", required_argument, NULL, OPT_URL_FILE },
+	{ "verify-first", required_argument, NULL, OPT_VERIFY_FIRST },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -37,6 +38,8 @@ static bool taken(int option, unsigned takes)
 		return takes & TAKES_FORCE;
 	case OPT_URL_FILE:
 		return takes & TAKES_URL_FILE;
+	case OPT_VERIFY_FIRST:
+		return takes & TAKES_VERIFY_FIRST;
 	default:
 		return true;
 	}
@@ -52,6 +55,16 @@ static int tries_parse(const char *text, unsigned *ret_tries, struct err *err)
 	if (errno || end == text || *end || *text == '-' || n < 1 || n > 255)
 		return err_set(err, EX_USAGE, "--tries=%s: must be a number from 1 to 255", text);
 	*ret_tries = (unsigned)n;
+	return 0;
+}
+
+static int verify_first_parse(const char *text, enum choice *ret_choice, struct err *err)
+{
+	bool yes = strcmp(text, "yes") == 0;
+
+	if (!yes && strcmp(text, "no") != 0)
+		return err_set(err, EX_USAGE, "--verify-first=%s: must be yes or no", text);
+	*ret_choice = yes ? CHOICE_YES : CHOICE_NO;
 	return 0;
 }
 
@@ -79,6 +92,8 @@ static int option_apply(int option, struct options *o, const char **activate,
 	case OPT_URL_FILE:
 		o->url_file = optarg;
 		return 0;
+	case OPT_VERIFY_FIRST:
+		return verify_first_parse(optarg, &o->verify_first, err);
 	default:
 		return -1;
 	}

@@ -17,6 +17,10 @@
 #define TAKES_DOWNGRADE 0x08u
 #define TAKES_FORCE 0x10u
 #define TAKES_URL_FILE 0x20u
+#define TAKES_VERIFY_FIRST 0x40u
+
+/* Yes, no, or as the configuration says. */
+enum choice { CHOICE_CONFIG, CHOICE_NO, CHOICE_YES };
 
 struct options {
 	const char *config;	/* NULL: the default file */
@@ -26,6 +30,7 @@ struct options {
 	bool allow_downgrade;
 	bool force;
 	const char *url_file;	/* urlfile.h; NULL: not given */
+	enum choice verify_first;
 	char **operands;	/* what follows the options */
 	int operand_count;
 };

@@ -28,6 +28,8 @@ static const char help[] =
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
 	"  --allow-downgrade  accept a version lower than the running one\n"
 	"  --force            by kexec although the last one never came to mark-good\n"
+	"  --verify-first=yes|no  of a web server: fetch and verify all that is needed before\n"
+	"                     the slot is touched (configuration: verify-first)\n"
 	"  --json             progress as JSON lines\n"
 	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
 
@@ -67,7 +69,7 @@ int verb_install(int argc, char **argv, struct err *err)
 	struct report report;
 	int r = options_parse(argc, argv,
 			      TAKES_JSON | TAKES_ACTIVATE | TAKES_TRIES | TAKES_DOWNGRADE |
-			      TAKES_FORCE | TAKES_URL_FILE, help, &o, err);
+			      TAKES_FORCE | TAKES_URL_FILE | TAKES_VERIFY_FIRST, help, &o, err);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
@@ -84,6 +86,9 @@ int verb_install(int argc, char **argv, struct err *err)
 	install.threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) + 2;
 	install.flush_every = FLUSH_EVERY;
 	r = machine_open(o.config, MACHINE_INSTALL, &machine, err);
+	if (r == 0)
+		install.verify_first = o.verify_first == CHOICE_CONFIG ? machine.config->verify_first
+								       : o.verify_first == CHOICE_YES;
 	if (r == 0)
 		r = install_run(&machine, &install, err);
 	if (r == 0)

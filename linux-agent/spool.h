@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A source that keeps what was read of another one, for a second reading: of a bundle on
+ * a web server every chunk can then be verified before the slot is touched, and the slot
+ * be written from what was verified. It is kept in a file without a name, each byte at
+ * its own offset, so that only what was read takes room, and nothing is left of it
+ * whatever happens.
+ *
+ * Of a server without ranges all is read at once, and what comes of it is a file like
+ * any other: not remote, not forward.
+ */
+#pragma once
+
+#include "source.h"
+
+/* Takes over source; on failure it remains the caller's. directory is where the file is
+ * made. EX_CONFIG: it cannot be made there; EX_UNAVAILABLE: a server with neither
+ * ranges nor a size; of a server without ranges as spool_room() and source->read(). */
+int spool_open(const char *directory, struct source *source, struct source **ret_source,
+	       struct err *err);
+
+/* Whether source is of spool_open(). */
+bool spool_is(const struct source *source);
+
+/* From now on what is read is kept; at first it is not. */
+void spool_keep(struct source *source);
+
+/* Is there room for so many bytes more? EX_IOERR "no room": says how much there is. */
+int spool_room(const struct source *source, uint64_t bytes, struct err *err);
