@@ -136,8 +136,10 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, stru
 		got = transfer_read(&f->t, (uint8_t *)buf + done, n);
 		done += got;
 		f->pos += got;
-		f->failures = got > 0 ? 0 : f->failures;
-		f->odd = got > 0 ? 0 : f->odd;
+		if (got > 0) {
+			f->failures = f->odd = 0;
+			f->t.fresh = false;
+		}
 		if (f->pos == f->body_end) {
 			transfer_stop(&f->t);
 			f->flowing = false;

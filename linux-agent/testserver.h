@@ -295,14 +295,21 @@ static inline void testserver_start_object(struct testserver *s, const struct te
 
 	if (testserver_fork(s, &fd))
 		return;
+	signal(SIGCHLD, SIG_IGN);
 	for (;;) {
 		int client = testserver_accept(fd, s->count);
 		char request[4096] = "";
 
+		/* A client may have several at once. */
+		if (fork() > 0) {
+			close(client);
+			continue;
+		}
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (testserver_request(client, request) &&
 		       testserver_serve(client, o, s->count, request))
 			;
-		close(client);
+		_exit(0);
 	}
 }
 

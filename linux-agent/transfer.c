@@ -183,7 +183,6 @@ int transfer_start(struct transfer *t, const char *url, const char *range, struc
 	    curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
 		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", t->url);
 	t->active = true;
-	t->fresh = false;
 	pump(t);
 	return 0;
 }

@@ -21,7 +21,7 @@ struct transfer {
 	struct httpopts_session http;
 	CURLM *multi;
 	int64_t deadline_ms;
-	bool fresh;		/* the next exchange has a connection of its own */
+	bool fresh;		/* exchanges have a connection of their own; the caller's */
 	uint64_t received;	/* bytes of accepted bodies, of all exchanges */
 
 	/* of the present exchange */
