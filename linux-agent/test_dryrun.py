@@ -470,7 +470,7 @@ def test_an_altered_payload(machine, craft, tmp_path, payload):
     bundle = craft()
     with zipfile.ZipFile(bundle) as z:
         files = {name: z.read(name) for name in z.namelist()}
-    files[payload] = files[payload][:5000] + b"X" + files[payload][5001:]
+    files[payload] = files[payload][:5000] + bytes([files[payload][5000] ^ 1]) + files[payload][5001:]
     with zipfile.ZipFile(tmp_path / "altered.zip", "w") as z:
         for name, content in files.items():
             z.writestr(name, content)
