@@ -90,13 +90,15 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
             *(["--no-delta"] if padding or not delta else []))
 
 
-def put_uki_bundle(machine, name, uki, variant):
-    """A bundle of a UKI, and by reference of the image that the machine has, on the ESP of one that is off."""
-    root_hash = f",roothash={variant.root_hash}" if variant.root_hash.encode() in uki else ""
+def put_uki_bundle(machine, name, uki, variant=None):
+    """A bundle of a UKI, on the ESP of a machine that is off; by reference also of the variant's image, which the
+    machine has."""
+    root_hash = f",roothash={variant.root_hash}" if variant and variant.root_hash.encode() in uki else ""
+    reference = ["--reference", f"rootfs={variant.rootfs}{root_hash}"] if variant else []
     signer, parts = pki.identities()["signer"], [machine.directory / f"odd.{kind}" for kind in ("efi", "zip")]
     parts[0].write_bytes(uki)
     run(SLOTCTL, "bundle", "create", "--output", parts[1], "--compatible", COMPATIBLE, "--version", "1",
-        "--uki", parts[0], "--reference", f"rootfs={variant.rootfs}{root_hash}", "--key", signer.key, "--cert", signer.cert)
+        "--uki", parts[0], *reference, "--key", signer.key, "--cert", signer.cert)
     machine.disk.esp.write(name, parts[1].read_bytes())
     for part in parts:
         part.unlink()

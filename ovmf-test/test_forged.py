@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+import images
 import record
 from uki import section
 from varstore import BS, NV, RT, VarStore
@@ -94,3 +95,14 @@ def test_a_version_that_nobody_signed_raises_no_floor(machine, install):
     machine.check("slotctl mark-good")
     boot = machine.run_to_boot(install("z.zip", "reboot", "--allow-downgrade"))
     assert (boot.slot, boot.variant) == ("b", "z")
+
+
+def test_a_bundle_without_the_image_is_refused(machine):
+    """A genuine one of a UKI alone would put a new version over an old root."""
+    prefer_a(machine)
+    images.put_uki_bundle(machine, "alone.zip", machine.disk.esp.read("EFI/slotboot/a/uki.efi"))
+    assert machine.cold_boot().slot == "a"
+    before = machine.snapshot()
+    status, said = machine.run("slotctl install /efi/alone.zip --activate=none --allow-downgrade")
+    assert status == 65 and "rootfs" in said, said
+    assert machine.snapshot() == before
