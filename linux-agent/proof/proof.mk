@@ -2,7 +2,7 @@
 # The crash simulator; included by the Makefile, whose variables it uses.
 #   proof         everything: the walk, the simulator at full depth, the same with
 #                 another seed under ASan, the list of deliberate faults
-#   proof-quick   for make check: the simulator under ASan and the walk
+#   proof-quick   for make check: the walk, the simulator, and its rollbacks under ASan
 #   proof-faults  every deliberate fault must be caught
 PROOF_SRC   := $(filter-out %/walk.c,$(wildcard linux-agent/proof/*.c))
 # Not linked: what simbundle.c and simkexec.c stand in for, and the command line.
@@ -39,10 +39,11 @@ $(BUILD)/proof/walk: $(BUILD)/proof/san/linux-agent/proof/walk.o $(BUILD)/proof/
 	$(SAY) CC $@
 	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
 
-proof-programs: $(BUILD)/proof/proof-san $(BUILD)/proof/walk
+proof-programs: $(BUILD)/proof/proof $(BUILD)/proof/proof-san $(BUILD)/proof/walk
 proof-quick: proof-programs
 	@$(BUILD)/proof/walk
-	@$(BUILD)/proof/proof-san --quick
+	@$(BUILD)/proof/proof --quick
+	@$(BUILD)/proof/proof-san --quick --scenario rollback
 proof: $(BUILD)/proof/proof proof-programs
 	@$(BUILD)/proof/walk
 	@$(BUILD)/proof/proof
