@@ -4,6 +4,7 @@
 #include "digest.h"
 #include "signedmanifest.h"
 #include "util.h"
+#include "version.h"
 
 #include <errno.h>
 #include <fcntl.h>

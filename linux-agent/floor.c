@@ -5,6 +5,7 @@
 #include "espfile.h"
 #include "readback.h"
 #include "util.h"
+#include "version.h"
 
 #include <errno.h>
 #include <string.h>

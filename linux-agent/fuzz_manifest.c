@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "manifest.h"
+#include "version.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,6 +11,7 @@
 #include "ukifile.h"
 #include "util.h"
 #include "verity.h"
+#include "version.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,6 @@
 
 #include "envelope.h"
 #include "machine.h"
-#include "options.h"
 
 /* The loader would start it too, or it was installed for a kexec. EX_CONFIG. */
 int kexecslot_check(const struct machine *machine, unsigned slot, struct err *err);
@@ -22,7 +21,3 @@ int kexecslot_open(struct machine *machine, unsigned slot, struct envelope *ret_
 /* envelope_begin() likewise. */
 int kexecslot_begin(struct machine *machine, unsigned slot, struct envelope *ret_envelope,
 		    struct err *err);
-
-/* The verb; o->operands[0] is "explain". 0: it will work. EX_UNAVAILABLE: it will
- * not; EX_CONFIG: it cannot be foretold. Changes nothing, takes no lock. */
-int kexec_explain(const struct options *o, struct err *err);

@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "activate.h"
+#include "activation.h"
 #include "err.h"
 
 #include <jansson.h>

@@ -102,6 +102,3 @@ const struct payload *manifest_uki(const struct manifest *manifest);
 /* Deterministic JSON text for the same manifest (sorted keys, newline at the
  * end). The caller frees. */
 int manifest_format(const struct manifest *manifest, char **ret_json, struct err *err);
-
-/* Compares versions as UAPI.10 (Version Format Specification) says: < 0, 0, > 0. */
-int version_compare(const char *a, const char *b);

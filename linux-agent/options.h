@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "activate.h"
+#include "activation.h"
 #include "err.h"
 
 #include <stdbool.h>

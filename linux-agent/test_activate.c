@@ -2,6 +2,7 @@
 /* Programs that are run to leave the system. */
 #include "activate.h"
 
+#include "init.h"
 #include "testdir.h"
 
 #include <signal.h>
@@ -9,7 +10,7 @@
 static int run(const char *script, struct err *err)
 {
 	char *argv[] = { (char[]){ "sh" }, (char[]){ "-c" }, strdup(script), NULL };
-	int r = activate_run("", argv, err);
+	int r = init_run("", argv, err);
 
 	free(argv[2]);
 	return r;
@@ -27,7 +28,7 @@ static void a_programs_end_is_told(void **state)
 	assert_non_null(strstr(err.text, "it ended with status 3"));
 	assert_int_equal(run("kill -KILL $$", &err), -1);
 	assert_non_null(strstr(err.text, "it ended with status 9"));
-	assert_int_equal(activate_run("", none, &err), -1);
+	assert_int_equal(init_run("", none, &err), -1);
 	assert_non_null(strstr(err.text, "/nonexistent/systemctl: No such file"));
 }
 
@@ -91,11 +92,11 @@ static void programs_are_found_in_the_systems_directories_and_not_by_path(void *
 	testdir_make(&dir);
 	put_program(&dir, "evil/reboot", "");
 	assert_int_equal(setenv("PATH", testdir_path(&dir, "evil"), 1), 0);
-	assert_int_equal(activate_run(dir.path, argv, &err), -1);
+	assert_int_equal(init_run(dir.path, argv, &err), -1);
 	assert_string_equal(err.text, "failed to run reboot: No such file or directory");
 	put_program(&dir, "bin/reboot", "");
 	put_program(&dir, "usr/bin/reboot", "");
-	assert_int_equal(activate_run(dir.path, argv, &err), 0);
+	assert_int_equal(init_run(dir.path, argv, &err), 0);
 	snprintf(want, sizeof want, "%s/usr/bin/reboot  \n", dir.path);
 	assert_said(&dir, want);
 	testdir_remove(&dir);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "manifest.h"
+#include "version.h"
 
 #include "unittest.h"
 #include "util.h"

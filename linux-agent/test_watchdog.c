@@ -3,7 +3,7 @@
  * to it stays. open(), ioctl() and what activate.c would do are this file's own. */
 #include "watchdog.h"
 
-#include "activate.h"
+#include "init.h"
 #include "testdir.h"
 
 #include <fcntl.h>
@@ -19,13 +19,13 @@ static struct testdir dir;
 static struct config config;
 static char say[512];
 
-bool activate_systemd_runs(const char *sysroot)
+bool init_is_systemd(const char *sysroot)
 {
 	(void)sysroot;
 	return systemd_runs;
 }
 
-int activate_run(const char *sysroot, char *const argv[], struct err *err)
+int init_run(const char *sysroot, char *const argv[], struct err *err)
 {
 	(void)sysroot;
 	*told = 0;

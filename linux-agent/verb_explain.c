@@ -4,6 +4,7 @@
 #include "envelope.h"
 #include "kexec.h"
 #include "kexecslot.h"
+#include "options.h"
 #include "out.h"
 #include "preflight.h"
 #include "util.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
+#include "activate.h"
 #include "intent.h"
 #include "kexec.h"
 #include "kexecslot.h"

@@ -8,6 +8,7 @@
 #include "err.h"
 
 struct machine;
+struct options;
 
 int verb_status(int argc, char **argv, struct err *err);
 int verb_install(int argc, char **argv, struct err *err);
@@ -21,3 +22,7 @@ int verb_bundle(int argc, char **argv, struct err *err);
 
 /* "warning: ..." for what the last change could not do, and need not. */
 void verb_print_warnings(const struct machine *machine);
+
+/* kexec explain; o->operands[0] is "explain". 0: it will work. EX_UNAVAILABLE: it will
+ * not; EX_CONFIG: it cannot be foretold. Changes nothing, takes no lock. */
+int kexec_explain(const struct options *o, struct err *err);

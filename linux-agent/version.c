@@ -3,8 +3,9 @@
  * version_compare(): UAPI.10, Version Format Specification, "Version
  * Comparison". The step numbers below are those of that section.
  */
-#include "manifest.h"
+#include "version.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static bool is_digit(char c)

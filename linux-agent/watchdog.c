@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "watchdog.h"
 
-#include "activate.h"
+#include "init.h"
 #include "util.h"
 
 #include <errno.h>
@@ -211,7 +211,7 @@ static int arm_through_systemd(const struct config *config, struct err *err)
 			 "KExecWatchdogUSec", "t", usec, NULL };
 
 	(void)snprintf(usec, sizeof usec, "%u000000", config->watchdog_s);
-	return activate_run(config->sysroot, argv, err);
+	return init_run(config->sysroot, argv, err);
 }
 
 /* A process that holds the device has armed it, and stops feeding it at the jump. */
@@ -247,7 +247,7 @@ int watchdog_arm(const struct config *config, int *ret_fd, char *say, size_t cap
 			"command line keeps it running", w.identity);
 		return -1;
 	}
-	if (activate_systemd_runs(config->sysroot)) {
+	if (init_is_systemd(config->sysroot)) {
 		if (arm_through_systemd(config, &err) == 0)
 			return 1;
 		say_set(say, cap, "a new kernel that hangs will not be reset: systemd was not told "
