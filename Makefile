@@ -6,6 +6,7 @@
 # soak           power cuts on real firmware: CUTS=200 SEED=N JOBS=2
 # check-quick    unit tests, dry runs and the walk: no QEMU, a few minutes
 # fuzz           each fuzz target for SECONDS=30
+# rooms          the rooms of linux-agent/ and what each may include
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
 PREFIX  ?= /usr
@@ -21,7 +22,7 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 
 # --- the agent's side: libc, libcurl, libzip, libefivar, libcrypto ---
 PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid libzstd libxxhash zlib
-AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared -Ilinux-agent $(WARN)
+AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared $(WARN)
 # What Debian's hardening=+all sets, and more.
 HARDEN       := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
                 -ftrivial-auto-var-init=zero -fPIE $(if $(filter x86_64,$(ARCH)),-fcf-protection)
@@ -33,17 +34,43 @@ PKG_LIBS      = $(shell pkg-config --libs $(PKGS))
 SHARED_CFLAGS := -std=c11 -ffreestanding -Ishared $(WARN)
 
 SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c,$(wildcard shared/*.c))
-AGENT_SRC  := $(filter-out linux-agent/test_%.c linux-agent/fuzz_%.c,$(wildcard linux-agent/*.c))
-TEST_SRC   := $(wildcard shared/test_*.c linux-agent/test_*.c)
+
+# --- the rooms of linux-agent/, lowest first. A file includes from its own room, from shared/
+# and from the rooms that its room sees, and from no other: see "make rooms" ---
+ROOMS := base http trust bundle engine uki pack stage preflight firmware machine kexec update verb
+SEES_base      :=
+SEES_http      := base
+SEES_trust     := base
+SEES_bundle    := base http trust
+SEES_engine    := base http trust bundle
+SEES_uki       := base http trust bundle
+SEES_pack      := base http trust bundle engine uki
+SEES_stage     := base http trust bundle uki
+SEES_preflight := base http trust bundle uki
+SEES_firmware  := base
+SEES_machine   := base http trust bundle uki firmware
+SEES_kexec     := base http trust bundle uki stage preflight firmware machine
+SEES_update    := base http trust bundle engine uki stage preflight firmware machine kexec
+SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update
+SEES_proof     := $(ROOMS)
+# The room of a source or of what is made of it (PATH), and the -I of what it may include.
+room     = $(word 2,$(subst /, ,$(patsubst $(BUILD)/%,%,$(1:$(BUILD)/san/%=%))))
+INCLUDES = $(if $(filter linux-agent/%,$<),$(patsubst %,-Ilinux-agent/%,$(call room,$<) $(SEES_$(call room,$<)) \
+           $(if $(filter test_% fuzz_%,$(<F)),testing)),$(if $(filter fuzz/%,$<),$(EVERY_ROOM)))
+EVERY_ROOM := $(patsubst %,-Ilinux-agent/%,$(ROOMS) testing)
+
+AGENT_DIRS := $(ROOMS:%=linux-agent/%)
+AGENT_SRC  := $(foreach dir,$(AGENT_DIRS),$(filter-out $(dir)/test_%.c $(dir)/fuzz_%.c,$(wildcard $(dir)/*.c)))
+TEST_SRC   := $(wildcard shared/test_*.c $(AGENT_DIRS:%=%/test_*.c))
 
 AGENT_OBJ  := $(SHARED_SRC:%.c=$(BUILD)/%.o) $(AGENT_SRC:%.c=$(BUILD)/%.o)
 SAN_OBJ    := $(SHARED_SRC:%.c=$(BUILD)/san/%.o) \
-              $(filter-out $(BUILD)/san/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
-FUZZ_SRC   := $(wildcard shared/fuzz_*.c linux-agent/fuzz_*.c)
+              $(filter-out $(BUILD)/san/linux-agent/verb/main.o,$(AGENT_SRC:%.c=$(BUILD)/san/%.o))
+FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all deps check check-quick unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean
+.PHONY: all deps check check-quick unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean rooms
 all: $(BUILD)/slotctl loader
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
@@ -53,30 +80,41 @@ $(BUILD)/slotctl: $(AGENT_OBJ)
 $(BUILD)/shared/%.o: shared/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(SHARED_CFLAGS) -O2 -g $(HARDEN) $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(SHARED_CFLAGS) -O2 -g $(HARDEN) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/linux-agent/%.o: linux-agent/%.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(AGENT_CFLAGS) $(AGENT_OPT) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(AGENT_CFLAGS) $(INCLUDES) $(AGENT_OPT) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # --- unit tests: the same sources again, under ASan and UBSan ---
 $(BUILD)/san/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(AGENT_CFLAGS) -Ifuzz -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
-$(BUILD)/san/libslot.a: $(SAN_OBJ)
-	@rm -f $@ && ar rcs $@ $^
-$(BUILD)/san/%: $(BUILD)/san/%.o $(BUILD)/san/libslot.a
+	$(Q)$(CC) $(AGENT_CFLAGS) $(INCLUDES) -Ifuzz -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+# One archive a room; a test has those of its room and of what that sees.
+define ARCHIVE
+$(BUILD)/san/$(1).a: $(filter $(BUILD)/san/$(2)%,$(SAN_OBJ))
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(eval $(call ARCHIVE,shared,shared/))
+$(foreach r,$(ROOMS),$(eval $(call ARCHIVE,$(r),linux-agent/$(r)/)))
+archives = $(patsubst %,$(BUILD)/san/%.a,$(1) shared)
+sees     = $(if $(filter linux-agent/%,$(1)),$(call room,$(1)) $(SEES_$(call room,$(1))),$(if $(filter fuzz/%,$(1)),$(ROOMS)))
+.SECONDEXPANSION:
+$(BUILD)/san/%: $(BUILD)/san/%.o $$(call archives,$$(call sees,$$*))
 	$(SAY) CC $@
-	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(Q)$(CC) $(SAN) -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS) -lcmocka
 $(REPLAYS): $(BUILD)/san/fuzz/replay.o
 .PRECIOUS: $(BUILD)/san/%.o
 # The agent itself, for the cases that run it against files.
-$(BUILD)/san/slotctl: $(BUILD)/san/linux-agent/main.o $(BUILD)/san/libslot.a
+$(BUILD)/san/slotctl: $(BUILD)/san/linux-agent/verb/main.o $(call archives,$(ROOMS))
 	$(SAY) CC $@
-	$(Q)$(CC) $(SAN) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(SAN) -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS)
 unit: $(TESTS) $(BUILD)/san/slotctl
 	@shared/run-tests $(TESTS)
+
+rooms:
+	@$(foreach r,$(ROOMS),printf '%-9s sees %s\n' $(r) '$(or $(strip $(SEES_$(r))),nothing)';)
 
 deps:
 	@ovmf-test/install-deps
@@ -113,11 +151,11 @@ bench:
 # --- fuzz targets: libFuzzer, from clang; the seeds in fuzz/seeds are replayed by make unit, too ---
 SECONDS ?= 30
 FUZZ_OBJ := $(SHARED_SRC:%.c=$(BUILD)/fuzz/%.o) \
-            $(filter-out $(BUILD)/fuzz/linux-agent/main.o,$(AGENT_SRC:%.c=$(BUILD)/fuzz/%.o))
+            $(filter-out $(BUILD)/fuzz/linux-agent/verb/main.o,$(AGENT_SRC:%.c=$(BUILD)/fuzz/%.o))
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CLANG $@
-	$(Q)clang $(AGENT_CFLAGS) -Ifuzz -O1 -g -fsanitize=fuzzer-no-link $(SAN) $(PKG_CFLAGS) -MMD -c -o $@ $<
+	$(Q)clang $(AGENT_CFLAGS) $(INCLUDES) -Ifuzz -O1 -g -fsanitize=fuzzer-no-link $(SAN) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/fuzz/libslot.a: $(FUZZ_OBJ)
 	@rm -f $@ && ar rcs $@ $^
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/%.o $(BUILD)/fuzz/libslot.a

@@ -32,7 +32,7 @@ loader: $(LOADER)
 $(EFI)/obj/%.o: %.c efi-app/efi.mk
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(EFI_CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(EFI_CFLAGS) -MMD -MP -c -o $@ $<
 $(EFI)/slotboot.elf: $(EFI_OBJ) efi-app/efi.lds efi-app/efi.mk
 	$(SAY) CC $@
 	$(Q)$(CC) $(EFI_LDFLAGS) -o $@ $(EFI_OBJ)

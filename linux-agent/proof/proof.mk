@@ -6,7 +6,7 @@
 #   proof-faults  every deliberate fault must be caught
 PROOF_SRC   := $(filter-out %/walk.c,$(wildcard linux-agent/proof/*.c))
 # Not linked: what simbundle.c and simkexec.c stand in for, and the command line.
-PROOF_OUT   := main bundle_read kexec report $(patsubst linux-agent/%.c,%,$(wildcard linux-agent/verb_*.c))
+PROOF_OUT   := bundle/bundle_read kexec/kexec base/report verb/main $(patsubst linux-agent/%.c,%,$(wildcard linux-agent/verb/verb_*.c))
 PROOF_LIB   := $(filter-out $(PROOF_OUT:%=$(BUILD)/linux-agent/%.o),$(AGENT_OBJ))
 PROOF_LSAN  := $(filter-out $(PROOF_OUT:%=$(BUILD)/san/linux-agent/%.o),$(SAN_OBJ))
 PROOF_WRAP  := -Wl,--wrap=ukifile_open,--wrap=read_file,--wrap=cms_verify_detached,--wrap=access,--wrap=time
@@ -18,11 +18,11 @@ PROOF_SAN   := $(PROOF_SRC:%.c=$(BUILD)/proof/san/%.o)
 $(BUILD)/proof/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(AGENT_CFLAGS) -Werror -O2 -g -fPIE $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(AGENT_CFLAGS) $(INCLUDES) -Werror -O2 -g -fPIE $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/proof/san/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $@
-	$(Q)$(CC) $(AGENT_CFLAGS) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+	$(Q)$(CC) $(AGENT_CFLAGS) $(INCLUDES) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/proof/libslot.a: $(PROOF_LIB)
 	@mkdir -p $(@D)
 	@rm -f $@ && ar rcs $@ $^
@@ -52,5 +52,5 @@ proof: $(BUILD)/proof/proof proof-programs
 PROOF_WALK  := $(BUILD)/proof/linux-agent/proof/walk.o
 proof-faults: $(PROOF_OBJ) $(PROOF_LIB) | $(PROOF_WALK)
 	@$(PYTHON) linux-agent/proof/faults.py --build $(BUILD)/proof/faults --walk $(PROOF_WALK) \
-		--compile '$(CC) $(AGENT_CFLAGS) -O1 -fPIE $(PKG_CFLAGS) $(CFLAGS)' \
+		--compile '$(CC) $(AGENT_CFLAGS) $(EVERY_ROOM) -O1 -fPIE $(PKG_CFLAGS) $(CFLAGS)' \
 		--link '$(CC) -pie $(PROOF_WRAP) $(LDFLAGS) OBJECTS $(PKG_LIBS)' $^

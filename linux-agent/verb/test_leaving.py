@@ -146,7 +146,7 @@ def test_the_published_program_is_hardened():
     assert "DYN (Position-Independent" in text and "GNU_RELRO" in text and "BIND_NOW" in text
     assert "GNU_STACK" in text and "RWE" not in text
     if "X86-64" in text:     # of an object: the C library's own have no mark, so that the program has none
-        notes = subprocess.run(["readelf", "-Wn", BUILD / "linux-agent/main.o"], check=True, capture_output=True,
+        notes = subprocess.run(["readelf", "-Wn", BUILD / "linux-agent/verb/main.o"], check=True, capture_output=True,
                                text=True).stdout
         assert "IBT, SHSTK" in notes
     assert "__stack_chk_fail" in symbols and "_chk@" in symbols

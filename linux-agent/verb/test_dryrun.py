@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parent.parent
+TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "ovmf-test"))
 import pki  # noqa: E402
 import uki  # noqa: E402
