@@ -128,7 +128,7 @@ def a_watchdog_that_does_not_start_is_reported(folder):
 def a_good_slot_is_not_watched_unless_asked(folder):
     for flags in (ON_TRIAL, ON_TRIAL | ON_GOOD):
         state = record(slot(GOOD), slot(GOOD), watchdog=(I6300ESB, flags, 1))
-        m = machine(folder, state)
+        m = machine(folder, state, mirror=(state, state))
         stall(m, 2.5)
         log = m.run(*I6300ESB_ON)
         if flags & ON_GOOD:
