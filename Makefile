@@ -53,10 +53,10 @@ SEES_kexec     := base http trust bundle uki stage preflight firmware machine
 SEES_update    := base http trust bundle engine uki stage preflight firmware machine kexec
 SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update
 SEES_proof     := $(ROOMS)
-# The room of a source or of what is made of it (PATH), and the -I of what it may include.
-room     = $(word 2,$(subst /, ,$(patsubst $(BUILD)/%,%,$(1:$(BUILD)/san/%=%))))
-INCLUDES = $(if $(filter linux-agent/%,$<),$(patsubst %,-Ilinux-agent/%,$(call room,$<) $(SEES_$(call room,$<)) \
-           $(if $(filter test_% fuzz_%,$(<F)),testing)),$(if $(filter fuzz/%,$<),$(EVERY_ROOM)))
+# The room of a path in linux-agent/; the rooms that a source may use; their -I.
+room     = $(word 2,$(subst /, ,$(1)))
+sees     = $(if $(filter linux-agent/%,$(1)),$(call room,$(1)) $(SEES_$(call room,$(1))),$(if $(filter fuzz/%,$(1)),$(ROOMS)))
+INCLUDES = $(patsubst %,-Ilinux-agent/%,$(call sees,$<) $(if $(filter test_% fuzz_%,$(<F))$(filter fuzz/%,$<),testing))
 EVERY_ROOM := $(patsubst %,-Ilinux-agent/%,$(ROOMS) testing)
 
 AGENT_DIRS := $(ROOMS:%=linux-agent/%)
@@ -99,7 +99,6 @@ endef
 $(eval $(call ARCHIVE,shared,shared/))
 $(foreach r,$(ROOMS),$(eval $(call ARCHIVE,$(r),linux-agent/$(r)/)))
 archives = $(patsubst %,$(BUILD)/san/%.a,$(1) shared)
-sees     = $(if $(filter linux-agent/%,$(1)),$(call room,$(1)) $(SEES_$(call room,$(1))),$(if $(filter fuzz/%,$(1)),$(ROOMS)))
 .SECONDEXPANSION:
 $(BUILD)/san/%: $(BUILD)/san/%.o $$(call archives,$$(call sees,$$*))
 	$(SAY) CC $@

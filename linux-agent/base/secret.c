@@ -64,6 +64,14 @@ void secret_freep(char **text)
 	free(*text);
 }
 
+int secret_check_mode(const char *path, const struct stat *st, struct err *err)
+{
+	if (!(st->st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	return err_set(err, EX_CONFIG, "others may read it (mode %04o); chmod 600 %s",
+		       (unsigned)st->st_mode & 07777, path);
+}
+
 void secret_keep(void)
 {
 	static const struct rlimit none;

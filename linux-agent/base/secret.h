@@ -2,7 +2,10 @@
 /* Keeps secrets out of messages. */
 #pragma once
 
+#include "err.h"
+
 #include <stddef.h>
+#include <sys/stat.h>
 
 /* In place, in each URL of text (RFC 3986): what stands between :// and @, and what
  * follows the ?, becomes "...": a user and a password, and what signs a URL of a store.
@@ -14,6 +17,9 @@ void secret_mask_urls(char *text, size_t cap);
 void secret_wipe(char *text);
 /* That, and frees it; for _cleanup_. */
 void secret_freep(char **text);
+
+/* EX_CONFIG "others may read it ...": what is at path, for whoever reads a secret there. */
+int secret_check_mode(const char *path, const struct stat *st, struct err *err);
 
 /* A secret is about to be read: from now on this process leaves no core. */
 void secret_keep(void);

@@ -21,9 +21,8 @@ static int mode_check(const char *name, int fd, struct err *err)
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, EX_NOINPUT, errno, "failed to read the URL from %s", name);
-	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)))
-		return err_set(err, EX_CONFIG, "failed to read the URL from %s: others may read it "
-			       "(mode %04o); chmod 600 %s", name, (unsigned)st.st_mode & 07777, name);
+	if (S_ISREG(st.st_mode) && secret_check_mode(name, &st, err) < 0)
+		return err_prefix(err, "failed to read the URL from %s", name);
 	return 0;
 }
 

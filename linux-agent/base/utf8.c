@@ -30,3 +30,17 @@ size_t utf8_get(const char *text, uint32_t *ret_code)
 	*ret_code = code;
 	return len;
 }
+
+bool utf8_is(const char *text)
+{
+	uint32_t code;
+
+	while (*text) {
+		size_t len = utf8_get(text, &code);
+
+		if (len == 0)
+			return false;
+		text += len;
+	}
+	return true;
+}

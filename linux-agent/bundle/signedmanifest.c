@@ -61,3 +61,12 @@ void signed_manifest_clear(struct signed_manifest *manifest)
 	free(manifest->p7s);
 	*manifest = (struct signed_manifest){ 0 };
 }
+
+int signed_manifest_read_kept(const char *stem, const char *keyring, const struct cms_rules *rules,
+			      struct signed_manifest *ret_manifest, struct err *err)
+{
+	struct cms_rules kept = *rules;
+
+	kept.any_time = true;
+	return signed_manifest_read(stem, keyring, &kept, ret_manifest, err);
+}

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "spool.h"
 
+#include "disk.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define DRAIN_BYTES ((size_t)1 << 20)
@@ -171,13 +171,11 @@ void spool_keep(struct source *source)
 int spool_room(const struct source *source, uint64_t bytes, struct err *err)
 {
 	const struct spool *s = (const struct spool *)source;
-	struct statvfs st;
 	uint64_t free_bytes;
 
-	if (fstatvfs(s->fd, &st) < 0)
+	if (disk_posix.room(NULL, s->directory, &free_bytes) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to see how much room is in %s",
 				 s->directory);
-	free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
 	if (bytes > free_bytes)
 		return err_set(err, EX_IOERR, "failed to spool the bundle in %s: no room for %llu bytes, "
 			       "%llu are free; " WAY_OUT, s->directory, (unsigned long long)bytes,

@@ -20,10 +20,9 @@ static int no_memory(struct err *err)
 
 static int mode_check(const char *key, const char *path, const struct stat *st, struct err *err)
 {
-	if (!(st->st_mode & (S_IRWXG | S_IRWXO)))
+	if (secret_check_mode(path, st, err) == 0)
 		return 0;
-	return err_set(err, EX_CONFIG, "failed to read %s = %s: others may read it (mode %04o); "
-		       "chmod 600 %s", key, path, (unsigned)st->st_mode & 07777, path);
+	return err_prefix(err, "failed to read %s = %s", key, path);
 }
 
 /* Reads a file that nobody else may read; a NUL is added. */

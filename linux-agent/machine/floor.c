@@ -43,15 +43,13 @@ static bool is_floor(const struct machine *m, const struct manifest *manifest, s
 
 static int pair_load(const struct machine *m, struct pairs *p, unsigned i, struct err *err)
 {
-	struct cms_rules rules = m->config->rules;
 	struct signed_manifest *held = &p->held[i];
 	struct err why = { 0 };
 	int r;
 
-	rules.any_time = true;
 	if (asprintf(&p->stem[i], "%s/" ESP_OURS "/floor-%u", m->esp.dir, i + 1) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the rollback floor");
-	r = signed_manifest_read(p->stem[i], m->config->keyring, &rules, held, &why);
+	r = signed_manifest_read_kept(p->stem[i], m->config->keyring, &m->config->rules, held, &why);
 	if (r == 0 || (r == 1 && is_floor(m, held->manifest, &why)))
 		return 0;
 	signed_manifest_clear(held);

@@ -9,13 +9,13 @@
 #include "slotdev.h"
 #include "uki_layout.h"
 #include "ukifile.h"
+#include "utf8.h"
 #include "util.h"
 #include "verity.h"
 #include "version.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <string.h>
 
 int installcheck_target(const struct machine *machine, unsigned *ret_slot, struct err *err)
@@ -64,14 +64,13 @@ static bool is_recorded(const struct machine *machine, unsigned slot, const stru
 int installcheck_slot_signed(const struct machine *machine, unsigned slot,
 			     struct signed_manifest *ret_manifest, struct err *err)
 {
-	struct cms_rules rules = machine->config->rules;
 	_cleanup_free_ char *stem = NULL;
 	int r;
 
-	rules.any_time = true;
 	if (machine_slot_file(machine, slot, "manifest", &stem, err) < 0)
 		return -1;
-	r = signed_manifest_read(stem, machine->config->keyring, &rules, ret_manifest, err);
+	r = signed_manifest_read_kept(stem, machine->config->keyring, &machine->config->rules,
+				      ret_manifest, err);
 	if (r < 1 || is_recorded(machine, slot, manifest_uki(ret_manifest->manifest)))
 		return r;
 	signed_manifest_clear(ret_manifest);
@@ -245,14 +244,6 @@ int installcheck_room(const struct machine *machine, const struct bundle *bundle
 	return check_mounted(machine, slot, err);
 }
 
-static bool utf8_valid(const char *text)
-{
-	json_t *string = json_string(text);	/* refuses what is not */
-
-	json_decref(string);
-	return string != NULL;
-}
-
 /* systemd-stub takes its command line from the UKI alone under Secure Boot, so
  * that {slot} would reach the kernel as it is. */
 static int check_cmdline(struct machine *machine, const struct ukifile *uki,
@@ -264,7 +255,7 @@ static int check_cmdline(struct machine *machine, const struct ukifile *uki,
 	if (ukifile_cmdline(uki, 0, &text, &has_slot, err) < 0 ||
 	    machine_secure_boot(machine, &secure, err) < 0)
 		return -1;
-	if (has_slot && !utf8_valid(text))
+	if (has_slot && !utf8_is(text))
 		return err_set(err, EX_DATAERR,
 			       "the UKI's command line has {slot} and is not UTF-8: the loader "
 			       "would leave it unfilled");
