@@ -4,7 +4,7 @@
 #include "handover.h"
 #include "testindex.h"
 #include "testuki.h"
-#include "util.h"
+#include "io.h"
 
 #include <fcntl.h>
 #include <openssl/sha.h>
@@ -198,18 +198,18 @@ static double slot_once(const char *dir, const char *keyring, const struct slot 
 			struct round *round)
 {
 	double times[4] = { now_ms() };
-	struct envelope envelope;
+	struct slot_uki envelope;
 	struct handover h;
 	struct err err;
 
-	must(envelope_begin(dir, slot, keyring, NULL, &envelope, &err), &err);
+	must(slot_uki_begin(dir, slot, keyring, NULL, &envelope, &err), &err);
 	times[1] = now_ms();
 	must(handover_make(&envelope.uki, &nowhere, 0, false, &h, &err), &err);
 	times[2] = now_ms();
-	must(envelope_check(&envelope, &err), &err);
+	must(slot_uki_check(&envelope, &err), &err);
 	times[3] = now_ms();
 	handover_clear(&h);
-	envelope_close(&envelope);
+	slot_uki_close(&envelope);
 	round->begin = times[1] - times[0];
 	round->stage = times[2] - times[1];
 	round->check = times[3] - times[2];

@@ -5,7 +5,7 @@
  * by hand when a format has changed (make seeds); keys are new ones each time.
  */
 #include "bundle.h"
-#include "bzimage.h"
+#include "kernel_image.h"
 #include "espinfo.h"
 #include "loadoption.h"
 #include "policy.h"
@@ -118,7 +118,7 @@ static void uki_make(void)
 	}
 	put("fuzz_pe", "uki", uki.bytes, end);
 	put("fuzz_kexec", "uki", uki.bytes, end);
-	put("fuzz_bzimage", "x86", uki.bytes + 1024, BZIMAGE_HEADER);
+	put("fuzz_kernel_image", "x86", uki.bytes + 1024, KERNEL_IMAGE_HEADER);
 }
 
 static void signed_make(void)

@@ -109,7 +109,7 @@ void record_encode(const struct record *record, uint8_t ret_bytes[RECORD_BYTES])
 	le32_put(p + AT_CRC, crc32_of(p, AT_CRC));
 }
 
-static enum sb_error envelope_check(const uint8_t *bytes, size_t len)
+static enum sb_error slot_uki_check(const uint8_t *bytes, size_t len)
 {
 	if (len < RECORD_BYTES)
 		return SB_SHORT;
@@ -126,7 +126,7 @@ static enum sb_error envelope_check(const uint8_t *bytes, size_t len)
 
 enum sb_error record_decode(const uint8_t *bytes, size_t len, struct record *ret_record)
 {
-	enum sb_error error = envelope_check(bytes, len);
+	enum sb_error error = slot_uki_check(bytes, len);
 	struct record r;
 	bool ok = true;
 

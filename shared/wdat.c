@@ -60,7 +60,7 @@ static bool entry_decode(const uint8_t *p, struct entry *ret_entry)
 	return true;
 }
 
-static enum sb_error envelope_check(const uint8_t *table, size_t len)
+static enum sb_error slot_uki_check(const uint8_t *table, size_t len)
 {
 	uint32_t length;
 	uint8_t sum = 0;
@@ -81,7 +81,7 @@ static enum sb_error envelope_check(const uint8_t *table, size_t len)
 
 enum sb_error wdat_parse(const uint8_t *table, size_t len, struct wdat *ret_wdat)
 {
-	enum sb_error error = envelope_check(table, len);
+	enum sb_error error = slot_uki_check(table, len);
 	struct wdat w;
 	struct entry e;
 

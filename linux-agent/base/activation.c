@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "activation.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 

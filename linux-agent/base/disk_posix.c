@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "disk.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <blkid.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "memfile.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>

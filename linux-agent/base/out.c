@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "out.h"
 
-#include "secret.h"
+#include "redact.h"
 #include "utf8.h"
-#include "util.h"
+#include "io.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -40,7 +40,7 @@ void out_clean(char *text, size_t cap)
 		from += len ? len : 1;
 	}
 	*to = 0;
-	secret_mask_urls(text, cap);
+	redact_mask_urls(text, cap);
 }
 
 static void print(FILE *file, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));

@@ -12,7 +12,7 @@
 
 /* In place. "?" stands for what a terminal obeys or what hides what a text says: control
  * characters (C0, with newlines; DEL; C1), those of bidirectional text, the two separators
- * U+2028 and U+2029, each byte that is no UTF-8. Then URLs are masked (secret.h, with cap). */
+ * U+2028 and U+2029, each byte that is no UTF-8. Then URLs are masked (redact.h, with cap). */
 void out_clean(char *text, size_t cap);
 
 /* One line, or a part of it, to standard output, filtered; newlines that end fmt stay. */

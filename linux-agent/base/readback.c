@@ -2,7 +2,7 @@
 #include "readback.h"
 
 #include "digest.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

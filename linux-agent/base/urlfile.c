@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "urlfile.h"
 
-#include "secret.h"
-#include "util.h"
+#include "redact.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ static int mode_check(const char *name, int fd, struct err *err)
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, EX_NOINPUT, errno, "failed to read the URL from %s", name);
-	if (S_ISREG(st.st_mode) && secret_check_mode(name, &st, err) < 0)
+	if (S_ISREG(st.st_mode) && redact_check_mode(name, &st, err) < 0)
 		return err_prefix(err, "failed to read the URL from %s", name);
 	return 0;
 }
@@ -50,11 +50,11 @@ int urlfile_read(const char *path, char **ret_where, struct err *err)
 		return err_errno(err, EX_NOINPUT, errno, "failed to read the URL from %s", name);
 	if (mode_check(name, fd, err) < 0)
 		return -1;
-	secret_keep();
+	redact_keep();
 	if (read_to_end(fd, MAX_BYTES, &text, &len) < 0)
 		return err_errno(err, EX_NOINPUT, errno, "failed to read the URL from %s", name);
 	*ret_where = strlen((char *)text) == len ? line_take((char *)text) : NULL;
-	secret_wipe((char *)text);
+	redact_wipe((char *)text);
 	if (!*ret_where)
 		return err_set(err, EX_NOINPUT, "failed to read the URL from %s: it is not one line "
 			       "with one word", name);

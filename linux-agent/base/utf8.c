@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "utf8.h"
 
-#include "util.h"
+#include "io.h"
 
 size_t utf8_get(const char *text, uint32_t *ret_code)
 {

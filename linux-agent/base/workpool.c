@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "workpool.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -63,7 +63,7 @@ int bundle_index(struct bundle *bundle, const struct payload *payload,
 int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err);
 
-struct source *bundle_source(const struct bundle *bundle);
+struct bundle_source *bundle_source(const struct bundle *bundle);
 bool bundle_is_forward(const struct bundle *bundle);
 
 /* "bundle WHERE: " before the message, and behind EX_DATAERR what source->doubt() says; -1. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "bundle.h"
 
-#include "chunkcode.h"
+#include "chunk_decode.h"
 #include "digest.h"
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 
@@ -24,7 +24,7 @@ static int chunk_hand_over(const uint8_t *data, size_t len, bundle_sink_fn *sink
 
 struct buffers {
 	uint8_t *frame, *chunk;
-	struct chunkcode *code;
+	struct chunk_decode *code;
 	EVP_MD_CTX *whole;
 };
 
@@ -32,7 +32,7 @@ static void buffers_clear(struct buffers *b)
 {
 	free(b->frame);
 	free(b->chunk);
-	chunkcode_free(b->code);
+	chunk_decode_free(b->code);
 	EVP_MD_CTX_free(b->whole);
 }
 
@@ -42,7 +42,7 @@ static int buffers_make(struct buffers *b, const struct chunkindex *index, struc
 
 	b->frame = malloc(chunkindex_frame_max(chunk));
 	b->chunk = malloc(chunk);
-	b->code = chunkcode_new();
+	b->code = chunk_decode_new();
 	b->whole = EVP_MD_CTX_new();
 	if (!b->frame || !b->chunk || !b->code || !b->whole ||
 	    EVP_DigestInit_ex(b->whole, EVP_sha256(), NULL) != 1)
@@ -54,15 +54,15 @@ static int chunk_read(struct bundle *bundle, const struct payload *payload,
 		      const struct chunkindex *index, uint32_t i, const struct zipentry *entry,
 		      struct buffers *b, struct err *err)
 {
-	struct source *source = bundle_source(bundle);
+	struct bundle_source *source = bundle_source(bundle);
 	const struct chunk *chunk = &index->chunks[i];
 	size_t len = chunkindex_length(index, i);
 
 	if (source->read(source, b->frame, chunk->frame, entry->offset + chunk->offset, err) < 0)
 		return bundle_prefix(bundle, err);
-	if (!chunkcode_decode(b->code, b->frame, chunk->frame, b->chunk, len) ||
-	    !chunkcode_is(b->code, b->chunk, len, chunk->sha256)) {
-		(void)chunkcode_damaged(payload->file, i, err);
+	if (!chunk_decode(b->code, b->frame, chunk->frame, b->chunk, len) ||
+	    !chunk_decode_is(b->code, b->chunk, len, chunk->sha256)) {
+		(void)chunk_decode_damaged(payload->file, i, err);
 		return bundle_prefix(bundle, err);
 	}
 	if (EVP_DigestUpdate(b->whole, b->chunk, len) != 1)
@@ -89,7 +89,7 @@ int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_
 {
 	_cleanup_(chunkindex_clear) struct chunkindex index = { 0 };
 	_cleanup_(buffers_clear) struct buffers b = { 0 };
-	struct source *source = bundle_source(bundle);
+	struct bundle_source *source = bundle_source(bundle);
 	struct zipentry entry;
 
 	if (bundle_index(bundle, payload, &index, err) < 0)

@@ -4,7 +4,7 @@
 #include "cms.h"
 #include "digest.h"
 #include "spool.h"
-#include "util.h"
+#include "io.h"
 #include "ziplocal.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@
 
 struct bundle {
 	char *where;
-	struct source *source;
+	struct bundle_source *source;
 	struct ziparchive *archive;	/* NULL: the source is forward */
 	uint64_t next;			/* forward: where the next local header is */
 	uint8_t *json, *p7s;		/* p7s: NULL if there is none and none was needed */
@@ -143,7 +143,7 @@ int bundle_open(const char *where, const struct bundle_options *options,
 	b->where = strdup(where);
 	if (!b->where)
 		return no_memory(err);
-	if (source_open(b->where, options->fetch, &b->source, err) < 0)
+	if (bundle_source_open(b->where, options->fetch, &b->source, err) < 0)
 		return -1;
 	if (bundle_read(b, options, err) < 0)
 		return bundle_prefix(b, err);
@@ -157,7 +157,7 @@ void bundle_close(struct bundle *bundle)
 	if (!bundle)
 		return;
 	ziparchive_close(bundle->archive);
-	source_close(bundle->source);
+	bundle_source_close(bundle->source);
 	manifest_free(bundle->manifest);
 	free(bundle->json);
 	free(bundle->p7s);
@@ -190,7 +190,7 @@ const char *bundle_signer(const struct bundle *bundle)
 	return bundle->signer;
 }
 
-struct source *bundle_source(const struct bundle *bundle)
+struct bundle_source *bundle_source(const struct bundle *bundle)
 {
 	return bundle->source;
 }
@@ -202,7 +202,7 @@ bool bundle_is_forward(const struct bundle *bundle)
 
 int bundle_prefix(const struct bundle *bundle, struct err *err)
 {
-	const struct source *s = bundle->source;
+	const struct bundle_source *s = bundle->source;
 	const char *doubt = s->doubt ? s->doubt(s) : "";
 	char text[sizeof err->text];
 
@@ -271,7 +271,7 @@ static int pinned_read(struct bundle *b, const struct pinned_entry *pinned,
 int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
 		  size_t *ret_len, struct err *err)
 {
-	struct source *source = bundle->source;
+	struct bundle_source *source = bundle->source;
 	struct err why = { 0 };
 	int r = pinned_read(bundle, pinned, ret_data, ret_len, &why);
 

@@ -2,7 +2,7 @@
 #include "chunkindex.h"
 
 #include "bytes.h"
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 

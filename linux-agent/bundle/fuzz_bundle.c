@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include "bundle.h"
-#include "util.h"
+#include "io.h"
 #include "ziplocal.h"
 
 #include <string.h>
@@ -27,12 +27,12 @@ static int take(void *ctx, const uint8_t *data, size_t len, struct err *err)
 /* Entry after entry by the local headers: each within the file, and behind the last. */
 static void local_walk(const char *path, size_t size)
 {
-	_cleanup_(source_closep) struct source *source = NULL;
+	_cleanup_(bundle_source_closep) struct bundle_source *source = NULL;
 	struct ziplocal local;
 	uint64_t at = 0;
 	bool last = false;
 
-	if (source_file_open(path, &source, NULL) < 0)
+	if (bundle_source_file_open(path, &source, NULL) < 0)
 		abort();
 	while (ziplocal_read(source, at, &local, &last, NULL) == 0 && !last) {
 		if (local.data <= at || local.next < local.data || local.next - local.data != local.size)

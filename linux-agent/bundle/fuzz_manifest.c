@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "manifest.h"
-#include "version.h"
+#include "version_compare.h"
 
 #include <stdlib.h>
 #include <string.h>

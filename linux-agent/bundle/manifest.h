@@ -82,7 +82,7 @@ struct payload {
 struct manifest {
 	char *compatible;	/* 1 to 128 printable ASCII characters */
 	char *version;		/* UAPI.10 version: [A-Za-z0-9._~^+-]{1,64} */
-	bool raises_floor;	/* once good, no lower version is installed any more; floor.h */
+	bool raises_floor;	/* once good, no lower version is installed any more; rollback_floor.h */
 	struct payload payloads[MANIFEST_MAX_PAYLOADS];
 	size_t payload_count;	/* at least 1 */
 };

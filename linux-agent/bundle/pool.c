@@ -35,7 +35,7 @@ static bool task_make(struct task *t, const struct pool_options *o)
 	t->frame = aligned_new(o->frame_room);
 	t->out = aligned_new(o->out_room);
 	t->aux = aligned_new(o->aux_room);
-	t->code = chunkcode_new();
+	t->code = chunk_decode_new();
 	return t->code && (t->frame || !o->frame_room) && (t->out || !o->out_room) &&
 	       (t->aux || !o->aux_room);
 }
@@ -142,7 +142,7 @@ void pool_close(struct pool *pool)
 		free(pool->tasks[i].frame);
 		free(pool->tasks[i].out);
 		free(pool->tasks[i].aux);
-		chunkcode_free(pool->tasks[i].code);
+		chunk_decode_free(pool->tasks[i].code);
 	}
 	free(pool->tasks);
 	(void)pthread_cond_destroy(&pool->idle);

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "chunkcode.h"
+#include "chunk_decode.h"
 
 struct task {
 	uint32_t chunk;
@@ -17,7 +17,7 @@ struct task {
 	uint8_t *frame;		/* frame_room bytes */
 	uint8_t *out;		/* out_room bytes, aligned to 4096 */
 	uint8_t *aux;		/* aux_room bytes, aligned to 4096 */
-	struct chunkcode *code;
+	struct chunk_decode *code;
 	struct task *next;
 };
 

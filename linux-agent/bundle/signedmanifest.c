@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "signedmanifest.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 #include "spool.h"
 
 #include "disk.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +19,8 @@ struct extent {
 };
 
 struct spool {
-	struct source source;
-	struct source *inner;
+	struct bundle_source source;
+	struct bundle_source *inner;
 	int fd;
 	bool keeps;
 	struct extent *kept;	/* in order, with gaps between them */
@@ -113,7 +113,7 @@ static void run_begin(struct spool *s, uint64_t offset)
 	s->run = (struct extent){ 0 };
 }
 
-static int spool_read(struct source *source, void *buf, size_t len, uint64_t offset,
+static int spool_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
 		      struct err *err)
 {
 	struct spool *s = (struct spool *)source;
@@ -130,12 +130,12 @@ static int spool_read(struct source *source, void *buf, size_t len, uint64_t off
 	return s->keeps ? keep(s, buf, len, offset, err) : 0;
 }
 
-static void spool_run(struct source *source, uint64_t offset, uint64_t len)
+static void spool_run(struct bundle_source *source, uint64_t offset, uint64_t len)
 {
 	((struct spool *)source)->run = (struct extent){ offset, offset + len };
 }
 
-static uint64_t spool_fetched(const struct source *source, unsigned *ret_requests)
+static uint64_t spool_fetched(const struct bundle_source *source, unsigned *ret_requests)
 {
 	const struct spool *s = (const struct spool *)source;
 
@@ -150,25 +150,25 @@ static void spool_free(struct spool *s)
 	free(s);
 }
 
-static void spool_close(struct source *source)
+static void spool_close(struct bundle_source *source)
 {
 	struct spool *s = (struct spool *)source;
 
-	source_close(s->inner);
+	bundle_source_close(s->inner);
 	spool_free(s);
 }
 
-bool spool_is(const struct source *source)
+bool spool_is(const struct bundle_source *source)
 {
 	return source->close == spool_close;
 }
 
-void spool_keep(struct source *source)
+void spool_keep(struct bundle_source *source)
 {
 	((struct spool *)source)->keeps = true;
 }
 
-int spool_room(const struct source *source, uint64_t bytes, struct err *err)
+int spool_room(const struct bundle_source *source, uint64_t bytes, struct err *err)
 {
 	const struct spool *s = (const struct spool *)source;
 	uint64_t free_bytes;
@@ -225,14 +225,14 @@ static int drain(struct spool *s, struct err *err)
 	return 0;
 }
 
-int spool_open(const char *directory, struct source *source, struct source **ret_source,
+int spool_open(const char *directory, struct bundle_source *source, struct bundle_source **ret_source,
 	       struct err *err)
 {
 	struct spool *s = calloc(1, sizeof *s + strlen(directory) + 1);
 
 	if (!s)
 		return err_set(err, EX_SOFTWARE, "failed to spool the bundle: out of memory");
-	s->source = (struct source){
+	s->source = (struct bundle_source){
 		.size = source->size,
 		.remote = source->remote && !source->forward,
 		.read = spool_read,

@@ -11,19 +11,19 @@
  */
 #pragma once
 
-#include "source.h"
+#include "bundle_source.h"
 
 /* Takes over source; on failure it remains the caller's. directory is where the file is
  * made. EX_CONFIG: it cannot be made there; EX_UNAVAILABLE: a server with neither
  * ranges nor a size; of a server without ranges as spool_room() and source->read(). */
-int spool_open(const char *directory, struct source *source, struct source **ret_source,
+int spool_open(const char *directory, struct bundle_source *source, struct bundle_source **ret_source,
 	       struct err *err);
 
 /* Whether source is of spool_open(). */
-bool spool_is(const struct source *source);
+bool spool_is(const struct bundle_source *source);
 
 /* From now on what is read is kept; at first it is not. */
-void spool_keep(struct source *source);
+void spool_keep(struct bundle_source *source);
 
 /* Is there room for so many bytes more? EX_IOERR "no room": says how much there is. */
-int spool_room(const struct source *source, uint64_t bytes, struct err *err);
+int spool_room(const struct bundle_source *source, uint64_t bytes, struct err *err);

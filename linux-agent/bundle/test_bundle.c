@@ -2,7 +2,7 @@
 #include "bundle.h"
 
 #include "testbundle.h"
-#include "util.h"
+#include "io.h"
 
 static void a_good_bundle_gives_its_payloads_and_its_signer(void **state)
 {

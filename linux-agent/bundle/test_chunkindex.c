@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "unittest.h"
-#include "util.h"
+#include "io.h"
 
 enum { SIZE = 3 * 65536 - 100, BASE_SIZE = 1000000 };
 

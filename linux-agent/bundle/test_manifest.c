@@ -2,7 +2,7 @@
 #include "manifest.h"
 
 #include "unittest.h"
-#include "util.h"
+#include "io.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define PINNED(key, file, size)                                                          \

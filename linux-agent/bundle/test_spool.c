@@ -3,7 +3,7 @@
 #include "spool.h"
 
 #include "testdir.h"
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ enum { LEN = 10000 };
 
 /* A source that counts; of a server, or of one without ranges. */
 struct counted {
-	struct source source;
+	struct bundle_source source;
 	uint64_t read_bytes, pos, run, run_len;
 	unsigned reads, runs;
 	bool *closed;
@@ -19,7 +19,7 @@ struct counted {
 
 static uint8_t object[LEN];
 
-static int counted_read(struct source *source, void *buf, size_t len, uint64_t offset,
+static int counted_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
 			struct err *err)
 {
 	struct counted *c = (struct counted *)source;
@@ -33,7 +33,7 @@ static int counted_read(struct source *source, void *buf, size_t len, uint64_t o
 	return 0;
 }
 
-static void counted_run(struct source *source, uint64_t offset, uint64_t len)
+static void counted_run(struct bundle_source *source, uint64_t offset, uint64_t len)
 {
 	struct counted *c = (struct counted *)source;
 
@@ -42,7 +42,7 @@ static void counted_run(struct source *source, uint64_t offset, uint64_t len)
 	c->runs++;
 }
 
-static uint64_t counted_fetched(const struct source *source, unsigned *ret_requests)
+static uint64_t counted_fetched(const struct bundle_source *source, unsigned *ret_requests)
 {
 	const struct counted *c = (const struct counted *)source;
 
@@ -50,7 +50,7 @@ static uint64_t counted_fetched(const struct source *source, unsigned *ret_reque
 	return c->read_bytes;
 }
 
-static void counted_close(struct source *source)
+static void counted_close(struct bundle_source *source)
 {
 	*((struct counted *)source)->closed = true;
 }
@@ -68,9 +68,9 @@ static void counted_open(struct counted *c, bool forward, bool *closed)
 	};
 }
 
-static struct source *spooled(struct counted *c, const char *dir)
+static struct bundle_source *spooled(struct counted *c, const char *dir)
 {
-	struct source *s = NULL;
+	struct bundle_source *s = NULL;
 	struct err err = { 0 };
 
 	if (spool_open(dir, &c->source, &s, &err) < 0)
@@ -78,7 +78,7 @@ static struct source *spooled(struct counted *c, const char *dir)
 	return s;
 }
 
-static void expect(struct source *s, uint64_t offset, size_t len)
+static void expect(struct bundle_source *s, uint64_t offset, size_t len)
 {
 	uint8_t buf[LEN];
 	struct err err = { 0 };
@@ -104,7 +104,7 @@ static void only_what_was_not_read_before_is_read_of_the_source(void **state)
 	};
 	struct counted c;
 	bool closed;
-	struct source *s;
+	struct bundle_source *s;
 
 	counted_open(&c, false, &closed);
 	s = spooled(&c, *state);
@@ -119,7 +119,7 @@ static void only_what_was_not_read_before_is_read_of_the_source(void **state)
 			fail_msg("row %zu: %u reads", i, c.reads - before);
 		assert_int_equal(s->fetched(s, &requests), c.read_bytes);
 	}
-	source_close(s);
+	bundle_source_close(s);
 	assert_true(closed);
 }
 
@@ -127,7 +127,7 @@ static void nothing_is_kept_before_it_is_wanted(void **state)
 {
 	struct counted c;
 	bool closed;
-	struct source *s;
+	struct bundle_source *s;
 
 	counted_open(&c, false, &closed);
 	s = spooled(&c, *state);
@@ -135,14 +135,14 @@ static void nothing_is_kept_before_it_is_wanted(void **state)
 	spool_keep(s);
 	expect(s, 0, 100);
 	assert_int_equal(c.reads, 2);
-	source_close(s);
+	bundle_source_close(s);
 }
 
 static void a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here(void **state)
 {
 	struct counted c;
 	bool closed;
-	struct source *s;
+	struct bundle_source *s;
 
 	counted_open(&c, false, &closed);
 	s = spooled(&c, *state);
@@ -167,14 +167,14 @@ static void a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here(v
 	expect(s, 6000, 100);
 	expect(s, 5000, 100);
 	assert_int_equal(c.runs, 2);
-	source_close(s);
+	bundle_source_close(s);
 }
 
 static void what_comes_in_order_becomes_a_file(void **state)
 {
 	struct counted c;
 	bool closed;
-	struct source *s;
+	struct bundle_source *s;
 
 	counted_open(&c, true, &closed);
 	s = spooled(&c, *state);
@@ -183,7 +183,7 @@ static void what_comes_in_order_becomes_a_file(void **state)
 	expect(s, LEN - 10, 10);
 	expect(s, 0, LEN);
 	assert_int_equal(c.read_bytes, LEN);
-	source_close(s);
+	bundle_source_close(s);
 }
 
 static void what_cannot_be_spooled_is_said_and_the_source_is_still_the_callers(void **state)
@@ -201,7 +201,7 @@ static void what_cannot_be_spooled_is_said_and_the_source_is_still_the_callers(v
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct source *s = NULL;
+		struct bundle_source *s = NULL;
 		struct err err = { 0 };
 		struct counted c;
 		bool closed;
@@ -221,7 +221,7 @@ static void a_full_file_system_is_named_with_the_ways_out(void **state)
 	struct err err = { 0 };
 	struct counted c;
 	bool closed;
-	struct source *s;
+	struct bundle_source *s;
 
 	counted_open(&c, false, &closed);
 	s = spooled(&c, *state);
@@ -230,21 +230,21 @@ static void a_full_file_system_is_named_with_the_ways_out(void **state)
 	assert_int_equal(err.exit, EX_IOERR);
 	assert_non_null(strstr(err.text, *state));
 	assert_non_null(strstr(err.text, "--verify-first=no"));
-	source_close(s);
+	bundle_source_close(s);
 }
 
 static void nothing_is_left_in_the_directory(void **state)
 {
 	struct counted c;
 	bool closed;
-	struct source *s;
+	struct bundle_source *s;
 
 	counted_open(&c, false, &closed);
 	s = spooled(&c, *state);
 	spool_keep(s);
 	expect(s, 0, LEN);
 	assert_int_equal(rmdir(*state), 0);	/* it is empty also while the spool is open */
-	source_close(s);
+	bundle_source_close(s);
 	assert_int_equal(mkdir(*state, 0700), 0);
 }
 

@@ -132,11 +132,11 @@ static void a_payload_may_hold_what_looks_like_an_end(void **state)
 
 /* A source that counts what is read of it. */
 struct counted {
-	struct source source, *file;
+	struct bundle_source source, *file;
 	uint64_t bytes;
 };
 
-static int counted_read(struct source *source, void *buf, size_t len, uint64_t offset,
+static int counted_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
 			struct err *err)
 {
 	struct counted *c = (struct counted *)source;
@@ -179,12 +179,12 @@ static void a_zip_of_a_million_entries_is_refused_without_reading_them(void **st
 
 	(void)state;
 	entries_write(1000000);
-	assert_int_equal(source_file_open(zip_path, &c.file, &err), 0);
-	c.source = (struct source){ .size = c.file->size, .read = counted_read };
+	assert_int_equal(bundle_source_file_open(zip_path, &c.file, &err), 0);
+	c.source = (struct bundle_source){ .size = c.file->size, .read = counted_read };
 	assert_int_equal(ziparchive_open(&c.source, &a, &err), -1);
 	expect_err(&err, EX_DATAERR, "the ZIP has 1000000 entries, more than any bundle");
 	assert_in_range(c.bytes, 1, 200);
-	source_close(c.file);
+	bundle_source_close(c.file);
 	entries_write(1025);
 	expect_refused(EX_DATAERR, "the ZIP has 1025 entries, more than any bundle");
 	entries_write(1024);

@@ -2,7 +2,7 @@
 #include "zipend.h"
 
 #include "bytes.h"
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 
@@ -29,7 +29,7 @@ static int lie(struct err *err)
 }
 
 /* The end record must be the last 22 bytes: a comment could hide another one. */
-static int end_read(struct source *source, uint8_t end[END_BYTES], struct err *err)
+static int end_read(struct bundle_source *source, uint8_t end[END_BYTES], struct err *err)
 {
 	uint8_t start[4] = { 0 };
 
@@ -54,7 +54,7 @@ static int end_read(struct source *source, uint8_t end[END_BYTES], struct err *e
 }
 
 /* The ZIP64 form, if a locator stands in front of the end: libzip goes by that alone. */
-static int end64_take(struct source *source, struct claim *claim, struct err *err)
+static int end64_take(struct bundle_source *source, struct claim *claim, struct err *err)
 {
 	uint8_t locator[LOCATOR_BYTES], end[END64_BYTES];
 	uint64_t at;
@@ -91,7 +91,7 @@ static int claim_check(const struct claim *c, struct err *err)
 }
 
 /* libzip takes whatever looks like an end and fits, and believes its numbers. */
-static int second_end_check(struct source *source, uint64_t from, struct err *err)
+static int second_end_check(struct bundle_source *source, uint64_t from, struct err *err)
 {
 	size_t len = (size_t)(source->size - END_BYTES - from);
 	_cleanup_free_ uint8_t *data = malloc(len + 1);
@@ -107,7 +107,7 @@ static int second_end_check(struct source *source, uint64_t from, struct err *er
 	return 0;
 }
 
-int zipend_check(struct source *source, uint64_t *ret_directory, struct err *err)
+int zipend_check(struct bundle_source *source, uint64_t *ret_directory, struct err *err)
 {
 	uint8_t end[END_BYTES];
 	struct claim claim;

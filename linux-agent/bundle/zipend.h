@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "source.h"
+#include "bundle_source.h"
 
 /* More than any bundle has. */
 #define ZIPEND_ENTRIES_MAX 1024
@@ -16,4 +16,4 @@
 /* Where the directory begins. EX_DATAERR: empty, no ZIP, truncated, something behind
  * it, too many entries, too large a directory, numbers that cannot be true, a second
  * end within the directory; else as source->read(). */
-int zipend_check(struct source *source, uint64_t *ret_directory, struct err *err);
+int zipend_check(struct bundle_source *source, uint64_t *ret_directory, struct err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "zipentry.h"
 
-#include "util.h"
+#include "io.h"
 #include "zipend.h"
 #include "ziplocal.h"
 
@@ -12,7 +12,7 @@
 
 /* A source as libzip sees it. */
 struct view {
-	struct source *source;
+	struct bundle_source *source;
 	uint64_t from;		/* what is in front reads as zeros */
 	uint64_t pos;
 	uint64_t last;		/* where the last read began */
@@ -160,7 +160,7 @@ static int entries_check(zip_t *zip, struct err *err)
 	return 0;
 }
 
-int ziparchive_open(struct source *source, struct ziparchive **ret_archive, struct err *err)
+int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archive, struct err *err)
 {
 	_cleanup_(ziparchive_closep) struct ziparchive *a = calloc(1, sizeof *a);
 	zip_source_t *zip_source;
@@ -267,7 +267,7 @@ int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentr
 		    struct err *err)
 {
 	zip_int64_t i = zip_name_locate(archive->zip, name, ZIP_FL_ENC_RAW);
-	struct source *source = archive->view.source;
+	struct bundle_source *source = archive->view.source;
 	struct ziplocal local;
 	zip_stat_t st;
 	uint64_t data = 0;
@@ -289,7 +289,7 @@ int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentr
 	return 1;
 }
 
-int zipentry_read(struct source *source, const char *name, const struct zipentry *entry,
+int zipentry_read(struct bundle_source *source, const char *name, const struct zipentry *entry,
 		  uint64_t max, uint8_t **ret_data, size_t *ret_len, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "source.h"
+#include "bundle_source.h"
 
 struct zipentry {
 	uint64_t offset;	/* of its first byte in the source */
@@ -20,7 +20,7 @@ struct ziparchive;
 /* Reads the directory; the source must have any byte at hand and outlive the
  * archive. EX_DATAERR: not a ZIP, truncated, inconsistent, a name twice or not
  * plain, an entry that is no file; else as source->read(). The caller closes. */
-int ziparchive_open(struct source *source, struct ziparchive **ret_archive, struct err *err);
+int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archive, struct err *err);
 void ziparchive_close(struct ziparchive *archive);
 void ziparchive_closep(struct ziparchive **archive);
 
@@ -33,5 +33,5 @@ int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentr
 bool ziparchive_has(const struct ziparchive *archive, const char *name);
 
 /* Reads an entry of at most max bytes and checks its CRC. The caller frees. */
-int zipentry_read(struct source *source, const char *name, const struct zipentry *entry,
+int zipentry_read(struct bundle_source *source, const char *name, const struct zipentry *entry,
 		  uint64_t max, uint8_t **ret_data, size_t *ret_len, struct err *err);

@@ -66,7 +66,7 @@ static int kind_check(const uint8_t *header, const char *name, struct err *err)
 	return 0;
 }
 
-static int header_take(struct source *source, uint64_t offset,
+static int header_take(struct bundle_source *source, uint64_t offset,
 		       const uint8_t header[HEADER_BYTES], struct ziplocal *local, struct err *err)
 {
 	size_t name_len = le16_get(header + AT_NAME_LEN);
@@ -90,7 +90,7 @@ static int header_take(struct source *source, uint64_t offset,
 	return sizes_take(header, extra, extra_len, local, err);
 }
 
-int ziplocal_read(struct source *source, uint64_t offset, struct ziplocal *ret_local,
+int ziplocal_read(struct bundle_source *source, uint64_t offset, struct ziplocal *ret_local,
 		  bool *ret_last, struct err *err)
 {
 	uint8_t header[HEADER_BYTES];
@@ -114,7 +114,7 @@ int ziplocal_read(struct source *source, uint64_t offset, struct ziplocal *ret_l
 	return 0;
 }
 
-int ziplocal_find(struct source *source, uint64_t data, const char *name,
+int ziplocal_find(struct bundle_source *source, uint64_t data, const char *name,
 		  struct ziplocal *ret_local, struct err *err)
 {
 	uint8_t before[HEADER_BYTES + ZIPLOCAL_NAME_MAX + ZIPLOCAL_EXTRA_MAX];

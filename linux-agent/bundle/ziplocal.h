@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "source.h"
+#include "bundle_source.h"
 
 enum { ZIPLOCAL_NAME_MAX = 127, ZIPLOCAL_EXTRA_MAX = 64 };
 
@@ -23,9 +23,9 @@ struct ziplocal {
 /* Reads the header at offset. EX_DATAERR: there is none, or an entry that a bundle
  * must not have; else as source->read(). *ret_last (may be NULL): the directory
  * begins here; *ret_local is not filled then. */
-int ziplocal_read(struct source *source, uint64_t offset, struct ziplocal *ret_local,
+int ziplocal_read(struct bundle_source *source, uint64_t offset, struct ziplocal *ret_local,
 		  bool *ret_last, struct err *err);
 
 /* The entry whose data begins at data: its header lies right in front. */
-int ziplocal_find(struct source *source, uint64_t data, const char *name,
+int ziplocal_find(struct bundle_source *source, uint64_t data, const char *name,
 		  struct ziplocal *ret_local, struct err *err);

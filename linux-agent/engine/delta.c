@@ -2,7 +2,7 @@
 /* Which layout a chunk comes from: what the deltas would need that is not here. */
 #include "enginework.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 

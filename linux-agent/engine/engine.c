@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "enginework.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 
@@ -241,7 +241,7 @@ static int chunk_wanted(const struct work *w, enum plan_how how, uint32_t i, str
 /* Chunks came wrong from the network. */
 static void fetch_anew(struct work *w)
 {
-	struct source *source = bundle_source(w->job->bundle);
+	struct bundle_source *source = bundle_source(w->job->bundle);
 	struct err why = { 0 };
 
 	if (!source->anew || w->again > WORK_AGAIN_MAX)
@@ -256,7 +256,7 @@ static void fetch_anew(struct work *w)
 static int range_read(struct work *w, const struct plan_range *r, struct task *t,
 		      struct err *err)
 {
-	struct source *source = bundle_source(w->job->bundle);
+	struct bundle_source *source = bundle_source(w->job->bundle);
 	uint64_t start = work_now();
 
 	if (r->run && source->run)

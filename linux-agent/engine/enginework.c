@@ -67,8 +67,8 @@ bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t of
 static bool chunk_is_right(struct work *w, const struct task *t)
 {
 	uint64_t start = work_now();
-	bool is = chunkcode_is(t->code, t->out, chunkindex_length(&w->job->index, t->chunk),
-			       w->job->index.chunks[t->chunk].sha256);
+	bool is = chunk_decode_is(t->code, t->out, chunkindex_length(&w->job->index, t->chunk),
+				  w->job->index.chunks[t->chunk].sha256);
 
 	work_spend(w, STAGE_HASH, start);
 	return is;
@@ -124,7 +124,7 @@ static int full(struct work *w, struct task *t, struct err *err)
 {
 	size_t len = chunkindex_length(&w->job->index, t->chunk);
 	uint64_t start = work_now();
-	bool decoded = chunkcode_decode(t->code, t->frame, t->frame_len, t->out, len);
+	bool decoded = chunk_decode(t->code, t->frame, t->frame_len, t->out, len);
 
 	work_spend(w, STAGE_DECODE, start);
 	if (decoded && chunk_is_right(w, t))
@@ -133,7 +133,7 @@ static int full(struct work *w, struct task *t, struct err *err)
 	if (bundle_source(w->job->bundle)->anew &&
 	    __atomic_add_fetch(&w->again, 1, __ATOMIC_RELAXED) <= WORK_AGAIN_MAX)
 		return 0;
-	(void)chunkcode_damaged(w->job->payload->file, t->chunk, err);
+	(void)chunk_decode_damaged(w->job->payload->file, t->chunk, err);
 	return bundle_prefix(w->job->bundle, err);
 }
 
@@ -172,8 +172,8 @@ static bool base_make(struct work *w, struct task *t)
 	if (c->frame == 0 && prefix == len)
 		memcpy(t->out, t->aux, len);
 	else
-		made = chunkcode_decode_prefix(t->code, t->aux, prefix, t->frame, t->frame_len,
-					       t->out, len);
+		made = chunk_decode_prefix(t->code, t->aux, prefix, t->frame, t->frame_len,
+					   t->out, len);
 	work_spend(w, STAGE_DECODE, start);
 	return made;
 }
@@ -213,8 +213,8 @@ static bool blocks_make(struct work *w, struct task *t)
 			continue;
 		}
 		start = work_now();
-		made = chunkcode_decode_dict(t->code, b->dict, t->frame + used, frame, t->out + at,
-					     room < BLOCK_BYTES ? room : BLOCK_BYTES);
+		made = chunk_decode_dict(t->code, b->dict, t->frame + used, frame, t->out + at,
+					 room < BLOCK_BYTES ? room : BLOCK_BYTES);
 		work_spend(w, STAGE_DECODE, start);
 		if (!made)
 			return false;

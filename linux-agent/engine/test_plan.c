@@ -2,7 +2,7 @@
 #include "plan.h"
 
 #include "unittest.h"
-#include "util.h"
+#include "io.h"
 
 #define NO PLAN_IMPOSSIBLE
 

@@ -4,7 +4,7 @@
 #include "bootplan.h"
 #include "bytes.h"
 #include "loadoption.h"
-#include "util.h"
+#include "io.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "espfile.h"
 
 #include "cmdline.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <libgen.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "espinfo.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <blkid/blkid.h>
 #include <dirent.h>

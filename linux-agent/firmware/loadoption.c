@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "espinfo.h"
-#include "util.h"
+#include "io.h"
 
 #include <efivar/efivar.h>
 #include <efivar/efiboot.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vars.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <dirent.h>
 #include <fcntl.h>

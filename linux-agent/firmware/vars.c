@@ -2,7 +2,7 @@
 #include "vars.h"
 
 #include "bytes.h"
-#include "util.h"
+#include "io.h"
 
 #include <stdbool.h>
 #include <string.h>

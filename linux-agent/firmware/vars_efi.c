@@ -15,7 +15,7 @@
  */
 #include "vars.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <ctype.h>
 #include <dirent.h>

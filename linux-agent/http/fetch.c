@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fetch.h"
 
-#include "fetchtry.h"
-#include "util.h"
+#include "http_try.h"
+#include "io.h"
 
 #include <string.h>
 #include <strings.h>
@@ -41,18 +41,18 @@ static unsigned backoff_ms(const struct fetch *f)
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
 	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
-		chance = (uint32_t)transfer_now_ms(&f->t);	/* early in boot */
+		chance = (uint32_t)http_exchange_now_ms(&f->t);	/* early in boot */
 	return (unsigned)(wait - chance % (wait / 2 + 1));
 }
 
 static int pause_for(const struct fetch *f, unsigned wait_ms, struct err *err)
 {
-	int64_t end = transfer_now_ms(&f->t) + wait_ms, left;
+	int64_t end = http_exchange_now_ms(&f->t) + wait_ms, left;
 
-	while ((left = end - transfer_now_ms(&f->t)) > 0 && !transfer_cancelled(&f->t))
-		transfer_sleep_ms(&f->t, left < TICK_MS ? (unsigned)left : TICK_MS);
-	if (transfer_cancelled(&f->t))
-		return fetchtry_failed(f, EX_TEMPFAIL, "cancelled by a signal", err);
+	while ((left = end - http_exchange_now_ms(&f->t)) > 0 && !http_exchange_cancelled(&f->t))
+		http_exchange_sleep_ms(&f->t, left < TICK_MS ? (unsigned)left : TICK_MS);
+	if (http_exchange_cancelled(&f->t))
+		return http_try_failed(f, EX_TEMPFAIL, "cancelled by a signal", err);
 	return 0;
 }
 
@@ -61,7 +61,7 @@ static int wait_to_retry(struct fetch *f, struct err *err)
 {
 	const struct fetch_options *o = f->t.options;
 	unsigned wait = backoff_ms(f);
-	int64_t now = transfer_now_ms(&f->t), left = f->t.deadline_ms - now;
+	int64_t now = http_exchange_now_ms(&f->t), left = f->t.deadline_ms - now;
 	curl_off_t asked_s = 0;
 
 	(void)curl_easy_getinfo(f->t.easy, CURLINFO_RETRY_AFTER, &asked_s);
@@ -81,7 +81,7 @@ static int wait_to_retry(struct fetch *f, struct err *err)
 static int body_open(struct fetch *f, struct err *err)
 {
 	for (;;) {
-		enum outcome outcome = fetchtry_once(f, err);
+		enum outcome outcome = http_try_once(f, err);
 
 		f->flowing = outcome == OUTCOME_DONE;
 		if (f->flowing)
@@ -99,12 +99,12 @@ static int body_open(struct fetch *f, struct err *err)
 /* The body ended before body_end. */
 static int body_broken(struct fetch *f, struct err *err)
 {
-	struct transfer *t = &f->t;
+	struct http_exchange *t = &f->t;
 	enum outcome outcome = OUTCOME_AGAIN;
 
 	f->flowing = false;
-	if (transfer_cancelled(t))
-		return fetchtry_failed(f, EX_TEMPFAIL, "cancelled by a signal", err);
+	if (http_exchange_cancelled(t))
+		return http_try_failed(f, EX_TEMPFAIL, "cancelled by a signal", err);
 	if (t->code == CURLE_OK && f->body_end == UINT64_MAX) {
 		f->object.size = f->end = f->pos;	/* its length was not told: now it is */
 		return 0;
@@ -114,7 +114,7 @@ static int body_broken(struct fetch *f, struct err *err)
 	else if (t->code == CURLE_ABORTED_BY_CALLBACK)
 		(void)snprintf(f->why, sizeof f->why, "the transfer did not end in time");
 	else
-		outcome = fetchtry_error(f, t->code, err);
+		outcome = http_try_error(f, t->code, err);
 	/* A drip brings bytes, but no end. */
 	f->slow = t->code == CURLE_OPERATION_TIMEDOUT ? f->slow + 1 : 0;
 	f->failures += f->slow > 0 ? f->slow : 1;
@@ -133,7 +133,7 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, stru
 			return -1;
 		if (n > f->body_end - f->pos)
 			n = (size_t)(f->body_end - f->pos);
-		got = transfer_read(&f->t, (uint8_t *)buf + done, n);
+		got = http_exchange_read(&f->t, (uint8_t *)buf + done, n);
 		done += got;
 		f->pos += got;
 		if (got > 0) {
@@ -141,7 +141,7 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, stru
 			f->t.fresh = false;
 		}
 		if (f->pos == f->body_end) {
-			transfer_stop(&f->t);
+			http_exchange_stop(&f->t);
 			f->flowing = false;
 		} else if (got < n && body_broken(f, err) < 0) {
 			return -1;
@@ -167,7 +167,7 @@ void fetch_range(struct fetch *fetch, uint64_t offset, uint64_t len)
 {
 	if (fetch->flowing && fetch->pos == offset && fetch->end == offset + len)
 		return;
-	transfer_stop(&fetch->t);
+	http_exchange_stop(&fetch->t);
 	fetch->flowing = false;
 	fetch->pos = offset;
 	fetch->end = offset + len;
@@ -215,13 +215,13 @@ int fetch_open(const char *url, const struct fetch_options *options, struct fetc
 		f->options = *options;
 	f->object.size = UINT64_MAX;
 	f->t.options = &f->options;
-	f->start_ms = transfer_now_ms(&f->t);
+	f->start_ms = http_exchange_now_ms(&f->t);
 	f->t.url = url;
 	f->t.over = true;
 	if (f->options.deadline_s == 0)
 		f->options.deadline_s = DEFAULT_DEADLINE_S;
 	f->t.deadline_ms = f->start_ms + (int64_t)f->options.deadline_s * 1000;
-	if (transfer_begin(&f->t, err) < 0) {
+	if (http_exchange_begin(&f->t, err) < 0) {
 		fetch_close(f);
 		return -1;
 	}
@@ -233,7 +233,7 @@ void fetch_close(struct fetch *fetch)
 {
 	if (!fetch)
 		return;
-	transfer_end(&fetch->t);
+	http_exchange_end(&fetch->t);
 	free(fetch->next);
 	free(fetch);
 }

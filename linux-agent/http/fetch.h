@@ -7,7 +7,7 @@
  *
  * Tried again with exponential backoff (1 s doubling to 60 s, with jitter, from
  * the start after each byte that arrived): name not resolved, connection refused
- * or broken, timed out, too slow (httpopts.h; the pauses grow although bytes arrived),
+ * or broken, timed out, too slow (http_options.h; the pauses grow although bytes arrived),
  * a body cut short, and the statuses 408, 425, 429, 500, 502
  * to 504 and 520 to 599, of a proxy to CONNECT as well. A new try asks for what is
  * still missing. Retry-After (seconds or a date) is honoured where it is longer. Every
@@ -23,7 +23,7 @@
 #pragma once
 
 #include "err.h"
-#include "httpopts.h"
+#include "http_options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ struct fetch_options {
 	unsigned deadline_s;		/* in total, all tries; 0: 3600 */
 	unsigned connect_timeout_s;	/* one try; 0: 30 */
 	unsigned backoff_ms;		/* first pause; 0: 1000 */
-	const struct httpopts *http;	/* TLS, headers, proxy; NULL: the system's */
+	const struct http_options *http;	/* TLS, headers, proxy; NULL: the system's */
 	const struct fetch_clock *clock;	/* NULL: CLOCK_MONOTONIC and poll() */
 	const volatile int *cancel;	/* looked at at least once a second; may be NULL */
 	void (*retrying)(void *ctx, const char *why, unsigned wait_ms);

@@ -4,7 +4,7 @@
 #include "testclock.h"
 #include "testfetch.h"
 #include "testserver.h"
-#include "util.h"
+#include "io.h"
 
 #define OK "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"
 #define ANSWER(status) "HTTP/1.1 " status "\r\nConnection: close\r\nContent-Length: 5\r\n\r\nerror"

@@ -63,7 +63,7 @@ static void expect_hello(const char *url, const struct fetch_options *o)
 static void https_needs_a_known_certificate_and_is_never_left_for_http(void **state)
 {
 	struct testpki tls = testpki_make("127.0.0.1");
-	struct httpopts http = { 0 };
+	struct http_options http = { 0 };
 	struct fetch_options o = { .deadline_s = 3600, .backoff_ms = 10, .http = &http };
 	struct testdir dir;
 	char url[64], ca[128];
@@ -110,7 +110,7 @@ static void a_server_s_certificate_out_of_its_dates_makes_the_clock_doubted(void
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct testpki tls = testpki_make_full("127.0.0.1", NULL, EVP_EC_gen("P-256"), false,
 						       rows[i].from, rows[i].until, NULL);
-		struct httpopts http = { 0 };
+		struct http_options http = { 0 };
 		struct fetch_options o = { .deadline_s = 3600, .backoff_ms = 10, .http = &http };
 		struct testdir dir;
 		char url[64], ca[128];

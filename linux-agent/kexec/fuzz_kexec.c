@@ -9,7 +9,7 @@
 #include "testindex.h"
 #include "testuki.h"
 #include "uki_layout.h"
-#include "util.h"
+#include "io.h"
 
 #include <fcntl.h>
 #include <openssl/sha.h>
@@ -122,7 +122,7 @@ static void compare(const uint8_t *data, size_t size, unsigned slot, const struc
 enum { CHUNK_LOG = 9 };
 
 /* As if a signed manifest had named these bytes and their chunks. */
-static void vouch(struct envelope *e, const uint8_t *data, size_t size)
+static void vouch(struct slot_uki *e, const uint8_t *data, size_t size)
 {
 	struct payload *uki;
 
@@ -140,19 +140,19 @@ static void vouch(struct envelope *e, const uint8_t *data, size_t size)
 static void stage(const uint8_t *data, size_t size, unsigned slot, bool by_chunks)
 {
 	struct slot recorded = { .flags = SLOT_FLAG_DIGEST, .uki_size = size };
-	const struct envelope_trust trust = { .slot = &recorded, .keyring = "/nonexistent" };
-	struct envelope envelope;
+	const struct slot_uki_trust trust = { .slot = &recorded, .keyring = "/nonexistent" };
+	struct slot_uki envelope;
 	struct err err = { 0 };
 	struct handover h;
 	bool staged = false;
 
 	files_put(data, size);
 	(void)SHA256(data, size, recorded.uki_sha256);
-	if (envelope_begin(esp, &trust, &envelope, &err) == 0) {
+	if (slot_uki_begin(esp, &trust, &envelope, &err) == 0) {
 		if (by_chunks && size > 0)
 			vouch(&envelope, data, size);
 		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;
-		envelope_close(&envelope);
+		slot_uki_close(&envelope);
 	}
 	fuzz_taken = staged;
 	if (staged)

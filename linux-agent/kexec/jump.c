@@ -2,7 +2,7 @@
 #include "jump.h"
 
 #include "out.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <linux/reboot.h>

@@ -3,10 +3,10 @@
 
 #include "cmdline.h"
 #include "handover.h"
-#include "kexecslot.h"
-#include "pinned.h"
+#include "kexec_slot.h"
+#include "loadpin.h"
 #include "preflight.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <linux/kexec.h>
@@ -156,15 +156,15 @@ static int pin(const struct config *config, unsigned slot, struct handover *h, s
 	int fd;
 
 	if (config->kexec_kernel) {
-		if (pinned_open(config->kexec_kernel, slot, &h->kernel, 0, h->kernel.size, &fd,
-				err) < 0)
+		if (loadpin_open(config->kexec_kernel, slot, &h->kernel, 0, h->kernel.size, &fd,
+				 err) < 0)
 			return -1;
 		memfile_close(&h->kernel);
 		h->kernel.fd = fd;
 	}
 	if (config->kexec_initrd && h->initrd.fd >= 0) {
-		if (pinned_open(config->kexec_initrd, slot, &h->initrd, h->own_begin, h->own_end,
-				&fd, err) < 0)
+		if (loadpin_open(config->kexec_initrd, slot, &h->initrd, h->own_begin, h->own_end,
+				 &fd, err) < 0)
 			return -1;
 		memfile_close(&h->initrd);
 		h->initrd.fd = fd;
@@ -215,7 +215,7 @@ int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned 
 }
 
 struct kexec_image {
-	struct envelope envelope;
+	struct slot_uki envelope;
 	struct handover handover;
 };
 
@@ -240,12 +240,12 @@ int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **r
 	if (!image)
 		return err_set(err, EX_SOFTWARE, "failed to stage slot %c: out of memory",
 			       slot_letter(slot));
-	if (kexecslot_begin(machine, slot, &image->envelope, err) < 0) {
+	if (kexec_slot_begin(machine, slot, &image->envelope, err) < 0) {
 		free(image);
 		return -1;
 	}
 	if (stage(machine, slot, image, err) < 0) {
-		envelope_close(&image->envelope);
+		slot_uki_close(&image->envelope);
 		free(image);
 		return -1;
 	}
@@ -258,7 +258,7 @@ void kexec_image_free(struct kexec_image *image)
 	if (!image)
 		return;
 	handover_clear(&image->handover);
-	envelope_close(&image->envelope);
+	slot_uki_close(&image->envelope);
 	free(image);
 }
 

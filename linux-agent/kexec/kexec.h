@@ -34,7 +34,7 @@ void kexec_image_freep(struct kexec_image **image);
 const char *kexec_image_ignored(const struct kexec_image *image);
 
 /* Stages it under this nonce; it replaces what was staged before. Nothing else
- * changes. Errors as in pinned_open(); each errno of the call becomes a sentence with
+ * changes. Errors as in loadpin_open(); each errno of the call becomes a sentence with
  * its cause: EX_NOPERM, EX_UNAVAILABLE where the kernel will not, EX_DATAERR where the
  * UKI is to blame. */
 int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,

@@ -13,7 +13,7 @@
  *   lock          default /run/slotboot/lock
  *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
- *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct httpopts
+ *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct http_options
  *   deadline      seconds for the whole transfer; default 3600
  *   watchdog      trial, always or off: which boots the loader arms the hardware
  *                 watchdog for; default trial
@@ -31,7 +31,7 @@
 
 #include "cms.h"
 #include "err.h"
-#include "httpopts.h"
+#include "http_options.h"
 #include "record.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/slotboot/slotboot.conf"
@@ -55,7 +55,7 @@ struct config {
 	char *keyring;
 	char *lock;
 	struct cms_rules rules;
-	struct httpopts http;
+	struct http_options http;
 	char *kexec_kernel;	/* or NULL */
 	char *kexec_initrd;	/* or NULL */
 	char *sysroot;		/* "" by default */

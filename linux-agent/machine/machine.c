@@ -4,7 +4,7 @@
 #include "cmdline.h"
 #include "espfile.h"
 #include "lock.h"
-#include "util.h"
+#include "io.h"
 
 #include <efivar/efivar.h>
 #include <errno.h>

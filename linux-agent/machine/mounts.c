@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mounts.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 
 #include "cmdline.h"
 #include "mounts.h"
-#include "util.h"
+#include "io.h"
 
 #include <dirent.h>
 #include <errno.h>

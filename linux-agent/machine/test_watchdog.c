@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Watchdogs as files under a sysroot. The device is a regular file: what is written
- * to it stays. open(), ioctl() and what activate.c would do are this file's own. */
+ * to it stays. open(), ioctl() and what leave.c would do are this file's own. */
 #include "watchdog.h"
 
 #include "init.h"

@@ -2,7 +2,7 @@
 #include "trip.h"
 
 #include "espfile.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>

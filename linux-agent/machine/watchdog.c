@@ -2,7 +2,7 @@
 #include "watchdog.h"
 
 #include "init.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "bundle_check.h"
 
-#include "chunkcode.h"
+#include "chunk_decode.h"
 #include "chunkindex.h"
 #include "digest.h"
-#include "seekable.h"
-#include "util.h"
+#include "zstd_seekable.h"
+#include "io.h"
 
 #include <string.h>
 #include <zip.h>
@@ -16,7 +16,7 @@ struct check {
 	const struct payload *payload;
 	struct chunkindex index;
 	uint8_t *chunk, *frame;		/* a chunk, and the longest frame of one */
-	struct chunkcode *code;
+	struct chunk_decode *code;
 };
 
 static void check_clear(struct check *c)
@@ -24,7 +24,7 @@ static void check_clear(struct check *c)
 	chunkindex_clear(&c->index);
 	free(c->chunk);
 	free(c->frame);
-	chunkcode_free(c->code);
+	chunk_decode_free(c->code);
 }
 
 static void zip_discardp(zip_t **zip)
@@ -119,7 +119,7 @@ static int frame_decode(const struct check *c, zip_file_t *file, const char *nam
 {
 	if (entry_read(file, name, c->frame, len, err) < 0)
 		return -1;
-	if (!chunkcode_decode_dict(c->code, dict, c->frame, len, out, size))
+	if (!chunk_decode_dict(c->code, dict, c->frame, len, out, size))
 		return err_set(err, EX_DATAERR, "%s is damaged: a frame does not decode", name);
 	return 0;
 }
@@ -129,7 +129,7 @@ static int seek_table_check(const struct check *c, zip_file_t *file, struct err 
 	_cleanup_free_ uint8_t *should = NULL, *is = NULL;
 	size_t len = 0;
 
-	if (seekable_table_make(&c->index, &should, &len, err) < 0)
+	if (zstd_seekable_table_make(&c->index, &should, &len, err) < 0)
 		return -1;
 	is = malloc(len);
 	if (!is)
@@ -242,7 +242,7 @@ static int base_frame_check(const struct check *c, const struct base_chunk *row,
 	}
 	if (entry_read(file, name, c->frame, row->frame, err) < 0)
 		return -1;
-	if (!chunkcode_frame_is(c->frame, row->frame, len))
+	if (!chunk_decode_frame_is(c->frame, row->frame, len))
 		return err_set(err, EX_DATAERR, "%s is damaged: the frame of chunk %u is none of "
 			       "%u bytes", name, i, len);
 	return 0;
@@ -282,7 +282,7 @@ static int payload_check(zip_t *zip, const struct payload *p, struct err *err)
 	c.chunk = malloc((size_t)1 << c.index.chunk_log);
 	/* A block's frame may be 64 KiB whatever it holds. */
 	c.frame = malloc(chunkindex_frame_max(1ULL << c.index.chunk_log) + BLOCK_FRAME_MAX);
-	c.code = chunkcode_new();
+	c.code = chunk_decode_new();
 	if (!c.chunk || !c.frame || !c.code)
 		return no_memory(err);
 	if ((p->file && full_check(&c, err) < 0) || blocks_check(&c, err) < 0)

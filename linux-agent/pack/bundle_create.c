@@ -3,13 +3,13 @@
 
 #include "bundle.h"
 #include "bundle_check.h"
-#include "bundle_zip.h"
+#include "zip_write.h"
 #include "cms.h"
 #include "packer.h"
-#include "pair.h"
+#include "roothash.h"
 #include "report.h"
 #include "uki_layout.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -21,14 +21,14 @@ struct draft {
 	const struct bundle_create_options *options;
 	struct manifest *manifest;
 	const char *files[MANIFEST_MAX_PAYLOADS];	/* where each payload's bytes are */
-	struct bundle_zip zip;
+	struct zip_write zip;
 };
 
 static void draft_free(struct draft **draft)
 {
 	if (!*draft)
 		return;
-	bundle_zip_clear(&(*draft)->zip);
+	zip_write_clear(&(*draft)->zip);
 	manifest_free((*draft)->manifest);
 	free(*draft);
 }
@@ -156,7 +156,7 @@ static int plan_make(struct draft *d, struct err *err)
 
 /* --- packing --- */
 
-/* The rank of a part of payload p, see bundle_zip.h. */
+/* The rank of a part of payload p, see zip_write.h. */
 static unsigned rank_of(const struct draft *d, const struct payload *p, unsigned part)
 {
 	return RANK_PAYLOADS + (unsigned)(p - d->manifest->payloads) * RANKS_EACH + part;
@@ -166,7 +166,7 @@ static unsigned rank_of(const struct draft *d, const struct payload *p, unsigned
 static int pinned_add(struct draft *d, unsigned rank, struct pinned_entry *entry, uint8_t *data,
 		      size_t len, struct err *err)
 {
-	bundle_zip_add_data(&d->zip, rank, entry->file, data, len);
+	zip_write_add_data(&d->zip, rank, entry->file, data, len);
 	entry->size = len;
 	return EVP_Digest(data, len, entry->sha256, NULL, EVP_sha256(), NULL) == 1
 		? 0 : no_memory(err);
@@ -175,9 +175,9 @@ static int pinned_add(struct draft *d, unsigned rank, struct pinned_entry *entry
 static int temporary_add(struct draft *d, unsigned rank, const char *name, FILE **ret_file,
 			 struct err *err)
 {
-	if (bundle_zip_temporary(d->options->output, ret_file, err) < 0)
+	if (zip_write_temporary(d->options->output, ret_file, err) < 0)
 		return -1;
-	bundle_zip_add_file(&d->zip, rank, name, *ret_file);
+	zip_write_add_file(&d->zip, rank, name, *ret_file);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ static int frames_make(struct draft *d, struct packer *packer, struct payload *p
 	if (p->file)
 		return temporary_add(d, rank_of(d, p, RANK_FULL), p->file, &out, err) < 0
 			? -1 : packer_full(packer, out, err);
-	if (bundle_zip_temporary(d->options->output, &out, err) < 0)
+	if (zip_write_temporary(d->options->output, &out, err) < 0)
 		return -1;
 	r = packer_full(packer, out, err);
 	(void)fclose(out);
@@ -298,7 +298,7 @@ static int manifest_add(struct draft *d, struct err *err)
 
 	if (manifest_format(d->manifest, &json, err) < 0)
 		return -1;
-	bundle_zip_add_data(&d->zip, RANK_MANIFEST, "manifest.json", (uint8_t *)json, strlen(json));
+	zip_write_add_data(&d->zip, RANK_MANIFEST, "manifest.json", (uint8_t *)json, strlen(json));
 	if (manifest_parse((const uint8_t *)json, strlen(json), &parsed, err) < 0)
 		return -1;
 	if (o->signer_count == 0)
@@ -306,7 +306,7 @@ static int manifest_add(struct draft *d, struct err *err)
 	if (cms_sign((const uint8_t *)json, strlen(json), o->signers, o->signer_count, 0, &p7s,
 		     &p7s_len, err) < 0)
 		return -1;
-	bundle_zip_add_data(&d->zip, RANK_SIGNATURE, "manifest.p7s", p7s, p7s_len);
+	zip_write_add_data(&d->zip, RANK_SIGNATURE, "manifest.p7s", p7s, p7s_len);
 	return 0;
 }
 
@@ -359,12 +359,12 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 	d->options = options;
 	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
 	    layout_check(options, err) < 0 ||
-	    pair_check_files(d->manifest, d->files, err) < 0)
+	    roothash_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->manifest->payload_count; i++)
 		if (pack_payload(d, &d->manifest->payloads[i], d->files[i], err) < 0)
 			return -1;
 	if (manifest_add(d, err) < 0)
 		return -1;
-	return bundle_zip_write(&d->zip, options->output, zip_check, err);
+	return zip_write(&d->zip, options->output, zip_check, err);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "bundle_sign.h"
 
-#include "bundle_zip.h"
+#include "zip_write.h"
 #include "cms.h"
 #include "cms_pem.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -16,10 +16,10 @@ static void zip_discardp(zip_t **zip)
 		zip_discard(*zip);
 }
 
-static void list_freep(struct bundle_zip **list)
+static void list_freep(struct zip_write **list)
 {
 	if (*list)
-		bundle_zip_clear(*list);
+		zip_write_clear(*list);
 	free(*list);
 }
 
@@ -86,7 +86,7 @@ static int signature_check(const uint8_t *sig, size_t siglen, const char *name,
 	return 0;
 }
 
-static int entries_copy(zip_t *zip, struct bundle_zip *list, struct err *err)
+static int entries_copy(zip_t *zip, struct zip_write *list, struct err *err)
 {
 	zip_int64_t count = zip_get_num_entries(zip, 0);
 
@@ -102,7 +102,7 @@ static int entries_copy(zip_t *zip, struct bundle_zip *list, struct err *err)
 			continue;
 		if (strcmp(name, "manifest.json") == 0)
 			rank = RANK_MANIFEST;
-		bundle_zip_add_copy(list, rank, name, zip, i);
+		zip_write_add_copy(list, rank, name, zip, i);
 	}
 	return 0;
 }
@@ -110,7 +110,7 @@ static int entries_copy(zip_t *zip, struct bundle_zip *list, struct err *err)
 int bundle_sign(const char *path, const char *signature_path, struct err *err)
 {
 	_cleanup_(zip_discardp) zip_t *zip = NULL;
-	_cleanup_(list_freep) struct bundle_zip *list = calloc(1, sizeof *list);
+	_cleanup_(list_freep) struct zip_write *list = calloc(1, sizeof *list);
 	_cleanup_free_ uint8_t *json = NULL, *sig = NULL;
 	size_t json_len = 0, siglen = 0;
 
@@ -124,7 +124,7 @@ int bundle_sign(const char *path, const char *signature_path, struct err *err)
 	    signature_check(sig, siglen, signature_path, json, json_len, err) < 0 ||
 	    entries_copy(zip, list, err) < 0)
 		return -1;
-	bundle_zip_add_data(list, RANK_SIGNATURE, "manifest.p7s", sig, siglen);
+	zip_write_add_data(list, RANK_SIGNATURE, "manifest.p7s", sig, siglen);
 	sig = NULL;
-	return bundle_zip_write(list, path, NULL, err);
+	return zip_write(list, path, NULL, err);
 }

@@ -2,7 +2,7 @@
 #include "packer.h"
 
 #include "packer_frame.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "blockmatch.h"
 #include "digest.h"
 #include "packer_frame.h"
-#include "util.h"
+#include "io.h"
 #include "workpool.h"
 
 #include <string.h>

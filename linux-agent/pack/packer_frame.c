@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packer_frame.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <string.h>
 #include <zstd.h>

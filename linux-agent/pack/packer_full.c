@@ -3,8 +3,8 @@
 
 #include "digest.h"
 #include "packer_frame.h"
-#include "seekable.h"
-#include "util.h"
+#include "zstd_seekable.h"
+#include "io.h"
 #include "workpool.h"
 
 #include <string.h>
@@ -88,7 +88,7 @@ static int table_write(const struct packer *p, FILE *out, struct err *err)
 	_cleanup_free_ uint8_t *table = NULL;
 	size_t len;
 
-	if (seekable_table_make(&p->index, &table, &len, err) < 0)
+	if (zstd_seekable_table_make(&p->index, &table, &len, err) < 0)
 		return -1;
 	return packer_write(out, table, len, err);
 }

@@ -3,9 +3,9 @@
 #include "packer.h"
 
 #include "bytes.h"
-#include "seekable.h"
+#include "zstd_seekable.h"
 #include "testdir.h"
-#include "util.h"
+#include "io.h"
 
 #include <openssl/evp.h>
 #include <zstd.h>
@@ -122,7 +122,7 @@ static void the_seek_table_tells_where_each_frame_is(void **state)
 	assert_int_equal(le32_get(full + len - 9), 12);
 	table = len - 9 - 12 * 8 - 8;
 	assert_int_equal(table, p.index.frames_size);
-	assert_int_equal(seekable_table_size(&p.index), len - table);
+	assert_int_equal(zstd_seekable_table_size(&p.index), len - table);
 	assert_true(le32_get(full + table) == 0x184D2A5E);
 	assert_int_equal(le32_get(full + table + 4), 12 * 8 + 9);
 	for (uint32_t i = 0; i < 12; i++) {

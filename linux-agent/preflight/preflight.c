@@ -3,7 +3,7 @@
 
 #include "cmdline.h"
 #include "preflight_check.h"
-#include "util.h"
+#include "io.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -64,7 +64,7 @@ long preflight_keyring_read(int32_t keyring, int32_t *keys, unsigned count)
 static void kernel_read(struct preflight_context *ctx)
 {
 	const struct pe_image *image = &ctx->input->uki->image;
-	uint8_t head[BZIMAGE_HEADER];
+	uint8_t head[KERNEL_IMAGE_HEADER];
 	size_t len;
 
 	if (pe_section_find(image, ".linux", &ctx->linux) != SB_OK) {
@@ -73,7 +73,7 @@ static void kernel_read(struct preflight_context *ctx)
 	}
 	len = ctx->linux.size < sizeof head ? (size_t)ctx->linux.size : sizeof head;
 	if (image->source.read(image->source.ctx, ctx->linux.offset, head, len) == SB_OK)
-		bzimage_parse(head, len, &ctx->kernel);
+		kernel_image_parse(head, len, &ctx->kernel);
 }
 
 void preflight_run(const struct preflight_input *input, struct preflight *ret_preflight)

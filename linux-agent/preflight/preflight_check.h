@@ -2,14 +2,14 @@
 /* What the checks of preflight.c share: the context, and reading the facts. */
 #pragma once
 
-#include "bzimage.h"
+#include "kernel_image.h"
 #include "preflight.h"
 
 #include <stdbool.h>
 
 struct preflight_context {
 	const struct preflight_input *input;
-	struct bzimage kernel;
+	struct kernel_image kernel;
 	struct pe_section linux;	/* size 0: there is none */
 	const char *proc_cmdline;	/* of the running kernel; "" if it cannot be read */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "preflight_check.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

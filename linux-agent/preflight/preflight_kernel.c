@@ -6,7 +6,7 @@
  * and sanity_check_segment_list().
  */
 #include "preflight_check.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static enum preflight_verdict five_levels(const struct preflight_context *ctx)
 {
 	_cleanup_free_ char *cpuinfo = NULL;
 
-	if (ctx->kernel.xloadflags & BZIMAGE_XLF_5LEVEL)
+	if (ctx->kernel.xloadflags & KERNEL_IMAGE_XLF_5LEVEL)
 		return PREFLIGHT_PASS;
 	cpuinfo = fact_read(ctx, "/proc/cpuinfo");
 	if (cpuinfo && !strstr(cpuinfo, " la57"))
@@ -60,7 +60,7 @@ static enum preflight_verdict five_levels(const struct preflight_context *ctx)
 /* The first thing bzImage64_probe() would object to; NULL: nothing. */
 static const char *x86_objection(const struct preflight_context *ctx)
 {
-	const struct bzimage *k = &ctx->kernel;
+	const struct kernel_image *k = &ctx->kernel;
 	long platform;
 
 	if (k->boot_flag != BOOT_FLAG)
@@ -69,9 +69,9 @@ static const char *x86_objection(const struct preflight_context *ctx)
 		return "its boot protocol is older than 2.12";
 	if (!k->loaded_high)
 		return "it is a zImage, not a bzImage";
-	if (!(k->xloadflags & BZIMAGE_XLF_64BIT))
+	if (!(k->xloadflags & KERNEL_IMAGE_XLF_64BIT))
 		return "it has no 64-bit entry point";
-	if (!(k->xloadflags & BZIMAGE_XLF_ABOVE_4G))
+	if (!(k->xloadflags & KERNEL_IMAGE_XLF_ABOVE_4G))
 		return k->relocatable ? "it cannot be loaded above 4 GiB"
 				      : "it is not relocatable, so it cannot be loaded above 4 GiB";
 	if (k->setup_bytes > ctx->linux.size)
@@ -83,7 +83,7 @@ static const char *x86_objection(const struct preflight_context *ctx)
 
 static void x86_format(const struct preflight_context *ctx, struct preflight_finding *f)
 {
-	const struct bzimage *k = &ctx->kernel;
+	const struct kernel_image *k = &ctx->kernel;
 	const char *objection = x86_objection(ctx);
 	enum preflight_verdict levels = five_levels(ctx);
 
@@ -107,17 +107,17 @@ static void x86_format(const struct preflight_context *ctx, struct preflight_fin
 void check_format(const struct preflight_context *ctx, struct preflight_finding *f)
 {
 	switch (ctx->kernel.format) {
-	case BZIMAGE_X86:
+	case KERNEL_IMAGE_X86:
 		if (!is_x86(ctx))
 			break;
 		x86_format(ctx, f);
 		return;
-	case BZIMAGE_ARM64:
+	case KERNEL_IMAGE_ARM64:
 		if (is_x86(ctx))
 			break;
 		finding_set(f, PREFLIGHT_PASS, 0, NULL, ".linux is an arm64 Image, not compressed");
 		return;
-	case BZIMAGE_ZBOOT:
+	case KERNEL_IMAGE_ZBOOT:
 		finding_set(f, PREFLIGHT_FAIL, is_x86(ctx) ? ENOEXEC : EINVAL,
 			    "build the UKI from arch/arm64/boot/Image (CONFIG_EFI_ZBOOT=n), or go "
 			    "through the firmware: --activate=reboot", ".linux is an EFI zboot "
@@ -139,14 +139,14 @@ void check_cmdline(const struct preflight_context *ctx, struct preflight_finding
 	size_t len = strlen(ctx->input->cmdline);
 	uint32_t most = ctx->kernel.cmdline_size;
 
-	if (ctx->kernel.format == BZIMAGE_X86 && most && len + 1 > most)
+	if (ctx->kernel.format == KERNEL_IMAGE_X86 && most && len + 1 > most)
 		finding_set(f, PREFLIGHT_FAIL, EINVAL, fix, "the command line has %zu bytes with "
 			    "slotboot.slot= and slotboot.nonce=; the new kernel takes at most %u",
 			    len, most - 1);
-	else if (ctx->kernel.format == BZIMAGE_X86 && most)
+	else if (ctx->kernel.format == KERNEL_IMAGE_X86 && most)
 		finding_set(f, PREFLIGHT_PASS, 0, NULL, "the command line has %zu bytes of at most "
 			    "%u", len, most - 1);
-	else if (ctx->kernel.format == BZIMAGE_ARM64 && len < ARM64_CMDLINE)
+	else if (ctx->kernel.format == KERNEL_IMAGE_ARM64 && len < ARM64_CMDLINE)
 		finding_set(f, PREFLIGHT_PASS, 0, NULL, "the command line has %zu bytes; arm64 "
 			    "takes %d", len, ARM64_CMDLINE - 1);
 	else
@@ -157,10 +157,10 @@ void check_cmdline(const struct preflight_context *ctx, struct preflight_finding
 /* What the new kernel takes up where it runs. */
 static uint64_t kernel_memory(const struct preflight_context *ctx)
 {
-	const struct bzimage *k = &ctx->kernel;
+	const struct kernel_image *k = &ctx->kernel;
 	uint64_t file = ctx->linux.size;
 
-	if (k->format == BZIMAGE_X86)
+	if (k->format == KERNEL_IMAGE_X86)
 		file -= k->setup_bytes < file ? k->setup_bytes : file;
 	return k->memory > file ? k->memory : file;
 }

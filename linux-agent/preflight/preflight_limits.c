@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What kexec_file_load(2) asks before it looks at any file. */
 #include "preflight_check.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* LoadPin and IMA: security modules that look at each file the kernel reads. */
 #include "cmdline.h"
 #include "preflight_check.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

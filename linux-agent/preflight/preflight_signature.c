@@ -9,7 +9,7 @@
 #include "authenticode.h"
 #include "cmdline.h"
 #include "preflight_check.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -13,10 +13,10 @@ import sys
 import time
 
 FAULTS = [
-    ("a slot target is not flushed", "linux-agent/update/slotdev.c",
+    ("a slot target is not flushed", "linux-agent/update/slot_target.c",
      "if (dev->disk->flush(dev->disk->ctx, dev->file) < 0)", "if (0)"),
-    ("the end of a slot target is not flushed", "linux-agent/update/slotdev.c",
-     "return slotdev_flush(dev, err);", "return 0;"),
+    ("the end of a slot target is not flushed", "linux-agent/update/slot_target.c",
+     "return slot_target_flush(dev, err);", "return 0;"),
     ("the UKI is not flushed", "linux-agent/firmware/espfile.c",
      "if (r == 0 && disk->flush(disk->ctx, sink->file) < 0)", "if (0)"),
     ("the directory is not flushed", "linux-agent/firmware/espfile.c",
@@ -77,11 +77,11 @@ FAULTS = [
      "if (error == SB_OK)\n\t\treturn SB_OK;"),
     ("a wrong checksum is accepted", "shared/record.c",
      "if (le32_get(bytes + AT_CRC) != crc32_of(bytes, AT_CRC))", "if (0)"),
-    ("the running slot as the target", "linux-agent/update/installcheck.c",
+    ("the running slot as the target", "linux-agent/update/install_check.c",
      "*ret_slot = 1 - running;", "*ret_slot = running;"),
-    ("an install from an unconfirmed slot", "linux-agent/update/installcheck.c",
+    ("an install from an unconfirmed slot", "linux-agent/update/install_check.c",
      "if (!policy_slot_confirmed(slot, machine->running.kexec))", "if (0)"),
-    ("kexec-good counts as confirmed after a firmware boot", "linux-agent/update/installcheck.c",
+    ("kexec-good counts as confirmed after a firmware boot", "linux-agent/update/install_check.c",
      "policy_slot_confirmed(slot, machine->running.kexec)",
      "policy_slot_confirmed(slot, true)"),
     ("a chunk's hash is not checked", "linux-agent/engine/enginework.c",
@@ -162,7 +162,7 @@ FAULTS = [
      "if (m->mirror_failed)\n\t\treturn begin_undo", "if (0)\n\t\treturn begin_undo"),
     ("the rollback floor is not raised", "linux-agent/update/mark.c",
      "if (r == 1 && m.manifest->raises_floor)", "if (0)"),
-    ("the rollback floor has one copy instead of two", "linux-agent/machine/floor.c",
+    ("the rollback floor has one copy instead of two", "linux-agent/machine/rollback_floor.c",
      "unsigned at = i ^ (p.highest == 0 ? 1 : 0);", "unsigned at = 0 * i;"),
 ]
 

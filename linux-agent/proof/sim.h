@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "activate.h"
+#include "leave.h"
 #include "policy.h"
 #include "state.h"
 #include "trace.h"

@@ -2,12 +2,12 @@
 /* The agent: a struct machine over the simulated disk and variables, and the
  * verbs of it that change something. */
 #include "install.h"
-#include "intent.h"
+#include "kexec_intent.h"
 #include "kexec.h"
 #include "mark.h"
 #include "report.h"
 #include "sim.h"
-#include "util.h"
+#include "io.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +65,7 @@ static int machine_fill(struct world *w, struct machine *m, struct err *err)
 	return -1;
 }
 
-/* The checker's own words for what installcheck_target() decides. */
+/* The checker's own words for what install_check_target() decides. */
 static bool is_confirmed(const struct slot *slot, bool kexec)
 {
 	return slot->status == SLOT_GOOD ||
@@ -93,7 +93,7 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 	options.where = where;
 	r = install_run(m, &options, err);
 	return r == 0 && step->activate == ACTIVATE_KEXEC
-		       ? intent_jump(m, 1 - m->running.slot, err) : r;
+		       ? kexec_intent_jump(m, 1 - m->running.slot, err) : r;
 }
 
 /* As load() of verb_kexec.c does. */
@@ -102,9 +102,9 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
 
 	if (kexec_prepare(m, slot, &image, err) < 0 || kexec_cancel(m->config, err) < 0 ||
-	    intent_make(m, slot, err) < 0 || machine_save(m, err) < 0)
+	    kexec_intent_make(m, slot, err) < 0 || machine_save(m, err) < 0)
 		return -1;
-	return intent_load(m, slot, image, err);
+	return kexec_intent_load(m, slot, image, err);
 }
 
 /* As rollback_run() does, which stands in a verb. */
@@ -118,11 +118,11 @@ static int rollback(struct machine *m, const struct step *step, struct err *err)
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to");
 	r = kexec ? load(m, other, err) : kexec_cancel(m->config, err);
 	if (r == 0 && !kexec)
-		(void)intent_forget(m);
+		(void)kexec_intent_forget(m);
 	if (r == 0)
 		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
 	if (r == 0 && kexec)
-		r = intent_jump(m, other, err);
+		r = kexec_intent_jump(m, other, err);
 	if (r < 0)
 		(void)kexec_cancel(m->config, NULL);
 	return r;
@@ -139,11 +139,11 @@ static int agent_verb(struct machine *m, const struct step *step, struct err *er
 		return mark_good(m, err);
 	case OP_BAD:
 		(void)kexec_cancel(m->config, NULL);
-		(void)intent_forget(m);
+		(void)kexec_intent_forget(m);
 		return mark_apply(m, ON_MARK_BAD, (unsigned)step->arg, err);
 	case OP_ACTIVE:
 		(void)kexec_cancel(m->config, NULL);
-		(void)intent_forget(m);
+		(void)kexec_intent_forget(m);
 		return mark_apply(m, ON_MARK_ACTIVE, (unsigned)step->arg, err);
 	case OP_ROLLBACK:
 		return rollback(m, step, err);

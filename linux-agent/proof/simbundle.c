@@ -18,7 +18,7 @@ enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 2 };
 enum { FRAMES_MAX = SIM_FILE_MAX + SIM_SECTORS * FRAME_OVER };
 
 struct bundle {
-	struct source source;		/* the frames of the UKI, then of the image */
+	struct bundle_source source;		/* the frames of the UKI, then of the image */
 	struct manifest manifest;
 	char version[16];
 	unsigned number;
@@ -130,7 +130,7 @@ static uint64_t break_offset(const struct bundle *b)
 	return UINT64_MAX;
 }
 
-static int source_read(struct source *source, void *buf, size_t len, uint64_t offset,
+static int source_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
 		       struct err *err)
 {
 	const struct bundle *b = (const struct bundle *)source;
@@ -152,7 +152,7 @@ int bundle_open(const char *where, const struct bundle_options *options,
 	b->number = (unsigned)(where[0] - '0');
 	b->wrong = where[1] ? where + 2 : "";
 	/* Of a bundle at hand no chunk is copied: the wrong one is the first of all. */
-	b->source = (struct source){ .size = sizeof b->frames, .read = source_read,
+	b->source = (struct bundle_source){ .size = sizeof b->frames, .read = source_read,
 				     .remote = !is_wrong(b, "hash-first") &&
 					       !is_wrong(b, "hash-late-at-hand") };
 	manifest_fill(b);
@@ -198,9 +198,9 @@ const char *bundle_signer(const struct bundle *bundle)
 	return "CN=sim";
 }
 
-struct source *bundle_source(const struct bundle *bundle)
+struct bundle_source *bundle_source(const struct bundle *bundle)
 {
-	return (struct source *)(uintptr_t)&bundle->source;
+	return (struct bundle_source *)(uintptr_t)&bundle->source;
 }
 
 bool bundle_is_forward(const struct bundle *bundle)

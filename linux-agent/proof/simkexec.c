@@ -10,7 +10,7 @@
 #include "report.h"
 #include "sim.h"
 #include "ukifile.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

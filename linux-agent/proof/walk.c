@@ -333,7 +333,7 @@ static void install_events(const struct record *record, const struct node *node)
 	unsigned target = 1u - node->running;
 	const struct slot *running = &record->slots[node->running];
 
-	/* As installcheck_target() has it. */
+	/* As install_check_target() has it. */
 	if (!policy_slot_confirmed(running, node->kexec))
 		return;
 	event(record, node, ON_INSTALL_BEGIN, target);

@@ -2,7 +2,7 @@
 #include "addon.h"
 
 #include "stub.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cpio.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "bytes.h"
 #include "cmdline.h"
 #include "stub.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>
@@ -298,14 +298,14 @@ int handover_make(const struct ukifile *uki, const struct uki_place *place, unsi
 	return 0;
 }
 
-int handover_take(struct envelope *envelope, const struct uki_place *place, unsigned slot,
+int handover_take(struct slot_uki *envelope, const struct uki_place *place, unsigned slot,
 		  bool secure_boot, struct handover *ret_handover, struct err *err)
 {
 	struct err why = { 0 };
 	struct handover h;
 	int r = handover_make(&envelope->uki, place, slot, secure_boot, &h, &why);
 
-	if (envelope_check(envelope, err) < 0) {
+	if (slot_uki_check(envelope, err) < 0) {
 		if (r == 0)
 			handover_clear(&h);
 		return -1;

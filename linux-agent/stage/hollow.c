@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hollow.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>

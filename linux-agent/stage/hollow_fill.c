@@ -3,7 +3,7 @@
 
 #include "digest.h"
 #include "hasher.h"
-#include "util.h"
+#include "io.h"
 #include "workpool.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #include "stub.h"
 
 #include "utf8.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

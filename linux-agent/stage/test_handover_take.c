@@ -5,7 +5,7 @@
 
 #include "testdir.h"
 #include "testuki.h"
-#include "util.h"
+#include "io.h"
 
 #include <openssl/sha.h>
 
@@ -14,7 +14,7 @@ struct fixture {
 	struct testuki uki;
 	struct slot slot;
 	struct uki_place place;
-	struct envelope envelope;
+	struct slot_uki envelope;
 	struct handover h;
 	struct err err;
 };
@@ -51,16 +51,16 @@ static int take_begun(struct fixture *f)
 	int r = handover_take(&f->envelope, &f->place, 1, false, &f->h, &f->err);
 
 	if (r < 0)
-		envelope_close(&f->envelope);
+		slot_uki_close(&f->envelope);
 	return r;
 }
 
 static int begin(struct fixture *f)
 {
-	const struct envelope_trust trust = { .slot = &f->slot, .keyring = "/nonexistent" };
+	const struct slot_uki_trust trust = { .slot = &f->slot, .keyring = "/nonexistent" };
 
 	f->err = (struct err){ 0 };
-	return envelope_begin(f->dir.path, &trust, &f->envelope, &f->err);
+	return slot_uki_begin(f->dir.path, &trust, &f->envelope, &f->err);
 }
 
 static int take(struct fixture *f)
@@ -71,7 +71,7 @@ static int take(struct fixture *f)
 static void clear(struct fixture *f)
 {
 	handover_clear(&f->h);
-	envelope_close(&f->envelope);
+	slot_uki_close(&f->envelope);
 }
 
 static void refused(struct fixture *f, const char *want)
@@ -109,7 +109,7 @@ static void what_is_staged_is_that_of_any_uki(void **state)
 		}
 		install(&f);
 		assert_int_equal(take(&f), 0);
-		assert_int_equal(f.envelope.basis, ENVELOPE_RECORD);
+		assert_int_equal(f.envelope.basis, SLOT_UKI_RECORD);
 		assert_int_equal(ukifile_open_fd(testuki_memfd(&f.uki), "x", &uki, &f.err), 0);
 		assert_int_equal(handover_make(&uki, &f.place, 1, false, &plain, &f.err), 0);
 		same_file(&f.h.kernel, &plain.kernel);

@@ -6,7 +6,7 @@
 #include "testdir.h"
 #include "testindex.h"
 #include "testuki.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <openssl/sha.h>

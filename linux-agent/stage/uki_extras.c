@@ -3,7 +3,7 @@
 
 #include "cpio.h"
 #include "stub.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "util.h"
+#include "io.h"
 #include "vars.h"
 
 #include <stdbool.h>

@@ -10,9 +10,9 @@
 #include "chunkindex.h"
 #include "cms.h"
 #include "manifest.h"
-#include "seekable.h"
+#include "zstd_seekable.h"
 #include "testpki.h"
-#include "util.h"
+#include "io.h"
 
 #include <zip.h>
 #include <zstd.h>
@@ -90,7 +90,7 @@ static inline void testbundle_pack(struct testbundle *b, int entry, struct paylo
 							chunk, n, 1);
 		frames_len += rows[i].frame;
 	}
-	assert_int_equal(seekable_table_make(&index, &table, &table_len, &err), 0);
+	assert_int_equal(zstd_seekable_table_make(&index, &table, &table_len, &err), 0);
 	memcpy(frames + frames_len, table, table_len);
 	frames_len += table_len;
 	free(table);

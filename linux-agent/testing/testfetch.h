@@ -3,7 +3,7 @@
 #pragma once
 
 #include "fetch.h"
-#include "util.h"
+#include "io.h"
 
 /* For a server without ranges, or an object of at most 64 KiB. */
 static inline int fetch_to_fd(const char *url, const struct fetch_options *options, int fd,

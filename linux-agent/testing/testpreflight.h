@@ -7,7 +7,7 @@
 
 #include "preflight.h"
 #include "testsign.h"
-#include "util.h"
+#include "io.h"
 
 #include <sys/mman.h>
 

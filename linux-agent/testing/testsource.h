@@ -2,12 +2,12 @@
 /* For tests: an object of a server, or of a file, as a source. */
 #pragma once
 
-#include "source.h"
+#include "bundle_source.h"
 
 #include "fetch.h"
 #include "testclock.h"
 #include "testserver.h"
-#include "util.h"
+#include "io.h"
 
 enum { LEN = 1000000 };
 
@@ -27,7 +27,7 @@ static const struct fetch_options options = {
 	.clock = &testclock,
 };
 
-static inline void expect_bytes(struct source *s, uint64_t offset, size_t len)
+static inline void expect_bytes(struct bundle_source *s, uint64_t offset, size_t len)
 {
 	_cleanup_free_ uint8_t *buf = malloc(len);
 	struct err err = { 0 };
@@ -37,7 +37,7 @@ static inline void expect_bytes(struct source *s, uint64_t offset, size_t len)
 	assert_memory_equal(buf, object + offset, len);
 }
 
-static inline void expect_read_fails(struct source *s, uint64_t offset, size_t len, int exit,
+static inline void expect_read_fails(struct bundle_source *s, uint64_t offset, size_t len, int exit,
 			      const char *why)
 {
 	_cleanup_free_ uint8_t *buf = malloc(len);
@@ -48,13 +48,13 @@ static inline void expect_read_fails(struct source *s, uint64_t offset, size_t l
 		fail_msg("expected \"%s\", got exit %d: %s", why, err.exit, err.text);
 }
 
-static inline struct source *open_served(struct testserver *server)
+static inline struct bundle_source *open_served(struct testserver *server)
 {
-	struct source *s = NULL;
+	struct bundle_source *s = NULL;
 	struct err err = { 0 };
 
 	testserver_start_object(server, &serve);
-	if (source_open(server->url, &options, &s, &err) < 0)
+	if (bundle_source_open(server->url, &options, &s, &err) < 0)
 		fail_msg("%s", err.text);
 	return s;
 }

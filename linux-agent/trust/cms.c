@@ -4,7 +4,7 @@
 #include "cms_chain.h"
 #include "cms_digest.h"
 #include "signkey.h"
-#include "util.h"
+#include "io.h"
 
 #include <limits.h>
 #include <openssl/err.h>

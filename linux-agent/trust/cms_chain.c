@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cms_chain.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <openssl/x509v3.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "cms_digest.h"
 
 #include "cms.h"
-#include "util.h"
+#include "io.h"
 
 #include <limits.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cms_pem.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <openssl/err.h>

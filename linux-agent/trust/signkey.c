@@ -4,7 +4,7 @@
 
 #include "signkey.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <openssl/engine.h>
 #include <openssl/err.h>

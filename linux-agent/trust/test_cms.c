@@ -3,7 +3,7 @@
 
 #include "cms_digest.h"
 #include "testpki.h"
-#include "util.h"
+#include "io.h"
 
 #include <openssl/cms.h>
 

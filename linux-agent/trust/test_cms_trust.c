@@ -4,7 +4,7 @@
 #include "cms.h"
 
 #include "testpki.h"
-#include "util.h"
+#include "io.h"
 
 #include <openssl/cms.h>
 

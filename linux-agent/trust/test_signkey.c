@@ -4,7 +4,7 @@
 
 #include "cms.h"
 #include "testpki.h"
-#include "util.h"
+#include "io.h"
 
 #define TOKEN "pkcs11:token=release"
 #define WITH_PIN "?pin-value=1234"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "authenticode.h"
 
-#include "authlayout.h"
+#include "pe_digest.h"
 #include "bytes.h"
 #include "digest.h"
-#include "util.h"
+#include "io.h"
 
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>
@@ -163,7 +163,7 @@ static void signer_check(PKCS7 *p7, const uint8_t *inner, long len, struct authe
 	}
 }
 
-static int digest_compare(const struct pe_source *pe, const struct authlayout *layout,
+static int digest_compare(const struct pe_source *pe, const struct pe_digest_layout *layout,
 			  const X509_SIG *info, struct authenticode *a, struct err *err)
 {
 	const ASN1_OCTET_STRING *want;
@@ -181,7 +181,7 @@ static int digest_compare(const struct pe_source *pe, const struct authlayout *l
 		return 0;
 	}
 	(void)snprintf(a->digest, sizeof a->digest, "%s", OBJ_nid2sn(EVP_MD_get_type(md)));
-	if (authlayout_digest(pe, layout, md, digest, &len, err) < 0)
+	if (pe_digest(pe, layout, md, digest, &len, err) < 0)
 		return -1;
 	if (ASN1_STRING_length(want) != (int)len ||
 	    memcmp(ASN1_STRING_get0_data(want), digest, len) != 0)
@@ -191,7 +191,7 @@ static int digest_compare(const struct pe_source *pe, const struct authlayout *l
 	return 0;
 }
 
-static int pkcs7_check(const struct pe_source *pe, const struct authlayout *layout,
+static int pkcs7_check(const struct pe_source *pe, const struct pe_digest_layout *layout,
 		       const uint8_t *der, long der_len, struct authenticode *a,
 		       struct err *err)
 {
@@ -237,12 +237,12 @@ int authenticode_read(const struct pe_source *pe, struct authenticode *ret_signa
 		      struct err *err)
 {
 	_cleanup_free_ uint8_t *table = NULL;
-	struct authlayout layout;
+	struct pe_digest_layout layout;
 	uint32_t len;
 
 	*ret_signature = (struct authenticode){ .state = AUTHENTICODE_NO_PE };
 	ERR_clear_error();
-	switch (authlayout_read(pe, &layout)) {
+	switch (pe_digest_read(pe, &layout)) {
 	case SB_OK:
 		break;
 	case SB_IO:

@@ -3,7 +3,7 @@
 #include "authenticode.h"
 
 #include "testsign.h"
-#include "util.h"
+#include "io.h"
 
 static struct authenticode read_it(struct testpe *pe)
 {

@@ -3,7 +3,7 @@
 
 #include "testuki.h"
 #include "unittest.h"
-#include "util.h"
+#include "io.h"
 
 enum { OPTIONAL_AT = TESTUKI_PE_AT + 24, FIRST = 0x1000 };
 

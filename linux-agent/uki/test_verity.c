@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "testdir.h"
-#include "util.h"
+#include "io.h"
 
 #include <sys/stat.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "uki_layout.h"
 
-#include "util.h"
+#include "io.h"
 
 #include <stdio.h>
 #include <string.h>

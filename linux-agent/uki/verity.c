@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "digest.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,14 +5,14 @@
 #include "cmdline.h"
 #include "espfile.h"
 #include "fetch.h"
-#include "installcheck.h"
+#include "install_check.h"
 #include "installwork.h"
-#include "intent.h"
+#include "kexec_intent.h"
 #include "kexec.h"
 #include "policy.h"
 #include "readback.h"
 #include "report.h"
-#include "util.h"
+#include "io.h"
 #include "trip.h"
 #include "watchdog.h"
 
@@ -43,8 +43,8 @@ static int check(struct installwork *work, struct err *err)
 
 	report_step(o->report, "check", "checking version %s, signed by %s", manifest->version,
 		    bundle_signer(work->bundle));
-	if (installcheck_identity(m, manifest, o->allow_downgrade, o->report, err) < 0 ||
-	    installcheck_room(m, work->bundle, work->slot, err) < 0)
+	if (install_check_identity(m, manifest, o->allow_downgrade, o->report, err) < 0 ||
+	    install_check_room(m, work->bundle, work->slot, err) < 0)
 		return -1;
 	return installwork_open(work, err);
 }
@@ -87,9 +87,9 @@ static int begin_locked(const struct installwork *work, struct err *err)
 	unsigned slot;
 
 	if (machine_lock(work->machine, err) < 0 ||
-	    installcheck_target(work->machine, &slot, err) < 0 ||
-	    installcheck_identity(work->machine, bundle_manifest(work->bundle),
-				  o->allow_downgrade, o->report, err) < 0)
+	    install_check_target(work->machine, &slot, err) < 0 ||
+	    install_check_identity(work->machine, bundle_manifest(work->bundle),
+				   o->allow_downgrade, o->report, err) < 0)
 		return -1;
 	if (o->begun)
 		*o->begun = 1;
@@ -104,7 +104,7 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 
 	if (kexec_cancel(m->config, err) < 0)
 		return -1;
-	(void)intent_forget(m);
+	(void)kexec_intent_forget(m);
 	if (!policy_apply(&m->state.record, ON_INSTALL_BEGIN, slot, 0))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be written",
 			       slot_letter(slot));
@@ -216,7 +216,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	watchdog_find(m->config, &watchdog);
 	watchdog_to_record(m->config, &watchdog, &m->state.record);
-	if (how == ACTIVATE_KEXEC && intent_make(m, slot, err) < 0)
+	if (how == ACTIVATE_KEXEC && kexec_intent_make(m, slot, err) < 0)
 		return -1;
 	if (!policy_apply(&m->state.record, events[how], slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
@@ -263,7 +263,7 @@ static int complete(struct installwork *work, struct err *err)
 	if (finish(m, o, work->bundle, work->slot, how, err) < 0)
 		return -1;
 	if (how == ACTIVATE_KEXEC)
-		(void)intent_load(m, work->slot, image, &staging);
+		(void)kexec_intent_load(m, work->slot, image, &staging);
 	if (staging.exit) {
 		*err = staging;
 		return err_prefix(err, "slot %c is installed but not activated",
@@ -324,9 +324,9 @@ int install_run(struct machine *machine, const struct install_options *options,
 	unsigned slot;
 	int r;
 
-	if (installcheck_target(machine, &slot, err) < 0 ||
+	if (install_check_target(machine, &slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&
-	     intent_check_allowed(machine, options->force, err) < 0))
+	     kexec_intent_check_allowed(machine, options->force, err) < 0))
 		return -1;
 	report_step(options->report, "fetch", "reading %s", options->where);
 	if (bundle_open(options->where, &reading, &bundle, err) < 0)
@@ -339,11 +339,11 @@ int install_run(struct machine *machine, const struct install_options *options,
 
 static int jump_failed(struct machine *m, struct err *err)
 {
-	if (intent_forget(m))
+	if (kexec_intent_forget(m))
 		(void)machine_save(m, NULL);
 	err_prefix(err, "slot %c is installed but not activated",
 		   slot_letter(1 - m->running.slot));
-	activate_recover(m->config->sysroot);
+	leave_recover(m->config->sysroot);
 	return -1;
 }
 
@@ -360,12 +360,12 @@ int install_activate(struct machine *machine, const struct install_options *opti
 	report_step(options->report, "activate", "leaving for the new slot through %s",
 		    kexec ? "kexec" : "the firmware");
 	if (kexec)
-		watchdog = intent_watch(machine, slot, say, sizeof say);
+		watchdog = kexec_intent_watch(machine, slot, say, sizeof say);
 	if (*say)
 		report_warning(options->report, "%s", say);
 	trip_depart(machine, options->activate, slot, machine->install_ms, machine->stage_ms);
-	if ((!kexec || intent_jump(machine, slot, err) == 0) &&
-	    activate_now(machine->config->sysroot, options->activate, err) == 0)
+	if ((!kexec || kexec_intent_jump(machine, slot, err) == 0) &&
+	    leave_now(machine->config->sysroot, options->activate, err) == 0)
 		return 0;
 	watchdog_disarm(watchdog);
 	if (kexec)

@@ -24,7 +24,7 @@
  */
 #pragma once
 
-#include "activate.h"
+#include "leave.h"
 #include "machine.h"
 
 #include <signal.h>

@@ -2,11 +2,11 @@
 #include "installwork.h"
 
 #include "cmdline.h"
-#include "installcheck.h"
+#include "install_check.h"
 #include "report.h"
-#include "slotdev.h"
+#include "slot_target.h"
 #include "spool.h"
-#include "util.h"
+#include "io.h"
 #include "verity.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static uint64_t now(void)
 static void on_progress(void *ctx, const struct engine_stats *stats)
 {
 	const struct installwork *work = ctx;
-	const struct source *source = bundle_source(work->bundle);
+	const struct bundle_source *source = bundle_source(work->bundle);
 	unsigned requests;
 
 	report_amounts(work->options->report,
@@ -48,8 +48,8 @@ static int on_begin(void *ctx, struct err *err)
 
 	if (work->begin(work, err) < 0)
 		return -1;
-	return work->image ? slotdev_reserve(work->image->write_ctx, work->image->payload->size,
-					     err) : 0;
+	return work->image ? slot_target_reserve(work->image->write_ctx, work->image->payload->size,
+						 err) : 0;
 }
 
 static struct engine_options engine_options(struct installwork *work)
@@ -156,8 +156,8 @@ static int uki_load(struct installwork *work, struct engine_job *job, struct err
 	job->held[HELD_RUNNING].path = NULL;
 	if (r < 0 || uki_compare(work, job->payload, err) < 0)
 		return -1;
-	return installcheck_uki(work->machine, bundle_manifest(work->bundle), work->uki,
-				job->payload->file, work->options->report, err);
+	return install_check_uki(work->machine, bundle_manifest(work->bundle), work->uki,
+				 job->payload->file, work->options->report, err);
 }
 
 /* --- images ---------------------------------------------------------------- */
@@ -166,27 +166,27 @@ static int image_write(struct installwork *work, struct engine_job *job,
 		       const char *path, struct err *err)
 {
 	struct engine_options options = engine_options(work);
-	struct slotdev dev;
+	struct slot_target dev;
 	uint64_t start;
 	int r;
 
-	if (slotdev_open(&work->machine->disk, path, &dev, err) < 0)
+	if (slot_target_open(&work->machine->disk, path, &dev, err) < 0)
 		return -1;
-	job->write = slotdev_write;
-	job->flush = slotdev_flush;
+	job->write = slot_target_write;
+	job->flush = slot_target_flush;
 	job->write_ctx = &dev;
 	/* A file system is between a regular file and its medium, which answers for single
 	 * bytes; what it can do to us is to lose a write or put it elsewhere. */
-	job->ends_only = slotdev_is_file(&dev);
+	job->ends_only = slot_target_is_file(&dev);
 	work->image = job;
 	r = engine_run(job, &options, &work->stats, err);
 	if (r == 0)
 		r = work->begin(work, err);	/* if nothing was to be written */
 	start = now();
 	if (r == 0)
-		r = slotdev_finish(&dev, job->payload->size, err);
+		r = slot_target_finish(&dev, job->payload->size, err);
 	work->stats.ns[STAGE_SYNC] += now() - start;
-	slotdev_close(&dev);
+	slot_target_close(&dev);
 	work->image = NULL;
 	if (r == 0)
 		r = engine_check(job, path, &options, &work->stats, err);
@@ -255,7 +255,7 @@ static void verify_report(const struct installwork *work, const struct payload *
 static int image_verify(struct installwork *work, struct engine_job *job, struct err *err)
 {
 	struct engine_options options = engine_options(work);
-	struct source *source = bundle_source(work->bundle);
+	struct bundle_source *source = bundle_source(work->bundle);
 	struct engine_stats stats = { .size = job->payload->size };
 	struct engine_job dry;
 	int r;
@@ -284,12 +284,12 @@ static int image_verify(struct installwork *work, struct engine_job *job, struct
 int installwork_open(struct installwork *work, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(work->bundle);
-	const struct source *source;
+	const struct bundle_source *source;
 
 	work->uki = -1;
 	work->start = now();
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		work->held[slot] = installcheck_slot_manifest(work->machine, slot);
+		work->held[slot] = install_check_slot_manifest(work->machine, slot);
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		work->jobs[i] = (struct engine_job){ .bundle = work->bundle,
 						     .payload = &manifest->payloads[i],
@@ -327,7 +327,7 @@ void installwork_close(struct installwork *work)
 void installwork_report(const struct installwork *work)
 {
 	const struct engine_stats *s = &work->stats;
-	const struct source *source = bundle_source(work->bundle);
+	const struct bundle_source *source = bundle_source(work->bundle);
 	unsigned requests = 0;
 	uint64_t fetched = source->fetched ? source->fetched(source, &requests) : 0;
 	double ms = 1e6;

@@ -2,11 +2,11 @@
 #include "mark.h"
 
 #include "cmdline.h"
-#include "floor.h"
-#include "installcheck.h"
-#include "intent.h"
+#include "rollback_floor.h"
+#include "install_check.h"
+#include "kexec_intent.h"
 #include "readback.h"
-#include "util.h"
+#include "io.h"
 #include "watchdog.h"
 
 #include <string.h>
@@ -143,9 +143,9 @@ static int raise_floor(struct machine *machine, struct err *err)
 
 	if (machine->running.kexec)
 		return 0;
-	r = installcheck_slot_signed(machine, machine->running.slot, &m, &why);
+	r = install_check_slot_signed(machine, machine->running.slot, &m, &why);
 	if (r == 1 && m.manifest->raises_floor)
-		r = floor_raise(machine, &m, &why);
+		r = rollback_floor_raise(machine, &m, &why);
 	if (r >= 0)
 		return 0;
 	if (why.exit == EX_DATAERR || why.exit == EX_CONFIG) {
@@ -171,7 +171,7 @@ int mark_good(struct machine *machine, struct err *err)
 		record_make(machine);
 	if (record->slots[slot].status == SLOT_EMPTY)
 		slot_unknown(&record->slots[slot]);	/* put there by hand */
-	if (intent_check_arrival(machine, err) < 0 ||
+	if (kexec_intent_check_arrival(machine, err) < 0 ||
 	    record_hold_against_uki(machine, slot, err) < 0)
 		return -1;
 	record->good_limit = (uint8_t)machine->config->good_limit;

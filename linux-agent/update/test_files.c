@@ -2,9 +2,9 @@
 /* slotdev, readback and lock, on regular files. */
 #include "lock.h"
 #include "readback.h"
-#include "slotdev.h"
+#include "slot_target.h"
 #include "testdir.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <openssl/sha.h>
@@ -13,7 +13,7 @@ static void what_is_written_reads_back(void **state)
 {
 	static uint8_t data[3 * 1024 * 1024 + 17];
 	struct testdir dir;
-	struct slotdev dev;
+	struct slot_target dev;
 	struct err err = { 0 };
 	uint8_t sha256[32];
 	const char *path;
@@ -25,13 +25,13 @@ static void what_is_written_reads_back(void **state)
 		data[i] = (uint8_t)(i * 7);
 	SHA256(data, sizeof data, sha256);
 	path = testdir_path(&dir, "slot");
-	assert_int_equal(slotdev_open(&disk_posix, path, &dev, &err), 0);
+	assert_int_equal(slot_target_open(&disk_posix, path, &dev, &err), 0);
 	for (size_t at = 0; at < sizeof data; at += 1000000)
-		assert_int_equal(slotdev_write(&dev, data + at,
-					       sizeof data - at < 1000000 ? sizeof data - at
+		assert_int_equal(slot_target_write(&dev, data + at,
+						   sizeof data - at < 1000000 ? sizeof data - at
 									  : 1000000, at, &err), 0);
-	assert_int_equal(slotdev_finish(&dev, sizeof data, &err), 0);
-	slotdev_close(&dev);
+	assert_int_equal(slot_target_finish(&dev, sizeof data, &err), 0);
+	slot_target_close(&dev);
 	assert_int_equal(readback_check(&disk_posix, path, sizeof data, sha256, NULL, &err), 0);
 	sha256[0] ^= 1;
 	assert_int_equal(readback_check(&disk_posix, path, sizeof data, sha256, NULL, &err), -1);
@@ -42,47 +42,47 @@ static void what_is_written_reads_back(void **state)
 }
 
 /* A file of ten bytes as a slot's target. */
-static void open_ten_bytes(struct testdir *dir, struct slotdev *ret_dev)
+static void open_ten_bytes(struct testdir *dir, struct slot_target *ret_dev)
 {
 	struct err err;
 
 	testdir_make(dir);
 	testdir_text(dir, "slot", "0123456789");
-	assert_int_equal(slotdev_open(&disk_posix, testdir_path(dir, "slot"), ret_dev, &err), 0);
+	assert_int_equal(slot_target_open(&disk_posix, testdir_path(dir, "slot"), ret_dev, &err), 0);
 }
 
 static void room_is_taken_before_anything_is_overwritten(void **state)
 {
 	struct testdir dir;
-	struct slotdev dev;
+	struct slot_target dev;
 	struct stat st;
 	struct err err;
 
 	(void)state;
 	open_ten_bytes(&dir, &dev);
-	assert_int_equal(slotdev_reserve(&dev, 1000000, &err), 0);
+	assert_int_equal(slot_target_reserve(&dev, 1000000, &err), 0);
 	assert_int_equal(stat(testdir_path(&dir, "slot"), &st), 0);
 	assert_int_equal(st.st_size, 1000000);
 	assert_true(st.st_blocks * 512 >= 1000000);
-	assert_int_equal(slotdev_reserve(&dev, (uint64_t)1 << 50, &err), -1);
+	assert_int_equal(slot_target_reserve(&dev, (uint64_t)1 << 50, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
 	assert_non_null(strstr(err.text, "failed to take room for"));
-	slotdev_close(&dev);
+	slot_target_close(&dev);
 	testdir_remove(&dir);
 }
 
 static void a_shorter_image_cuts_the_file(void **state)
 {
 	struct testdir dir;
-	struct slotdev dev;
+	struct slot_target dev;
 	struct stat st;
 	struct err err;
 
 	(void)state;
 	open_ten_bytes(&dir, &dev);
-	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"abc", 3, 0, &err), 0);
-	assert_int_equal(slotdev_finish(&dev, 3, &err), 0);
-	slotdev_close(&dev);
+	assert_int_equal(slot_target_write(&dev, (const uint8_t *)"abc", 3, 0, &err), 0);
+	assert_int_equal(slot_target_finish(&dev, 3, &err), 0);
+	slot_target_close(&dev);
 	assert_int_equal(stat(testdir_path(&dir, "slot"), &st), 0);
 	assert_int_equal(st.st_size, 3);
 	testdir_remove(&dir);
@@ -90,11 +90,11 @@ static void a_shorter_image_cuts_the_file(void **state)
 
 static void nothing_goes_past_the_end_of_a_device(void **state)
 {
-	struct slotdev dev = { .disk = &disk_posix, .file = -1, .path = "device", .capacity = 4 };
+	struct slot_target dev = { .disk = &disk_posix, .file = -1, .path = "device", .capacity = 4 };
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(slotdev_write(&dev, (const uint8_t *)"01234", 5, 0, &err), -1);
+	assert_int_equal(slot_target_write(&dev, (const uint8_t *)"01234", 5, 0, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
 }
 
@@ -140,7 +140,7 @@ static void a_device_that_is_gone_is_told_from_one_that_fails(void **state)
 	};
 	const struct disk disk = { .stat = failing_stat, .write = failing_write,
 				   .flush = failing_flush };
-	struct slotdev dev = { .disk = &disk, .path = "/dev/x", .capacity = 8 };
+	struct slot_target dev = { .disk = &disk, .path = "/dev/x", .capacity = 8 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -150,11 +150,11 @@ static void a_device_that_is_gone_is_told_from_one_that_fails(void **state)
 		failing.error = rows[i].error;
 		failing.stat_error = rows[i].stat_error;
 		failing.size = rows[i].size;
-		assert_int_equal(slotdev_write(&dev, (const uint8_t *)"x", 1, 0, &err), -1);
+		assert_int_equal(slot_target_write(&dev, (const uint8_t *)"x", 1, 0, &err), -1);
 		assert_int_equal(err.exit, EX_IOERR);
 		(void)snprintf(want, sizeof want, rows[i].why, "write");
 		assert_non_null(strstr(err.text, want));
-		assert_int_equal(slotdev_finish(&dev, 8, &err), -1);
+		assert_int_equal(slot_target_finish(&dev, 8, &err), -1);
 		assert_int_equal(err.exit, EX_IOERR);
 		(void)snprintf(want, sizeof want, rows[i].why, "flush");
 		assert_non_null(strstr(err.text, want));
@@ -163,13 +163,13 @@ static void a_device_that_is_gone_is_told_from_one_that_fails(void **state)
 
 static void a_directory_or_nothing_is_no_slot(void **state)
 {
-	struct slotdev dev;
+	struct slot_target dev;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(slotdev_open(&disk_posix, "/tmp", &dev, &err), -1);
+	assert_int_equal(slot_target_open(&disk_posix, "/tmp", &dev, &err), -1);
 	assert_int_equal(err.exit, EX_CONFIG);
-	assert_int_equal(slotdev_open(&disk_posix, "/nonexistent", &dev, &err), -1);
+	assert_int_equal(slot_target_open(&disk_posix, "/nonexistent", &dev, &err), -1);
 	assert_non_null(strstr(err.text, "/nonexistent"));
 }
 

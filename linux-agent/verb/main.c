@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "out.h"
 #include "report.h"
-#include "util.h"
+#include "io.h"
 #include "verbs.h"
 
 #include <fcntl.h>

@@ -245,7 +245,7 @@ def test_the_floor_does_not_rise_by_a_kexec_alone(machine, bundle):  # noqa: F81
     assert machine.status()["floor"] == "3"
 
 
-def floor_files(machine):  # noqa: F811
+def rollback_floor_files(machine):  # noqa: F811
     return sorted(p.name for p in (machine.top / "esp/EFI/slotboot").glob("floor*"))
 
 
@@ -270,7 +270,7 @@ def test_a_floor_that_nobody_signed_keeps_no_update_out(machine, bundle):  # noq
     kept = beside.read_bytes() if beside.exists() else None
     beside.write_text(words)
     machine.check("mark-good")
-    assert machine.status()["floor"] is None and not floor_files(machine)
+    assert machine.status()["floor"] is None and not rollback_floor_files(machine)
     if kept:
         beside.write_bytes(kept)
     update(machine, bundle("3", "--raise-floor"), "b")
@@ -286,7 +286,7 @@ def test_who_may_lower_the_floor_is_told_how(machine, bundle):  # noqa: F811
     text = refuse_install(machine, DATAERR, ["raised by a manifest that CN=slotboot test signer"], bundle("2"),
                           "--allow-downgrade")
     assert f"should the floor be wrong, remove {machine.top}/esp/EFI/slotboot/floor-*" in text
-    for name in floor_files(machine):
+    for name in rollback_floor_files(machine):
         (machine.top / "esp/EFI/slotboot" / name).unlink()
     machine.check("install", bundle("2"), "--activate=none", "--allow-downgrade")
 

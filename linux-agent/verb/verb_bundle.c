@@ -9,10 +9,10 @@
 #include "fetch.h"
 #include "options.h"
 #include "out.h"
-#include "secret.h"
-#include "source.h"
+#include "redact.h"
+#include "bundle_source.h"
 #include "urlfile.h"
-#include "util.h"
+#include "io.h"
 #include "verbs.h"
 
 #include <jansson.h>
@@ -117,7 +117,7 @@ void verb_bundle_start(void)
 
 static void reading_clear(struct reading *r)
 {
-	secret_freep(&r->where);
+	redact_freep(&r->where);
 }
 
 /* 0; 1: help was asked for and printed; -1: EX_USAGE, or as urlfile_read(). */
@@ -250,7 +250,7 @@ static void info_print(const struct bundle *bundle, const struct reading *r)
 	_cleanup_(zip_discardp) zip_t *zip = NULL;
 	_cleanup_free_ char *path = NULL;
 
-	if (!fetch_is_url(r->where) && source_path(r->where, &path, NULL) == 0)
+	if (!fetch_is_url(r->where) && bundle_source_path(r->where, &path, NULL) == 0)
 		zip = zip_open(path, ZIP_RDONLY, NULL);
 
 	out_print("bundle      %s\n", r->shown);
@@ -300,7 +300,7 @@ static int payloads_check(struct bundle *bundle, const char *where, struct err *
 	_cleanup_free_ char *path = NULL;
 
 	if (!fetch_is_url(where))
-		return source_path(where, &path, err) < 0 ? -1 : bundle_check(path, m, err);
+		return bundle_source_path(where, &path, err) < 0 ? -1 : bundle_check(path, m, err);
 	for (size_t i = 0; i < m->payload_count; i++)
 		if (bundle_extract(bundle, &m->payloads[i], NULL, NULL, NULL, err) < 0)
 			return -1;

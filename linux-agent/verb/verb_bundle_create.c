@@ -6,7 +6,7 @@
 #include "manifest.h"
 #include "report.h"
 #include "signkey.h"
-#include "util.h"
+#include "io.h"
 
 #include <errno.h>
 #include <string.h>

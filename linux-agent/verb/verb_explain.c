@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* slotctl kexec explain: the preflight of a slot, in words or as JSON. */
 #include "cmdline.h"
-#include "envelope.h"
+#include "slot_uki.h"
 #include "kexec.h"
-#include "kexecslot.h"
+#include "kexec_slot.h"
 #include "options.h"
 #include "out.h"
 #include "preflight.h"
-#include "util.h"
+#include "io.h"
 #include "verbs.h"
 
 #include <jansson.h>
@@ -35,7 +35,7 @@ static void slot_explain(const struct machine *m, unsigned slot, struct prefligh
 	struct err err = { 0 };
 
 	f->check = "slot";
-	if (kexecslot_check(m, slot, &err) < 0)
+	if (kexec_slot_check(m, slot, &err) < 0)
 		own_fail(f, &err);
 	else
 		(void)snprintf(f->evidence, sizeof f->evidence, "slot %c may be started: it is %s",
@@ -45,7 +45,7 @@ static void slot_explain(const struct machine *m, unsigned slot, struct prefligh
 
 /* handed: the command line from the UKI and its addons; a nonce as long as any comes
  * behind it. */
-static int kernel_explain(const struct machine *m, const struct envelope *envelope,
+static int kernel_explain(const struct machine *m, const struct slot_uki *envelope,
 			  const char *handed, uint64_t initrd_size, struct explanation *e,
 			  struct err *err)
 {
@@ -72,16 +72,16 @@ static int image_explain(struct machine *m, struct explanation *e, struct err *e
 	_cleanup_(handover_clear) struct handover h = { .kernel = MEMFILE_NONE,
 							.initrd = MEMFILE_NONE };
 	struct preflight_finding *f = &e->own[OWN_ENVELOPE];
-	struct envelope envelope;
+	struct slot_uki envelope;
 	struct err why = { 0 };
 	int r = 0;
 
 	f->check = "image";
-	if (kexecslot_open(m, e->slot, &envelope, &why) < 0) {
+	if (kexec_slot_open(m, e->slot, &envelope, &why) < 0) {
 		own_fail(f, &why);
 		return 0;
 	}
-	envelope_text(&envelope, f->evidence, sizeof f->evidence);
+	slot_uki_text(&envelope, f->evidence, sizeof f->evidence);
 	if (kexec_handover(m, &envelope.uki, e->slot, &h, &why) == 0) {
 		r = kernel_explain(m, &envelope, h.cmdline, h.initrd.size, e, err);
 	} else {
@@ -90,7 +90,7 @@ static int image_explain(struct machine *m, struct explanation *e, struct err *e
 		if (e->preflight.verdict != PREFLIGHT_FAIL)
 			own_fail(f, &why);
 	}
-	envelope_close(&envelope);
+	slot_uki_close(&envelope);
 	return r;
 }
 

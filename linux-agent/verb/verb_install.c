@@ -2,9 +2,9 @@
 #include "install.h"
 #include "options.h"
 #include "report.h"
-#include "secret.h"
+#include "redact.h"
 #include "urlfile.h"
-#include "util.h"
+#include "io.h"
 #include "verbs.h"
 
 #include <signal.h>
@@ -62,7 +62,7 @@ static void catch_signals(void)
 
 int verb_install(int argc, char **argv, struct err *err)
 {
-	_cleanup_(secret_freep) char *where = NULL;
+	_cleanup_(redact_freep) char *where = NULL;
 	struct install_options install = { .cancel = &cancelled, .begun = &begun };
 	struct machine machine;
 	struct options o;

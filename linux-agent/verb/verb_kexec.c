@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
-#include "activate.h"
-#include "intent.h"
+#include "leave.h"
+#include "kexec_intent.h"
 #include "kexec.h"
-#include "kexecslot.h"
+#include "kexec_slot.h"
 #include "lock.h"
 #include "mark.h"
 #include "options.h"
 #include "out.h"
 #include "trip.h"
-#include "util.h"
+#include "io.h"
 #include "verbs.h"
 #include "watchdog.h"
 
@@ -22,15 +22,15 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
 	int64_t begin_ms = trip_clock_ms();
 
-	if (kexecslot_check(m, slot, err) < 0 || kexec_prepare(m, slot, &image, err) < 0 ||
-	    kexec_cancel(m->config, err) < 0 || intent_make(m, slot, err) < 0 ||
+	if (kexec_slot_check(m, slot, err) < 0 || kexec_prepare(m, slot, &image, err) < 0 ||
+	    kexec_cancel(m->config, err) < 0 || kexec_intent_make(m, slot, err) < 0 ||
 	    (m->state.source != STATE_LOST && machine_save(m, err) < 0) ||
-	    intent_load(m, slot, image, err) < 0)
+	    kexec_intent_load(m, slot, image, err) < 0)
 		return -1;
 	m->stage_ms = trip_clock_ms() - begin_ms;
 	if (kexec_image_ignored(image))
 		out_print("warning: addons not used: %s\n", kexec_image_ignored(image));
-	if (!kexecslot_is_known(m, slot))
+	if (!kexec_slot_is_known(m, slot))
 		out_print("warning: slot %c was not installed by slotctl: its UKI is taken as "
 			  "it stands\n", slot_letter(slot));
 	out_print("slot %c is staged for kexec\n", slot_letter(slot));
@@ -48,7 +48,7 @@ static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_s
 	*ret_slot = m->state.record.slots[other].status == SLOT_KEXEC_TRIAL
 			    ? other : m->state.record.preferred;
 	if (exec && o->operand_count == 1 && kexec_is_loaded(m->config))
-		return intent_staged(m, ret_slot, err);
+		return kexec_intent_staged(m, ret_slot, err);
 	if (o->operand_count > 1 && options_slot(o->operands[1], ret_slot, err) < 0)
 		return -1;
 	return load(m, *ret_slot, err);
@@ -61,13 +61,13 @@ static int leave(struct machine *m, enum activate how, unsigned slot, struct err
 	char say[512] = "";
 
 	if (how == ACTIVATE_KEXEC)
-		watchdog = intent_watch(m, slot, say, sizeof say);
+		watchdog = kexec_intent_watch(m, slot, say, sizeof say);
 	if (*say)
 		out_print("warning: %s\n", say);
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, m->stage_ms);
-	r = how == ACTIVATE_KEXEC ? intent_jump(m, slot, err) : 0;
+	r = how == ACTIVATE_KEXEC ? kexec_intent_jump(m, slot, err) : 0;
 	if (r == 0)
-		r = activate_now(m->config->sysroot, how, err);
+		r = leave_now(m->config->sysroot, how, err);
 	watchdog_disarm(watchdog);
 	if (r == 0)
 		return 0;
@@ -76,9 +76,9 @@ static int leave(struct machine *m, enum activate how, unsigned slot, struct err
 		return err_prefix(err, "slot %c will be booted next",
 				  slot_letter(slot));
 	}
-	if (intent_forget(m) && m->state.source != STATE_LOST)
+	if (kexec_intent_forget(m) && m->state.source != STATE_LOST)
 		(void)machine_save(m, NULL);
-	activate_recover(m->config->sysroot);
+	leave_recover(m->config->sysroot);
 	return -1;
 }
 
@@ -106,7 +106,7 @@ static int unload(const struct options *o, struct err *err)
 		return err_set(err, EX_USAGE, "kexec unload takes no slot");
 	opened = machine_open(o->config, MACHINE_CHANGE, &machine, &disorder) == 0;
 	r = opened ? kexec_unload(err) : 0;
-	if (opened && r == 0 && machine.state.source != STATE_LOST && intent_forget(&machine))
+	if (opened && r == 0 && machine.state.source != STATE_LOST && kexec_intent_forget(&machine))
 		r = machine_save(&machine, err);
 	machine_close(&machine);
 	return opened ? r : unload_alone(o, err);
@@ -167,11 +167,11 @@ static int rollback_run(struct machine *m, enum activate how, bool force, struct
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is %s, "
 			       "not confirmed", slot_letter(other),
 			       slot_status_text(m->state.record.slots[other].status));
-	if (how == ACTIVATE_KEXEC && intent_check_allowed(m, force, err) < 0)
+	if (how == ACTIVATE_KEXEC && kexec_intent_check_allowed(m, force, err) < 0)
 		return -1;
 	r = how == ACTIVATE_KEXEC ? load(m, other, err) : kexec_cancel(m->config, err);
 	if (r == 0 && how != ACTIVATE_KEXEC)
-		(void)intent_forget(m);
+		(void)kexec_intent_forget(m);
 	if (r == 0)
 		r = mark_apply(m, ON_ROLLBACK_FROM, m->running.slot, err);
 	if (r < 0) {

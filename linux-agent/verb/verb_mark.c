@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
-#include "explain.h"
-#include "intent.h"
+#include "slot_words.h"
+#include "kexec_intent.h"
 #include "kexec.h"
 #include "mark.h"
 #include "options.h"
@@ -30,7 +30,7 @@ static void slot_print(const struct machine *m, unsigned slot)
 {
 	char text[256];
 
-	explain_slot(&m->state.record.slots[slot], text, sizeof text);
+	slot_words_of(&m->state.record.slots[slot], text, sizeof text);
 	out_print("slot %c: %s\n", slot_letter(slot), text);
 	verb_print_warnings(m);
 	if (m->uki_warning)
@@ -132,7 +132,7 @@ static int mark_named(int argc, char **argv, const char *help, enum policy_event
 	if (r == 0)
 		r = kexec_cancel(machine.config, err);
 	if (r == 0)
-		(void)intent_forget(&machine);
+		(void)kexec_intent_forget(&machine);
 	if (r == 0)
 		r = mark_apply(&machine, event, slot, err);
 	if (r == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
-#include "activate.h"
+#include "leave.h"
 #include "kexec.h"
 #include "mark.h"
 #include "options.h"
@@ -42,7 +42,7 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 	if (!due || how == ACTIVATE_NONE)
 		return 0;
 	trip_depart(m, how, slot, LEDGER_UNKNOWN, LEDGER_UNKNOWN);
-	if (activate_now(m->config->sysroot, how, err) == 0)
+	if (leave_now(m->config->sysroot, how, err) == 0)
 		return 0;
 	trip_stay(m);
 	return err_prefix(err, "slot %c will be tried at the next boot", slot_letter(slot));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
-#include "explain.h"
-#include "floor.h"
-#include "installcheck.h"
-#include "intent.h"
+#include "slot_words.h"
+#include "rollback_floor.h"
+#include "install_check.h"
+#include "kexec_intent.h"
 #include "kexec.h"
 #include "options.h"
 #include "out.h"
 #include "policy.h"
-#include "status_jump.h"
-#include "util.h"
+#include "status_kexec.h"
+#include "io.h"
 #include "verbs.h"
 #include "watchdog.h"
 
@@ -25,7 +25,7 @@ struct view {
 	char *loader;		/* LoaderInfo of a firmware boot, or NULL */
 	struct watchdog watchdog;	/* that Linux drives now */
 	char why[2048];
-	struct floor floor;
+	struct rollback_floor floor;
 	struct err floor_error;	/* it cannot be read, or a pair is ignored: why */
 };
 
@@ -49,17 +49,17 @@ static void view_fill(struct view *v)
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (slot_is_whole(&m->state.record.slots[slot]))
-			v->version[slot] = installcheck_slot_version(m, slot, &v->is_verified[slot],
-								     &v->version_error[slot]);
+			v->version[slot] = install_check_slot_version(m, slot, &v->is_verified[slot],
+								      &v->version_error[slot]);
 	watchdog_find(m->config, &v->watchdog);
-	if (floor_load(m, &v->floor, &v->floor_error) == 0)
+	if (rollback_floor_load(m, &v->floor, &v->floor_error) == 0)
 		v->floor_error = v->floor.ignored;
 	/* After a kexec it is of an earlier boot. */
 	if (m->is_running && !m->running.kexec)
 		(void)vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &v->loader, NULL);
 	if (m->is_running)
-		explain_why(&m->state, m->has_trace ? &m->trace : NULL, &m->running, v->why,
-			    sizeof v->why);
+		slot_words_why(&m->state, m->has_trace ? &m->trace : NULL, &m->running, v->why,
+			       sizeof v->why);
 	else
 		(void)snprintf(v->why, sizeof v->why, "%s", m->running_error.text);
 	/* JSON takes nothing that is no UTF-8. */
@@ -154,7 +154,7 @@ static int print_json(const struct view *v, struct err *err)
 		*v->floor.version ? v->floor.version : NULL, "floor_error",
 		*v->floor_error.text ? v->floor_error.text : NULL, "watchdog",
 		watchdog_json(v), "kexec_loaded", kexec_is_loaded(m->config), "kexec_failures",
-		state->record.kexec_failures, "jump", status_jump_json(m), "timing_ms",
+		state->record.kexec_failures, "jump", status_kexec_json(m), "timing_ms",
 		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record));
 
@@ -170,7 +170,7 @@ static void print_slot(const struct view *v, unsigned slot)
 	time_t installed = installed_at(s);
 	struct tm tm;
 
-	explain_slot(s, text, sizeof text);
+	slot_words_of(s, text, sizeof text);
 	out_print("slot %c     %s", slot_letter(slot), text);
 	if (v->version[slot])
 		out_print("; version %s%s", v->version[slot],
@@ -219,8 +219,8 @@ static void print_watchdog(const struct view *v)
 {
 	char text[256];
 
-	explain_watchdog(&v->machine.state.record, trace_of(&v->machine), v->watchdog.identity,
-			 text, sizeof text);
+	slot_words_watchdog(&v->machine.state.record, trace_of(&v->machine), v->watchdog.identity,
+			    text, sizeof text);
 	out_print("watchdog   %s\n", text);
 }
 
@@ -237,7 +237,7 @@ static void print_staged(const struct machine *m)
 {
 	unsigned slot;
 
-	if (m->is_running && intent_staged(m, &slot, NULL) == 0)
+	if (m->is_running && kexec_intent_staged(m, &slot, NULL) == 0)
 		out_print("kexec      slot %c is staged\n", slot_letter(slot));
 	else
 		out_print("kexec      a kernel is staged, not by slotctl\n");
@@ -270,7 +270,7 @@ static void print_text(const struct view *v)
 		out_print("warning    the protective MBR of %s has its boot flag set, for which some "
 			  "firmware removes boot entries: parted %s disk_set pmbr_boot off\n",
 			  m->esp.disk, m->esp.disk);
-	status_jump_print(m);
+	status_kexec_print(m);
 	out_print("why        %s\n", v->why);
 }
 

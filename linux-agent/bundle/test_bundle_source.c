@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Files and web servers as sources, good servers and bad ones. */
+#include "testsource.h"
+
+#include "testdir.h"
+
+static void a_file_gives_any_byte_and_none_beyond_its_end(void **state)
+{
+	struct testdir dir;
+	struct bundle_source *s = NULL;
+	struct err err = { 0 };
+	char path[128], url[160];
+
+	(void)state;
+	testdir_make(&dir);
+	testdir_put(&dir, "a b.zip", object, LEN);
+	snprintf(path, sizeof path, "%s/a b.zip", dir.path);
+	snprintf(url, sizeof url, "file://%s/a%%20b.zip", dir.path);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bundle_source_open(i ? url : path, NULL, &s, &err), 0);
+		assert_int_equal(s->size, LEN);
+		assert_false(s->remote || s->forward);
+		expect_bytes(s, 5, 100);
+		expect_bytes(s, 0, LEN);
+		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+		expect_read_fails(s, UINT64_MAX, 2, EX_DATAERR, "ends early");
+		bundle_source_close(s);
+	}
+	assert_int_equal(bundle_source_open("file:///nowhere/b.zip", NULL, &s, &err), -1);
+	assert_int_equal(err.exit, EX_NOINPUT);
+	testdir_remove(&dir);
+}
+
+static void a_run_is_one_request_and_so_is_what_is_small_and_near(void **state)
+{
+	struct testserver server;
+	struct bundle_source *s = open_served(&server);
+	unsigned requests;
+
+	(void)state;
+	assert_true(s->remote && !s->forward && s->size == LEN);
+	assert_int_equal(server.count->requests, 1);
+	expect_bytes(s, LEN - 22, 22);
+	expect_bytes(s, LEN - 65557, 65557);
+	assert_int_equal(server.count->requests, 1);
+	for (uint64_t at = 0; at < 16000; at += 1000)
+		expect_bytes(s, at, 100);
+	assert_int_equal(server.count->requests, 2);
+	s->run(s, 100000, 500000);
+	for (uint64_t at = 100000; at < 600000; at += 50000)
+		expect_bytes(s, at, 40000);
+	assert_int_equal(server.count->requests, 3);
+	assert_int_equal(s->fetched(s, &requests), 66 * 1024 + 16 * 1024 + 490000);
+	assert_int_equal(requests, 3);
+	expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+	bundle_source_close(s);
+	assert_int_equal(server.count->connections, 1);
+	testserver_stop(&server);
+}
+
+static void a_link_that_drops_every_5000_bytes_still_finishes(void **state)
+{
+	struct testserver server;
+	struct bundle_source *s;
+
+	(void)state;
+	serve.drop_every = 5000;
+	s = open_served(&server);
+	s->run(s, 10, 400000);
+	expect_bytes(s, 10, 400000);
+	/* Nothing twice: the end of the object, and the run. */
+	assert_in_range(server.count->bytes, 66 * 1024 + 400000, 66 * 1024 + 400000);
+	assert_in_range(retries, 90, 100);
+	bundle_source_close(s);
+	testserver_stop(&server);
+}
+
+static void a_connection_that_is_reset_midway_is_taken_up_again(void **state)
+{
+	struct testserver server;
+	struct bundle_source *s;
+
+	(void)state;
+	serve.drop_every = 50000;
+	serve.reset = true;
+	s = open_served(&server);
+	s->run(s, 10, 400000);
+	expect_bytes(s, 10, 400000);
+	assert_in_range(retries, 8, 30);
+	bundle_source_close(s);
+	testserver_stop(&server);
+}
+
+static void a_server_that_is_busy_for_a_while_is_asked_again(void **state)
+{
+	struct testserver server;
+	struct bundle_source *s;
+
+	(void)state;
+	serve.how = SERVE_503;
+	serve.from = 2;
+	serve.until = 4;
+	s = open_served(&server);
+	s->run(s, 0, 100000);
+	expect_bytes(s, 0, 100000);
+	assert_int_equal(server.count->requests, 4);
+	bundle_source_close(s);
+	testserver_stop(&server);
+}
+
+static void of_a_server_without_ranges_the_bytes_come_once_and_in_order(void **state)
+{
+	static const enum serve how[] = { SERVE_WHOLE, SERVE_CHUNKED };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(how); i++) {
+		struct testserver server;
+		struct bundle_source *s;
+
+		serve.how = how[i];
+		s = open_served(&server);
+		assert_true(s->remote && s->forward);
+		assert_true(s->size == (how[i] == SERVE_WHOLE ? LEN : UINT64_MAX));
+		expect_bytes(s, 10, 100);
+		expect_bytes(s, 500000, 100000);
+		expect_read_fails(s, 599999, 1, EX_UNAVAILABLE, "has no ranges, and an earlier part");
+		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+		/* For the end, and for the first byte. */
+		assert_int_equal(server.count->requests, 2);
+		bundle_source_close(s);
+		testserver_stop(&server);
+	}
+}
+
+/* What came is read again and dropped: such a server knows no other way. */
+static void a_server_without_ranges_that_breaks_off_is_read_again(void **state)
+{
+	struct testserver server;
+	struct bundle_source *s;
+
+	(void)state;
+	serve.how = SERVE_WHOLE;
+	serve.drop_every = 300000;
+	s = open_served(&server);
+	expect_bytes(s, 0, 250000);
+	serve.drop_every = 0;
+	expect_bytes(s, 260000, 40000);
+	bundle_source_close(s);
+	testserver_stop(&server);
+}
+
+/* For one whose bytes are wrong: neither the connection nor what is held of it is used again. */
+static void what_is_fetched_anew_comes_over_a_new_connection(void **state)
+{
+	struct testserver server;
+	struct bundle_source *s;
+
+	(void)state;
+	s = open_served(&server);
+	expect_bytes(s, LEN - 100, 100);
+	expect_bytes(s, 1000, 100);
+	s->run(s, 2000, 200000);
+	expect_bytes(s, 2000, 200000);
+	assert_int_equal(server.count->requests, 3);
+	assert_int_equal(server.count->connections, 1);
+	s->anew(s);
+	expect_bytes(s, 102000, 100000);
+	expect_bytes(s, 1000, 100);
+	expect_bytes(s, LEN - 100, 100);
+	assert_int_equal(server.count->requests, 6);
+	assert_int_equal(server.count->connections, 2);
+	bundle_source_close(s);
+	testserver_stop(&server);
+}
+
+static void an_empty_object_is_told(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\nContent-Length: 0\r\n\r\n", NULL };
+	struct testserver server;
+	struct bundle_source *s = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	testserver_start(&server, script);
+	assert_int_equal(bundle_source_open(server.url, &options, &s, &err), -1);
+	assert_int_equal(err.exit, EX_DATAERR);
+	assert_non_null(strstr(err.text, "it is empty"));
+	testserver_stop(&server);
+}
+
+static void a_drip_of_single_bytes_ends_with_the_deadline(void **state)
+{
+	static const char *const script[] = {
+		"HTTP/1.1 206 Part\r\nContent-Range: bytes 0-99/100\r\nContent-Length: 100\r\n\r\nP",
+		HANG, NULL };
+
+	struct testserver server;
+	struct bundle_source *s = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	testserver_start(&server, script);
+	testclock_count = server.count;
+	testclock_hangs_at = 2;
+	assert_int_equal(bundle_source_open(server.url, &options, &s, &err), -1);
+	assert_int_equal(err.exit, EX_UNAVAILABLE);
+	assert_non_null(strstr(err.text, "the transfer did not end in time"));
+	testserver_stop(&server);
+}
+
+/* libcurl's own limit is for headers alone. */
+static void trailers_without_end_are_given_up(void **state)
+{
+	static char script_text[2 << 20];
+	const char *script[] = { script_text, NULL };
+	struct testserver server;
+	struct bundle_source *s = NULL;
+	struct err err = { 0 };
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf(script_text, sizeof script_text, "HTTP/1.1 206 Part\r\n"
+			     "Content-Range: bytes 0-99/100\r\nTransfer-Encoding: chunked\r\n\r\n"
+			     "1\r\nP\r\n0\r\n");
+	while (n + 64 < sizeof script_text)
+		n += (size_t)snprintf(script_text + n, sizeof script_text - n, "X-%zu: %032d\r\n", n, 0);
+	testserver_start(&server, script);
+	assert_int_equal(bundle_source_open(server.url, &options, &s, &err), -1);
+	assert_int_equal(err.exit, EX_UNAVAILABLE);
+	if (!strstr(err.text, "headers or trailers without end"))
+		fail_msg("%s", err.text);
+	assert_int_equal(server.count->connections, 1);
+	testserver_stop(&server);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, each_setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_file_gives_any_byte_and_none_beyond_its_end),
+		TEST(a_run_is_one_request_and_so_is_what_is_small_and_near),
+		TEST(a_link_that_drops_every_5000_bytes_still_finishes),
+		TEST(a_connection_that_is_reset_midway_is_taken_up_again),
+		TEST(a_server_that_is_busy_for_a_while_is_asked_again),
+		TEST(of_a_server_without_ranges_the_bytes_come_once_and_in_order),
+		TEST(a_server_without_ranges_that_breaks_off_is_read_again),
+		TEST(what_is_fetched_anew_comes_over_a_new_connection),
+		TEST(an_empty_object_is_told),
+		TEST(trailers_without_end_are_given_up),
+		TEST(a_drip_of_single_bytes_ends_with_the_deadline),
+	};
+
+	testsource_begin();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

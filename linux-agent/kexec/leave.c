@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "leave.h"
+
+#include "init.h"
+#include "jump.h"
+#include "kexec.h"
+#include "io.h"
+
+#include <errno.h>
+#include <sys/reboot.h>
+
+/* systemctl would jump into what is staged, or start what is on /run/nextroot, and call
+ * it a reboot; what the firmware is to start next would never be tried. */
+static int reboot_ask(const char *sysroot, struct err *err)
+{
+	char *systemd[] = { "systemctl", "reboot", NULL };
+	char *other[] = { "reboot", NULL };
+
+	sync();
+	if (!init_is_systemd(sysroot))
+		return init_run(sysroot, other, err);
+	if (setenv("SYSTEMCTL_SKIP_AUTO_KEXEC", "1", 1) < 0 ||
+	    setenv("SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT", "1", 1) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to set the environment");
+	return init_run(sysroot, systemd, err);
+}
+
+int leave_reboot(const char *sysroot, struct err *err)
+{
+	if (reboot_ask(sysroot, err) == 0)
+		return 0;
+	if (err)
+		err->exit = EX_OSERR;
+	return err_prefix(err, "the reboot was refused");
+}
+
+int leave_kexec(const char *sysroot, struct err *err)
+{
+	char *systemd[] = { "systemctl", "kexec", NULL };
+
+	sync();
+	if (init_is_systemd(sysroot))
+		return init_run(sysroot, systemd, err);
+	return jump_run(&jump_posix, err);
+}
+
+int leave_now(const char *sysroot, enum activate how, struct err *err)
+{
+	switch (how) {
+	case ACTIVATE_NONE:
+		return 0;
+	case ACTIVATE_REBOOT:
+		return leave_reboot(sysroot, err);
+	case ACTIVATE_KEXEC:
+		if (leave_kexec(sysroot, err) == 0)
+			return 0;
+		(void)kexec_unload(NULL);	/* or a later shutdown would jump into it */
+		return -1;
+	}
+	return 0;
+}
+
+void leave_recover(const char *sysroot)
+{
+	if (init_is_systemd(sysroot) || leave_reboot(sysroot, NULL) == 0 || *sysroot)
+		return;
+	sync();
+	(void)reboot(RB_AUTOBOOT);	/* there is nobody else to ask */
+}

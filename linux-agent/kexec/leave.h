@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Leaving the running system: for the firmware, or for a staged kernel. */
+#pragma once
+
+#include "activation.h"
+
+/* Below, sysroot is the configuration's: "" on a real machine. */
+
+/* What was named: nothing, leave_reboot() or leave_kexec(). After a jump that
+ * failed nothing is staged any more; the caller puts right what it has stored, and
+ * then calls leave_recover(). */
+int leave_now(const char *sysroot, enum activate how, struct err *err);
+
+/* After a failed leave_kexec(): a firmware reboot, unless systemd runs, which
+ * has left the system as it was. */
+void leave_recover(const char *sysroot);
+
+/* Asks the init system for a reboot through the firmware; returns once that was asked
+ * for. EX_OSERR: it was refused. */
+int leave_reboot(const char *sysroot, struct err *err);
+
+/* Jumps to the staged kernel: through systemd where it runs, else jump.h. Returns
+ * only on failure, or when systemd was asked. */
+int leave_kexec(const char *sysroot, struct err *err);

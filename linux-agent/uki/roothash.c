@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "roothash.h"
+
+#include "cmdline.h"
+#include "io.h"
+#include "verity.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* systemd-veritysetup-generator(8) and the kernel command line of the UAPI group. */
+static const struct {
+	const char *image, *word;
+} words[] = {
+	{ "rootfs", "roothash" },
+	{ "usr", "usrhash" },
+};
+
+static const struct payload *image_find(const struct manifest *manifest, const char *name)
+{
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    strcmp(manifest->payloads[i].name, name) == 0)
+			return &manifest->payloads[i];
+	return NULL;
+}
+
+static int word_check(const struct payload *image, const char *word, const char *cmdline,
+		      struct err *err)
+{
+	size_t len = 0;
+	const char *value = cmdline_get(cmdline, word, &len);
+	const char *hash = image->root_hash;
+
+	if (!value && !hash)
+		return 0;
+	if (!value)
+		return err_set(err, EX_DATAERR, "the image %s has a root hash in the manifest, and "
+			       "the UKI's command line has no %s=", image->name, word);
+	if (!hash)
+		return err_set(err, EX_DATAERR, "the UKI's command line has %s=, and the image %s "
+			       "has no root hash in the manifest", word, image->name);
+	if (len != strlen(hash) || strncasecmp(value, hash, len) != 0)
+		return err_set(err, EX_DATAERR, "the UKI and the image %s do not belong together: "
+			       "%s=%.*s on the command line, %s in the manifest", image->name,
+			       word, len < 128 ? (int)len : 128, value, hash);
+	return 0;
+}
+
+int roothash_check_cmdline(const struct manifest *manifest, const struct ukifile *uki,
+			   struct err *err)
+{
+	_cleanup_free_ char *cmdline = NULL;
+
+	if (ukifile_cmdline(uki, 0, &cmdline, NULL, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		const struct payload *image = image_find(manifest, words[i].image);
+
+		if (image && word_check(image, words[i].word, cmdline, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int uki_check(const struct manifest *manifest, const char *path, bool needed,
+		     struct err *err)
+{
+	struct err why = { 0 };
+	struct ukifile uki;
+	int r;
+
+	if (ukifile_open(path, &uki, &why) < 0) {
+		if (!needed)
+			return 0;
+		if (err)
+			*err = why;
+		return -1;
+	}
+	r = roothash_check_cmdline(manifest, &uki, err);
+	ukifile_close(&uki);
+	return r;
+}
+
+int roothash_check_files(const struct manifest *manifest, const char *const *files,
+			 struct err *err)
+{
+	bool has_root_hash = false;
+
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		has_root_hash |= manifest->payloads[i].root_hash != NULL;
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *p = &manifest->payloads[i];
+
+		if (p->type == PAYLOAD_UKI && uki_check(manifest, files[i], has_root_hash, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *p = &manifest->payloads[i];
+
+		if (p->root_hash && verity_check_file(files[i], p->root_hash, err) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "install_check.h"
+
+#include "cmdline.h"
+#include "espfile.h"
+#include "rollback_floor.h"
+#include "roothash.h"
+#include "policy.h"
+#include "slot_target.h"
+#include "uki_layout.h"
+#include "ukifile.h"
+#include "utf8.h"
+#include "io.h"
+#include "verity.h"
+#include "version_compare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+int install_check_target(const struct machine *machine, unsigned *ret_slot, struct err *err)
+{
+	unsigned running = machine->running.slot;
+	const struct slot *slot = &machine->state.record.slots[running];
+	char name = slot_letter(running);
+
+	if (machine->state.source == STATE_LOST)
+		return err_set(err, EX_CONFIG,
+			       "there is no valid slot record on this machine; if the running "
+			       "slot %c works, run slotctl mark-good first", name);
+	if (!policy_slot_confirmed(slot, machine->running.kexec))
+		return err_set(err, EX_CONFIG,
+			       "the running slot %c is not confirmed (%s): an install would "
+			       "overwrite the slot to fall back to; run slotctl mark-good first",
+			       name, slot_status_text(slot->status));
+	*ret_slot = 1 - running;
+	return 0;
+}
+
+struct manifest *install_check_slot_manifest(const struct machine *machine, unsigned slot)
+{
+	struct manifest *manifest = NULL;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ uint8_t *json = NULL;
+	size_t len;
+
+	if (machine_slot_file(machine, slot, "manifest.json", &path, NULL) < 0 ||
+	    read_file(path, MANIFEST_MAX_BYTES, &json, &len) < 0 ||
+	    manifest_parse(json, len, &manifest, NULL) < 0)
+		return NULL;
+	return manifest;
+}
+
+static bool is_recorded(const struct machine *machine, unsigned slot, const struct payload *uki)
+{
+	const struct slot *s = &machine->state.record.slots[slot];
+
+	return machine->state.source == STATE_LOST || s->status == SLOT_WRITING ||
+	       !(s->flags & SLOT_FLAG_DIGEST) ||
+	       (s->uki_size == uki->size &&
+		memcmp(s->uki_sha256, uki->sha256, sizeof uki->sha256) == 0);
+}
+
+int install_check_slot_signed(const struct machine *machine, unsigned slot,
+			      struct signed_manifest *ret_manifest, struct err *err)
+{
+	_cleanup_free_ char *stem = NULL;
+	int r;
+
+	if (machine_slot_file(machine, slot, "manifest", &stem, err) < 0)
+		return -1;
+	r = signed_manifest_read_kept(stem, machine->config->keyring, &machine->config->rules,
+				      ret_manifest, err);
+	if (r < 1 || is_recorded(machine, slot, manifest_uki(ret_manifest->manifest)))
+		return r;
+	signed_manifest_clear(ret_manifest);
+	return err_set(err, EX_DATAERR, "the signed manifest %s.json is not of the UKI that the slot "
+		       "record has for slot %c", stem, slot_letter(slot));
+}
+
+char *install_check_slot_version(const struct machine *machine, unsigned slot,
+				 bool *ret_verified, struct err *err)
+{
+	_cleanup_(signed_manifest_clear) struct signed_manifest m = { 0 };
+	_cleanup_(manifest_freep) struct manifest *unsigned_one = NULL;
+
+	*ret_verified = install_check_slot_signed(machine, slot, &m, err) == 1;
+	if (*ret_verified)
+		return strdup(m.manifest->version);
+	unsigned_one = install_check_slot_manifest(machine, slot);
+	return unsigned_one ? strdup(unsigned_one->version) : NULL;
+}
+
+/* Whatever the command line says. */
+static int check_floor(const struct machine *machine, const struct manifest *manifest,
+		       struct report *report, struct err *err)
+{
+	_cleanup_free_ char *files = rollback_floor_files(machine);
+	struct rollback_floor floor;
+
+	if (!files)
+		return err_set(err, EX_SOFTWARE, "failed to check the floor: out of memory");
+	if (rollback_floor_load(machine, &floor, err) < 0)
+		return -1;
+	if (floor.ignored.exit)
+		report_warning(report, "%s", floor.ignored.text);
+	if (*floor.version && version_compare(manifest->version, floor.version) < 0)
+		return err_set(err, EX_DATAERR, "the bundle's version %s is lower than this "
+			       "machine's rollback floor %s, raised by a manifest that %s signed: "
+			       "refused; should the floor be wrong, remove %s", manifest->version,
+			       floor.version, floor.signer, files);
+	return 0;
+}
+
+/* A file on the ESP that nobody signed may say anything, also nothing. */
+static int check_downgrade(const struct machine *machine, const struct manifest *manifest,
+			   struct err *err)
+{
+	_cleanup_(signed_manifest_clear) struct signed_manifest running = { 0 };
+	unsigned slot = machine->running.slot;
+	struct err why = { 0 };
+	int r = install_check_slot_signed(machine, slot, &running, &why);
+
+	if (r == 0)
+		(void)err_set(&why, EX_CONFIG, "it has no signed manifest (EFI/slotboot/%c/"
+			      "manifest.p7s), as one that was provisioned by hand",
+			      slot_letter(slot));
+	if (r < 1)
+		return err_set(err, EX_CONFIG, "failed to see whether version %s is a downgrade: the "
+			       "version of the running slot %c is not known: %s; --allow-downgrade "
+			       "installs the bundle all the same", manifest->version,
+			       slot_letter(slot), why.text);
+	if (version_compare(manifest->version, running.manifest->version) < 0)
+		return err_set(err, EX_DATAERR,
+			       "the bundle's version %s is lower than the running %s; "
+			       "--allow-downgrade installs it all the same",
+			       manifest->version, running.manifest->version);
+	return 0;
+}
+
+int install_check_identity(const struct machine *machine, const struct manifest *manifest,
+			   bool allow_downgrade, struct report *report, struct err *err)
+{
+	if (!machine->config->compatible)
+		return err_set(err, EX_CONFIG,
+			       "failed to check the bundle: compatible= is not set in "
+			       "slotboot.conf");
+	if (strcmp(machine->config->compatible, manifest->compatible) != 0)
+		return err_set(err, EX_DATAERR,
+			       "the bundle is for %s, this machine is %s: refused",
+			       manifest->compatible, machine->config->compatible);
+	if (check_floor(machine, manifest, report, err) < 0)
+		return -1;
+	return allow_downgrade ? 0 : check_downgrade(machine, manifest, err);
+}
+
+static int image_room(const struct machine *machine, const struct payload *payload,
+		      unsigned slot, struct err *err)
+{
+	const struct config_image *image = config_image_find(machine->config, payload->name);
+	struct slot_target dev;
+	uint64_t room;
+	int r;
+
+	if (!image)
+		return err_set(err, EX_CONFIG,
+			       "the bundle has an image %s, but slotboot.conf has no [image %s]",
+			       payload->name, payload->name);
+	/* Opened as for writing: one in use is refused now, not half-way. */
+	if (slot_target_open(&machine->disk, image->target[slot], &dev, err) < 0)
+		return -1;
+	r = slot_target_room(&dev, &room, err);
+	slot_target_close(&dev);
+	if (r < 0)
+		return -1;
+	if (payload->size > room)
+		return err_set(err, EX_DATAERR,
+			       "the image %s (%llu bytes) does not fit slot %c (%s, %llu bytes%s)",
+			       payload->name, (unsigned long long)payload->size,
+			       slot_letter(slot), image->target[slot], (unsigned long long)room,
+			       slot_target_is_file(&dev) ? " with what is free beside it" : "");
+	return 0;
+}
+
+static bool manifest_has_image(const struct manifest *manifest, const char *name)
+{
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    strcmp(manifest->payloads[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* An image that the bundle left out would stay what the idle slot has: of some older
+ * release, which a new UKI would make good with a version that hides it, or half of one. */
+static int check_complete(const struct machine *machine, const struct manifest *manifest,
+			  unsigned slot, struct err *err)
+{
+	const struct config *config = machine->config;
+
+	for (size_t i = 0; i < config->image_count; i++)
+		if (!manifest_has_image(manifest, config->images[i].name))
+			return err_set(err, EX_DATAERR,
+				       "the bundle has no image %s, so slot %c would keep an "
+				       "older one: refused; make the bundle with --image=%s=FILE, "
+				       "or --reference=%s=FILE where the machine has it",
+				       config->images[i].name, slot_letter(slot),
+				       config->images[i].name, config->images[i].name);
+	return 0;
+}
+
+/* A block device in use cannot be opened for writing; a file below a loop device can. */
+static int check_mounted(const struct machine *machine, unsigned slot, struct err *err)
+{
+	_cleanup_free_ char *where = running_where_mounted(machine->config, slot);
+
+	if (!where)
+		return 0;
+	return err_set(err, EX_CONFIG, "slot %c is mounted on %s, and would be written: unmount it "
+		       "first", slot_letter(slot), where);
+}
+
+int install_check_room(const struct machine *machine, const struct bundle *bundle,
+		       unsigned slot, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(bundle);
+	size_t json_len, p7s_len;
+	const uint8_t *json, *p7s;
+
+	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *payload = &manifest->payloads[i];
+		int r = payload->type == PAYLOAD_UKI
+				? espfile_check_room(&machine->disk, machine->esp.dir, slot,
+						     payload->size + payload->index.size +
+						     json_len + p7s_len, err)
+				: image_room(machine, payload, slot, err);
+
+		if (r < 0)
+			return -1;
+	}
+	if (check_complete(machine, manifest, slot, err) < 0)
+		return -1;
+	return check_mounted(machine, slot, err);
+}
+
+/* systemd-stub takes its command line from the UKI alone under Secure Boot, so
+ * that {slot} would reach the kernel as it is. */
+static int check_cmdline(struct machine *machine, const struct ukifile *uki,
+			     struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	bool has_slot, secure;
+
+	if (ukifile_cmdline(uki, 0, &text, &has_slot, err) < 0 ||
+	    machine_secure_boot(machine, &secure, err) < 0)
+		return -1;
+	if (has_slot && !utf8_is(text))
+		return err_set(err, EX_DATAERR,
+			       "the UKI's command line has {slot} and is not UTF-8: the loader "
+			       "would leave it unfilled");
+	if (has_slot && secure)
+		return err_set(err, EX_DATAERR,
+			       "the UKI's command line has {slot}, which systemd-stub leaves "
+			       "unfilled under Secure Boot; build it with roothash= instead");
+	return 0;
+}
+
+int install_check_uki(struct machine *machine, const struct manifest *manifest, int fd,
+		      const char *name, struct report *report, struct err *err)
+{
+	struct ukifile uki;
+	char doubt[256];
+	int r, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to look at %s", name);
+	if (ukifile_open_fd(copy, name, &uki, err) < 0)
+		return -1;
+	r = ukifile_check(&uki, err);
+	if (r == 0)
+		r = uki_layout_check(&uki, err);
+	if (r == 0)
+		r = check_cmdline(machine, &uki, err);
+	if (r == 0)
+		r = roothash_check_cmdline(manifest, &uki, err);
+	if (r == 0 && uki_layout_doubt(&uki, doubt, sizeof doubt))
+		report_warning(report, "%s", doubt);
+	ukifile_close(&uki);
+	return r;
+}
