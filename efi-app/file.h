@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files on the ESP that the loader came from. Nothing is opened before it is
- * asked for, and nothing stays open: the steady boot comes here not at all.
+ * asked for, and nothing stays open.
  */
 #pragma once
 

@@ -90,9 +90,7 @@ static int state_open(struct machine *m, struct err *err)
 	return state_read(m, err);
 }
 
-/* What a loader says of this boot is gone at the next reset. A variable that stays was
- * made by somebody else, and no loader can replace it. NULL: not there, or that. */
-static char *loader_variable(const struct machine *m, const char *name)
+char *machine_loader_variable(const struct machine *m, const char *name)
 {
 	_cleanup_free_ uint8_t *data = NULL;
 	uint32_t attributes;
@@ -109,8 +107,8 @@ static char *loader_variable(const struct machine *m, const char *name)
 /* Our loader names the slot it starts; a plain boot leaves it at that (trace.h). */
 static bool plain_trace_find(const struct machine *m, struct trace *ret_trace)
 {
-	_cleanup_free_ char *loader = loader_variable(m, "LoaderInfo");
-	_cleanup_free_ char *entry = loader_variable(m, "LoaderEntrySelected");
+	_cleanup_free_ char *loader = machine_loader_variable(m, "LoaderInfo");
+	_cleanup_free_ char *entry = machine_loader_variable(m, "LoaderEntrySelected");
 	char expected[] = "slotboot-?.efi";
 
 	if (!loader || !entry || strncmp(loader, "slotboot ", 9) != 0)
@@ -145,7 +143,7 @@ static void trace_read(struct machine *m)
  * booted from. Of the last firmware boot, so that a kexec leaves it true. */
 static void esp_compare(struct machine *m)
 {
-	_cleanup_free_ char *text = loader_variable(m, "LoaderDevicePartUUID");
+	_cleanup_free_ char *text = machine_loader_variable(m, "LoaderDevicePartUUID");
 	efi_guid_t guid;
 
 	if (!text || efi_str_to_guid(text, &guid) < 0 ||

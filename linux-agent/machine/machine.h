@@ -75,6 +75,11 @@ int machine_sync_entries(struct machine *machine, struct err *err);
 /* The same for the slot's direct entry, which is made inactive. */
 int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err);
 
+/* What a loader said of this boot (the Boot Loader Interface's variables): the text, which
+ * the caller frees, or NULL. It is gone at the next reset: a variable that stays was made
+ * by somebody else, no loader can replace it, and it does not count. */
+char *machine_loader_variable(const struct machine *machine, const char *name);
+
 /* Whether the firmware enforces Secure Boot now (UEFI 2.10, 3.3: SecureBoot). */
 int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err);
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The crash simulator; included by the Makefile, whose variables it uses.
-#   proof         everything: the walk, the simulator at full depth, the same with
+#   proof         everything: the walk, the simulator at full depth, a share of it with
 #                 another seed under ASan, the list of deliberate faults
 #   proof-quick   for make check: the walk, the simulator, and its rollbacks under ASan
 #   proof-faults  every deliberate fault must be caught
@@ -47,7 +47,7 @@ proof-quick: proof-programs
 proof: $(BUILD)/proof/proof proof-programs
 	@$(BUILD)/proof/walk
 	@$(BUILD)/proof/proof
-	@$(BUILD)/proof/proof-san --seed 2
+	@$(BUILD)/proof/proof-san --quick --seed 2
 	@$(MAKE) --no-print-directory proof-faults
 PROOF_WALK  := $(BUILD)/proof/linux-agent/proof/walk.o
 proof-faults: $(PROOF_OBJ) $(PROOF_LIB) | $(PROOF_WALK)

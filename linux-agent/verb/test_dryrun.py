@@ -270,6 +270,12 @@ def start_by_loader(machine, watchdog, reset):
                                                             reset))
 
 
+def test_a_loader_variable_that_outlives_a_reset_is_nobodys_word(machine):
+    for attributes, loader in ((OF_THIS_BOOT, "slotboot 9"), (ATTRIBUTES, None)):
+        (machine.top / "vars" / f"LoaderInfo-{LOADER}").write_bytes(attributes + "slotboot 9\0".encode("utf-16le"))
+        assert machine.status()["loader"] == loader
+
+
 def test_a_plain_boot_is_known_by_the_entry_that_our_loader_selected(machine):
     def wide(text):
         return (text + "\0").encode("utf-16le")

@@ -56,7 +56,7 @@ static void view_fill(struct view *v)
 		v->floor_error = v->floor.ignored;
 	/* After a kexec it is of an earlier boot. */
 	if (m->is_running && !m->running.kexec)
-		(void)vars_get_utf16(&m->vars, VARS_LOADER, "LoaderInfo", &v->loader, NULL);
+		v->loader = machine_loader_variable(m, "LoaderInfo");
 	if (m->is_running)
 		slot_words_why(&m->state, m->has_trace ? &m->trace : NULL, &m->running, v->why,
 			       sizeof v->why);
