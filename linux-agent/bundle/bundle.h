@@ -63,6 +63,11 @@ int bundle_index(struct bundle *bundle, const struct payload *payload,
 int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err);
 
+/* What was read is wrong, for the reason in err: whether it may be read once more. If so
+ * it will be fetched anew. *tries: how often it was read, 1 at first. */
+#define BUNDLE_TRIES_MAX 3
+bool bundle_again(const struct bundle *bundle, unsigned *tries, const struct err *err);
+
 struct bundle_source *bundle_source(const struct bundle *bundle);
 bool bundle_is_forward(const struct bundle *bundle);
 

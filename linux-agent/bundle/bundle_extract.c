@@ -50,7 +50,8 @@ static int buffers_make(struct buffers *b, const struct chunkindex *index, struc
 	return 0;
 }
 
-static int chunk_read(struct bundle *bundle, const struct payload *payload,
+/* Into b->chunk, with its hash proved right. */
+static int chunk_take(struct bundle *bundle, const struct payload *payload,
 		      const struct chunkindex *index, uint32_t i, const struct zipentry *entry,
 		      struct buffers *b, struct err *err)
 {
@@ -59,11 +60,39 @@ static int chunk_read(struct bundle *bundle, const struct payload *payload,
 	size_t len = chunkindex_length(index, i);
 
 	if (source->read(source, b->frame, chunk->frame, entry->offset + chunk->offset, err) < 0)
-		return bundle_prefix(bundle, err);
-	if (!chunk_decode(b->code, b->frame, chunk->frame, b->chunk, len) ||
-	    !chunk_decode_is(b->code, b->chunk, len, chunk->sha256)) {
-		(void)chunk_decode_damaged(payload->file, i, err);
-		return bundle_prefix(bundle, err);
+		return -1;
+	if (chunk_decode(b->code, b->frame, chunk->frame, b->chunk, len) &&
+	    chunk_decode_is(b->code, b->chunk, len, chunk->sha256))
+		return 0;
+	return chunk_decode_damaged(payload->file, i, err);
+}
+
+/* What is left of the entry, from the chunk on, is one request. */
+static void frames_run(struct bundle_source *source, const struct zipentry *entry,
+		       const struct chunkindex *index, uint32_t i)
+{
+	uint64_t done = index->chunks[i].offset;
+
+	if (source->run)
+		source->run(source, entry->offset + done, index->frames_size - done);
+}
+
+static int chunk_read(struct bundle *bundle, const struct payload *payload,
+		      const struct chunkindex *index, uint32_t i, const struct zipentry *entry,
+		      struct buffers *b, struct err *err)
+{
+	size_t len = chunkindex_length(index, i);
+	unsigned tries = 1;
+	struct err why = { 0 };
+
+	while (chunk_take(bundle, payload, index, i, entry, b, &why) < 0) {
+		if (!bundle_again(bundle, &tries, &why)) {
+			if (err)
+				*err = why;
+			return bundle_prefix(bundle, err);
+		}
+		frames_run(bundle_source(bundle), entry, index, i);
+		why = (struct err){ 0 };
 	}
 	if (EVP_DigestUpdate(b->whole, b->chunk, len) != 1)
 		return err_set(err, EX_SOFTWARE, "failed to hash %s", payload->file);
@@ -89,7 +118,6 @@ int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_
 {
 	_cleanup_(chunkindex_clear) struct chunkindex index = { 0 };
 	_cleanup_(buffers_clear) struct buffers b = { 0 };
-	struct bundle_source *source = bundle_source(bundle);
 	struct zipentry entry;
 
 	if (bundle_index(bundle, payload, &index, err) < 0)
@@ -102,8 +130,8 @@ int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_
 	if (bundle_frames(bundle, payload->file, index.frames_size, &entry, err) < 0 ||
 	    buffers_make(&b, &index, err) < 0)
 		return -1;
-	if (source->run)
-		source->run(source, entry.offset, index.frames_size);
+	if (index.count)
+		frames_run(bundle_source(bundle), &entry, &index, 0);
 	for (uint32_t i = 0; i < index.count; i++) {
 		if (cancel && *cancel)
 			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");

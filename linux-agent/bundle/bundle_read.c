@@ -10,9 +10,6 @@
 #include <string.h>
 
 #define FIRST_ENTRY "manifest.json"
-/* So often an entry that came wrong from a web server is fetched again. */
-#define ANEW_MAX 2
-
 struct bundle {
 	char *where;
 	struct bundle_source *source;
@@ -120,9 +117,6 @@ static int entries_check(const struct bundle *b, const struct payload *p, struct
 
 static int bundle_read(struct bundle *b, const struct bundle_options *options, struct err *err)
 {
-	if (options->spool && b->source->remote &&
-	    spool_open(options->spool, b->source, &b->source, err) < 0)
-		return -1;
 	if (!b->source->forward && ziparchive_open(b->source, &b->archive, err) < 0)
 		return -1;
 	if (manifest_read(b, options, err) < 0)
@@ -131,6 +125,48 @@ static int bundle_read(struct bundle *b, const struct bundle_options *options, s
 		if (entries_check(b, &b->manifest->payloads[i], err) < 0)
 			return -1;
 	return 0;
+}
+
+/* As if nothing of it had been read. */
+static void bundle_forget(struct bundle *b)
+{
+	ziparchive_close(b->archive);
+	manifest_free(b->manifest);
+	free(b->json);
+	free(b->p7s);
+	free(b->signer);
+	*b = (struct bundle){ .where = b->where, .source = b->source };
+}
+
+bool bundle_again(const struct bundle *bundle, unsigned *tries, const struct err *err)
+{
+	struct bundle_source *source = bundle->source;
+
+	if (err->exit != EX_DATAERR || !source->anew || *tries == BUNDLE_TRIES_MAX)
+		return false;
+	(*tries)++;
+	source->anew(source);
+	return true;
+}
+
+/* A manifest, a signature or a directory that came wrong is fetched again, too. */
+static int bundle_read_again(struct bundle *b, const struct bundle_options *options,
+			     struct err *err)
+{
+	unsigned tries = 1;
+	struct err why;
+
+	for (;;) {
+		why = (struct err){ 0 };
+		if (bundle_read(b, options, &why) == 0)
+			return 0;
+		if (!bundle_again(b, &tries, &why))
+			break;
+		bundle_forget(b);
+	}
+	if (err)
+		*err = why;
+	return -1;
 }
 
 int bundle_open(const char *where, const struct bundle_options *options,
@@ -145,7 +181,10 @@ int bundle_open(const char *where, const struct bundle_options *options,
 		return no_memory(err);
 	if (bundle_source_open(b->where, options->fetch, &b->source, err) < 0)
 		return -1;
-	if (bundle_read(b, options, err) < 0)
+	if (options->spool && b->source->remote &&
+	    spool_open(options->spool, b->source, &b->source, err) < 0)
+		return bundle_prefix(b, err);
+	if (bundle_read_again(b, options, err) < 0)
 		return bundle_prefix(b, err);
 	*ret_bundle = b;
 	b = NULL;
@@ -156,12 +195,8 @@ void bundle_close(struct bundle *bundle)
 {
 	if (!bundle)
 		return;
-	ziparchive_close(bundle->archive);
+	bundle_forget(bundle);
 	bundle_source_close(bundle->source);
-	manifest_free(bundle->manifest);
-	free(bundle->json);
-	free(bundle->p7s);
-	free(bundle->signer);
 	free(bundle->where);
 	free(bundle);
 }
@@ -271,16 +306,14 @@ static int pinned_read(struct bundle *b, const struct pinned_entry *pinned,
 int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
 		  size_t *ret_len, struct err *err)
 {
-	struct bundle_source *source = bundle->source;
-	struct err why = { 0 };
-	int r = pinned_read(bundle, pinned, ret_data, ret_len, &why);
+	unsigned tries = 1;
+	struct err why;
 
-	for (int i = 0; i < ANEW_MAX && r < 0 && why.exit == EX_DATAERR && source->anew; i++) {
-		source->anew(source);
-		r = pinned_read(bundle, pinned, ret_data, ret_len, &why);
-	}
-	if (r == 0)
-		return 0;
+	do {
+		why = (struct err){ 0 };
+		if (pinned_read(bundle, pinned, ret_data, ret_len, &why) == 0)
+			return 0;
+	} while (bundle_again(bundle, &tries, &why));
 	if (err)
 		*err = why;
 	return bundle_prefix(bundle, err);

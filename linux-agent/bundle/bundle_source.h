@@ -30,7 +30,7 @@ struct bundle_source {
 	/* What came was wrong: what is read next is fetched, over a new connection, and not taken
 	 * from what is held. NULL: there is no second try (a file, a forward source). */
 	void (*anew)(struct bundle_source *source);
-	/* fetch_doubt(); NULL: of a file. */
+	/* fetch_doubt(): what was odd about the answers; NULL: of a file. */
 	const char *(*doubt)(const struct bundle_source *source);
 	void (*close)(struct bundle_source *source);
 };

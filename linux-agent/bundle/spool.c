@@ -142,6 +142,23 @@ static uint64_t spool_fetched(const struct bundle_source *source, unsigned *ret_
 	return s->inner->fetched(s->inner, ret_requests);
 }
 
+/* Which of the bytes was wrong nobody says, so that all of them are fetched again. */
+static void spool_anew(struct bundle_source *source)
+{
+	struct spool *s = (struct spool *)source;
+
+	s->count = 0;
+	s->run = (struct extent){ 0 };
+	s->inner->anew(s->inner);
+}
+
+static const char *spool_doubt(const struct bundle_source *source)
+{
+	const struct spool *s = (const struct spool *)source;
+
+	return s->inner->doubt(s->inner);
+}
+
 static void spool_free(struct spool *s)
 {
 	if (s->fd >= 0)
@@ -238,6 +255,8 @@ int spool_open(const char *directory, struct bundle_source *source, struct bundl
 		.read = spool_read,
 		.run = spool_run,
 		.fetched = source->fetched ? spool_fetched : NULL,
+		.anew = source->anew ? spool_anew : NULL,
+		.doubt = source->doubt ? spool_doubt : NULL,
 		.close = spool_close,
 	};
 	s->inner = source;

@@ -6,6 +6,9 @@
  * its own offset, so that only what was read takes room, and nothing is left of it
  * whatever happens.
  *
+ * When something came wrong (anew) all that was kept is dropped and, where it is wanted,
+ * fetched again.
+ *
  * Of a server without ranges all is read at once, and what comes of it is a file like
  * any other: not remote, not forward.
  */

@@ -13,7 +13,7 @@ enum { LEN = 10000 };
 struct counted {
 	struct bundle_source source;
 	uint64_t read_bytes, pos, run, run_len;
-	unsigned reads, runs;
+	unsigned reads, runs, anews;
 	bool *closed;
 };
 
@@ -50,6 +50,17 @@ static uint64_t counted_fetched(const struct bundle_source *source, unsigned *re
 	return c->read_bytes;
 }
 
+static void counted_anew(struct bundle_source *source)
+{
+	((struct counted *)source)->anews++;
+}
+
+static const char *counted_doubt(const struct bundle_source *source)
+{
+	(void)source;
+	return "odd";
+}
+
 static void counted_close(struct bundle_source *source)
 {
 	*((struct counted *)source)->closed = true;
@@ -63,6 +74,7 @@ static void counted_open(struct counted *c, bool forward, bool *closed)
 	*c = (struct counted){
 		.source = { .size = LEN, .remote = true, .forward = forward, .read = counted_read,
 			    .run = forward ? NULL : counted_run, .fetched = counted_fetched,
+			    .anew = forward ? NULL : counted_anew, .doubt = counted_doubt,
 			    .close = counted_close },
 		.closed = closed,
 	};
@@ -170,6 +182,32 @@ static void a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here(v
 	bundle_source_close(s);
 }
 
+static void what_came_wrong_is_dropped_and_read_again_and_kept(void **state)
+{
+	struct bundle_source *s;
+	struct counted c;
+	bool closed;
+
+	counted_open(&c, false, &closed);
+	s = spooled(&c, *state);
+	spool_keep(s);
+	expect(s, 0, 100);
+	s->run(s, 100, 50);
+	s->anew(s);
+	assert_int_equal(c.anews, 1);
+	expect(s, 0, 100);
+	expect(s, 0, 100);
+	assert_int_equal(c.reads, 2);
+	expect(s, 100, 50);	/* what was announced before is forgotten */
+	assert_int_equal(c.runs, 0);
+	assert_string_equal(s->doubt(s), "odd");
+	bundle_source_close(s);
+	counted_open(&c, true, &closed);
+	s = spooled(&c, *state);
+	assert_null(s->anew);
+	bundle_source_close(s);
+}
+
 static void what_comes_in_order_becomes_a_file(void **state)
 {
 	struct counted c;
@@ -255,6 +293,7 @@ int main(void)
 		cmocka_unit_test_prestate(only_what_was_not_read_before_is_read_of_the_source, dir.path),
 		cmocka_unit_test_prestate(nothing_is_kept_before_it_is_wanted, dir.path),
 		cmocka_unit_test_prestate(a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here, dir.path),
+		cmocka_unit_test_prestate(what_came_wrong_is_dropped_and_read_again_and_kept, dir.path),
 		cmocka_unit_test_prestate(what_comes_in_order_becomes_a_file, dir.path),
 		cmocka_unit_test_prestate(what_cannot_be_spooled_is_said_and_the_source_is_still_the_callers, dir.path),
 		cmocka_unit_test_prestate(a_full_file_system_is_named_with_the_ways_out, dir.path),

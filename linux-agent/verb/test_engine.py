@@ -178,8 +178,8 @@ def updated(machine, bundle, images):
     return machine
 
 
-def install(machine, server, image, slot="a"):
-    out = machine.check("install", server.url, "--activate=none")
+def install(machine, server, image, slot="a", *options):
+    out = machine.check("install", server.url, "--activate=none", *options)
     assert (machine.top / f"{slot}.img").read_bytes() == image
     return out
 

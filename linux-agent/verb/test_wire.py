@@ -43,6 +43,33 @@ def byte_of_index(server):  # noqa: F811
         return server.content.index(z.read(index), at) + 50
 
 
+@pytest.mark.parametrize("chunk, times", [(0, 1), (5, 3)])
+def test_so_is_one_that_is_verified_first(machine, served, images, chunk, times):  # noqa: F811
+    served.spoil, served.spoilings = byte_of_chunk(served, images, chunk), times
+    out = install(machine, served, images[0], "b", "--verify-first=yes")
+    assert served.spoilings == 0 and "what came for a chunk does not have its SHA-256" in out, out
+
+
+@pytest.mark.parametrize("entry", ["manifest.json", "manifest.p7s"])
+@pytest.mark.parametrize("times, status", [(1, 0), (2, 0), (1000, DATAERR)])
+@pytest.mark.parametrize("verb", [("install", "--activate=none"), ("install", "--activate=none", "--verify-first=yes"),
+                                  ("bundle", "verify")])
+def test_a_manifest_or_a_signature_that_comes_wrong_is_fetched_again(machine, served, entry, times, status, verb):  # noqa: F811
+    with zipfile.ZipFile(io.BytesIO(served.content)) as z:
+        served.spoil = served.content.index(z.read(entry)) + 60
+    served.spoilings = times
+    result = machine.run(*verb, served.url)
+    assert result[0] == status and (served.spoilings == 0) == (status == 0), result
+    assert times - served.spoilings < 10, "it has an end"
+
+
+@pytest.mark.parametrize("times, status", [(1, 0), (2, 0), (3, DATAERR)])
+def test_a_chunk_that_comes_wrong_to_bundle_verify_is_fetched_again(machine, served, images, times, status):  # noqa: F811
+    served.spoil, served.spoilings = byte_of_chunk(served, images, 5), times
+    result = machine.run("bundle", "verify", served.url)
+    assert result[0] == status and served.spoilings == 0, result
+
+
 @pytest.mark.parametrize("times, status", [(1, 0), (2, 0), (3, DATAERR)])
 def test_an_index_that_comes_wrong_is_fetched_again(machine, served, times, status):  # noqa: F811
     served.spoil, served.spoilings = byte_of_index(served), times
