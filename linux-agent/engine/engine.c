@@ -51,14 +51,15 @@ int work_pool_open(struct work *w, size_t frame_room, size_t aux_room, struct er
 	struct pool_options o = {
 		.threads = w->options->threads,
 		.tasks = (unsigned)(w->options->threads == 0 || fit < 1 ? 1 : want < fit ? want : fit),
-		.frame_room = frame_room,
-		.out_room = work_chunk_bytes(w),
-		.aux_room = aux_room,
+		.task_bytes = sizeof(struct task),
+		.open = work_task_open,
+		.clear = work_task_clear,
 		.run = work_run,
 		.ctx = w,
 	};
 
-	w->tasks = o.tasks;
+	w->frame_room = frame_room;
+	w->aux_room = aux_room;
 	return pool_open(&o, &w->pool, err);
 }
 

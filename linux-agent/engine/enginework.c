@@ -2,6 +2,7 @@
 /* One chunk, made and written, or looked at; in any thread. */
 #include "enginework.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <xxhash.h>
@@ -29,6 +30,35 @@ void work_spend(struct work *w, enum engine_stage stage, uint64_t since)
 size_t work_chunk_bytes(const struct work *w)
 {
 	return (size_t)1 << w->job->index.chunk_log;
+}
+
+static uint8_t *aligned_new(size_t len)
+{
+	return len > 0 ? aligned_alloc(ALIGN, (len + ALIGN - 1) / ALIGN * ALIGN) : NULL;
+}
+
+int work_task_open(void *ctx, void *arg, struct err *err)
+{
+	const struct work *w = ctx;
+	struct task *t = arg;
+
+	t->frame = aligned_new(w->frame_room);
+	t->out = aligned_new(work_chunk_bytes(w));
+	t->aux = aligned_new(w->aux_room);
+	t->code = chunk_decode_new();
+	if (t->code && t->out && (t->frame || !w->frame_room) && (t->aux || !w->aux_room))
+		return 0;
+	return err_set(err, EX_SOFTWARE, "failed to start working: out of memory");
+}
+
+void work_task_clear(void *arg)
+{
+	struct task *t = arg;
+
+	free(t->frame);
+	free(t->out);
+	free(t->aux);
+	chunk_decode_free(t->code);
 }
 
 static uint64_t chunk_offset(const struct work *w, uint32_t i)
@@ -261,8 +291,9 @@ static int scan(struct work *w, struct task *t)
 	return 0;
 }
 
-int work_run(void *ctx, struct task *task, struct err *err)
+int work_run(void *ctx, void *arg, struct err *err)
 {
+	struct task *task = arg;
 	struct work *w = ctx;
 
 	switch ((enum work_how)task->how) {

@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "plan.h"
+#include "chunk_decode.h"
 #include "pool.h"
 
 #define NOWHERE UINT32_MAX
@@ -18,6 +19,16 @@ enum work_how {
 	WORK_FULL, WORK_BASE, WORK_BLOCKS,
 	WORK_SCAN,		/* which wanted blocks are in a held place, at task->at? */
 	WORK_CHECK,		/* read back */
+};
+
+/* One chunk, and what it takes to make it. */
+struct task {
+	uint32_t chunk;
+	int how;
+	size_t frame_len;
+	uint64_t at;
+	uint8_t *frame, *out, *aux;	/* struct work has how long; aligned to 4096 */
+	struct chunk_decode *code;
 };
 
 /* The BASE layout. */
@@ -60,7 +71,7 @@ struct work {
 	uint32_t again;		/* chunks that came wrong and are left for another try */
 	int check_file;
 	const char *check_path;
-	unsigned tasks;
+	size_t frame_room, aux_room;	/* of each task */
 	bool begun;		/* the first write was announced */
 	int scanned;		/* the place WORK_SCAN reads */
 	struct delta_base base;
@@ -68,7 +79,9 @@ struct work {
 };
 
 /* enginework.c: one task, in any thread. */
-int work_run(void *ctx, struct task *task, struct err *err);
+int work_task_open(void *ctx, void *task, struct err *err);
+void work_task_clear(void *task);
+int work_run(void *ctx, void *task, struct err *err);
 uint64_t work_now(void);
 void work_spend(struct work *w, enum engine_stage stage, uint64_t since);
 size_t work_chunk_bytes(const struct work *w);

@@ -5,7 +5,7 @@
 #include "digest.h"
 #include "packer_frame.h"
 #include "io.h"
-#include "workpool.h"
+#include "pool.h"
 
 #include <string.h>
 
@@ -119,7 +119,7 @@ static int piece_emit(void *ctx, uint64_t i, void *data, struct err *err)
 static int base_read(struct based *b, struct err *err)
 {
 	uint64_t blocks = chunkindex_parts(b->base->size, BLOCK_LOG);
-	const struct workpool_job job = {
+	const struct pool_job job = {
 		.parts = chunkindex_parts(b->base->size, READ_LOG),
 		.threads = b->packer->threads,
 		.slot_bytes = sizeof(struct based_slot),
@@ -133,7 +133,7 @@ static int base_read(struct based *b, struct err *err)
 	if (!b->base_ids || !b->whole ||
 	    EVP_DigestInit_ex(b->whole, EVP_sha256(), NULL) != 1)
 		return packer_no_memory(err);
-	if (workpool_run(&job, b, err) < 0)
+	if (pool_in_order(&job, b, err) < 0)
 		return -1;
 	if (EVP_DigestFinal_ex(b->whole, b->base->sha256, NULL) != 1)
 		return packer_no_memory(err);
@@ -172,7 +172,7 @@ static int place_emit(void *ctx, uint64_t i, void *data, struct err *err)
 
 static int places_find(struct based *b, struct err *err)
 {
-	const struct workpool_job job = {
+	const struct pool_job job = {
 		.parts = b->packer->index.count,
 		.threads = b->packer->threads,
 		.slot_bytes = sizeof(struct based_slot),
@@ -182,7 +182,7 @@ static int places_find(struct based *b, struct err *err)
 	b->places = calloc(job.parts, sizeof *b->places);
 	if (!b->places)
 		return packer_no_memory(err);
-	return workpool_run(&job, b, err);
+	return pool_in_order(&job, b, err);
 }
 
 /* The distances between which chunk i lies: its own, or those of the nearest chunks on
@@ -306,7 +306,7 @@ static int chunk_emit(void *ctx, uint64_t i, void *data, struct err *err)
 
 static int frames_make(struct based *b, struct err *err)
 {
-	const struct workpool_job job = {
+	const struct pool_job job = {
 		.parts = b->packer->index.count,
 		.threads = b->packer->threads,
 		.slot_bytes = sizeof(struct based_slot),
@@ -319,7 +319,7 @@ static int frames_make(struct based *b, struct err *err)
 	b->index->chunks = calloc(b->index->count, sizeof *b->index->chunks);
 	if (!b->index->chunks)
 		return packer_no_memory(err);
-	return workpool_run(&job, b, err);
+	return pool_in_order(&job, b, err);
 }
 
 int packer_base(const struct packer *packer, struct packer *base, FILE *out,

@@ -3,7 +3,7 @@
 
 #include "packer_frame.h"
 #include "io.h"
-#include "workpool.h"
+#include "pool.h"
 
 #include <string.h>
 #include <zdict.h>
@@ -244,7 +244,7 @@ int packer_blocks(const struct packer *packer, FILE *out, struct blockindex *ret
 	_cleanup_(cdict_freep) ZSTD_CDict *cdict = NULL;
 	_cleanup_(ddict_freep) ZSTD_DDict *ddict = NULL;
 	struct blocks blocks = { .packer = packer, .out = out, .index = &index };
-	const struct workpool_job job = {
+	const struct pool_job job = {
 		.parts = packer->index.count,
 		.threads = packer->threads,
 		.slot_bytes = sizeof(struct blocks_slot),
@@ -261,7 +261,7 @@ int packer_blocks(const struct packer *packer, FILE *out, struct blockindex *ret
 	blocks.ddict = ddict = ZSTD_createDDict(dictionary, dictionary_len);
 	if (!cdict || !ddict)
 		return packer_no_memory(err);
-	if (workpool_run(&job, &blocks, err) < 0)
+	if (pool_in_order(&job, &blocks, err) < 0)
 		return -1;
 	blockindex_sum(&index);
 	*ret_index = index;

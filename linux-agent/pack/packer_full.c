@@ -5,7 +5,7 @@
 #include "packer_frame.h"
 #include "zstd_seekable.h"
 #include "io.h"
-#include "workpool.h"
+#include "pool.h"
 
 #include <string.h>
 
@@ -97,7 +97,7 @@ int packer_full(struct packer *packer, FILE *out, struct err *err)
 {
 	_cleanup_(md_ctx_freep) EVP_MD_CTX *whole = EVP_MD_CTX_new();
 	struct full full = { packer, out, whole };
-	struct workpool_job job = {
+	struct pool_job job = {
 		.threads = packer->threads,
 		.slot_bytes = sizeof(struct full_slot),
 		.work = chunk_work, .emit = chunk_emit, .slot_clear = slot_clear,
@@ -109,7 +109,7 @@ int packer_full(struct packer *packer, FILE *out, struct err *err)
 		return -1;
 	packer_step(packer, "the whole image");
 	job.parts = packer->index.count;
-	if (workpool_run(&job, &full, err) < 0 || table_write(packer, out, err) < 0)
+	if (pool_in_order(&job, &full, err) < 0 || table_write(packer, out, err) < 0)
 		return -1;
 	return EVP_DigestFinal_ex(whole, packer->sha256, NULL) == 1 ? 0 : packer_no_memory(err);
 }

@@ -4,7 +4,7 @@
 #include "digest.h"
 #include "hasher.h"
 #include "io.h"
-#include "workpool.h"
+#include "pool.h"
 
 #include <errno.h>
 #include <string.h>
@@ -124,14 +124,14 @@ static int chunk_filled(void *ctx, uint64_t part, void *slot, struct err *err)
 
 static int chunks_fill(struct hollow *h, struct err *err)
 {
-	const struct workpool_job job = {
+	const struct pool_job job = {
 		.parts = h->index->count,
 		.slot_bytes = sizeof(struct chunk_slot),
 		.work = chunk_fill,
 		.emit = chunk_filled,
 	};
 
-	if (workpool_run(&job, h, err) < 0)
+	if (pool_in_order(&job, h, err) < 0)
 		return err_prefix(err, "failed to stage %s", h->name);
 	return 0;
 }
