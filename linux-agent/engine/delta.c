@@ -55,15 +55,15 @@ static uint32_t *nowhere_new(size_t count)
 	return a;
 }
 
-static uint32_t chunk_of_block(const struct work *w, uint64_t block)
+static uint32_t chunk_of_block(const struct engine *e, uint64_t block)
 {
-	return (uint32_t)(block >> (w->job->index.chunk_log - BLOCK_LOG));
+	return (uint32_t)(block >> (e->index.chunk_log - BLOCK_LOG));
 }
 
 /* The blocks of wanted chunks, by their ids. */
-static int table_make(struct work *w, struct err *err)
+static int table_make(struct engine *e, struct err *err)
 {
-	struct delta_blocks *b = &w->blocks;
+	struct delta_blocks *b = &e->delta.blocks;
 
 	/* Four fifths full at most, with at least one that is free. */
 	b->table_size = b->index.count + b->index.count / 4 + 1;
@@ -72,57 +72,55 @@ static int table_make(struct work *w, struct err *err)
 	if (!b->table || !b->from)
 		return no_memory(err);
 	for (uint32_t i = 0; i < b->index.count; i++)
-		if (w->job->how[chunk_of_block(w, i)] == PLAN_WANTED)
+		if (e->how[chunk_of_block(e, i)] == PLAN_WANTED)
 			block_insert(b, i);
 	return 0;
 }
 
-static int place_scan(struct work *w, int held, struct err *err)
+static int place_scan(struct engine *e, int held, struct err *err)
 {
-	const struct engine_held *h = &w->job->held[held];
+	const struct engine_held *h = &e->job.held[held];
 
-	if (w->files[held] < 0)
+	if (e->files[held] < 0)
 		return 0;
-	w->scanned = held;
-	for (uint64_t at = 0; at < h->size && at < PLACES_END; at += work_chunk_bytes(w)) {
+	e->delta.scanned = held;
+	for (uint64_t at = 0; at < h->size && at < PLACES_END; at += work_chunk_bytes(e)) {
 		struct task *t;
 
-		if (work_take(w, &t, err) < 0)
+		if (work_take(e, &t, err) < 0)
 			return -1;
 		t->how = WORK_SCAN;
 		t->at = at;
-		pool_put(w->pool, t);
+		pool_put(e->pool, t);
 	}
-	return pool_drain(w->pool, err);
+	return pool_drain(e->pool, err);
 }
 
 /* Whether a place still holds its bytes when the chunk is made. Chunks are made in
  * their order, so many at a time; what is kept is never overwritten. */
-static bool place_lasts(const struct work *w, int held, uint32_t source, uint32_t chunk)
+static bool place_lasts(const struct engine *e, int held, uint32_t source, uint32_t chunk)
 {
-	const struct engine_job *job = w->job;
-
-	if (held != HELD_TARGET || source == chunk || source >= job->index.count)
+	if (held != HELD_TARGET || source == chunk || source >= e->index.count)
 		return true;
-	return job->how[source] == PLAN_KEPT ||
-	       (job->how[source] == PLAN_WANTED && source > chunk + w->options->threads + 4);
+	return e->how[source] == PLAN_KEPT ||
+	       (e->how[source] == PLAN_WANTED && source > chunk + e->options->threads + 4);
 }
 
 /* Backwards: the block in the table is the first of its id, and so the last to lose what
  * was found. */
-static void blocks_resolve(struct work *w)
+static void blocks_resolve(struct engine *e)
 {
-	struct delta_blocks *b = &w->blocks;
+	struct delta_blocks *b = &e->delta.blocks;
 
 	for (uint32_t i = b->index.count; i-- > 0;) {
 		uint32_t place;
 
-		if (w->job->how[chunk_of_block(w, i)] != PLAN_WANTED)
+		if (e->how[chunk_of_block(e, i)] != PLAN_WANTED)
 			continue;
 		place = b->from[delta_block_find(b, b->index.ids[i])];
 		if (place != NOWHERE &&
-		    !place_lasts(w, place_held(place), chunk_of_block(w, place_block(place)),
-				 chunk_of_block(w, i)))
+		    !place_lasts(e, place_held(place), chunk_of_block(e, place_block(place)),
+				 chunk_of_block(e, i)))
 			place = NOWHERE;
 		b->from[i] = place;
 	}
@@ -132,10 +130,10 @@ static void blocks_resolve(struct work *w)
 	b->index.ids = NULL;
 }
 
-static uint64_t blocks_cost(const struct work *w, uint32_t chunk)
+static uint64_t blocks_cost(const struct engine *e, uint32_t chunk)
 {
-	const struct delta_blocks *b = &w->blocks;
-	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(w) / BLOCK_BYTES);
+	const struct delta_blocks *b = &e->delta.blocks;
+	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(e) / BLOCK_BYTES);
 	uint32_t first = chunk * per_chunk;
 	uint64_t cost = 0;
 
@@ -143,64 +141,64 @@ static uint64_t blocks_cost(const struct work *w, uint32_t chunk)
 		if (b->from[i] == NOWHERE)
 			cost += b->index.lengths[i];
 	/* The buffer of a task must take them; frames this long are of no use anyway. */
-	return cost <= work_chunk_bytes(w) ? cost : PLAN_IMPOSSIBLE;
+	return cost <= work_chunk_bytes(e) ? cost : PLAN_IMPOSSIBLE;
 }
 
-static int blocks_search(struct work *w, struct err *err)
+static int blocks_search(struct engine *e, struct err *err)
 {
 	int r;
 
-	if (table_make(w, err) < 0 || work_pool_open(w, 0, 0, err) < 0)
+	if (table_make(e, err) < 0 || work_pool_open(e, e->options->threads, 0, 0, err) < 0)
 		return -1;
-	r = place_scan(w, HELD_RUNNING, err);
-	if (r == 0 && (w->job->held[HELD_TARGET].known || w->job->held[HELD_TARGET].cut_off))
-		r = place_scan(w, HELD_TARGET, err);
-	if (work_pool_close(w, r, err) < 0)
+	r = place_scan(e, HELD_RUNNING, err);
+	if (r == 0 && (e->job.held[HELD_TARGET].known || e->job.held[HELD_TARGET].cut_off))
+		r = place_scan(e, HELD_TARGET, err);
+	if (work_pool_close(e, r, err) < 0)
 		return -1;
-	blocks_resolve(w);
+	blocks_resolve(e);
 	return 0;
 }
 
-static int blocks_load(struct work *w, struct err *err)
+static int blocks_load(struct engine *e, struct err *err)
 {
-	const struct payload_blocks *p = &w->job->payload->blocks;
+	const struct payload_blocks *p = &e->job.payload->blocks;
 	_cleanup_free_ uint8_t *data = NULL;
-	struct delta_blocks *b = &w->blocks;
+	struct delta_blocks *b = &e->delta.blocks;
 	size_t len;
 
-	if (bundle_pinned(w->job->bundle, &p->index, &data, &len, err) < 0)
+	if (bundle_pinned(e->job.bundle, &p->index, &data, &len, err) < 0)
 		return -1;
-	if (blockindex_decode(data, len, w->job->payload->size, &b->index, err) < 0) {
+	if (blockindex_decode(data, len, e->job.payload->size, &b->index, err) < 0) {
 		(void)err_prefix(err, "%s", p->index.file);
-		return bundle_prefix(w->job->bundle, err);
+		return bundle_prefix(e->job.bundle, err);
 	}
-	return bundle_frames(w->job->bundle, p->file, blockindex_offset(&b->index, b->index.count),
+	return bundle_frames(e->job.bundle, p->file, blockindex_offset(&b->index, b->index.count),
 			     &b->frames, err);
 }
 
-static int dictionary_load(struct work *w, struct err *err)
+static int dictionary_load(struct engine *e, struct err *err)
 {
-	const struct pinned_entry *p = &w->job->payload->blocks.dictionary;
+	const struct pinned_entry *p = &e->job.payload->blocks.dictionary;
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 
 	if (!p->file)
 		return 0;
-	if (bundle_pinned(w->job->bundle, p, &data, &len, err) < 0)
+	if (bundle_pinned(e->job.bundle, p, &data, &len, err) < 0)
 		return -1;
-	if (chunkdict_new(p->file, data, len, &w->blocks.dict, err) < 0)
-		return bundle_prefix(w->job->bundle, err);
+	if (chunkdict_new(p->file, data, len, &e->delta.blocks.dict, err) < 0)
+		return bundle_prefix(e->job.bundle, err);
 	return 0;
 }
 
 /* --- BASE ------------------------------------------------------------------ */
 
-static const struct payload_base *base_find(const struct work *w, int *ret_held)
+static const struct payload_base *base_find(const struct engine *e, int *ret_held)
 {
-	const struct payload *p = w->job->payload;
+	const struct payload *p = e->job.payload;
 
 	for (int held = 0; held < HELD_COUNT; held++) {
-		const struct engine_held *h = &w->job->held[held];
+		const struct engine_held *h = &e->job.held[held];
 
 		for (size_t i = 0; h->path && h->known && i < p->base_count; i++)
 			if (memcmp(p->bases[i].sha256, h->sha256, sizeof h->sha256) == 0) {
@@ -211,168 +209,168 @@ static const struct payload_base *base_find(const struct work *w, int *ret_held)
 	return NULL;
 }
 
-static int base_load(struct work *w, const struct payload_base *entry, struct err *err)
+static int base_load(struct engine *e, const struct payload_base *entry, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
-	struct delta_base *b = &w->base;
+	struct delta_base *b = &e->delta.base;
 	size_t len;
 
-	if (bundle_pinned(w->job->bundle, &entry->index, &data, &len, err) < 0)
+	if (bundle_pinned(e->job.bundle, &entry->index, &data, &len, err) < 0)
 		return -1;
-	if (baseindex_decode(data, len, &w->job->index, &b->index, err) < 0) {
+	if (baseindex_decode(data, len, &e->index, &b->index, err) < 0) {
 		(void)err_prefix(err, "%s", entry->index.file);
-		return bundle_prefix(w->job->bundle, err);
+		return bundle_prefix(e->job.bundle, err);
 	}
 	if (b->index.frames_size > 0 &&
-	    bundle_frames(w->job->bundle, entry->file, b->index.frames_size, &b->frames, err) < 0)
+	    bundle_frames(e->job.bundle, entry->file, b->index.frames_size, &b->frames, err) < 0)
 		return -1;
 	b->entry = entry;
 	return 0;
 }
 
-static uint64_t base_cost(const struct work *w, uint32_t i)
+static uint64_t base_cost(const struct engine *e, uint32_t i)
 {
-	const struct base_chunk *c = &w->base.index.chunks[i];
+	const struct base_chunk *c = &e->delta.base.index.chunks[i];
 
 	for (uint32_t k = 0; k < c->region_count; k++) {
 		const struct base_region *r = &c->regions[k];
-		uint32_t first = (uint32_t)(r->offset >> w->job->index.chunk_log);
-		uint32_t last = (uint32_t)((r->offset + r->length - 1) >> w->job->index.chunk_log);
+		uint32_t first = (uint32_t)(r->offset >> e->index.chunk_log);
+		uint32_t last = (uint32_t)((r->offset + r->length - 1) >> e->index.chunk_log);
 
 		for (uint32_t s = first; s <= last; s++)
-			if (!place_lasts(w, w->base.held, s, i))
+			if (!place_lasts(e, e->delta.base.held, s, i))
 				return PLAN_IMPOSSIBLE;
 	}
 	return c->frame;
 }
 
-static void base_prefix_max(struct work *w)
+static void base_prefix_max(struct engine *e)
 {
-	for (uint32_t i = 0; i < w->job->index.count; i++) {
-		const struct base_chunk *c = &w->base.index.chunks[i];
+	for (uint32_t i = 0; i < e->index.count; i++) {
+		const struct base_chunk *c = &e->delta.base.index.chunks[i];
 		size_t prefix = 0;
 
 		for (uint32_t k = 0; k < c->region_count; k++)
 			prefix += c->regions[k].length;
-		if (w->job->how[i] == PLAN_BASE && prefix > w->base.prefix_max)
-			w->base.prefix_max = prefix;
+		if (e->how[i] == PLAN_BASE && prefix > e->delta.base.prefix_max)
+			e->delta.base.prefix_max = prefix;
 	}
 }
 
 /* What is damaged of a delta costs no more than the delta. -1: any other error. */
-static int damage_forgive(const struct work *w, const struct err *why, struct err *err)
+static int damage_forgive(const struct engine *e, const struct err *why, struct err *err)
 {
 	if (why->exit != EX_DATAERR) {
 		if (err)
 			*err = *why;
 		return -1;
 	}
-	if (w->options->warn)
-		w->options->warn(w->options->ctx, why->text);
+	if (e->options->warn)
+		e->options->warn(e->options->ctx, why->text);
 	return 0;
 }
 
 /* --- the choice ------------------------------------------------------------ */
 
-static uint64_t cost_sum(const struct work *w, const struct plan_cost *costs)
+static uint64_t cost_sum(const struct engine *e, const struct plan_cost *costs)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < w->job->index.count; i++)
-		if (w->job->how[i] == PLAN_WANTED)
+	for (uint32_t i = 0; i < e->index.count; i++)
+		if (e->how[i] == PLAN_WANTED)
 			sum += costs[i].base < costs[i].full ? costs[i].base : costs[i].full;
 	return sum;
 }
 
-static int base_try(struct work *w, struct plan_cost *costs, struct err *err)
+static int base_try(struct engine *e, struct plan_cost *costs, struct err *err)
 {
-	const struct payload_base *entry = base_find(w, &w->base.held);
+	const struct payload_base *entry = base_find(e, &e->delta.base.held);
 	struct err why = { 0 };
 
-	if (!entry || entry->index.size >= cost_sum(w, costs))
+	if (!entry || entry->index.size >= cost_sum(e, costs))
 		return 0;
-	if (base_load(w, entry, &why) < 0)
-		return damage_forgive(w, &why, err);
-	for (uint32_t i = 0; i < w->job->index.count; i++)
-		costs[i].base = base_cost(w, i);
+	if (base_load(e, entry, &why) < 0)
+		return damage_forgive(e, &why, err);
+	for (uint32_t i = 0; i < e->index.count; i++)
+		costs[i].base = base_cost(e, i);
 	return 0;
 }
 
-static int blocks_try(struct work *w, struct plan_cost *costs, struct err *err)
+static int blocks_try(struct engine *e, struct plan_cost *costs, struct err *err)
 {
-	const struct payload_blocks *p = &w->job->payload->blocks;
+	const struct payload_blocks *p = &e->job.payload->blocks;
 	uint64_t fixed = p->index.size + p->dictionary.size;
 	struct err why = { 0 };
 
-	if (!p->file || fixed >= cost_sum(w, costs) ||
-	    chunkindex_parts(w->job->payload->size, BLOCK_LOG) > DELTA_BLOCKS_MAX ||
-	    (w->files[HELD_RUNNING] < 0 && w->files[HELD_TARGET] < 0))
+	if (!p->file || fixed >= cost_sum(e, costs) ||
+	    chunkindex_parts(e->job.payload->size, BLOCK_LOG) > DELTA_BLOCKS_MAX ||
+	    (e->files[HELD_RUNNING] < 0 && e->files[HELD_TARGET] < 0))
 		return 0;
-	if (blocks_load(w, &why) < 0)
-		return damage_forgive(w, &why, err);
-	if (blocks_search(w, err) < 0)
+	if (blocks_load(e, &why) < 0)
+		return damage_forgive(e, &why, err);
+	if (blocks_search(e, err) < 0)
 		return -1;
-	for (uint32_t i = 0; i < w->job->index.count; i++)
-		costs[i].blocks = blocks_cost(w, i);
+	for (uint32_t i = 0; i < e->index.count; i++)
+		costs[i].blocks = blocks_cost(e, i);
 	return 0;
 }
 
-static bool any(const struct work *w, enum plan_how how)
+static bool any(const struct engine *e, enum plan_how how)
 {
-	return memchr(w->job->how, (int)how, w->job->index.count) != NULL;
+	return memchr(e->how, (int)how, e->index.count) != NULL;
 }
 
 /* Without its dictionary no block can be had. */
-static int dictionary_try(struct work *w, struct err *err)
+static int dictionary_try(struct engine *e, struct err *err)
 {
 	struct err why = { 0 };
 
-	if (dictionary_load(w, &why) == 0)
+	if (dictionary_load(e, &why) == 0)
 		return 0;
-	for (uint32_t i = 0; i < w->job->index.count; i++)
-		if (w->job->how[i] == PLAN_BLOCKS)
-			w->job->how[i] = PLAN_FULL;
-	w->blocks.taken = false;
-	return damage_forgive(w, &why, err);
+	for (uint32_t i = 0; i < e->index.count; i++)
+		if (e->how[i] == PLAN_BLOCKS)
+			e->how[i] = PLAN_FULL;
+	e->delta.blocks.taken = false;
+	return damage_forgive(e, &why, err);
 }
 
-int delta_plan(struct work *w, struct err *err)
+int delta_plan(struct engine *e, struct err *err)
 {
-	const struct engine_job *job = w->job;
-	_cleanup_free_ struct plan_cost *costs = calloc(job->index.count, sizeof *costs);
+	const struct engine_job *job = &e->job;
+	_cleanup_free_ struct plan_cost *costs = calloc(e->index.count, sizeof *costs);
 
 	if (!costs)
 		return no_memory(err);
-	for (uint32_t i = 0; i < job->index.count; i++)
-		costs[i] = (struct plan_cost){ job->index.chunks[i].frame, PLAN_IMPOSSIBLE,
+	for (uint32_t i = 0; i < e->index.count; i++)
+		costs[i] = (struct plan_cost){ e->index.chunks[i].frame, PLAN_IMPOSSIBLE,
 					       PLAN_IMPOSSIBLE };
 	if (bundle_source(job->bundle)->remote && !bundle_is_forward(job->bundle) &&
-	    (base_try(w, costs, err) < 0 || blocks_try(w, costs, err) < 0))
+	    (base_try(e, costs, err) < 0 || blocks_try(e, costs, err) < 0))
 		return -1;
-	(void)plan_layouts(costs, job->index.count, job->payload->blocks.dictionary.size,
-			   job->how);
-	w->blocks.taken = any(w, PLAN_BLOCKS);
-	if (!any(w, PLAN_BASE))
-		w->base.entry = NULL;
+	(void)plan_layouts(costs, e->index.count, job->payload->blocks.dictionary.size,
+			   e->how);
+	e->delta.blocks.taken = any(e, PLAN_BLOCKS);
+	if (!any(e, PLAN_BASE))
+		e->delta.base.entry = NULL;
 	else
-		base_prefix_max(w);
-	return w->blocks.taken ? dictionary_try(w, err) : 0;
+		base_prefix_max(e);
+	return e->delta.blocks.taken ? dictionary_try(e, err) : 0;
 }
 
-size_t delta_memory(const struct work *w)
+size_t delta_memory(const struct engine *e)
 {
-	const struct delta_blocks *b = &w->blocks;
+	const struct delta_blocks *b = &e->delta.blocks;
 	size_t each = (b->index.ids ? sizeof *b->index.ids : 0) +
 		      (b->from ? sizeof *b->from + sizeof *b->index.lengths : 0);
 
 	return each * b->index.count + (b->table ? b->table_size * sizeof *b->table : 0);
 }
 
-void delta_clear(struct work *w)
+void delta_clear(struct engine *e)
 {
-	baseindex_clear(&w->base.index);
-	blockindex_clear(&w->blocks.index);
-	chunkdict_free(w->blocks.dict);
-	free(w->blocks.table);
-	free(w->blocks.from);
+	baseindex_clear(&e->delta.base.index);
+	blockindex_clear(&e->delta.blocks.index);
+	chunkdict_free(e->delta.blocks.dict);
+	free(e->delta.blocks.table);
+	free(e->delta.blocks.from);
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a bundle to a slot, chunk by chunk:
+ * From a bundle to a slot, chunk by chunk. engine_prepare() writes nothing:
  *
  *   1. chunks that the target holds in their place are kept, chunks that the running
  *      slot holds in the same place are copied (looked for only where it can be so)
  *   2. for the rest plan.h chooses the layout with the fewest bytes to fetch
- *   3. one thread fetches, the others decode, hash and write; every flush_every bytes
- *      they flush, and read back what was flushed beside what goes on
+ *   3. the first chunk is fetched and made, or every chunk (verify): a bundle that is
+ *      wrong from the start is found here
+ *
+ * engine_write() goes on from there: one thread fetches, the others decode, hash and
+ * write; every flush_every bytes they flush, and read back what was flushed beside what
+ * goes on. engine_check() reads back the rest.
  *
  * A chunk's SHA-256 is seen right before it is written, whatever it was made from. A
- * chunk that BLOCKS or BASE do not yield is fetched again from FULL, and one that came
- * wrong from a web server is fetched anew, a few times. Of an image by reference step 1
- * must find every chunk, in either place. Memory does not
+ * chunk that BLOCKS, BASE or the running slot do not yield is fetched from FULL, and one
+ * that came wrong from a web server is fetched anew, a few times. Of an image by reference
+ * step 1 must find every chunk, in either place. Memory does not
  * depend on the payload's size, but for its index and, in a delta, that of its blocks.
  */
 #pragma once
@@ -49,14 +53,14 @@ struct engine_options {
 	 * being made; 0: not before the caller's flush. */
 	uint64_t flush_every;
 	const volatile int *cancel;
-	int (*begin)(void *ctx, struct err *err);	/* before the first byte is written */
 	/* Before bytes of frames are fetched: so many. May refuse. */
 	int (*planned)(void *ctx, uint64_t bytes, struct err *err);
+	/* While chunks are written; of verify with the payload's own sums. */
 	void (*progress)(void *ctx, const struct engine_stats *stats);
 	/* More is fetched than was planned: why. A layout of a delta cannot be used, or a chunk came
 	 * wrong. */
 	void (*warn)(void *ctx, const char *why);
-	void *ctx;		/* of these four, which may be NULL */
+	void *ctx;		/* of these three, which may be NULL */
 };
 
 struct engine_job {
@@ -64,38 +68,41 @@ struct engine_job {
 	const struct payload *payload;
 	const struct disk *disk;	/* for what is held */
 	struct engine_held held[HELD_COUNT];
+	/* Every chunk is made once by engine_prepare(): of a bundle on this machine each that
+	 * it has, of another each that is needed. */
+	bool verify;
+};
+
+struct engine_target {
 	/* len bytes at offset, a multiple of the chunk size; from several threads. */
 	int (*write)(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err);
 	/* Makes durable what was written; from any thread. NULL: there is no need to. */
 	int (*flush)(void *ctx, struct err *err);
-	void *write_ctx;		/* of both */
+	void *ctx;		/* of both */
+	const char *path;	/* to read back from; NULL: not beside the work */
 	/* Reads back the first and the last 4 KiB of each chunk, not all of it. */
 	bool ends_only;
-
-	/* engine_load() */
-	struct chunkindex index;
-	struct zipentry frames;
-	/* engine_run() */
-	uint8_t *how;			/* enum plan_how of each chunk */
-	uint64_t *marks;		/* XXH3 of what is read back of each chunk written */
 };
 
-/* Reads and checks index and directory entry; nothing is written. EX_DATAERR, or as
- * source->read(). engine_clear() in every case. */
-int engine_load(struct engine_job *job, struct err *err);
-void engine_clear(struct engine_job *job);
+struct engine;
 
-/* Writes what the target does not hold; durable only after the caller's flush. Adds to
- * *stats. EX_DATAERR: a chunk is wrong; EX_TEMPFAIL: cancelled; as source->read(),
- * job->write, job->flush, options->begin and engine_check(). What was written before a
- * failure stays. */
-int engine_run(struct engine_job *job, const struct engine_options *options,
-	       struct engine_stats *stats, struct err *err);
+/* Steps 1 to 3. What job, options and stats point to outlives the engine, which the caller
+ * closes. Adds to *stats. EX_DATAERR: a chunk or an index is wrong, or an image by
+ * reference is not here; EX_TEMPFAIL: cancelled; as source->read() and options->planned. */
+int engine_prepare(const struct engine_job *job, const struct engine_options *options,
+		   struct engine_stats *stats, struct engine **ret_engine, struct err *err);
+void engine_close(struct engine *engine);	/* NULL is accepted */
 
-/* After the flush: reads back what engine_run() wrote to path, past the page cache
- * where that can be done. Of what engine_run() has read back a part is read again, for
+/* Valid until engine_close(). */
+const struct chunkindex *engine_index(const struct engine *engine);
+
+/* Once. Writes what the target does not hold; durable only after the caller's flush. Adds to
+ * the stats. Errors as engine_prepare(), target->write, target->flush and engine_check().
+ * What was written before a failure stays. target outlives engine_check(). */
+int engine_write(struct engine *engine, const struct engine_target *target, struct err *err);
+
+/* After the flush: reads back what engine_write() wrote from target->path, past the page cache
+ * where that can be done. Of what engine_write() has read back a part is read again, for
  * a medium on which a later write overwrites an earlier one (one that claims to be
  * larger than it is). EX_IOERR "reads back differently". */
-int engine_check(const struct engine_job *job, const char *path,
-		 const struct engine_options *options, struct engine_stats *stats,
-		 struct err *err);
+int engine_check(struct engine *engine, struct err *err);

@@ -22,31 +22,31 @@ static void add(uint64_t *sum, uint64_t n)
 	(void)__atomic_add_fetch(sum, n, __ATOMIC_RELAXED);
 }
 
-void work_spend(struct work *w, enum engine_stage stage, uint64_t since)
+void work_spend(struct engine *e, enum engine_stage stage, uint64_t since)
 {
-	add(&w->stats->ns[stage], work_now() - since);
+	add(&e->stats->ns[stage], work_now() - since);
 }
 
-size_t work_chunk_bytes(const struct work *w)
+size_t work_chunk_bytes(const struct engine *e)
 {
-	return (size_t)1 << w->job->index.chunk_log;
+	return (size_t)1 << e->index.chunk_log;
 }
 
-static uint8_t *aligned_new(size_t len)
+uint8_t *work_buffer_new(size_t len)
 {
 	return len > 0 ? aligned_alloc(ALIGN, (len + ALIGN - 1) / ALIGN * ALIGN) : NULL;
 }
 
 int work_task_open(void *ctx, void *arg, struct err *err)
 {
-	const struct work *w = ctx;
+	const struct engine *e = ctx;
 	struct task *t = arg;
 
-	t->frame = aligned_new(w->frame_room);
-	t->out = aligned_new(work_chunk_bytes(w));
-	t->aux = aligned_new(w->aux_room);
+	t->frame = work_buffer_new(e->frame_room);
+	t->out = work_buffer_new(work_chunk_bytes(e));
+	t->aux = work_buffer_new(e->aux_room);
 	t->code = chunk_decode_new();
-	if (t->code && t->out && (t->frame || !w->frame_room) && (t->aux || !w->aux_room))
+	if (t->code && t->out && (t->frame || !e->frame_room) && (t->aux || !e->aux_room))
 		return 0;
 	return err_set(err, EX_SOFTWARE, "failed to start working: out of memory");
 }
@@ -61,9 +61,9 @@ void work_task_clear(void *arg)
 	chunk_decode_free(t->code);
 }
 
-static uint64_t chunk_offset(const struct work *w, uint32_t i)
+static uint64_t chunk_offset(const struct engine *e, uint32_t i)
 {
-	return (uint64_t)i << w->job->index.chunk_log;
+	return (uint64_t)i << e->index.chunk_log;
 }
 
 /* Whole pages are asked for, as reading past the page cache wants it. */
@@ -84,94 +84,103 @@ int64_t work_read(const struct disk *disk, int file, void *buf, size_t len, uint
 	return (int64_t)done;
 }
 
-bool work_held_read(struct work *w, int file, void *buf, size_t len, uint64_t offset)
+bool work_held_read(struct engine *e, int file, void *buf, size_t len, uint64_t offset)
 {
 	uint64_t start = work_now();
 	bool is_read = file >= 0 &&
-		       work_read(w->job->disk, file, buf, len, offset) >= (int64_t)len;
+		       work_read(e->job.disk, file, buf, len, offset) >= (int64_t)len;
 
-	work_spend(w, STAGE_READ, start);
+	work_spend(e, STAGE_READ, start);
 	return is_read;
 }
 
-static bool chunk_is_right(struct work *w, const struct task *t)
+static bool chunk_is_right(struct engine *e, const struct task *t)
 {
 	uint64_t start = work_now();
-	bool is = chunk_decode_is(t->code, t->out, chunkindex_length(&w->job->index, t->chunk),
-				  w->job->index.chunks[t->chunk].sha256);
+	bool is = chunk_decode_is(t->code, t->out, chunkindex_length(&e->index, t->chunk),
+				  e->index.chunks[t->chunk].sha256);
 
-	work_spend(w, STAGE_HASH, start);
+	work_spend(e, STAGE_HASH, start);
 	return is;
 }
 
-/* Until the first chunk is written tasks that write run one by one, so begun needs no
- * lock; see task_start() in engine.c. */
-static int chunk_write(struct work *w, const struct task *t, enum plan_how how, struct err *err)
+int work_store(struct engine *e, uint32_t chunk, const uint8_t *data, struct err *err)
 {
-	struct engine_job *job = w->job;
-	size_t len = chunkindex_length(&job->index, t->chunk);
-	uint64_t start;
+	const struct engine_target *target = e->target;
+	size_t len = chunkindex_length(&e->index, chunk);
+	uint64_t start = work_now();
 
-	if (!w->begun && w->options->begin && w->options->begin(w->options->ctx, err) < 0)
+	if (target->write(target->ctx, data, len, chunk_offset(e, chunk), err) < 0)
 		return -1;
-	if (!w->begun)
-		w->begun = true;
-	start = work_now();
-	if (job->write(job->write_ctx, t->out, len, chunk_offset(w, t->chunk), err) < 0)
-		return -1;
-	work_spend(w, STAGE_WRITE, start);
-	job->marks[t->chunk] = check_mark(job, t->out, len);
-	job->how[t->chunk] = (uint8_t)how;
-	add(&w->stats->done, len);
-	return segments_dealt(w, t->chunk, err);
+	work_spend(e, STAGE_WRITE, start);
+	e->back.marks[chunk] = readback_mark(e, data, len);
+	return readback_written(e, chunk, err);
 }
 
-static int keep(struct work *w, struct task *t, struct err *err)
+static int chunk_made(struct engine *e, const struct task *t, struct err *err)
 {
-	size_t len = chunkindex_length(&w->job->index, t->chunk);
+	e->state[t->chunk] = CHUNK_MADE;
+	add(&e->stats->done, chunkindex_length(&e->index, t->chunk));
+	return work_store(e, t->chunk, t->out, err);
+}
 
-	if (!work_held_read(w, w->files[HELD_TARGET], t->out, len, chunk_offset(w, t->chunk)) ||
-	    !chunk_is_right(w, t))
+static bool held_is_right(struct engine *e, struct task *t, int held)
+{
+	return work_held_read(e, e->files[held], t->out, chunkindex_length(&e->index, t->chunk),
+			      chunk_offset(e, t->chunk)) && chunk_is_right(e, t);
+}
+
+static int keep(struct engine *e, struct task *t)
+{
+	size_t len = chunkindex_length(&e->index, t->chunk);
+
+	if (!held_is_right(e, t, HELD_TARGET))
 		return 0;
-	w->job->how[t->chunk] = PLAN_KEPT;
-	add(&w->stats->kept, len);
-	add(&w->stats->done, len);
-	return segments_dealt(w, t->chunk, err);
+	e->how[t->chunk] = PLAN_KEPT;
+	add(&e->stats->kept, len);
+	add(&e->stats->done, len);
+	return 0;
 }
 
-static int copy(struct work *w, struct task *t, struct err *err)
+static int find(struct engine *e, struct task *t)
 {
-	size_t len = chunkindex_length(&w->job->index, t->chunk);
+	if (held_is_right(e, t, HELD_RUNNING))
+		e->how[t->chunk] = PLAN_COPIED;
+	return 0;
+}
 
-	if (!work_held_read(w, w->files[HELD_RUNNING], t->out, len, chunk_offset(w, t->chunk)) ||
-	    !chunk_is_right(w, t))
+static int copy(struct engine *e, struct task *t, struct err *err)
+{
+	if (!held_is_right(e, t, HELD_RUNNING)) {
+		e->how[t->chunk] = PLAN_FULL;
 		return 0;
-	add(&w->stats->copied, len);
-	return chunk_write(w, t, PLAN_COPIED, err);
+	}
+	add(&e->stats->copied, chunkindex_length(&e->index, t->chunk));
+	return chunk_made(e, t, err);
 }
 
-static int full(struct work *w, struct task *t, struct err *err)
+static int full(struct engine *e, struct task *t, struct err *err)
 {
-	size_t len = chunkindex_length(&w->job->index, t->chunk);
+	size_t len = chunkindex_length(&e->index, t->chunk);
 	uint64_t start = work_now();
 	bool decoded = chunk_decode(t->code, t->frame, t->frame_len, t->out, len);
 
-	work_spend(w, STAGE_DECODE, start);
-	if (decoded && chunk_is_right(w, t))
-		return chunk_write(w, t, PLAN_DONE, err);
-	/* It stays PLAN_FULL; see fetch_all() and chunk_fetch() in engine.c. */
-	if (bundle_source(w->job->bundle)->anew &&
-	    __atomic_add_fetch(&w->again, 1, __ATOMIC_RELAXED) <= WORK_AGAIN_MAX)
+	work_spend(e, STAGE_DECODE, start);
+	if (decoded && chunk_is_right(e, t))
+		return chunk_made(e, t, err);
+	/* It stays PLAN_FULL; see enginefetch.c. */
+	if (bundle_source(e->job.bundle)->anew &&
+	    __atomic_add_fetch(&e->again, 1, __ATOMIC_RELAXED) <= WORK_AGAIN_MAX)
 		return 0;
-	(void)chunk_decode_damaged(w->job->payload->file, t->chunk, err);
-	return bundle_prefix(w->job->bundle, err);
+	(void)chunk_decode_damaged(e->job.payload->file, t->chunk, err);
+	return bundle_prefix(e->job.bundle, err);
 }
 
 /* The regions of the base, one behind the other, in t->aux. */
-static bool prefix_read(struct work *w, struct task *t, const struct base_chunk *c,
+static bool prefix_read(struct engine *e, struct task *t, const struct base_chunk *c,
 			size_t *ret_len)
 {
-	int file = w->files[w->base.held];
+	int file = e->files[e->delta.base.held];
 	size_t at = 0;
 
 	for (uint32_t i = 0; i < c->region_count; i++) {
@@ -180,7 +189,7 @@ static bool prefix_read(struct work *w, struct task *t, const struct base_chunk 
 		size_t skip = (size_t)(r->offset - start);
 		uint8_t *to = t->aux + (at + ALIGN - 1) / ALIGN * ALIGN;
 
-		if (!work_held_read(w, file, to, skip + r->length, start))
+		if (!work_held_read(e, file, to, skip + r->length, start))
 			return false;
 		memmove(t->aux + at, to + skip, r->length);
 		at += r->length;
@@ -189,14 +198,14 @@ static bool prefix_read(struct work *w, struct task *t, const struct base_chunk 
 	return true;
 }
 
-static bool base_make(struct work *w, struct task *t)
+static bool base_make(struct engine *e, struct task *t)
 {
-	const struct base_chunk *c = &w->base.index.chunks[t->chunk];
-	size_t len = chunkindex_length(&w->job->index, t->chunk), prefix = 0;
+	const struct base_chunk *c = &e->delta.base.index.chunks[t->chunk];
+	size_t len = chunkindex_length(&e->index, t->chunk), prefix = 0;
 	uint64_t start;
 	bool made = true;
 
-	if (!prefix_read(w, t, c, &prefix))
+	if (!prefix_read(e, t, c, &prefix))
 		return false;
 	start = work_now();
 	if (c->frame == 0 && prefix == len)
@@ -204,7 +213,7 @@ static bool base_make(struct work *w, struct task *t)
 	else
 		made = chunk_decode_prefix(t->code, t->aux, prefix, t->frame, t->frame_len,
 					   t->out, len);
-	work_spend(w, STAGE_DECODE, start);
+	work_spend(e, STAGE_DECODE, start);
 	return made;
 }
 
@@ -218,12 +227,12 @@ static uint32_t blocks_together(const uint32_t *from, uint32_t first, uint32_t e
 	return n;
 }
 
-static bool blocks_make(struct work *w, struct task *t)
+static bool blocks_make(struct engine *e, struct task *t)
 {
-	const struct delta_blocks *b = &w->blocks;
-	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(w) / BLOCK_BYTES), n;
+	const struct delta_blocks *b = &e->delta.blocks;
+	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(e) / BLOCK_BYTES), n;
 	uint32_t first = t->chunk * per_chunk, end = first + per_chunk;
-	size_t len = chunkindex_length(&w->job->index, t->chunk), used = 0;
+	size_t len = chunkindex_length(&e->index, t->chunk), used = 0;
 
 	if (end > b->index.count)
 		end = b->index.count;
@@ -237,7 +246,7 @@ static bool blocks_make(struct work *w, struct task *t)
 		if (b->from[i] != NOWHERE) {
 			n = blocks_together(b->from, i, end);
 			room = room < (size_t)n * BLOCK_BYTES ? room : (size_t)n * BLOCK_BYTES;
-			if (!work_held_read(w, w->files[place_held(b->from[i])], t->out + at, room,
+			if (!work_held_read(e, e->files[place_held(b->from[i])], t->out + at, room,
 					    place_block(b->from[i]) * BLOCK_BYTES))
 				return false;
 			continue;
@@ -245,7 +254,7 @@ static bool blocks_make(struct work *w, struct task *t)
 		start = work_now();
 		made = chunk_decode_dict(t->code, b->dict, t->frame + used, frame, t->out + at,
 					 room < BLOCK_BYTES ? room : BLOCK_BYTES);
-		work_spend(w, STAGE_DECODE, start);
+		work_spend(e, STAGE_DECODE, start);
 		if (!made)
 			return false;
 		used += frame;
@@ -254,26 +263,26 @@ static bool blocks_make(struct work *w, struct task *t)
 }
 
 /* What a delta does not yield is wanted again, from FULL. */
-static int delta(struct work *w, struct task *t, bool made, struct err *err)
+static int delta(struct engine *e, struct task *t, bool made, struct err *err)
 {
-	if (made && chunk_is_right(w, t)) {
-		add(&w->stats->rebuilt, chunkindex_length(&w->job->index, t->chunk));
-		return chunk_write(w, t, PLAN_DONE, err);
+	if (made && chunk_is_right(e, t)) {
+		add(&e->stats->rebuilt, chunkindex_length(&e->index, t->chunk));
+		return chunk_made(e, t, err);
 	}
-	w->job->how[t->chunk] = PLAN_FULL;
-	(void)__atomic_add_fetch(&w->stats->wrong, 1, __ATOMIC_RELAXED);
+	e->how[t->chunk] = PLAN_FULL;
+	(void)__atomic_add_fetch(&e->stats->wrong, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
-static int scan(struct work *w, struct task *t)
+static int scan(struct engine *e, struct task *t)
 {
-	struct delta_blocks *b = &w->blocks;
-	uint64_t size = w->job->held[w->scanned].size, start;
-	size_t len = work_chunk_bytes(w);
+	struct delta_blocks *b = &e->delta.blocks;
+	uint64_t size = e->job.held[e->delta.scanned].size, start;
+	size_t len = work_chunk_bytes(e);
 
 	len = size - t->at < len ? (size_t)(size - t->at) : len;
 	len -= len % BLOCK_BYTES;
-	if (len == 0 || !work_held_read(w, w->files[w->scanned], t->out, len, t->at))
+	if (len == 0 || !work_held_read(e, e->files[e->delta.scanned], t->out, len, t->at))
 		return 0;
 	start = work_now();
 	for (size_t at = 0; at < len; at += BLOCK_BYTES) {
@@ -284,33 +293,35 @@ static int scan(struct work *w, struct task *t)
 		if (i != NOWHERE)
 			(void)__atomic_compare_exchange_n(
 				&b->from[i], &none,
-				place_make(w->scanned, (t->at + at) / BLOCK_BYTES), false,
+				place_make(e->delta.scanned, (t->at + at) / BLOCK_BYTES), false,
 				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
-	work_spend(w, STAGE_HASH, start);
+	work_spend(e, STAGE_HASH, start);
 	return 0;
 }
 
 int work_run(void *ctx, void *arg, struct err *err)
 {
 	struct task *task = arg;
-	struct work *w = ctx;
+	struct engine *e = ctx;
 
 	switch ((enum work_how)task->how) {
 	case WORK_KEEP:
-		return keep(w, task, err);
+		return keep(e, task);
+	case WORK_FIND:
+		return find(e, task);
 	case WORK_COPY:
-		return copy(w, task, err);
+		return copy(e, task, err);
 	case WORK_FULL:
-		return full(w, task, err);
+		return full(e, task, err);
 	case WORK_BASE:
-		return delta(w, task, base_make(w, task), err);
+		return delta(e, task, base_make(e, task), err);
 	case WORK_BLOCKS:
-		return delta(w, task, blocks_make(w, task), err);
+		return delta(e, task, blocks_make(e, task), err);
 	case WORK_SCAN:
-		return scan(w, task);
+		return scan(e, task);
 	case WORK_CHECK:
-		return check_run(w, task, err);
+		return readback_run(e, task, err);
 	}
 	return 0;
 }

@@ -15,8 +15,6 @@ enum plan_how {
 	PLAN_KEPT,		/* the target holds it in its place */
 	PLAN_COPIED,		/* the running slot holds it in the same place */
 	PLAN_BLOCKS, PLAN_BASE, PLAN_FULL,
-	PLAN_DONE,		/* was fetched and written */
-	PLAN_CHECKED,		/* and reads back as it was written */
 };
 
 #define PLAN_IMPOSSIBLE UINT64_MAX
@@ -39,6 +37,7 @@ uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint64_t fi
 struct plan_range {
 	uint64_t offset, len;
 	uint64_t run;		/* out: bytes of the request that begins here; 0: none does */
+	uint32_t chunk;		/* that it is for: the caller's */
 };
 
 /* Groups ascending ranges into requests: small gaps are fetched and dropped where

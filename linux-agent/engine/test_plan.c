@@ -54,7 +54,7 @@ static void blocks_must_save_more_than_their_dictionary_costs(void **state)
 
 static void adjacent_ranges_are_one_request(void **state)
 {
-	struct plan_range r[] = { { 0, 10, 9 }, { 10, 5, 9 }, { 15, 100, 9 } };
+	struct plan_range r[] = { { 0, 10, 9, 0 }, { 10, 5, 9, 0 }, { 15, 100, 9, 0 } };
 
 	(void)state;
 	plan_runs(r, 3);
@@ -66,8 +66,8 @@ static void adjacent_ranges_are_one_request(void **state)
 static void a_small_gap_is_bridged_and_a_large_one_is_not(void **state)
 {
 	enum { M = 1 << 20 };
-	struct plan_range r[] = { { 0, M, 0 }, { M + 100, M, 0 }, { 10 * M, M, 0 },
-				  { 11 * M + 50, 1, 0 } };
+	struct plan_range r[] = { { 0, M, 0, 0 }, { M + 100, M, 0, 0 }, { 10 * M, M, 0, 0 },
+				  { 11 * M + 50, 1, 0, 0 } };
 
 	(void)state;
 	plan_runs(r, 4);
@@ -90,7 +90,7 @@ static void what_is_fetched_in_vain_is_bounded(void **state)
 		for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
 			seed = seed * 1664525u + 1013904223u;
 			at += seed >> (10 + round % 20);
-			r[i] = (struct plan_range){ at, 1 + (seed & 0xffff), 0 };
+			r[i] = (struct plan_range){ at, 1 + (seed & 0xffff), 0, 0 };
 			at += r[i].len;
 			wanted += r[i].len;
 		}

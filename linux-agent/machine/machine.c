@@ -201,8 +201,7 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 {
 	struct machine *m = machine;
 
-	*m = (struct machine){ .lock = -1, .install_lock = -1, .disk = disk_posix,
-			       .install_ms = -1, .stage_ms = -1 };
+	*m = (struct machine){ .lock = -1, .install_lock = -1, .disk = disk_posix };
 	if (config_load(config_path, &m->config, err) < 0)
 		return -1;
 	if (locks_take(m, mode, err) < 0)

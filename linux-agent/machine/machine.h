@@ -29,7 +29,6 @@ struct machine {
 	struct running running;
 	bool is_running;		/* running was found */
 	struct err running_error;	/* if not: why */
-	int64_t install_ms, stage_ms;	/* how long they took; LEDGER_UNKNOWN: not done */
 	const char *warning;		/* of the last save, for people; or NULL */
 	const char *uki_warning;	/* of mark-good: the UKI is another; or NULL */
 	bool mirror_failed;		/* the mirror did not take it */

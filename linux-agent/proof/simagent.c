@@ -85,15 +85,16 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 					   .force = true,
 					   .allow_downgrade = !has_manifest(m->running.slot),
 					   .flush_every = 2 * SIM_SECTOR };
+	struct installed installed;
 	char where[32];
 	int r;
 
 	(void)snprintf(where, sizeof where, "%d%s%s", step->arg, step->how ? ":" : "",
 		       step->how ? step->how : "");
 	options.where = where;
-	r = install_run(m, &options, err);
+	r = install_run(m, &options, &installed, err);
 	return r == 0 && step->activate == ACTIVATE_KEXEC
-		       ? kexec_intent_jump(m, 1 - m->running.slot, err) : r;
+		       ? kexec_intent_jump(m, installed.slot, err) : r;
 }
 
 /* As load() of verb_kexec.c does. */

@@ -6,7 +6,7 @@
 #include "espfile.h"
 #include "fetch.h"
 #include "install_check.h"
-#include "installwork.h"
+#include "install_payload.h"
 #include "kexec_intent.h"
 #include "kexec.h"
 #include "policy.h"
@@ -33,20 +33,6 @@ static struct fetch_options fetch_options(struct machine *m, const struct instal
 		.retrying = on_retry,
 		.ctx = o->report,
 	};
-}
-
-static int check(struct installwork *work, struct err *err)
-{
-	const struct manifest *manifest = bundle_manifest(work->bundle);
-	const struct install_options *o = work->options;
-	struct machine *m = work->machine;
-
-	report_step(o->report, "check", "checking version %s, signed by %s", manifest->version,
-		    bundle_signer(work->bundle));
-	if (install_check_identity(m, manifest, o->allow_downgrade, o->report, err) < 0 ||
-	    install_check_room(m, work->bundle, work->slot, err) < 0)
-		return -1;
-	return installwork_open(work, err);
 }
 
 static int save(struct machine *m, struct report *report, struct err *err)
@@ -81,14 +67,14 @@ static int check_cancel(const struct install_options *o, struct err *err)
 }
 
 /* The record and the floor may have changed while the bundle was fetched. */
-static int begin_locked(const struct installwork *work, struct err *err)
+static int begin_lock(const struct install *in, struct err *err)
 {
-	const struct install_options *o = work->options;
+	const struct install_options *o = in->options;
 	unsigned slot;
 
-	if (machine_lock(work->machine, err) < 0 ||
-	    install_check_target(work->machine, &slot, err) < 0 ||
-	    install_check_identity(work->machine, bundle_manifest(work->bundle),
+	if (machine_lock(in->machine, err) < 0 ||
+	    install_check_target(in->machine, &slot, err) < 0 ||
+	    install_check_identity(in->machine, bundle_manifest(in->bundle),
 				   o->allow_downgrade, o->report, err) < 0)
 		return -1;
 	if (o->begun)
@@ -96,9 +82,9 @@ static int begin_locked(const struct installwork *work, struct err *err)
 	return check_cancel(o, err);
 }
 
-/* Step 3, in both copies. A kernel staged earlier would be the image that now goes. */
-static int begin(struct machine *m, const struct install_options *o, unsigned slot,
-		 struct err *err)
+/* In both copies of the record. A kernel staged earlier would be the image that now goes. */
+static int mark_writing(struct machine *m, const struct install_options *o, unsigned slot,
+			struct err *err)
 {
 	struct record before = m->state.record;
 
@@ -115,21 +101,18 @@ static int begin(struct machine *m, const struct install_options *o, unsigned sl
 	return machine_hide_entry(m, slot, err);
 }
 
-/* The old UKI goes before the first byte is written and the new one comes last, so
+/* Step 3. The old UKI goes before the first byte is written and the new one comes last, so
  * that neither ever stands beside half an image, where a loader without a record
  * would start it. */
-static int begin_once(struct installwork *work, struct err *err)
+static int begin(struct install *in, struct err *err)
 {
-	struct machine *m = work->machine;
+	struct machine *m = in->machine;
 	_cleanup_free_ char *uki = NULL;
 
-	if (work->begun)
-		return 0;
-	if (begin_locked(work, err) < 0 || begin(m, work->options, work->slot, err) < 0 ||
-	    machine_slot_file(m, work->slot, "uki.efi", &uki, err) < 0 ||
+	if (begin_lock(in, err) < 0 || mark_writing(m, in->options, in->slot, err) < 0 ||
+	    machine_slot_file(m, in->slot, "uki.efi", &uki, err) < 0 ||
 	    espfile_remove(&m->disk, uki, err) < 0)
 		return -1;
-	work->begun = true;
 	machine_unlock(m);
 	return 0;
 }
@@ -145,56 +128,54 @@ static int write_beside(struct machine *m, unsigned slot, const char *name,
 }
 
 /* The UKI's chunk index, for staging; the manifest; its signature. */
-static int write_words(struct installwork *work, const struct payload *payload, struct err *err)
+static int write_words(struct install *in, const struct install_payload *p, struct err *err)
 {
-	const struct engine_job *job = installwork_job(work, payload);
 	_cleanup_free_ uint8_t *index = NULL;
-	struct machine *m = work->machine;
+	struct machine *m = in->machine;
 	const uint8_t *json, *p7s;
 	size_t index_len, json_len, p7s_len;
 
-	bundle_manifest_bytes(work->bundle, &json, &json_len, &p7s, &p7s_len);
-	if (chunkindex_encode(&job->index, &index, &index_len, err) < 0 ||
-	    write_beside(m, work->slot, "uki.index", index, index_len, err) < 0 ||
-	    write_beside(m, work->slot, "manifest.json", json, json_len, err) < 0)
+	bundle_manifest_bytes(in->bundle, &json, &json_len, &p7s, &p7s_len);
+	if (chunkindex_encode(engine_index(p->engine), &index, &index_len, err) < 0 ||
+	    write_beside(m, in->slot, "uki.index", index, index_len, err) < 0 ||
+	    write_beside(m, in->slot, "manifest.json", json, json_len, err) < 0)
 		return -1;
-	return write_beside(m, work->slot, "manifest.p7s", p7s, p7s_len, err);
+	return write_beside(m, in->slot, "manifest.p7s", p7s, p7s_len, err);
 }
 
-static int write_uki(struct installwork *work, const struct payload *payload, struct err *err)
+static int write_uki(struct install *in, struct err *err)
 {
-	const struct install_options *o = work->options;
-	struct machine *m = work->machine;
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	const struct payload *payload = manifest_uki(manifest);
+	const struct install_options *o = in->options;
+	struct machine *m = in->machine;
 	_cleanup_free_ char *path = NULL;
 
 	report_step(o->report, "write", "writing the UKI (%llu bytes) to the ESP",
 		    (unsigned long long)payload->size);
-	if (machine_slot_file(m, work->slot, "uki.efi", &path, err) < 0 ||
-	    espfile_copy(&m->disk, path, work->uki, payload->size, o->cancel, err) < 0 ||
+	if (machine_slot_file(m, in->slot, "uki.efi", &path, err) < 0 ||
+	    espfile_copy(&m->disk, path, in->uki, payload->size, o->cancel, err) < 0 ||
 	    readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)
 		return -1;
-	return write_words(work, payload, err);
+	return write_words(in, &in->payloads[payload - manifest->payloads], err);
 }
 
-/* Steps 3 and 4. */
-static int write_payloads(struct installwork *work, struct err *err)
+static int write_images(struct install *in, struct err *err)
 {
-	const struct manifest *manifest = bundle_manifest(work->bundle);
+	const struct manifest *manifest = bundle_manifest(in->bundle);
 
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const struct payload *payload = &manifest->payloads[i];
 
 		if (payload->type != PAYLOAD_IMAGE)
 			continue;
-		report_step(work->options->report, "write", "writing %s (%llu bytes) to slot %c",
+		report_step(in->options->report, "write", "writing %s (%llu bytes) to slot %c",
 			    payload->name, (unsigned long long)payload->size,
-			    slot_letter(work->slot));
-		if (installwork_image(work, payload, err) < 0)
+			    slot_letter(in->slot));
+		if (install_payload_write(in, &in->payloads[i], err) < 0)
 			return -1;
 	}
-	if (begin_once(work, err) < 0)
-		return -1;
-	return write_uki(work, manifest_uki(manifest), err);
+	return 0;
 }
 
 /* Steps 5 and 6. */
@@ -234,84 +215,80 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 
 /* Others leave a slot in writing alone; only a record that was lost and made anew does not
  * know of it. */
-static int complete_locked(const struct installwork *work, struct err *err)
+static int complete_lock(const struct install *in, struct err *err)
 {
-	struct machine *m = work->machine;
+	struct machine *m = in->machine;
 
 	if (machine_lock(m, err) < 0)
 		return -1;
 	if (m->state.source == STATE_LOST ||
-	    m->state.record.slots[work->slot].status != SLOT_WRITING)
+	    m->state.record.slots[in->slot].status != SLOT_WRITING)
 		return err_set(err, EX_CONFIG, "the slot record was changed while slot %c was written: "
 			       "it is not in writing any more; install again",
-			       slot_letter(work->slot));
-	return check_cancel(work->options, err);
+			       slot_letter(in->slot));
+	return check_cancel(in->options, err);
 }
 
 /* Steps 5 to 7. What cannot be staged is known before the record says kexec-trial. */
-static int complete(struct installwork *work, struct err *err)
+static int complete(struct install *in, struct err *err)
 {
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
-	const struct install_options *o = work->options;
-	struct machine *m = work->machine;
+	const struct install_options *o = in->options;
+	struct machine *m = in->machine;
 	enum activate how = o->activate;
 	int64_t begin_ms = trip_clock_ms();
 	struct err staging = { 0 };
 
-	if (how == ACTIVATE_KEXEC && kexec_prepare(m, work->slot, &image, &staging) < 0)
+	if (how == ACTIVATE_KEXEC && kexec_prepare(m, in->slot, &image, &staging) < 0)
 		how = ACTIVATE_NONE;
-	if (finish(m, o, work->bundle, work->slot, how, err) < 0)
+	if (finish(m, o, in->bundle, in->slot, how, err) < 0)
 		return -1;
 	if (how == ACTIVATE_KEXEC)
-		(void)kexec_intent_load(m, work->slot, image, &staging);
+		(void)kexec_intent_load(m, in->slot, image, &staging);
 	if (staging.exit) {
 		*err = staging;
 		return err_prefix(err, "slot %c is installed but not activated",
-				  slot_letter(work->slot));
+				  slot_letter(in->slot));
 	}
-	m->stage_ms = image ? trip_clock_ms() - begin_ms : LEDGER_UNKNOWN;
+	if (image)
+		in->installed.stage_ms = trip_clock_ms() - begin_ms;
 	if (image && kexec_image_ignored(image))
 		report_warning(o->report, "addons not used: %s", kexec_image_ignored(image));
 	return 0;
 }
 
-static int write_slot(struct installwork *work, struct err *err)
+/* Step 2. */
+static int prepare(struct install *in, struct err *err)
 {
-	const struct install_options *o = work->options;
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	const struct install_options *o = in->options;
+	struct machine *m = in->machine;
 
-	if (check_cancel(o, err) < 0 || write_payloads(work, err) < 0 ||
-	    complete_locked(work, err) < 0)
+	report_step(o->report, "check", "checking version %s, signed by %s", manifest->version,
+		    bundle_signer(in->bundle));
+	if (install_check_identity(m, manifest, o->allow_downgrade, o->report, err) < 0 ||
+	    install_check_room(m, in->bundle, in->slot, err) < 0 ||
+	    install_payloads_prepare(in, err) < 0)
 		return -1;
-	return complete(work, err);
+	return check_cancel(o, err);
 }
 
-static int install_from(struct machine *m, const struct install_options *o,
-			struct bundle *bundle, unsigned slot, struct err *err)
+static int install_from(struct install *in, struct err *err)
 {
-	struct installwork *work = calloc(1, sizeof *work);
-	int r;
-
-	if (!work)
-		return err_set(err, EX_SOFTWARE, "failed to install: out of memory");
-	*work = (struct installwork){
-		.machine = m, .options = o, .bundle = bundle, .slot = slot, .begin = begin_once,
-		.was_writing = m->state.record.slots[slot].status == SLOT_WRITING, .uki = -1,
-	};
-	r = check(work, err);
-	if (r == 0)
-		r = write_slot(work, err);
-	if (r == 0) {
-		installwork_report(work);
-		report_step(o->report, "done", "installed version %s in slot %c",
-			    bundle_manifest(bundle)->version, slot_letter(slot));
-	}
-	installwork_close(work);
-	free(work);
-	return r;
+	if (prepare(in, err) < 0)
+		return -1;
+	/* From here on the slot cannot be booted, until complete(). */
+	if (begin(in, err) < 0 || write_images(in, err) < 0 || write_uki(in, err) < 0 ||
+	    complete_lock(in, err) < 0 || complete(in, err) < 0)
+		return -1;
+	install_payloads_report(in);
+	report_step(in->options->report, "done", "installed version %s in slot %c",
+		    bundle_manifest(in->bundle)->version, slot_letter(in->slot));
+	return 0;
 }
 
 int install_run(struct machine *machine, const struct install_options *options,
-		struct err *err)
+		struct installed *ret_installed, struct err *err)
 {
 	const struct fetch_options fetch = fetch_options(machine, options);
 	const struct bundle_options reading = { .keyring = machine->config->keyring,
@@ -319,39 +296,47 @@ int install_run(struct machine *machine, const struct install_options *options,
 						.fetch = &fetch,
 						.spool = options->verify_first
 							? machine->config->spool : NULL };
+	_cleanup_free_ struct install *in = calloc(1, sizeof *in);
 	int64_t begin_ms = trip_clock_ms();
-	struct bundle *bundle = NULL;
-	unsigned slot;
 	int r;
 
-	if (install_check_target(machine, &slot, err) < 0 ||
+	if (!in)
+		return err_set(err, EX_SOFTWARE, "failed to install: out of memory");
+	*in = (struct install){ .machine = machine, .options = options, .uki = -1,
+				.installed.stage_ms = LEDGER_UNKNOWN };
+	if (install_check_target(machine, &in->slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&
 	     kexec_intent_check_allowed(machine, options->force, err) < 0))
 		return -1;
 	report_step(options->report, "fetch", "reading %s", options->where);
-	if (bundle_open(options->where, &reading, &bundle, err) < 0)
+	if (bundle_open(options->where, &reading, &in->bundle, err) < 0)
 		return -1;
-	r = install_from(machine, options, bundle, slot, err);
-	machine->install_ms = trip_clock_ms() - begin_ms;
-	bundle_close(bundle);
-	return r;
+	in->was_writing = machine->state.record.slots[in->slot].status == SLOT_WRITING;
+	r = install_from(in, err);
+	install_payloads_close(in);
+	bundle_close(in->bundle);
+	if (r < 0)
+		return -1;
+	in->installed.slot = in->slot;
+	in->installed.install_ms = trip_clock_ms() - begin_ms;
+	*ret_installed = in->installed;
+	return 0;
 }
 
-static int jump_failed(struct machine *m, struct err *err)
+static int jump_failed(struct machine *m, unsigned slot, struct err *err)
 {
 	if (kexec_intent_forget(m))
 		(void)machine_save(m, NULL);
-	err_prefix(err, "slot %c is installed but not activated",
-		   slot_letter(1 - m->running.slot));
+	err_prefix(err, "slot %c is installed but not activated", slot_letter(slot));
 	leave_recover(m->config->sysroot);
 	return -1;
 }
 
 int install_activate(struct machine *machine, const struct install_options *options,
-		     struct err *err)
+		     const struct installed *installed, struct err *err)
 {
 	bool kexec = options->activate == ACTIVATE_KEXEC;
-	unsigned slot = 1 - machine->running.slot;
+	unsigned slot = installed->slot;
 	int watchdog = -1;
 	char say[512] = "";
 
@@ -363,13 +348,13 @@ int install_activate(struct machine *machine, const struct install_options *opti
 		watchdog = kexec_intent_watch(machine, slot, say, sizeof say);
 	if (*say)
 		report_warning(options->report, "%s", say);
-	trip_depart(machine, options->activate, slot, machine->install_ms, machine->stage_ms);
+	trip_depart(machine, options->activate, slot, installed->install_ms, installed->stage_ms);
 	if ((!kexec || kexec_intent_jump(machine, slot, err) == 0) &&
 	    leave_now(machine->config->sysroot, options->activate, err) == 0)
 		return 0;
 	watchdog_disarm(watchdog);
 	if (kexec)
-		return jump_failed(machine, err);
+		return jump_failed(machine, slot, err);
 	trip_stay(machine);
 	return err_prefix(err, "slot %c is installed and will be tried at the next boot",
 			  slot_letter(slot));

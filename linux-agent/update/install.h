@@ -4,7 +4,7 @@
  *
  *   1. the running slot is found, and must be confirmed; the other is the target
  *   2. the bundle: signature, compatible, version, sizes, every index; the UKI, its
- *      hashes, architecture and .linux; the first chunk that will be written.
+ *      hashes, architecture and .linux; of each image the first chunk to be fetched.
  *      Nothing has been written until here
  *   3. the target becomes writing, durably; its direct boot entry inactive
  *   4. images to the slot, each chunk after its hash proved right; the UKI and the
@@ -45,11 +45,16 @@ struct install_options {
 	struct report *report;
 };
 
+struct installed {
+	unsigned slot;
+	int64_t install_ms, stage_ms;	/* how long it took; LEDGER_UNKNOWN: not done */
+};
+
 /* 0: done, and for reboot and kexec ready to go: install_activate() is next. */
 int install_run(struct machine *machine, const struct install_options *options,
-		struct err *err);
+		struct installed *ret_installed, struct err *err);
 
 /* Leaves for the new slot, as the options say. A jump that does not happen makes
  * the slot what --activate=none leaves: complete, and not chosen. */
 int install_activate(struct machine *machine, const struct install_options *options,
-		     struct err *err);
+		     const struct installed *installed, struct err *err);

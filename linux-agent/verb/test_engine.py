@@ -197,6 +197,18 @@ def test_a_first_installation_fetches_the_frames_once(machine, server, bundle, i
     assert server.requests < 12
 
 
+def test_of_two_images_nothing_is_fetched_twice_although_both_are_looked_at_before_one_is_written(
+        machine, server, bundle, images, tmp_path):
+    (tmp_path / "usr.img").write_bytes(images[1])
+    for slot in "ab":
+        (machine.top / f"usr-{slot}.img").write_bytes(b"usr")
+    machine.configure(f"[image usr]\na = {machine.top}/usr-a.img\nb = {machine.top}/usr-b.img")
+    server.content = bundle(images[0], "2", "--no-delta", f"--image=usr={tmp_path / 'usr.img'}").read_bytes()
+    install(machine, server, images[0], "b")
+    assert (machine.top / "usr-b.img").read_bytes() == images[1]
+    assert server.requests < 14 and server.bytes < 24 * MIB + SMALL + 100_000
+
+
 def test_an_unchanged_image_fetches_only_index_and_directory(updated, server, bundle, images):
     server.content = bundle(images[0], "3").read_bytes()
     install(updated, server, images[0])
@@ -218,7 +230,7 @@ def test_from_a_named_base(updated, server, bundle, images):
 
 @pytest.mark.parametrize("part", ["blocks index", "dictionary", "base index"])
 def test_damage_in_a_delta_costs_no_more_than_the_delta(updated, server, bundle, images, part, tmp_path):
-    """Chunks that are equal are copied before the delta is looked at: the slot is in writing by then."""
+    """What is equal is copied all the same."""
     by_base = part == "base index"
     path = bundle(images[1], "3", *(["--no-delta"] if by_base else []), base=images[0] if by_base else None)
     data = bytearray(path.read_bytes())

@@ -64,6 +64,7 @@ int verb_install(int argc, char **argv, struct err *err)
 {
 	_cleanup_(redact_freep) char *where = NULL;
 	struct install_options install = { .cancel = &cancelled, .begun = &begun };
+	struct installed installed;
 	struct machine machine;
 	struct options o;
 	struct report report;
@@ -90,9 +91,9 @@ int verb_install(int argc, char **argv, struct err *err)
 		install.verify_first = o.verify_first == CHOICE_CONFIG ? machine.config->verify_first
 								       : o.verify_first == CHOICE_YES;
 	if (r == 0)
-		r = install_run(&machine, &install, err);
+		r = install_run(&machine, &install, &installed, err);
 	if (r == 0)
-		r = install_activate(&machine, &install, err);
+		r = install_activate(&machine, &install, &installed, err);
 	machine_close(&machine);
 	return r;
 }

@@ -17,7 +17,7 @@
 
 /* What was staged before goes as its nonce goes: a load that fails would leave it there,
  * for the next shutdown to jump into. */
-static int load(struct machine *m, unsigned slot, struct err *err)
+static int load(struct machine *m, unsigned slot, int64_t *ret_stage_ms, struct err *err)
 {
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
 	int64_t begin_ms = trip_clock_ms();
@@ -27,7 +27,7 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 	    (m->state.source != STATE_LOST && machine_save(m, err) < 0) ||
 	    kexec_intent_load(m, slot, image, err) < 0)
 		return -1;
-	m->stage_ms = trip_clock_ms() - begin_ms;
+	*ret_stage_ms = trip_clock_ms() - begin_ms;
 	if (kexec_image_ignored(image))
 		out_print("warning: addons not used: %s\n", kexec_image_ignored(image));
 	if (!kexec_slot_is_known(m, slot))
@@ -40,22 +40,24 @@ static int load(struct machine *m, unsigned slot, struct err *err)
 /* The slot that is named, or meant: the one an install left for a kexec, else the
  * preferred one. Staged already, by load: nothing is left to do. */
 static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_slot,
-		     struct err *err)
+		     int64_t *ret_stage_ms, struct err *err)
 {
 	unsigned other = 1 - m->running.slot;
 	bool exec = strcmp(o->operands[0], "exec") == 0;
 
+	*ret_stage_ms = LEDGER_UNKNOWN;
 	*ret_slot = m->state.record.slots[other].status == SLOT_KEXEC_TRIAL
 			    ? other : m->state.record.preferred;
 	if (exec && o->operand_count == 1 && kexec_is_loaded(m->config))
 		return kexec_intent_staged(m, ret_slot, err);
 	if (o->operand_count > 1 && options_slot(o->operands[1], ret_slot, err) < 0)
 		return -1;
-	return load(m, *ret_slot, err);
+	return load(m, *ret_slot, ret_stage_ms, err);
 }
 
 /* Whatever comes of it, the record already says what the firmware starts next. */
-static int leave(struct machine *m, enum activate how, unsigned slot, struct err *err)
+static int leave(struct machine *m, enum activate how, unsigned slot, int64_t stage_ms,
+		 struct err *err)
 {
 	int r, watchdog = -1;
 	char say[512] = "";
@@ -64,7 +66,7 @@ static int leave(struct machine *m, enum activate how, unsigned slot, struct err
 		watchdog = kexec_intent_watch(m, slot, say, sizeof say);
 	if (*say)
 		out_print("warning: %s\n", say);
-	trip_depart(m, how, slot, LEDGER_UNKNOWN, m->stage_ms);
+	trip_depart(m, how, slot, LEDGER_UNKNOWN, stage_ms);
 	r = how == ACTIVATE_KEXEC ? kexec_intent_jump(m, slot, err) : 0;
 	if (r == 0)
 		r = leave_now(m->config->sysroot, how, err);
@@ -130,6 +132,7 @@ int verb_kexec(int argc, char **argv, struct err *err)
 	struct options o;
 	int r = options_parse(argc, argv, TAKES_JSON, help, &o, err);
 	bool exec, explain;
+	int64_t stage_ms;
 	unsigned slot;
 
 	if (r != 0)
@@ -148,20 +151,23 @@ int verb_kexec(int argc, char **argv, struct err *err)
 	exec = strcmp(o.operands[0], "exec") == 0;
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
-		r = kexec_run(&machine, &o, &slot, err);
+		r = kexec_run(&machine, &o, &slot, &stage_ms, err);
 	if (r == 0)
-		r = leave(&machine, exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, slot, err);
+		r = leave(&machine, exec ? ACTIVATE_KEXEC : ACTIVATE_NONE, slot, stage_ms, err);
 	machine_close(&machine);
 	return r;
 }
 
 /* The new kernel is staged before the record changes: a load that fails changes
  * nothing. */
-static int rollback_run(struct machine *m, enum activate how, bool force, struct err *err)
+static int rollback_run(struct machine *m, enum activate how, bool force, unsigned *ret_slot,
+			int64_t *ret_stage_ms, struct err *err)
 {
 	unsigned other = 1 - m->running.slot;
 	int r;
 
+	*ret_slot = other;
+	*ret_stage_ms = LEDGER_UNKNOWN;
 	if (!policy_slot_confirmed(&m->state.record.slots[other], true) ||
 	    !policy_slot_bootable(&m->state.record, other))
 		return err_set(err, EX_CONFIG, "there is nothing to roll back to: slot %c is %s, "
@@ -169,7 +175,7 @@ static int rollback_run(struct machine *m, enum activate how, bool force, struct
 			       slot_status_text(m->state.record.slots[other].status));
 	if (how == ACTIVATE_KEXEC && kexec_intent_check_allowed(m, force, err) < 0)
 		return -1;
-	r = how == ACTIVATE_KEXEC ? load(m, other, err) : kexec_cancel(m->config, err);
+	r = how == ACTIVATE_KEXEC ? load(m, other, ret_stage_ms, err) : kexec_cancel(m->config, err);
 	if (r == 0 && how != ACTIVATE_KEXEC)
 		(void)kexec_intent_forget(m);
 	if (r == 0)
@@ -197,6 +203,8 @@ int verb_rollback(int argc, char **argv, struct err *err)
 		"  --force            by kexec although the last one never came to mark-good\n";
 	struct machine machine;
 	struct options o;
+	int64_t stage_ms;
+	unsigned slot;
 	int r = options_parse(argc, argv, TAKES_ACTIVATE | TAKES_FORCE, help, &o, err);
 
 	if (r != 0)
@@ -205,9 +213,9 @@ int verb_rollback(int argc, char **argv, struct err *err)
 		return err_set(err, EX_USAGE, "rollback takes no slot: it goes to the other one");
 	r = machine_open(o.config, MACHINE_CHANGE, &machine, err);
 	if (r == 0)
-		r = rollback_run(&machine, o.activate, o.force, err);
+		r = rollback_run(&machine, o.activate, o.force, &slot, &stage_ms, err);
 	if (r == 0)
-		r = leave(&machine, o.activate, 1 - machine.running.slot, err);
+		r = leave(&machine, o.activate, slot, stage_ms, err);
 	machine_close(&machine);
 	return r;
 }

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* The frames of wanted chunks: which ranges of the bundle, and in which order. */
+#include "enginework.h"
+
+#include "io.h"
+
+#include <string.h>
+
+static const struct {
+	enum plan_how how;
+	enum work_how work;
+} layouts[] = {
+	{ PLAN_BLOCKS, WORK_BLOCKS }, { PLAN_BASE, WORK_BASE }, { PLAN_FULL, WORK_FULL },
+};
+
+/* A range behind those that are there; join: one with the last, if it lies behind it. */
+static int range_add(struct fetching *f, uint64_t offset, uint64_t len, bool join, struct err *err)
+{
+	struct plan_range *last = f->count > 0 ? &f->ranges[f->count - 1] : NULL;
+
+	if (join && last && last->offset + last->len == offset) {
+		last->len += len;
+		return 0;
+	}
+	if (f->count == f->room) {
+		size_t room = f->room ? 2 * f->room : 256;
+		struct plan_range *more = realloc(f->ranges, room * sizeof *more);
+
+		if (!more)
+			return work_no_memory(err);
+		f->ranges = more;
+		f->room = room;
+	}
+	f->ranges[f->count++] = (struct plan_range){ offset, len, 0, 0 };
+	return 0;
+}
+
+static int blocks_add(const struct engine *e, uint32_t chunk, struct fetching *f, struct err *err)
+{
+	const struct delta_blocks *b = &e->delta.blocks;
+	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(e) / BLOCK_BYTES);
+	uint32_t first = chunk * per_chunk, end = first + per_chunk;
+	bool join = false;
+
+	for (uint32_t i = first; i < end && i < b->index.count; i++) {
+		if (b->from[i] != NOWHERE)
+			continue;
+		if (range_add(f, b->frames.offset + blockindex_offset(&b->index, i),
+			      b->index.lengths[i], join, err) < 0)
+			return -1;
+		join = true;
+	}
+	return 0;
+}
+
+/* What a chunk needs in the layout that it has. */
+static int chunk_add(const struct engine *e, uint32_t i, struct fetching *f, struct err *err)
+{
+	const struct base_chunk *base = e->how[i] == PLAN_BASE ? &e->delta.base.index.chunks[i] : NULL;
+
+	if (e->how[i] == PLAN_BLOCKS)
+		return blocks_add(e, i, f, err);
+	if (!base)
+		return range_add(f, e->frames.offset + e->index.chunks[i].offset,
+				 e->index.chunks[i].frame, false, err);
+	if (base->frame == 0)
+		return 0;
+	return range_add(f, e->delta.base.frames.offset + base->offset, base->frame, false, err);
+}
+
+static bool is_wanted(const struct engine *e, uint32_t i, enum plan_how how)
+{
+	return __atomic_load_n(&e->how[i], __ATOMIC_RELAXED) == how && e->state[i] == CHUNK_TODO;
+}
+
+/* Adds what the wanted chunks of a layout need; each range is the chunk's that it is for. */
+static int layout_add(const struct engine *e, enum plan_how how, struct fetching *f, struct err *err)
+{
+	for (uint32_t i = 0; i < e->index.count; i++) {
+		size_t before = f->count;
+
+		if (is_wanted(e, i, how) && chunk_add(e, i, f, err) < 0)
+			return -1;
+		for (; before < f->count; before++)
+			f->ranges[before].chunk = i;
+	}
+	return 0;
+}
+
+int fetching_bytes(struct engine *e, uint64_t *ret_bytes, struct err *err)
+{
+	uint64_t bytes = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(layouts); i++)
+		r = layout_add(e, layouts[i].how, &e->fetching, err);
+	for (size_t i = 0; i < e->fetching.count; i++)
+		bytes += e->fetching.ranges[i].len;
+	fetching_reset(e);
+	*ret_bytes = bytes;
+	return r;
+}
+
+void fetching_reset(struct engine *e)
+{
+	free(e->fetching.ranges);
+	e->fetching = (struct fetching){ 0 };
+}
+
+/* Chunks came wrong from the network. */
+static void fetch_anew(struct engine *e)
+{
+	struct bundle_source *source = bundle_source(e->job.bundle);
+	struct err why = { 0 };
+
+	if (!source->anew || e->again > WORK_AGAIN_MAX)
+		return;
+	(void)err_set(&why, EX_DATAERR, "%s: what came for a chunk does not have its SHA-256",
+		      e->job.payload->file);
+	(void)bundle_prefix(e->job.bundle, &why);
+	if (e->options->warn)
+		e->options->warn(e->options->ctx, why.text);
+	source->anew(source);
+}
+
+static int range_read(struct engine *e, const struct plan_range *r, uint64_t run, struct task *t,
+		      struct err *err)
+{
+	struct bundle_source *source = bundle_source(e->job.bundle);
+	uint64_t start = work_now();
+
+	if (run && source->run)
+		source->run(source, r->offset, run);
+	if (source->read(source, t->frame + t->frame_len, r->len, r->offset, err) < 0)
+		return bundle_prefix(e->job.bundle, err);
+	t->frame_len += r->len;
+	work_spend(e, STAGE_FETCH, start);
+	return 0;
+}
+
+/* Bytes of the request that begins with a range; alone: no more than its chunk needs. */
+static uint64_t range_run(const struct fetching *f, size_t at, bool alone)
+{
+	const struct plan_range *r = &f->ranges[at], *last = r;
+	uint64_t end;
+
+	while (last + 1 < f->ranges + f->count && last[1].chunk == r->chunk)
+		last++;
+	end = last->offset + last->len;
+	return alone && r->run > end - r->offset ? end - r->offset : r->run;
+}
+
+/* A task for one chunk, with its frames, which are the next ranges. */
+static int chunk_fetch(struct engine *e, uint32_t chunk, bool alone, struct task **ret_task,
+		       struct err *err)
+{
+	struct fetching *f = &e->fetching;
+	struct task *t;
+
+	if (readback_put(e, err) < 0 || work_take(e, &t, err) < 0)
+		return -1;
+	t->chunk = chunk;
+	t->how = (int)layouts[f->layout].work;
+	t->frame_len = 0;
+	for (; f->next < f->count && f->ranges[f->next].chunk == chunk; f->next++)
+		if (range_read(e, &f->ranges[f->next], range_run(f, f->next, alone), t, err) < 0) {
+			pool_give_back(e->pool, t);
+			return -1;
+		}
+	*ret_task = t;
+	return 1;
+}
+
+/* 1: a task for the next chunk, with its frames; 0: every chunk is made. What a layout does not
+ * yield is FULL then; of what comes wrong from FULL there is one round after another. */
+static int chunk_next(struct engine *e, bool alone, struct task **ret_task, struct err *err)
+{
+	struct fetching *f = &e->fetching;
+
+	for (;;) {
+		if (!f->open) {
+			if (layout_add(e, layouts[f->layout].how, f, err) < 0)
+				return -1;
+			plan_runs(f->ranges, f->count);
+			f->open = true;
+		}
+		while (f->chunk < e->index.count) {
+			uint32_t i = f->chunk++;
+
+			if (is_wanted(e, i, layouts[f->layout].how))
+				return chunk_fetch(e, i, alone, ret_task, err);
+		}
+		if (pool_drain(e->pool, err) < 0)
+			return -1;
+		f->open = false;
+		f->count = f->next = f->chunk = 0;
+		if (layouts[f->layout].how != PLAN_FULL)
+			f->layout++;
+		else if (work_count(e, PLAN_FULL) > 0)
+			fetch_anew(e);
+		else
+			return 0;
+	}
+}
+
+/* In a request of its own: what is fetched next may be of another image. One that comes wrong
+ * from FULL is fetched again before anything else is. */
+static int first_fetch(struct engine *e, struct err *err)
+{
+	struct fetching *f = &e->fetching;
+	struct task *t;
+	int r = 1;
+
+	while (e->first_chunk == NOWHERE && (r = chunk_next(e, true, &t, err)) > 0) {
+		uint32_t chunk = t->chunk;
+
+		pool_put(e->pool, t);
+		if (pool_drain(e->pool, err) < 0)
+			return -1;
+		if (e->first_chunk != NOWHERE || layouts[f->layout].how != PLAN_FULL)
+			continue;
+		f->chunk = chunk;
+		while (f->next > 0 && f->ranges[f->next - 1].chunk == chunk)
+			f->next--;
+		fetch_anew(e);
+	}
+	return r < 0 ? -1 : 0;
+}
+
+/* The rest of the run that the first chunk is of is another request. */
+static void run_resume(struct fetching *f)
+{
+	struct plan_range *first = f->next < f->count ? &f->ranges[f->next] : NULL;
+	const struct plan_range *begin = first;
+
+	if (!first)
+		return;
+	while (!begin->run)
+		begin--;
+	first->run = begin->offset + begin->run - first->offset;
+}
+
+int fetching_rest(struct engine *e, struct err *err)
+{
+	struct task *t;
+	int r;
+
+	run_resume(&e->fetching);
+	while ((r = chunk_next(e, false, &t, err)) > 0)
+		pool_put(e->pool, t);
+	return r;
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+static size_t frame_room(const struct engine *e)
+{
+	size_t room = chunkindex_frame_max(work_chunk_bytes(e));
+
+	/* Blocks that cannot be compressed come with a header each. */
+	return e->delta.blocks.taken ? room + work_chunk_bytes(e) / BLOCK_BYTES * 64 : room;
+}
+
+static int first_keep(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
+{
+	struct engine *e = ctx;
+
+	(void)err;
+	memcpy(e->first, data, len);
+	e->first_chunk = (uint32_t)(offset >> e->index.chunk_log);
+	return 0;
+}
+
+static int drop(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
+{
+	(void)ctx, (void)data, (void)len, (void)offset, (void)err;
+	return 0;
+}
+
+int fetching_pool_open(struct engine *e, unsigned threads, struct err *err)
+{
+	size_t aux = e->delta.base.entry ? e->delta.base.prefix_max + 16384 : 0;
+
+	return work_pool_open(e, threads, frame_room(e), aux, err);
+}
+
+int fetching_first(struct engine *e, struct err *err)
+{
+	const struct engine_target target = { .write = first_keep, .ctx = e };
+	int r;
+
+	e->first = work_buffer_new(work_chunk_bytes(e));
+	if (!e->first)
+		return work_no_memory(err);
+	if (fetching_pool_open(e, 0, err) < 0)
+		return -1;
+	e->target = &target;
+	r = work_pool_close(e, first_fetch(e, err), err);
+	e->target = NULL;
+	return r;
+}
+
+int fetching_verify(struct engine *e, struct err *err)
+{
+	static const struct engine_target target = { .write = drop };
+	struct engine_stats own = { .size = e->job.payload->size };
+	struct engine_stats *all = e->stats;
+	int r;
+
+	if (fetching_pool_open(e, e->options->threads, err) < 0)
+		return -1;
+	e->target = &target;
+	e->stats = &own;
+	e->shows_progress = true;
+	r = work_pool_close(e, fetching_rest(e, err), err);
+	own.done = r == 0 ? own.size : own.done;	/* what is here already is not made */
+	if (e->options->progress)
+		e->options->progress(e->options->ctx, &own);
+	e->shows_progress = false;
+	e->stats = all;
+	for (int i = 0; i < STAGE_COUNT; i++)
+		all->ns[i] += own.ns[i];
+	fetching_reset(e);
+	memset(e->state, CHUNK_TODO, e->index.count);
+	return r;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "install_payload.h"
+
+#include "cmdline.h"
+#include "install_check.h"
+#include "report.h"
+#include "spool.h"
+#include "io.h"
+#include "verity.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void on_progress(void *ctx, const struct engine_stats *stats)
+{
+	const struct install *in = ctx;
+	const struct bundle_source *source = bundle_source(in->bundle);
+	unsigned requests;
+
+	report_amounts(in->options->report,
+		       source->fetched ? source->fetched(source, &requests) : 0,
+		       stats->kept + stats->copied + stats->rebuilt);
+	report_progress(in->options->report, stats->done, stats->size);
+}
+
+static void on_warn(void *ctx, const char *why)
+{
+	const struct install *in = ctx;
+
+	report_warning(in->options->report, "%s; more is fetched instead", why);
+}
+
+static int on_planned(void *ctx, uint64_t bytes, struct err *err)
+{
+	const struct install *in = ctx;
+
+	return spool_room(bundle_source(in->bundle), bytes, err);
+}
+
+static const struct payload *payload_find(const struct manifest *manifest,
+					  const struct payload *like)
+{
+	for (size_t i = 0; manifest && i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == like->type &&
+		    strcmp(manifest->payloads[i].name, like->name) == 0)
+			return &manifest->payloads[i];
+	return NULL;
+}
+
+/* The manifest of a slot says what its image was; that is a hint and no more. */
+static void held_fill(const struct install *in, const struct payload *payload,
+		      unsigned slot, const char *path, struct engine_held *held)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest =
+		install_check_slot_manifest(in->machine, slot);
+	const struct payload *old = payload_find(manifest, payload);
+	const struct disk *disk = &in->machine->disk;
+	struct disk_stat st;
+
+	*held = (struct engine_held){ 0 };
+	if (disk->stat(disk->ctx, path, &st) < 0)
+		return;
+	held->path = path;
+	held->size = old && old->size < st.size ? old->size : st.size;
+	held->known = old != NULL;
+	if (old)
+		memcpy(held->sha256, old->sha256, sizeof held->sha256);
+}
+
+/* --- the UKI --------------------------------------------------------------- */
+
+static int memory_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
+{
+	const struct install *in = ctx;
+
+	if (pwrite_full(in->uki, data, len, (off_t)offset) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+	return 0;
+}
+
+/* Chunks that are right make a UKI that is not the manifest's where the index is not. */
+static int uki_compare(const struct install *in, const struct payload *payload, struct err *err)
+{
+	size_t size = (size_t)payload->size;
+	void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, in->uki, 0);
+	uint8_t sha256[32];
+	int hashed;
+
+	if (data == MAP_FAILED)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to hash %s", payload->file);
+	hashed = EVP_Digest(data, size, sha256, NULL, EVP_sha256(), NULL);
+	(void)munmap(data, size);
+	if (hashed != 1)
+		return err_set(err, EX_SOFTWARE, "failed to hash %s", payload->file);
+	if (memcmp(sha256, payload->sha256, sizeof sha256) == 0)
+		return 0;
+	(void)err_set(err, EX_DATAERR, "%s does not have the SHA-256 in the manifest, though each "
+		      "chunk has the one in %s: refused; make the bundle anew", payload->file,
+		      payload->index.file);
+	return bundle_prefix(in->bundle, err);
+}
+
+/* Whose UKI is worth looking at: the idle slot's where it is this one already. */
+static unsigned uki_held_in(const struct install *in, const struct payload *payload)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest =
+		install_check_slot_manifest(in->machine, in->slot);
+	const struct payload *old = payload_find(manifest, payload);
+
+	return old && !in->was_writing &&
+	       memcmp(old->sha256, payload->sha256, sizeof old->sha256) == 0
+		? in->slot : in->machine->running.slot;
+}
+
+static int uki_prepare(struct install *in, struct install_payload *p, struct err *err)
+{
+	const struct engine_target memory = { .write = memory_write, .ctx = in };
+	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
+				  .disk = &in->machine->disk };
+	unsigned from = uki_held_in(in, p->payload);
+	_cleanup_free_ char *path = NULL;
+
+	if (machine_slot_file(in->machine, from, "uki.efi", &path, err) < 0)
+		return -1;
+	held_fill(in, p->payload, from, path, &job.held[HELD_RUNNING]);
+	in->uki = memfd_create("uki", MFD_CLOEXEC);
+	if (in->uki < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+	if (engine_prepare(&job, &in->engine, &in->stats, &p->engine, err) < 0 ||
+	    engine_write(p->engine, &memory, err) < 0 || uki_compare(in, p->payload, err) < 0)
+		return -1;
+	return install_check_uki(in->machine, bundle_manifest(in->bundle), in->uki,
+				 p->payload->file, in->options->report, err);
+}
+
+/* --- images ---------------------------------------------------------------- */
+
+static void verify_report(const struct install *in, const struct payload *payload, bool remote)
+{
+	report_step(in->options->report, "verify",
+		    !payload->file ? "looking in the slots for %s (%llu bytes), which the bundle leaves out"
+		    : remote ? "fetching and verifying %s (%llu bytes)"
+			     : "verifying %s (%llu bytes) in the bundle",
+		    payload->name, (unsigned long long)payload->size);
+}
+
+/* Every chunk is made once before the slot is touched: of a bundle on this machine, and of one
+ * that is spooled (what the second time reads is then here). An image by reference is sought
+ * in the slots. */
+static int image_prepare(struct install *in, struct install_payload *p, struct err *err)
+{
+	const struct config_image *image = config_image_find(in->machine->config, p->payload->name);
+	unsigned running = in->machine->running.slot;
+	struct bundle_source *source = bundle_source(in->bundle);
+	bool spooled = spool_is(source);
+	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
+				  .disk = &in->machine->disk,
+				  .verify = spooled || !source->remote };
+	struct engine_held *target = &job.held[HELD_TARGET];
+
+	held_fill(in, p->payload, running, image->target[running], &job.held[HELD_RUNNING]);
+	held_fill(in, p->payload, in->slot, image->target[in->slot], target);
+	target->cut_off = in->was_writing;
+	target->known = target->known && !in->was_writing;
+	if (spooled)
+		spool_keep(source);
+	in->engine.planned = spooled ? on_planned : NULL;
+	if (job.verify || !p->payload->file)
+		verify_report(in, p->payload, source->remote);
+	if (slot_target_open(&in->machine->disk, image->target[in->slot], &p->target, err) < 0)
+		return -1;
+	if (engine_prepare(&job, &in->engine, &in->stats, &p->engine, err) == 0)
+		return 0;
+	slot_target_close(&p->target);
+	return -1;
+}
+
+int install_payload_write(struct install *in, struct install_payload *p, struct err *err)
+{
+	struct slot_target *slot = &p->target;
+	/* A file system is between a regular file and its medium, which answers for single
+	 * bytes; what it can do to us is to lose a write or put it elsewhere. */
+	struct engine_target target = { .write = slot_target_write, .flush = slot_target_flush,
+					.ctx = slot };
+	const struct payload *payload = p->payload;
+	uint64_t start;
+
+	if (!p->engine && image_prepare(in, p, err) < 0)
+		return -1;
+	target.path = slot->path;
+	target.ends_only = slot_target_is_file(slot);
+	if (slot_target_reserve(slot, payload->size, err) < 0 ||
+	    engine_write(p->engine, &target, err) < 0)
+		return -1;
+	start = now();
+	if (slot_target_finish(slot, payload->size, err) < 0)
+		return -1;
+	in->stats.ns[STAGE_SYNC] += now() - start;
+	if (engine_check(p->engine, err) < 0)
+		return -1;
+	return payload->root_hash ? verity_check_disk(&in->machine->disk, slot->path, payload->size,
+						      payload->root_hash, err) : 0;
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+/* First what can be had whatever the server: the UKI, and what the bundle leaves out. Of one
+ * without ranges the images come in their order, each after the one before it was written. */
+int install_payloads_prepare(struct install *in, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+
+	in->start = now();
+	in->engine = (struct engine_options){
+		.threads = in->options->threads,
+		.flush_every = in->options->flush_every,
+		.cancel = in->options->cancel,
+		.progress = on_progress,
+		.warn = on_warn,
+		.ctx = in,
+	};
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		in->payloads[i].payload = &manifest->payloads[i];
+		in->stats.size += manifest->payloads[i].size;
+	}
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		struct install_payload *p = &in->payloads[i];
+		int r = p->payload->type == PAYLOAD_UKI ? uki_prepare(in, p, err)
+			: p->payload->file ? 0 : image_prepare(in, p, err);
+
+		if (r < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		struct install_payload *p = &in->payloads[i];
+
+		if (p->engine)
+			continue;
+		if (image_prepare(in, p, err) < 0)
+			return -1;
+		if (bundle_is_forward(in->bundle))
+			break;
+	}
+	return 0;
+}
+
+void install_payloads_close(struct install *in)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(in->payloads); i++) {
+		struct install_payload *p = &in->payloads[i];
+
+		if (p->engine && p->payload->type == PAYLOAD_IMAGE)
+			slot_target_close(&p->target);
+		engine_close(p->engine);
+	}
+	if (in->uki >= 0)
+		(void)close(in->uki);
+}
+
+void install_payloads_report(const struct install *in)
+{
+	const struct engine_stats *s = &in->stats;
+	const struct bundle_source *source = bundle_source(in->bundle);
+	unsigned requests = 0;
+	uint64_t fetched = source->fetched ? source->fetched(source, &requests) : 0;
+	double ms = 1e6;
+
+	if (source->fetched)
+		report_step(in->options->report, "fetched", "fetched %llu bytes in %u requests",
+			    (unsigned long long)fetched, requests);
+	report_step(in->options->report, "reused",
+		    "%llu bytes: %llu were in place, %llu copied, %llu rebuilt with what a slot held",
+		    (unsigned long long)s->size, (unsigned long long)s->kept,
+		    (unsigned long long)s->copied, (unsigned long long)s->rebuilt);
+	report_step(in->options->report, "time",
+		    "%.0f ms; of all threads: fetch %.0f, read %.0f, decode %.0f, hash %.0f, "
+		    "write %.0f, sync %.0f, check %.0f", (double)(now() - in->start) / ms,
+		    (double)s->ns[STAGE_FETCH] / ms, (double)s->ns[STAGE_READ] / ms,
+		    (double)s->ns[STAGE_DECODE] / ms, (double)s->ns[STAGE_HASH] / ms,
+		    (double)s->ns[STAGE_WRITE] / ms, (double)s->ns[STAGE_SYNC] / ms,
+		    (double)s->ns[STAGE_CHECK] / ms);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The payloads of an install: the UKI goes through memory, so that it is checked as
+ * a whole before anything is written; images go to their slots chunk by chunk.
+ */
+#pragma once
+
+#include "engine.h"
+#include "install.h"
+#include "slot_target.h"
+
+struct install_payload {
+	const struct payload *payload;
+	struct engine *engine;		/* NULL: not prepared yet */
+	struct slot_target target;	/* of an image, while there is an engine */
+};
+
+/* From install_run()'s choice of a slot to its end. */
+struct install {
+	struct machine *machine;
+	const struct install_options *options;
+	struct bundle *bundle;
+	unsigned slot;			/* the one that is written */
+	bool was_writing;		/* before this install */
+	struct engine_options engine;
+	struct engine_stats stats;
+	uint64_t start;			/* monotonic, ns */
+	int uki;			/* memory file, or -1 */
+	struct installed installed;	/* install_run()'s, once it is done */
+	struct install_payload payloads[MANIFEST_MAX_PAYLOADS];	/* in the manifest's order */
+};
+
+/* Everything that can be found wrong with the payloads before the slot is touched: the
+ * UKI's bytes; of each image the index and the first chunk; of a bundle that is a file, or
+ * is spooled, every chunk. Of a server without ranges the images behind the first are left
+ * to install_payload_write(). EX_CONFIG: a target that is in use or not there; EX_DATAERR;
+ * else as engine_prepare(). install_payloads_close() always. */
+int install_payloads_prepare(struct install *in, struct err *err);
+void install_payloads_close(struct install *in);
+
+/* Writes an image, flushes, reads back. Errors as engine_write(), engine_check(). */
+int install_payload_write(struct install *in, struct install_payload *p, struct err *err);
+
+/* What was fetched and reused, and where the time went. */
+void install_payloads_report(const struct install *in);
