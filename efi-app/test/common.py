@@ -21,6 +21,12 @@ def case(f):
     return f
 
 
+def long_case(f):
+    """Begins first, so that no processor is left alone with it at the end."""
+    CASES.insert(0, f)
+    return f
+
+
 def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None, esp=ESP_GUID):
     """state: the record's bytes in the variable; mirror: its copies."""
     m = Machine(folder, esp=esp)

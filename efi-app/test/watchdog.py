@@ -7,7 +7,7 @@ import struct
 
 import wdat
 from boot import Boot, read
-from common import EFI, ERROR, SHOW, case, machine
+from common import EFI, ERROR, SHOW, case, long_case, machine
 from machine import shown
 from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, GOOD,
                     I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
@@ -56,17 +56,17 @@ def reset_and_told_apart(folder, kind, *hardware):
     assert boot.trace.reset == BY_WATCHDOG and boot.trace.watchdog == OFF, vars(boot.trace)
 
 
-@case
+@long_case
 def a_trial_that_hangs_is_reset_by_the_i6300esb(folder):
     reset_and_told_apart(folder, I6300ESB, *I6300ESB_ON)
 
 
-@case
+@long_case
 def a_trial_that_hangs_is_reset_by_the_ich9(folder):
     reset_and_told_apart(folder, ITCO, *ITCO_ON)
 
 
-@case
+@long_case
 def a_trial_that_hangs_is_reset_through_the_wdat(folder):
     """The table's access to memory clears the chipset's bit that forbids it."""
     reset_and_told_apart(folder, WDAT)
