@@ -3,7 +3,8 @@
 
 Cases of one file share a machine where they say so and run in the order written: a boot under TCG
 takes 7 s, and boots are what this suite costs (pytest --durations=0). Machines may run side by side
-(pytest -n 2 --dist loadgroup): what they share is made by one process at a time."""
+(pytest -n 2 --dist loadgroup): what they share is made by one process at a time. Cases that begin with the
+furnished machine are free: each runs on whichever worker is idle."""
 import fcntl
 import os
 import re
@@ -19,8 +20,18 @@ from machine import Machine
 from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 
 
-# What takes longest begins first, so that no worker is left alone with it at the end.
-LONGEST = ("test_watchdog", "test_soak", "test_systemd")
+# What takes longest begins first, and what goes to any worker comes last, so that none is left alone at the end.
+LONGEST = ("test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
+
+
+def is_free(item):
+    """The case begins with a copy of the furnished machine: it needs no other case of its file, nor their worker."""
+    return "furnished" in item.fixturenames
+
+
+def position(item):
+    order = LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+    return is_free(item), order
 
 
 def group(item):
@@ -33,8 +44,8 @@ def group(item):
 # Before xdist's own, which looks at the mark.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
-    for item in items:
+    items.sort(key=position)
+    for item in filter(lambda item: not is_free(item), items):
         item.add_marker(pytest.mark.xdist_group(group(item)))
     missing = [str(path) for path in (SLOTCTL, LOADER) if not path.exists()]
     if missing and items:
@@ -111,17 +122,19 @@ def server(bundles):
 
 @pytest.fixture(scope="module")
 def new_machine(request, variants, bundles):
-    """Makes machines with X, or another variant, in slot A and nothing else; they are off, and go with their module."""
+    """Makes machines with X, or another variant, in slot A and nothing else, or one as a kept one; they are off, and
+    go with their module."""
     made = []
 
-    def make(storage="virtio", variant=None, watchdog=None, guest_time=False):
+    def make(storage="virtio", variant=None, watchdog=None, guest_time=False, begin=None):
         name = re.sub(r"\W", "-", request.node.name.removesuffix(".py"))
         name = "-".join([name, *([watchdog] if watchdog else []), str(len(made))])
-        directory = WORK / "run" / name
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        made_disk = disk.make(directory / "disk.img", variant or variants["x"], None if variant else bundles["x.zip"])
-        made.append(Machine(directory, made_disk, storage, watchdog, guest_time))
+        directory = fresh(WORK / "run" / name)
+        made.append(Machine(directory, directory / "disk.img", storage, watchdog, guest_time))
+        if begin:
+            take(begin, made[-1])
+        else:
+            disk.make(made[-1].disk.path, variant or variants["x"], None if variant else bundles["x.zip"])
         return made[-1]
 
     yield make
@@ -131,41 +144,80 @@ def new_machine(request, variants, bundles):
         machine.disk.path.unlink(missing_ok=True)
 
 
+def fresh(directory):
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def keep(machine, directory):
+    directory.mkdir()
+    for path in (machine.disk.path, machine.vars):
+        copy(path, directory / path.name)
+
+
+def take(kept, machine):
+    """The machine, which is off, has that disk and that variable store from here on."""
+    for path in (machine.disk.path, machine.vars):
+        copy(kept / path.name, path)
+
+
+def make_kept(place, x, bundle, server):
+    machine = Machine(fresh(place) / "making", disk.make(place / "disk.img", x, bundle))
+    boot = machine.cold_boot()
+    assert (boot.variant, boot.slot) == ("x", "a")
+    machine.check("slotctl mark-good")
+    esp = machine.check("awk '$2 == \"/efi\" { print $1 }' /proc/mounts").strip()
+    machine.check("umount /efi && sync")
+    keep(machine, place / "confirmed")
+    machine.check(f"mount -t vfat -o rw,noatime,umask=0077 {esp} /efi")
+    machine.check(f"slotctl install {server.url('y.zip')} --activate=none && slotctl mark-active b")
+    machine.shutdown()
+    keep(machine, place / "furnished")
+    machine.disk.path.unlink()
+
+
+@pytest.fixture(scope="session")
+def kept(one_at_a_time, variants, bundles, server):
+    """Disks and variable stores that cases begin with: "confirmed", X good in slot A; "furnished", Y besides on trial
+    in slot B and preferred, installed and chosen by slotctl. Made once a run, by the worker that comes first."""
+    place = WORK / "kept"
+    made_by = place / "run"
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    with one_at_a_time():
+        if not made_by.exists() or made_by.read_text() != run:
+            make_kept(place, variants["x"], bundles["x.zip"], server)
+            made_by.write_text(run)
+    return place
+
+
 @pytest.fixture(scope="module")
-def confirmed(new_machine):
-    """Makes a machine that is on, runs X in slot A and has confirmed it."""
-    def make(storage="virtio"):
-        machine = new_machine(storage)
+def confirmed(new_machine, kept):
+    """Makes a machine that is on, and runs X in slot A, which is confirmed."""
+    def make(files=()):
+        machine = new_machine(begin=kept / "confirmed")
+        for name, content in files:
+            machine.disk.esp.write(name, content)
         boot = machine.cold_boot()
         assert (boot.variant, boot.slot) == ("x", "a")
-        machine.check("slotctl mark-good")
         return machine
     return make
 
 
-@pytest.fixture(scope="module")
-def furnished(confirmed, server):
-    """X good in slot A, Y on trial in slot B and preferred, installed and chosen by slotctl; off, and a copy of
-    its disk and of its variable store."""
-    machine = confirmed()
-    machine.check(f"slotctl install {server.url('y.zip')} --activate=none && slotctl mark-active b")
-    machine.shutdown()
-    kept = {path: path.with_suffix(".kept") for path in (machine.disk.path, machine.vars)}
-    for path, keep in kept.items():
-        copy(path, keep)
-    yield machine, kept
-    for keep in kept.values():
-        keep.unlink()
+@pytest.fixture(scope="session")
+def furnished(kept):
+    """A machine for the cases of this worker that begin with the furnished one."""
+    machine = Machine(WORK / "run" / f"furnished{WORKER}", WORK / "run" / f"furnished{WORKER}" / "disk.img")
+    yield machine
+    machine.disk.path.unlink(missing_ok=True)
 
 
 @pytest.fixture
-def machine(furnished):
-    """That machine, off and as it was."""
-    machine, kept = furnished
-    for path, keep in kept.items():
-        copy(keep, path)
-    yield machine
-    machine.power_cut()
+def machine(furnished, kept):
+    """The furnished machine, off and as it was."""
+    take(kept / "furnished", furnished)
+    yield furnished
+    furnished.power_cut()
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ class Machine:
         log = self.directory / "serial.log"
         return log.read_bytes()[-4000:].decode(errors="replace") if log.exists() else "(never switched on)"
 
-    def wait_for(self, pattern, deadline):
+    def wait_for(self, pattern, deadline=BOOT):
         """The first match on the console after the previous wait_for's: its text, then its groups."""
         found = self.streams.wait(lambda: self._search("serial", pattern, self._seen), deadline)
         if not found:
