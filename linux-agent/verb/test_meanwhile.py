@@ -15,6 +15,8 @@ from test_dryrun import CONFIG, SLOTCTL, TEMPFAIL, Stall, refuse
 from test_dryrun import create, identities, machine, parts  # noqa: F401 (fixtures)
 from test_engine import MIB, bundle, images, server  # noqa: F401 (fixtures)
 
+# Ends a hang; no verdict depends on it.
+HANG = 600
 IGNORING = ("sh", "-c", 'trap "" HUP INT TERM; exec "$@"', "sh")
 
 
@@ -26,7 +28,7 @@ def start(machine, where, prefix=()):  # noqa: F811
 
 
 def ended(process):
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=HANG)
     assert "Sanitizer" not in errors, errors
     return process.returncode, out + errors
 
@@ -39,7 +41,7 @@ def fetching(machine, prefix=()):  # noqa: F811
     httpd = HTTPServer(("127.0.0.1", 0), Stall)
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     process = start(machine, f"http://127.0.0.1:{httpd.server_port}/x.zip", prefix)
-    assert Stall.reached.wait(20)
+    assert Stall.reached.wait(HANG)
     try:
         yield process
     finally:
@@ -51,7 +53,7 @@ def fetching(machine, prefix=()):  # noqa: F811
 @pytest.fixture
 def stalled(machine, server, bundle, images):  # noqa: F811
     """An install whose server stalls after some bytes, by then writing slot b or not; resume() lets it go on."""
-    machine.configure("deadline = 120")
+    machine.configure("deadline = 3600")
     server.content = bundle(images[0], "2", "--no-delta").read_bytes()
     server.stall = True
     started = []
@@ -59,10 +61,10 @@ def stalled(machine, server, bundle, images):  # noqa: F811
     def begin(prefix=(), left=8 * MIB, status="writing"):
         server.reset(left=left)
         started.append(start(machine, server.url, prefix))
-        assert server.reached.wait(60)
-        end = time.monotonic() + 60
-        while machine.status()["slots"]["b"]["status"] != status and time.monotonic() < end:
-            assert started[0].poll() is None
+        assert server.reached.wait(HANG)
+        end = time.monotonic() + HANG
+        while machine.status()["slots"]["b"]["status"] != status:
+            assert started[0].poll() is None and time.monotonic() < end
         return started[0]
 
     def resume():
@@ -174,10 +176,10 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(machine, stalled, 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a resolv.conf of its own")
 def test_a_signal_ends_a_name_that_does_not_resolve(machine, tmp_path):  # noqa: F811
-    """The resolver of the C library does not come back for half a minute."""
+    """The resolver of the C library does not come back for 150 s: five attempts of 30 s."""
     mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     mute.bind(("127.7.7.7", 53))
-    (tmp_path / "resolv.conf").write_text("nameserver 127.7.7.7\n")
+    (tmp_path / "resolv.conf").write_text("nameserver 127.7.7.7\noptions timeout:30 attempts:5\n")
     (tmp_path / "nsswitch.conf").write_text("hosts: dns\n")
     process = start(machine, "http://updates.example.com/x.zip", ("unshare", "-m", "sh", "-c", f"""
         for f in resolv.conf nsswitch.conf; do
@@ -185,9 +187,9 @@ def test_a_signal_ends_a_name_that_does_not_resolve(machine, tmp_path):  # noqa:
         done
         exec "$@" """, "sh"))
     begin = time.monotonic()
-    mute.settimeout(20)
+    mute.settimeout(HANG)
     mute.recv(512)
     process.send_signal(signal.SIGTERM)
     status, said = ended(process)
     assert status == TEMPFAIL and "cancelled by a signal" in said, said
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 100
