@@ -6,6 +6,7 @@ variables as it was. The program is the one built with ASan and UBSan, so leaks 
 import hashlib
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -128,16 +129,29 @@ class DryMachine:
         return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in places if p.is_file()}
 
 
+ONCE = {}
+
+
+def once(name, make):
+    """What all modules of a worker share; a session's fixture that modules import is made for each of them."""
+    if name not in ONCE:
+        ONCE[name] = make()
+    return ONCE[name]
+
+
 @pytest.fixture(scope="session")
 def identities(tmp_path_factory):
-    return pki.identities(tmp_path_factory.mktemp("pki"))
+    return once("identities", lambda: pki.identities(tmp_path_factory.mktemp("pki")))
 
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
+    return once("parts", lambda: make_parts(tmp_path_factory.mktemp("parts")))
+
+
+def make_parts(work):
     """UKIs with a kernel that is none, one of them for slot a at first, so that a bundle's UKI is not there
     already; one without .linux, and one for another machine."""
-    work = tmp_path_factory.mktemp("parts")
     (work / "linux").write_bytes(b"kernel" * 1000)
     (work / "initrd").write_bytes(b"initrd" * 1000)
     for name, cmdline in (("good", "quiet slotboot.slot={slot}"), ("first", "slotboot.slot={slot}"),
@@ -182,14 +196,15 @@ def machine(tmp_path, identities, parts):
 
 @pytest.fixture
 def create(tmp_path, identities, parts):
-    """Makes a bundle with slotctl itself."""
+    """Makes a bundle with slotctl itself; each once, for under ASan that takes seconds, and a copy for the case."""
     def create(version="2", compatible="acme", who="signer", image="rootfs"):
-        out = tmp_path / "bundle.zip"
-        subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--compatible={compatible}",
-                        f"--version={version}", f"--uki={parts / 'good.efi'}",
-                        f"--image={image}={parts / 'rootfs.img'}", f"--key={identities[who].key}",
-                        f"--cert={identities[who].cert}"], check=True, capture_output=True)
-        return out
+        kept = parts / f"bundle-{version}-{compatible}-{who}-{image}.zip"
+        if not kept.exists():
+            subprocess.run([SLOTCTL, "bundle", "create", f"--output={kept}", f"--compatible={compatible}",
+                            f"--version={version}", f"--uki={parts / 'good.efi'}",
+                            f"--image={image}={parts / 'rootfs.img'}", f"--key={identities[who].key}",
+                            f"--cert={identities[who].cert}"], check=True, capture_output=True)
+        return Path(shutil.copy(kept, tmp_path / "bundle.zip"))
     return create
 
 
