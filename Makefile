@@ -1,19 +1,45 @@
 # SPDX-License-Identifier: MIT
-# all (default)  both programs          check  unit tests and end-to-end cases
-# demo           the main job, shown    unit   unit tests only, under ASan and UBSan
-# bench          beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root, for loop devices)
-# install        DESTDIR, PREFIX        clean
-# soak           power cuts on real firmware: CUTS=200 SEED=N JOBS=2
-# check-quick    unit tests, dry runs and the walk: no QEMU, a few minutes
-# fuzz           each fuzz target for SECONDS=30
-# rooms          the rooms of linux-agent/ and what each may include
+# slotboot: A/B boot and update for machines that boot UKIs. "make help" prints this.
+#
+# Build
+#   all                build/slotctl and the loader; the default
+#   loader             the loader alone: build/efi/slotboot*.efi
+#   install            into DESTDIR, under PREFIX=/usr
+#   deps               install from Debian what building and testing need
+#   clean              remove build/, which is all that a build writes
+#
+# Test (docs/TESTING.md says what each proves)
+#   demo               the main job, shown in QEMU
+#   check              every suite
+#   check-quick        what needs no QEMU: unit tests, dry runs and the walk
+#   unit               unit tests, under ASan and UBSan
+#   unit-programs      build them, run nothing
+#   loader-check       the loader on OVMF, with small images
+#   loader-faults      deliberate faults of the loader, each to be caught
+#   loader-test-apps   build the small images
+#   proof              the crash simulator at full depth, and its deliberate faults
+#   proof-quick        the share of it that is in check
+#   proof-faults       the deliberate faults alone
+#   proof-programs     build the simulator, run nothing
+#   soak               power cuts on real firmware: CUTS=200 SEED=N JOBS=2
+#   fuzz               each fuzz target for SECONDS=30
+#   fuzz-programs      build the fuzz targets, run nothing
+#   seeds              the seeds that are not text, anew; only when a format has changed
+#
+# Measure and look
+#   bench              beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root)
+#   loader-measure     size and time of the loader
+#   rooms              the rooms of linux-agent/ and what each may include
+#   help               this
+#
+# Variables: BUILD=build, CC, CFLAGS, LDFLAGS, PYTHON; V=1 shows the commands.
+
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
 PREFIX  ?= /usr
 PYTHON  ?= /usr/bin/python3
 VERSION := 0.1
 
-# make V=1 shows the commands.
 Q       := $(if $(V),,@)
 SAY     := @$(if $(V),:,echo " ")
 
@@ -70,8 +96,11 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all deps check check-quick unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean rooms
+.PHONY: all help deps check check-quick unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean rooms
 all: $(BUILD)/slotctl loader
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
 
 $(BUILD)/slotctl: $(AGENT_OBJ)
 	$(SAY) CC $@

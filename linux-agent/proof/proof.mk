@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
 # The crash simulator; included by the Makefile, whose variables it uses.
-#   proof         everything: the walk, the simulator at full depth, a share of it with
-#                 another seed under ASan, the list of deliberate faults
-#   proof-quick   for make check: the walk, the simulator, and its rollbacks under ASan
-#   proof-faults  every deliberate fault must be caught
 PROOF_SRC   := $(filter-out %/walk.c,$(wildcard linux-agent/proof/*.c))
 # Not linked: what simbundle.c and simkexec.c stand in for, and the command line.
 PROOF_OUT   := bundle/bundle_read kexec/kexec base/report verb/main $(patsubst linux-agent/%.c,%,$(wildcard linux-agent/verb/verb_*.c))

@@ -9,11 +9,14 @@ import pytest
 from test_dryrun import OURS, TOP, identities, machine, parts  # noqa: F401
 
 SECURITY = (TOP / "docs/SECURITY.md").read_text()
-DOCUMENTS = sorted((TOP / "docs").glob("*.md"))
+DOCUMENTS = sorted([*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")])
 PLACES = ("shared", "efi-app", "linux-agent", "ovmf-test")
 SOURCES = [path for place in (*PLACES, "fuzz", "bench") for path in (TOP / place).rglob("*")
            if path.suffix in (".c", ".h", ".py") or path.name == "run"]
 TEXT = "\n".join(path.read_text() for path in SOURCES)
+# What is called or defined, in C and outside comments: a comment may be as stale as a document.
+FUNCTIONS = set(re.findall(r"\b(\w+)\(", re.sub(r"/\*.*?\*/", "", "\n".join(
+    path.read_text() for path in SOURCES if path.suffix in (".c", ".h")), flags=re.S)))
 # `one`, `two` (file): so they are named.
 NAMED = re.compile(r"((?:`\w+`(?:, )?)+) \(([\w./-]+)\)")
 
@@ -57,11 +60,11 @@ def missing(pattern, document, there):
     return sorted(name for name in names if not there(name))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
 def test_each_function_file_and_test_that_a_document_names_is_there(document):
     words = set(re.findall(r"\w+", TEXT))
     files = {path.name for path in SOURCES}
-    assert missing(r"`(\w+)\(\)", document, words.__contains__) == []
+    assert missing(r"`(\w+)\(\)", document, FUNCTIONS.__contains__) == []
     assert missing(r"`(test_\w+|[a-z0-9]+(?:_[a-z0-9]+){3,})`", document, words.__contains__) == []
     assert missing(r"\b([a-z][a-z0-9_-]*\.(?:c|h|py))\b", document, files.__contains__) == []
 
@@ -111,3 +114,18 @@ def test_the_deliberate_faults_of_the_document_are_those_of_the_program():
     import faults
     told = re.findall(r"^\| ([^|`]+) \| `([^`|]+\.c)` \|$", (TOP / "docs/TESTING.md").read_text(), re.M)
     assert told == [(name, file) for name, file, _, _ in faults.FAULTS + faults.WALK_FAULTS]
+
+
+def test_make_help_lists_each_target_that_there_is_to_call():
+    makefiles = [path.read_text() for path in (TOP / "Makefile", *TOP.glob("*/*.mk"), *TOP.glob("*/*/*.mk"))]
+    targets = {name for text in makefiles for line in re.findall(r"^\.PHONY: (.*)$", text, re.M) for name in line.split()}
+    told = subprocess.run(["make", "-s", "help"], cwd=TOP, check=True, capture_output=True, text=True).stdout
+    assert len(targets) > 20 and set(re.findall(r"^  ([a-z-]+) ", told, re.M)) == targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(TOP)))
+def test_each_make_target_that_a_document_names_is_there(document):
+    told = subprocess.run(["make", "-s", "help"], cwd=TOP, check=True, capture_output=True, text=True).stdout
+    targets = set(re.findall(r"^  ([a-z-]+) ", told, re.M))
+    assert missing(r"`make ([a-z][\w-]*)", document, targets.__contains__) == []
+    assert missing(r"^    (?:sudo )?make ([a-z][\w-]*)", document, targets.__contains__) == []
