@@ -12,6 +12,7 @@
 #   demo               the main job, shown in QEMU
 #   check              every suite
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
+#   lint               shell scripts, Python and manual pages, each by its linter
 #   unit               unit tests, under ASan and UBSan
 #   unit-programs      build them, run nothing
 #   loader-check       the loader on OVMF, with small images
@@ -96,7 +97,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-quick unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean rooms
+.PHONY: all help deps check check-quick lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean rooms
 all: $(BUILD)/slotctl loader
 
 help:
@@ -155,6 +156,8 @@ check: deps
 check-quick: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) ovmf-test/run-check --quick $(TESTS)
+lint: deps
+	@PYTHON=$(PYTHON) ovmf-test/lint
 unit-programs: $(TESTS) $(BUILD)/san/slotctl $(BUILD)/san/fuzz/make_seeds
 demo: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all

@@ -226,4 +226,3 @@ class Recording:
                 return False
             cut.phase, cut.size, cut.vars = self.phase, size, self.machine.vars.read_bytes()
         return True
-

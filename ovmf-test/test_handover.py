@@ -23,7 +23,7 @@ import initrd
 import kernel
 import rootfs
 import uki
-from paths import STUB, WORK, run
+from paths import WORK, run
 
 DEBIAN13 = WORK / "debian13"
 OURS = ("slotboot.slot=", "slotboot.nonce=")

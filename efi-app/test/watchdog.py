@@ -11,8 +11,7 @@ from common import EFI, ERROR, SHOW, case, long_case, machine
 from machine import shown
 from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, GOOD,
                     I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
-                    OTHERWISE, RETURNED, SKIPPED, TRIAL, UNKNOWN, WATCHDOG, WDAT, Trace,
-                    record, slot)
+                    OTHERWISE, RETURNED, SKIPPED, TRIAL, UNKNOWN, WATCHDOG, WDAT, record, slot)
 
 HANGS = os.path.join(EFI, "test", "hangs.efi")
 REASON = "slot b: the hardware watchdog reset the machine before mark-good"
@@ -135,4 +134,3 @@ def a_good_slot_is_not_watched_unless_asked(folder):
             assert "end" not in shown(log), "it was not reset"
             continue
         assert "end" in shown(log) and "SlotTrace" not in shown(log), "not a plain boot"
-

@@ -282,7 +282,7 @@ def add_watchdog(machine, identity, state="inactive"):
 def start_by_loader(machine, watchdog, reset):
     """SlotTrace of a boot of slot a."""
     machine.set_variable("SlotTrace", OURS, struct.pack("<8s8B8x12x92x", b"SLOTTRCE", 1, 1, 0, 0, 0, 1, watchdog,
-                                                            reset))
+                                                        reset))
 
 
 def test_a_loader_variable_that_outlives_a_reset_is_nobodys_word(machine):

@@ -450,4 +450,3 @@ def test_a_later_chunk_that_is_wrong_is_not_written(machine, server, bundle, ima
     assert images[0][5 * MIB:5 * MIB + 500] not in (machine.top / "b.img").read_bytes()
     state = machine.status()
     assert state["preferred"] == "a" and state["slots"]["b"]["status"] == "writing"
-
