@@ -48,7 +48,7 @@ WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # --- the agent's side: libc, libcurl, libzip, libefivar, libcrypto ---
-PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid libzstd libxxhash zlib
+PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid fdisk libzstd libxxhash zlib
 AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared $(WARN)
 # What Debian's hardening=+all sets, and more.
 HARDEN       := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
@@ -64,7 +64,7 @@ SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c,$(wildcard shared/*.c
 
 # --- the rooms of linux-agent/, lowest first. A file includes from its own room, from shared/
 # and from the rooms that its room sees, and from no other: see "make rooms" ---
-ROOMS := base http trust bundle engine uki pack stage preflight firmware machine kexec update verb
+ROOMS := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk verb
 SEES_base      :=
 SEES_http      := base
 SEES_trust     := base
@@ -78,7 +78,8 @@ SEES_firmware  := base
 SEES_machine   := base http trust bundle uki firmware
 SEES_kexec     := base http trust bundle uki stage preflight firmware machine
 SEES_update    := base http trust bundle engine uki stage preflight firmware machine kexec
-SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update
+SEES_disk      := base http trust bundle engine uki stage preflight firmware machine kexec update
+SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk
 SEES_proof     := $(ROOMS)
 # The room of a path in linux-agent/; the rooms that a source may use; their -I.
 room     = $(word 2,$(subst /, ,$(1)))
