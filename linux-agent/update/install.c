@@ -143,7 +143,7 @@ static int write_words(struct install *in, const struct install_payload *p, stru
 	return write_beside(m, in->slot, "manifest.p7s", p7s, p7s_len, err);
 }
 
-static int write_uki(struct install *in, struct err *err)
+int install_write_uki(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 	const struct payload *payload = manifest_uki(manifest);
@@ -160,7 +160,7 @@ static int write_uki(struct install *in, struct err *err)
 	return write_words(in, &in->payloads[payload - manifest->payloads], err);
 }
 
-static int write_images(struct install *in, struct err *err)
+int install_write_images(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 
@@ -178,22 +178,25 @@ static int write_images(struct install *in, struct err *err)
 	return 0;
 }
 
+void install_describe(const struct payload *uki, struct slot *slot)
+{
+	slot->uki_size = uki->size;
+	memcpy(slot->uki_sha256, uki->sha256, sizeof slot->uki_sha256);
+	slot->flags = SLOT_FLAG_DIGEST | SLOT_FLAG_INSTALLED;
+	slot->installed = (uint64_t)time(NULL);
+}
+
 /* Steps 5 and 6. */
 static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
 		  unsigned slot, enum activate how, struct err *err)
 {
 	static const enum policy_event events[] = { ON_INSTALL_NONE, ON_INSTALL_REBOOT,
 						    ON_INSTALL_KEXEC };
-	const struct payload *uki = manifest_uki(bundle_manifest(bundle));
-	struct slot *s = &m->state.record.slots[slot];
 	unsigned tries = o->tries ? o->tries : m->config->tries;
 	struct record before = m->state.record;
 	struct watchdog watchdog;
 
-	s->uki_size = uki->size;
-	memcpy(s->uki_sha256, uki->sha256, sizeof s->uki_sha256);
-	s->flags = SLOT_FLAG_DIGEST | SLOT_FLAG_INSTALLED;
-	s->installed = (uint64_t)time(NULL);
+	install_describe(manifest_uki(bundle_manifest(bundle)), &m->state.record.slots[slot]);
 	m->state.record.good_limit = (uint8_t)m->config->good_limit;
 	watchdog_find(m->config, &watchdog);
 	watchdog_to_record(m->config, &watchdog, &m->state.record);
@@ -258,7 +261,7 @@ static int complete(struct install *in, struct err *err)
 }
 
 /* Step 2. */
-static int prepare(struct install *in, struct err *err)
+int install_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 	const struct install_options *o = in->options;
@@ -275,11 +278,11 @@ static int prepare(struct install *in, struct err *err)
 
 static int install_from(struct install *in, struct err *err)
 {
-	if (prepare(in, err) < 0)
+	if (install_prepare(in, err) < 0)
 		return -1;
 	/* From here on the slot cannot be booted, until complete(). */
-	if (begin(in, err) < 0 || write_images(in, err) < 0 || write_uki(in, err) < 0 ||
-	    complete_lock(in, err) < 0 || complete(in, err) < 0)
+	if (begin(in, err) < 0 || install_write_images(in, err) < 0 ||
+	    install_write_uki(in, err) < 0 || complete_lock(in, err) < 0 || complete(in, err) < 0)
 		return -1;
 	install_payloads_report(in);
 	report_step(in->options->report, "done", "installed version %s in slot %c",

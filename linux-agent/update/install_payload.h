@@ -43,3 +43,17 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 
 /* What was fetched and reused, and where the time went. */
 void install_payloads_report(const struct install *in);
+
+/* --- install.c: the parts of an install that a first one has, too ------------- */
+
+/* Step 2: what can be found wrong before the slot is touched. Errors as of
+ * install_payloads_prepare() and install_check.h; install_payloads_close() always. */
+int install_prepare(struct install *in, struct err *err);
+
+/* Step 4: the images; then the UKI, its index and the signed manifest. Flushed and read
+ * back. The caller has seen to it that nothing starts the slot meanwhile. */
+int install_write_images(struct install *in, struct err *err);
+int install_write_uki(struct install *in, struct err *err);
+
+/* What the record says of a slot that was installed now. */
+void install_describe(const struct payload *uki, struct slot *slot);
