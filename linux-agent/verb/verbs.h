@@ -18,6 +18,7 @@ int verb_mark_active(int argc, char **argv, struct err *err);
 int verb_rollback(int argc, char **argv, struct err *err);
 int verb_kexec(int argc, char **argv, struct err *err);
 int verb_rehearse(int argc, char **argv, struct err *err);
+int verb_provision(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);
 
 /* "warning: ..." for what the last change could not do, and need not. */

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+#include "provision.h"
+
+#include "bundle.h"
+#include "espfile.h"
+#include "fetch.h"
+#include "found.h"
+#include "gpt.h"
+#include "install_payload.h"
+#include "io.h"
+#include "out.h"
+#include "policy.h"
+#include "provision_esp.h"
+#include "target.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define BLOCK 4096u
+#define MIB ((uint64_t)1 << 20)
+#define SEEDED_TIME 315532800u	/* 1980, where FAT begins */
+#define FLUSH_EVERY ((uint64_t)64 << 20)
+
+#if defined(__aarch64__)
+#define ARCH LAYOUT_AA64
+#else
+#define ARCH LAYOUT_X64
+#endif
+
+struct provision {
+	const struct provision_options *options;
+	struct install_options how;
+	struct install install;
+	struct machine machine;
+	struct bundle *bundle;
+	struct target target;
+	struct found found;
+	struct layout layout;
+	uint64_t time;			/* of files and the record; 0: now */
+};
+
+/* --- step 1 ---------------------------------------------------------------- */
+
+static int wipe_check(const struct provision *p, struct err *err)
+{
+	const struct provision_options *o = p->options;
+	const struct found *f = &p->found;
+
+	if (o->wipe && strcmp(o->wipe, o->disk) != 0)
+		return err_set(err, EX_USAGE, "--wipe=%s is not %s, the disk that would be wiped", o->wipe, o->disk);
+	if (!f->what[0] || o->wipe)
+		return 0;
+	return err_set(err, EX_CONFIG, "%s has something on it: %s; if that may go, --wipe=%s", o->disk, f->what,
+		       o->disk);
+}
+
+static int look(struct provision *p, struct err *err)
+{
+	const struct provision_options *o = p->options;
+	struct target *t = &p->target;
+	unsigned sector;
+
+	if (target_open(o->io, o->disk, o->image_bytes, t, err) < 0)
+		return -1;
+	if (t->sector_bytes && o->sector_bytes && o->sector_bytes != t->sector_bytes)
+		return err_set(err, EX_USAGE, "--sector-size=%u: %s has sectors of %u bytes", o->sector_bytes,
+			       o->disk, t->sector_bytes);
+	sector = t->sector_bytes ? t->sector_bytes : o->sector_bytes;
+	if (!t->missing && found_look(o->disk, sector, t->bytes, ARCH, &p->found, err) < 0)
+		return -1;
+	if (p->found.cut_off)
+		report_step(o->report, "found", "%s was being provisioned when that was cut off; starting over",
+			    o->disk);
+	return wipe_check(p, err);
+}
+
+static int seed_make(struct provision *p, struct layout_want *want, struct err *err)
+{
+	const char *seed = p->options->seed, *epoch = getenv("SOURCE_DATE_EPOCH");
+
+	if (!seed && getrandom(want->seed, sizeof want->seed, 0) != sizeof want->seed)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to get random bytes");
+	if (!seed)
+		return 0;
+	if (EVP_Digest(seed, strlen(seed), want->seed, NULL, EVP_sha256(), NULL) != 1)
+		return err_set(err, EX_SOFTWARE, "failed to hash the seed");
+	p->time = epoch ? strtoull(epoch, NULL, 10) : 0;
+	if (p->time < SEEDED_TIME)
+		p->time = SEEDED_TIME;
+	return 0;
+}
+
+/* The one image that a slot has; NULL: there is none. */
+static int image_find(const struct manifest *manifest, const struct payload **ret_image, struct err *err)
+{
+	*ret_image = NULL;
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *payload = &manifest->payloads[i];
+
+		if (payload->type != PAYLOAD_IMAGE)
+			continue;
+		if (*ret_image)
+			return err_set(err, EX_DATAERR, "the bundle has the images %s and %s: a disk with more than one "
+				       "image in a slot cannot be provisioned yet", (*ret_image)->name, payload->name);
+		if (!payload->file)
+			return err_set(err, EX_DATAERR, "the bundle leaves the image %s out, and an empty disk does not "
+				       "have it", payload->name);
+		*ret_image = payload;
+	}
+	return 0;
+}
+
+static int adopt(struct provision *p, const struct layout_want *want, struct err *err)
+{
+	const struct provision_options *o = p->options;
+
+	if (o->esp_bytes || o->slot_bytes || o->data_bytes || o->data_rest)
+		return err_set(err, EX_USAGE, "%s has its partitions already, and they are kept: no sizes can be given; "
+			       "to begin anew, wipefs --all %s", o->disk, o->disk);
+	p->layout = p->found.layout;
+	p->layout.volume_id = (uint32_t)want->seed[0] << 24 | (uint32_t)want->seed[1] << 16 |
+			      (uint32_t)want->seed[2] << 8 | want->seed[3];
+	return layout_check(want, &p->layout, err);
+}
+
+static int plan(struct provision *p, const struct payload *image, struct err *err)
+{
+	const struct provision_options *o = p->options;
+	struct layout_want want = {
+		.disk_bytes = p->target.bytes, .arch = ARCH,
+		.esp_bytes = o->esp_bytes, .slot_bytes = o->slot_bytes, .data_bytes = o->data_bytes,
+		.data_rest = o->data_rest, .image_bytes = image ? image->size : 0,
+		.uki_bytes = manifest_uki(bundle_manifest(p->bundle))->size,
+	};
+
+	want.sector_bytes = p->target.sector_bytes ? p->target.sector_bytes : o->sector_bytes ? o->sector_bytes : 512;
+	if (seed_make(p, &want, err) < 0)
+		return -1;
+	return p->found.adopted ? adopt(p, &want, err) : layout_plan(&want, &p->layout, err);
+}
+
+static void plan_report(const struct provision *p)
+{
+	const struct provision_options *o = p->options;
+	const struct layout *l = &p->layout;
+	const struct manifest *m = bundle_manifest(p->bundle);
+
+	report_step(o->report, "plan", "%s: %llu MiB in sectors of %u bytes, %s", o->disk,
+		    (unsigned long long)(l->disk_bytes / MIB), l->sector_bytes,
+		    p->found.adopted ? "whose partitions are kept" : "which gets a new GPT");
+	if (p->found.what[0])
+		report_step(o->report, "plan", "wiped: %s", p->found.what);
+	for (size_t i = 0; i < l->count; i++) {
+		const struct layout_part *part = &l->parts[i];
+		char guid[LAYOUT_GUID_TEXT];
+
+		layout_guid_text(part->guid, guid);
+		report_step(o->report, "plan", "%u: %-13s %8llu MiB at %llu MiB, %s%s", part->number, part->name,
+			    (unsigned long long)(part->bytes / MIB), (unsigned long long)(part->start / MIB), guid,
+			    part->role == LAYOUT_ESP ? l->fat.type == 32 ? ", FAT32" : ", FAT16" :
+			    part->role == LAYOUT_A ? ", written" : part->role == LAYOUT_B ? ", empty" :
+			    p->found.adopted ? ", kept" : ", without a file system");
+	}
+	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
+		    bundle_signer(p->bundle));
+}
+
+/* --- what an install works on ---------------------------------------------- */
+
+/* The machine that will boot from the disk has no variables yet. */
+static int no_variable(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_data, size_t *ret_len,
+		       uint32_t *ret_attributes, struct err *err)
+{
+	(void)ctx, (void)guid, (void)name, (void)ret_data, (void)ret_len, (void)ret_attributes, (void)err;
+	return 1;
+}
+
+static int config_images(struct config *config, const struct payload *image, const struct target *target,
+			 struct err *err)
+{
+	struct config_image *c = &config->images[0];
+
+	for (size_t i = 0; i < config->image_count; i++) {
+		free(config->images[i].name);
+		for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+			free(config->images[i].target[slot]);
+		config->images[i] = (struct config_image){ 0 };
+	}
+	config->image_count = 0;
+	if (!image)
+		return 0;
+	c->name = strdup(image->name);
+	c->target[0] = strdup(target->slot_name);
+	if (asprintf(&c->target[1], "%s:slotboot-b", target->path) < 0)
+		c->target[1] = NULL;
+	config->image_count = 1;
+	if (!c->name || !c->target[0] || !c->target[1])
+		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
+	return 0;
+}
+
+static int config_fill(struct config *config, const struct manifest *manifest, struct err *err)
+{
+	if (!config->compatible)
+		config->compatible = strdup(manifest->compatible);
+	return config->compatible ? 0 : err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
+}
+
+static void install_fill(struct provision *p)
+{
+	const struct provision_options *o = p->options;
+
+	p->how = (struct install_options){ .where = o->bundle, .allow_downgrade = true, .threads = o->threads,
+					   .flush_every = FLUSH_EVERY, .report = o->report };
+	p->machine = (struct machine){ .config = o->config, .lock = -1, .install_lock = -1,
+				       .vars = { .get = no_variable }, .disk = target_disk(&p->target),
+				       .esp.dir = p->target.esp_name, .running.slot = 1,
+				       .state.source = STATE_LOST };
+	record_init(&p->machine.state.record);
+	p->install = (struct install){ .machine = &p->machine, .options = &p->how, .bundle = p->bundle, .slot = 0,
+				       .uki = -1 };
+}
+
+/* --- steps 2 to 5 ---------------------------------------------------------- */
+
+static int mark(struct target *t, uint64_t at, struct err *err)
+{
+	_cleanup_free_ char *block = aligned_alloc(BLOCK, BLOCK);
+
+	if (!block)
+		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
+	memset(block, 0, BLOCK);
+	memcpy(block, FOUND_MARK, sizeof FOUND_MARK - 1);
+	return target_write(t, block, BLOCK, at, err) < 0 ? -1 : target_flush(t, err);
+}
+
+/* The mark first: from here on the disk is known to be nobody's any more. */
+static int wipe_all(struct provision *p, struct err *err)
+{
+	const struct layout_part *a = layout_find(&p->layout, LAYOUT_A);
+	struct target *t = &p->target;
+	uint64_t tail = gpt_tail(t->bytes);
+
+	if (mark(t, 0, err) < 0 || target_zero(t, MIB - BLOCK, BLOCK, err) < 0 ||
+	    target_zero(t, t->bytes - tail, tail, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(p->found.old_starts); i++) {
+		uint64_t at = p->found.old_starts[i] / BLOCK * BLOCK;
+
+		/* What is right already in slot A is kept. */
+		if (at >= MIB && at < tail && !(a && at >= a->start && at < a->start + a->bytes) &&
+		    target_zero(t, BLOCK, at, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < p->layout.count; i++)
+		if (p->layout.parts[i].role != LAYOUT_A &&
+		    target_zero(t, MIB, p->layout.parts[i].start, err) < 0)
+			return -1;
+	return target_flush(t, err);
+}
+
+static int wipe_adopted(struct provision *p, struct err *err)
+{
+	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
+	const struct layout_part *b = layout_find(&p->layout, LAYOUT_B);
+	struct target *t = &p->target;
+
+	if (mark(t, esp->start, err) < 0 || target_zero(t, MIB - BLOCK, esp->start + BLOCK, err) < 0 ||
+	    (b && target_zero(t, MIB, b->start, err) < 0))
+		return -1;
+	return target_flush(t, err);
+}
+
+static int begin(struct provision *p, struct err *err)
+{
+	if (target_create(&p->target, err) < 0)
+		return -1;
+	return p->found.adopted ? wipe_adopted(p, err) : wipe_all(p, err);
+}
+
+/* As an install that is to be booted next. */
+static int record_make(struct provision *p, struct err *err)
+{
+	const struct config *config = p->options->config;
+	struct record *r = &p->machine.state.record;
+	const struct payload *uki = manifest_uki(bundle_manifest(p->bundle));
+	unsigned tries = p->options->tries ? p->options->tries : config->tries;
+
+	record_adopt(r, layout_find(&p->layout, LAYOUT_ESP)->guid);
+	r->sequence = 1;
+	r->good_limit = (uint8_t)config->good_limit;
+	if (!policy_apply(r, ON_INSTALL_BEGIN, 0, 0))
+		return err_set(err, EX_SOFTWARE, "slot a cannot be written");
+	install_describe(uki, &r->slots[0]);
+	if (p->time)
+		r->slots[0].installed = p->time;
+	if (!policy_apply(r, ON_INSTALL_REBOOT, 0, (uint8_t)tries))
+		return err_set(err, EX_SOFTWARE, "slot a cannot be finished");
+	return 0;
+}
+
+static int esp_make(struct provision *p, int *ret_fd, struct err *err)
+{
+	const struct layout *l = &p->layout;
+	struct esp_make make = { .bytes = layout_find(l, LAYOUT_ESP)->bytes, .fat = l->fat,
+				 .volume_id = l->volume_id, .time = p->time };
+
+	if (record_make(p, err) < 0 ||
+	    provision_esp_fill(&p->target.stage, p->options->loader, &p->machine.state.record, err) < 0)
+		return -1;
+	return esp_stage_make(&p->target.stage, &make, ret_fd, err);
+}
+
+/* Its boot sector makes it a file system. */
+static int esp_write(struct provision *p, int fd, struct err *err)
+{
+	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
+	struct target *t = &p->target;
+
+	if (target_copy(t, fd, BLOCK, esp->bytes, esp->start + BLOCK, false, err) < 0 || target_flush(t, err) < 0 ||
+	    target_copy(t, fd, BLOCK, esp->bytes, esp->start + BLOCK, true, err) < 0 ||
+	    target_copy(t, fd, 0, BLOCK, esp->start, false, err) < 0 || target_flush(t, err) < 0)
+		return -1;
+	return target_copy(t, fd, 0, BLOCK, esp->start, true, err);
+}
+
+/* The protective MBR, without which there is no GPT, last of all. */
+static int tables_write(struct provision *p, struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	struct target *t = &p->target;
+	uint64_t tail = gpt_tail(t->bytes);
+
+	if (gpt_make(&p->layout, &fd, err) < 0)
+		return -1;
+	if (target_copy(t, fd, tail, t->bytes, tail, false, err) < 0 ||
+	    target_copy(t, fd, BLOCK, GPT_HEAD_BYTES, BLOCK, false, err) < 0 || target_flush(t, err) < 0 ||
+	    target_copy(t, fd, tail, t->bytes, tail, true, err) < 0 ||
+	    target_copy(t, fd, BLOCK, GPT_HEAD_BYTES, BLOCK, true, err) < 0 ||
+	    target_copy(t, fd, 0, BLOCK, 0, false, err) < 0 || target_flush(t, err) < 0)
+		return -1;
+	return target_copy(t, fd, 0, BLOCK, 0, true, err);
+}
+
+static int write_all(struct provision *p, struct err *err)
+{
+	struct report *report = p->options->report;
+	_cleanup_close_ int esp = -1;
+
+	if (begin(p, err) < 0 || install_write_images(&p->install, err) < 0 ||
+	    install_write_uki(&p->install, err) < 0)
+		return -1;
+	report_step(report, "write", "writing the ESP%s", p->found.adopted ? "" : " and the partition table");
+	if (esp_make(p, &esp, err) < 0 || esp_write(p, esp, err) < 0)
+		return -1;
+	return p->found.adopted ? 0 : tables_write(p, err);
+}
+
+static int provision_install(struct provision *p, struct err *err)
+{
+	int r;
+
+	install_fill(p);
+	if (esp_stage_make_dir(&p->target.stage, "EFI") < 0 || esp_stage_make_dir(&p->target.stage, ESP_OURS) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to make the ESP");
+	r = install_prepare(&p->install, err);
+	if (r == 0 && !p->options->dry_run)
+		r = write_all(p, err);
+	if (r == 0 && !p->options->dry_run)
+		install_payloads_report(&p->install);
+	install_payloads_close(&p->install);
+	return r;
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+static int provision_bundle(struct provision *p, struct err *err)
+{
+	const struct provision_options *o = p->options;
+	const struct payload *image;
+	uint64_t loader;
+
+	if (provision_loader_check(o->loader, &loader, err) < 0 ||
+	    image_find(bundle_manifest(p->bundle), &image, err) < 0 || plan(p, image, err) < 0)
+		return -1;
+	p->target.layout = &p->layout;
+	if (config_images(o->config, image, &p->target, err) < 0 ||
+	    config_fill(o->config, bundle_manifest(p->bundle), err) < 0)
+		return -1;
+	plan_report(p);
+	return provision_install(p, err);
+}
+
+static void result_fill(const struct provision *p, struct provision_result *ret_result)
+{
+	*ret_result = (struct provision_result){ .layout = p->layout, .device = p->target.device,
+						 .adopted = p->found.adopted };
+	memcpy(ret_result->old_esp, p->found.old_esp, sizeof ret_result->old_esp);
+	record_encode(&p->machine.state.record, ret_result->record);
+	if (!p->options->dry_run && !p->found.adopted)
+		ret_result->unread = !target_reread(&p->target);
+}
+
+int provision_run(const struct provision_options *options, struct provision_result *ret_result,
+		  struct err *err)
+{
+	const struct config *config = options->config;
+	const struct fetch_options fetch = { .deadline_s = config->deadline_s, .http = &config->http };
+	const struct bundle_options reading = { .keyring = config->keyring, .rules = &config->rules, .fetch = &fetch };
+	struct provision *p = calloc(1, sizeof *p);
+	int r;
+
+	if (!p)
+		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
+	p->options = options;
+	r = look(p, err);
+	if (r == 0)
+		r = bundle_open(options->bundle, &reading, &p->bundle, err);
+	if (r == 0)
+		r = provision_bundle(p, err);
+	if (r == 0)
+		result_fill(p, ret_result);
+	bundle_close(p->bundle);
+	target_close(&p->target);
+	free(p);
+	return r;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What is on the ESP of a disk that is provisioned, beside what an install leaves in slot A. */
+#pragma once
+
+#include "esp_stage.h"
+#include "record.h"
+
+/* The loader at its own and at the fallback path, the mirror of the record, the directory of slot B,
+ * and loader/entries/slotboot-a.conf and -b.conf, which no update changes: so that bootctl lists the
+ * slots, and another boot manager can start them. EX_DATAERR: no loader for this machine; EX_NOINPUT. */
+int provision_esp_fill(struct esp_stage *stage, const char *loader, const struct record *record, struct err *err);
+
+/* Before anything is planned: bytes of the loader's file. As above. */
+int provision_loader_check(const char *loader, uint64_t *ret_bytes, struct err *err);
