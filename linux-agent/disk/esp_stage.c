@@ -219,6 +219,24 @@ static int format(int fd, const struct esp_make *make, struct err *err)
 	return fat_size_check(&make->fat, boot, err);
 }
 
+/* Parents come before what is in them. */
+static int dirs_add(const struct esp_stage *stage, const char *image, uint64_t time, struct err *err)
+{
+	char *argv[ESP_STAGE_MAX + 4] = { "mmd", "-i", (char *)image };
+	int n = 3, r = 0;
+
+	for (size_t i = 0; i < stage->count && r == 0; i++)
+		if (stage->files[i].fd < 0 && asprintf(&argv[n++], "::%s", stage->files[i].path) < 0) {
+			argv[--n] = NULL;
+			r = err_set(err, EX_SOFTWARE, "failed to make the ESP: out of memory");
+		}
+	if (r == 0)
+		r = run(argv, "mtools", time, err);
+	while (n > 3)
+		free(argv[--n]);
+	return r;
+}
+
 static int file_add(const struct esp_stage_file *file, const char *image, uint64_t time, struct err *err)
 {
 	_cleanup_free_ char *target = NULL;
@@ -227,11 +245,6 @@ static int file_add(const struct esp_stage_file *file, const char *image, uint64
 
 	if (asprintf(&target, "::%s", file->path) < 0)
 		return err_set(err, EX_SOFTWARE, "failed to make the ESP: out of memory");
-	if (file->fd < 0) {
-		char *argv[] = { "mmd", "-i", (char *)image, target, NULL };
-
-		return run(argv, "mtools", time, err);
-	}
 	fd = dup(file->fd);
 	fd_path(fd, source);
 	char *argv[] = { "mcopy", "-i", (char *)image, source, target, NULL };
@@ -254,7 +267,11 @@ int esp_stage_make(struct esp_stage *stage, const struct esp_make *make, int *re
 	if (format(fd, make, err) < 0)
 		return -1;
 	fd_path(fd, image);
+	if (dirs_add(stage, image, make->time, err) < 0)
+		return -1;
 	for (size_t i = 0; i < stage->count; i++) {
+		if (stage->files[i].fd < 0)
+			continue;
 		if (file_add(&stage->files[i], image, make->time, err) < 0)
 			return -1;
 		/* It is in the image now: the memory for two of a UKI is enough. */

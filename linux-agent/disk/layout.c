@@ -66,6 +66,14 @@ static void derive(const uint8_t seed[LAYOUT_SEED_BYTES], const char *what, uint
 	ret_guid[8] = (uint8_t)((ret_guid[8] & 0x3f) | 0x80);
 }
 
+uint32_t layout_volume_id(const uint8_t seed[LAYOUT_SEED_BYTES])
+{
+	uint8_t id[LAYOUT_GUID_BYTES];
+
+	derive(seed, "volume", id);
+	return le32_get(id);
+}
+
 static uint64_t up(uint64_t bytes)
 {
 	return (bytes + MIB - 1) / MIB * MIB;
@@ -149,7 +157,6 @@ int layout_plan(const struct layout_want *want, struct layout *ret_layout, struc
 	uint64_t slot = up(want->slot_bytes), data = up(want->data_bytes), at = MIB;
 	bool slots = want->slot_bytes || want->image_bytes;
 	struct layout l = { .disk_bytes = want->disk_bytes, .sector_bytes = want->sector_bytes };
-	uint8_t volume[LAYOUT_GUID_BYTES];
 
 	if (sizes_check(want, err) < 0)
 		return -1;
@@ -167,8 +174,7 @@ int layout_plan(const struct layout_want *want, struct layout *ret_layout, struc
 	if (data)
 		add(&l, want, LAYOUT_DATA, data, &at);
 	derive(want->seed, "disk", l.guid);
-	derive(want->seed, "volume", volume);
-	l.volume_id = le32_get(volume);
+	l.volume_id = layout_volume_id(want->seed);
 	if (layout_check(want, &l, err) < 0)
 		return -1;
 	*ret_layout = l;

@@ -70,6 +70,9 @@ int layout_plan(const struct layout_want *want, struct layout *ret_layout, struc
 /* Of a layout, also one that was found on a disk: whether the bundle fits; fills fat. As layout_plan(). */
 int layout_check(const struct layout_want *want, struct layout *layout, struct err *err);
 
+/* Of the ESP's file system. */
+uint32_t layout_volume_id(const uint8_t seed[LAYOUT_SEED_BYTES]);
+
 /* NULL: there is none. */
 const struct layout_part *layout_find(const struct layout *layout, enum layout_role role);
 /* "slotboot-a"; of the ESP "esp". */

@@ -121,8 +121,7 @@ static int adopt(struct provision *p, const struct layout_want *want, struct err
 		return err_set(err, EX_USAGE, "%s has its partitions already, and they are kept: no sizes can be given; "
 			       "to begin anew, wipefs --all %s", o->disk, o->disk);
 	p->layout = p->found.layout;
-	p->layout.volume_id = (uint32_t)want->seed[0] << 24 | (uint32_t)want->seed[1] << 16 |
-			      (uint32_t)want->seed[2] << 8 | want->seed[3];
+	p->layout.volume_id = layout_volume_id(want->seed);
 	return layout_check(want, &p->layout, err);
 }
 

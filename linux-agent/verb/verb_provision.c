@@ -155,9 +155,10 @@ static int option_apply(int option, char **argv, struct words *w, struct err *er
 		w->help = true;
 		return 0;
 	case ':':
+		return err_set(err, EX_USAGE, "provision: %s needs a value", argv[optind - 1]);
 	case '?':
-		return err_set(err, EX_USAGE, "provision: %s: %s; see slotctl provision --help",
-			       options_word(argv, word), option == ':' ? "a value is missing" : "unknown option");
+		return err_set(err, EX_USAGE, "provision: unknown option %s; see slotctl provision --help",
+			       options_word(argv, word));
 	default:
 		return text_apply(option, w, err);
 	}

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""slotctl provision on image files, as an ordinary user: what other programs see of the result, and every refusal."""
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "ovmf-test"))
+import pki  # noqa: E402
+import record  # noqa: E402
+import uki  # noqa: E402
+from esp import Esp  # noqa: E402
+
+BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build"))
+SLOTCTL = BUILD / "san" / "slotctl"
+MIB = 1 << 20
+USAGE, DATAERR, NOINPUT, CONFIG = 64, 65, 66, 78
+ROOTFS = 3 * MIB
+
+
+class Parts:
+    """A bundle, its keyring, and a loader that is any EFI program."""
+
+    def __init__(self, work):
+        self.work = work
+        identities = pki.identities(work / "pki")
+        self.keyring = identities["signer"].cert
+        self.strangers = identities["stranger"].cert
+        (work / "linux").write_bytes(b"kernel" * 1000)
+        (work / "initrd").write_bytes(b"initrd" * 1000)
+        self.uki = work / "good.efi"
+        uki.build(self.uki, work, work / "linux", work / "initrd", "quiet slotboot.slot={slot}", "ID=test\n", "6.1")
+        (work / "rootfs.img").write_bytes(os.urandom(ROOTFS))
+        self.rootfs = (work / "rootfs.img").read_bytes()
+        self.signer = identities["signer"]
+        self.bundle = self.make("bundle.zip", f"--image=rootfs={work / 'rootfs.img'}")
+        (work / "slotboot.conf").write_text(f"[slotboot]\nkeyring = {self.keyring}\ntries = 4\n")
+        (work / "text").write_text("no EFI program")
+
+    def make(self, name, *options):
+        out = self.work / name
+        subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme", "--version=7",
+                        f"--uki={self.uki}", f"--key={self.signer.key}", f"--cert={self.signer.cert}", *options],
+                       check=True, capture_output=True)
+        return out
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory):
+    return Parts(tmp_path_factory.mktemp("provision"))
+
+
+@pytest.fixture
+def provision(parts, tmp_path):
+    """Runs it on disk.img, in the test's directory; (status, output, errors)."""
+    def provision(*options, disk="disk.img", bundle=None, environment=()):
+        process = subprocess.run(
+            [SLOTCTL, "provision", disk, f"--bundle={bundle or parts.bundle}", f"--loader={parts.uki}",
+             f"--config={parts.work / 'slotboot.conf'}", *options],
+            capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "LC_ALL": "C", **dict(environment)})
+        assert "Sanitizer" not in process.stderr, process.stderr
+        return process.returncode, process.stdout, process.stderr
+    provision.image = tmp_path / "disk.img"
+    return provision
+
+
+def good(result):
+    assert result[0] == 0, result[2]
+    return result[1]
+
+
+def table(image, sector=512):
+    """The partitions as partx has them: name, type, uuid, flags; start and size in bytes."""
+    lines = subprocess.run(["partx", "--pairs", f"--sector-size={sector}", "--output=NAME,TYPE,UUID,FLAGS,START,SECTORS", image],
+                           check=True, capture_output=True, text=True).stdout.splitlines()
+    rows = [dict(re.findall(r'(\w+)="([^"]*)"', line)) for line in lines]
+    return [{key.lower(): int(row[key]) * 512 if key in ("START", "SECTORS") else row[key] for key in row} for row in rows]
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_other_programs_see_a_sound_disk(parts, provision, tmp_path, sector):
+    good(provision("--size=100M", f"--sector-size={sector}", "--esp-size=20M", "--data=10M"))
+    partitions = table(provision.image, sector)
+    assert [p["name"] for p in partitions] == ["esp", "slotboot-a", "slotboot-b", "slotboot-data"]
+    assert [p["sectors"] // MIB for p in partitions] == [20, 34, 34, 10]
+    assert all(p["start"] % MIB == 0 for p in partitions)
+    assert [p["type"] for p in partitions] == [
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+        "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "0fc63daf-8483-4772-8e79-3d69d8477de4"]
+    assert [int(p["flags"], 16) for p in partitions] == [0, 1 << 63, 1 << 63, 1 << 59]
+    start, size = partitions[0]["start"], partitions[0]["sectors"]
+    image = provision.image.read_bytes()
+    (tmp_path / "esp.img").write_bytes(image[start:start + size])
+    checked = subprocess.run(["/usr/sbin/fsck.fat", "-n", tmp_path / "esp.img"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    at = partitions[1]["start"]
+    assert image[at:at + ROOTFS] == parts.rootfs
+
+
+def test_the_table_has_no_faults_that_a_checker_knows(provision):
+    good(provision("--size=100M"))
+    # Both headers and both tables are read here; with a fault it says so and exits with 1.
+    out = subprocess.run(["/usr/sbin/sfdisk", "--verify", provision.image], capture_output=True, text=True)
+    assert out.returncode == 0 and "No errors detected" in out.stdout, out.stdout + out.stderr
+
+
+def test_the_protective_mbr_tells_a_bios_user_what_is_wrong(provision):
+    good(provision("--size=100M"))
+    mbr = provision.image.read_bytes()[:512]
+    assert b"this disk boots by UEFI\r\n\0" in mbr[:440]
+    assert (mbr[450], mbr[510:]) == (0xEE, b"\x55\xaa")
+
+
+def test_the_esp_has_what_an_install_leaves_and_the_loader(parts, provision):
+    good(provision("--size=100M"))
+    esp = Esp(provision.image, MIB)
+    loader = parts.uki.read_bytes()
+    assert esp.read("EFI/BOOT/BOOTX64.EFI") == esp.read("EFI/slotboot/slotbootx64.efi") == loader
+    assert esp.read("EFI/slotboot/a/uki.efi") == parts.uki.read_bytes()
+    for name in ("manifest.json", "manifest.p7s", "uki.index"):
+        assert esp.read(f"EFI/slotboot/a/{name}")
+    assert esp.exists("EFI/slotboot/b")
+    for slot in "ab":
+        lines = esp.read(f"loader/entries/slotboot-{slot}.conf").decode().splitlines()
+        assert f"efi /EFI/slotboot/{slot}/uki.efi" in lines and f"uki /EFI/slotboot/{slot}/uki.efi" in lines
+
+
+def test_the_record_says_that_slot_a_is_on_trial_and_b_is_empty(parts, provision):
+    good(provision("--size=100M"))
+    state = Esp(provision.image, MIB).read("EFI/slotboot/state.bin")
+    assert len(state) == 8192 and state[:320] == state[4096:4416]
+    found = record.Record.decode(state[:320])
+    assert (found.a.status, found.a.tries_left, found.b.status) == (record.TRIAL, 4, record.EMPTY)
+    assert (found.a.uki_size, found.a.uki_sha256) == (parts.uki.stat().st_size, hashlib.sha256(parts.uki.read_bytes()).digest())
+    # Of this ESP: the loader believes no other.
+    assert state[32:48] == uuid.UUID(table(provision.image)[0]["uuid"]).bytes_le
+
+
+def test_a_seed_makes_the_same_bytes(provision, tmp_path):
+    good(provision("--size=100M", "--seed=one", disk="x.img"))
+    good(provision("--size=100M", "--seed=one", disk="y.img", environment={"TZ": "Asia/Tokyo", "PATH": "/nowhere"}.items()))
+    good(provision("--size=100M", "--seed=two", disk="z.img"))
+    assert digest(tmp_path / "x.img") == digest(tmp_path / "y.img") != digest(tmp_path / "z.img")
+
+
+def test_without_a_seed_no_two_disks_have_a_guid_in_common(provision, tmp_path):
+    for name in ("x.img", "y.img"):
+        good(provision("--size=100M", disk=name))
+    uuids = [p["uuid"] for name in ("x.img", "y.img") for p in table(tmp_path / name)]
+    assert len(set(uuids)) == len(uuids) == 6
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(provision):
+    out = good(provision("--size=100M", "--dry-run"))
+    assert "slotboot-b" in out and "version 7 for acme, signed by CN=slotboot test signer" in out
+    assert "was not written: --dry-run" in out and not provision.image.exists()
+    provision.image.write_bytes(bytes(100 * MIB))
+    before = digest(provision.image)
+    good(provision("--dry-run"))
+    assert digest(provision.image) == before
+
+
+def test_a_bundle_without_an_image_gets_no_slots(parts, provision):
+    good(provision("--size=100M", bundle=parts.make("uki.zip")))
+    assert [p["name"] for p in table(provision.image)] == ["esp"]
+
+
+# --- what is on the disk already ---
+
+def test_partitions_with_the_right_labels_are_kept(parts, provision):
+    provision.image.write_bytes(bytes(100 * MIB))
+    script = ("label: gpt\nsize=20M, type=uefi, name=efi\nsize=5M, type=linux, name=mine\n"
+              "size=30M, type=linux, name=slotboot-a\nsize=30M, type=linux, name=slotboot-b\n")
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    before = table(provision.image)
+    with open(provision.image, "r+b") as f:
+        f.seek(before[1]["start"])
+        f.write(b"mine" * 1000)
+    assert "whose partitions are kept" in good(provision())
+    assert table(provision.image) == before
+    image = provision.image.read_bytes()
+    at = before[1]["start"]
+    assert image[at:at + 4000] == b"mine" * 1000
+    at = before[2]["start"]
+    assert image[at:at + ROOTFS] == parts.rootfs
+    assert Esp(provision.image, MIB).read("EFI/slotboot/a/uki.efi") == parts.uki.read_bytes()
+
+
+def refused(provision, status, words, *options, **more):
+    before = digest(provision.image) if provision.image.exists() else None
+    got, out, errors = provision(*options, **more)
+    assert (got, words in errors) == (status, True), errors
+    assert (digest(provision.image) if provision.image.exists() else None) == before
+
+
+def test_what_is_provisioned_is_written_again_only_when_the_disk_is_named(provision):
+    good(provision("--size=100M", "--data=10M"))
+    before = table(provision.image)
+    refused(provision, CONFIG, "has something on it: vfat in partition 1 (esp); if that may go, --wipe=disk.img")
+    good(provision("--wipe=disk.img"))
+    assert table(provision.image) == before
+
+
+@pytest.mark.parametrize("what,words", [
+    (["/usr/sbin/mkfs.fat", "-F", "16"], "has something on it: vfat"),
+    (["/usr/sbin/mkswap", "-q"], "has something on it: swap"),
+    (["/usr/sbin/sfdisk", "-q"], "has something on it: a partition table (dos)"),
+])
+def test_a_disk_with_something_on_it_is_refused_and_named(provision, what, words):
+    provision.image.write_bytes(bytes(100 * MIB))
+    subprocess.run([*what, provision.image], input=b"label: dos\nsize=10M\n", check=True, capture_output=True)
+    refused(provision, CONFIG, words)
+    refused(provision, USAGE, "--wipe=/dev/sda is not disk.img", "--wipe=/dev/sda")
+    good(provision("--wipe=disk.img"))
+    assert len(table(provision.image)) == 3
+
+
+def test_half_of_our_labels_is_no_layout(provision):
+    provision.image.write_bytes(bytes(100 * MIB))
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], check=True,
+                   input=b"label: gpt\nsize=20M, type=uefi\nsize=20M, name=slotboot-a\n")
+    refused(provision, CONFIG, "no whole set: one ESP, slotboot-a and slotboot-b are needed", "--wipe=disk.img")
+
+
+def test_a_run_that_was_cut_off_is_said_and_starts_over(provision):
+    provision.image.write_bytes(b"slotboot: provisioning was begun here and not finished\n" + bytes(100 * MIB - 55))
+    assert "was being provisioned when that was cut off; starting over" in good(provision())
+
+
+# --- refusals ---
+
+@pytest.mark.parametrize("status,words,options", [
+    (USAGE, "provision: --slot-size=12x: must be a size", ["--size=100M", "--slot-size=12x"]),
+    (USAGE, "--size=0: must be a size", ["--size=0"]),
+    (USAGE, "--size=99999999T: must be a size", ["--size=99999999T"]),
+    (USAGE, "--sector-size=520: must be 512 or 4096", ["--size=100M", "--sector-size=520"]),
+    (USAGE, "--tries=256: must be", ["--size=100M", "--tries=256"]),
+    (USAGE, "--data=rest needs --slot-size", ["--size=100M", "--data=rest"]),
+    (USAGE, "the smallest is 17M", ["--size=100M", "--esp-size=10M", "--sector-size=4096"]),
+    (USAGE, "unknown option --frob", ["--frob"]),
+    (USAGE, "--seed needs a value", ["--seed"]),
+    (USAGE, "one disk or image file", ["another"]),
+    (NOINPUT, "disk.img does not exist; with --size it is made", []),
+    (NOINPUT, "failed to read the loader", ["--size=100M", "--loader=nowhere"]),
+    (DATAERR, "MiB are needed", ["--size=20M"]),
+    (DATAERR, "has no room for the image", ["--size=100M", "--slot-size=2M"]),
+    (DATAERR, "the bundle is for acme, this machine is other", ["--size=100M", "--compatible=other"]),
+    (CONFIG, "keyring", ["--size=100M", "--keyring=nowhere"]),
+])
+def test_a_refusal_names_its_cause_and_makes_no_file(provision, status, words, options):
+    refused(provision, status, words.removeprefix("provision: "), *options)
+    assert not provision.image.exists()
+
+
+def test_a_bundle_that_a_stranger_signed_is_refused(parts, provision):
+    refused(provision, DATAERR, "", "--size=100M", f"--keyring={parts.strangers}")
+    assert not provision.image.exists()
+
+
+def test_a_loader_that_is_no_efi_program_is_refused(parts, provision):
+    refused(provision, DATAERR, "is no EFI program for this architecture", "--size=100M", f"--loader={parts.work / 'text'}")
+
+
+def test_a_damaged_bundle_is_refused_before_the_disk_is_touched(parts, provision):
+    damaged = bytearray(parts.bundle.read_bytes())
+    at = damaged.index(b"\x28\xb5\x2f\xfd", damaged.index(b"rootfs.img.zst")) + 200000
+    damaged[at] ^= 1
+    (parts.work / "damaged.zip").write_bytes(damaged)
+    refused(provision, DATAERR, "", "--size=100M", bundle=parts.work / "damaged.zip")
+    assert not provision.image.exists()
+
+
+def test_a_device_that_is_not_there_does_not_become_a_file(provision):
+    refused(provision, NOINPUT, "/dev/no-such-disk does not exist", "--size=100M", disk="/dev/no-such-disk")
+
+
+def test_neither_a_directory_nor_a_terminal_is_a_disk(provision, tmp_path):
+    for name in (tmp_path, "/dev/null"):
+        refused(provision, USAGE, "is neither a block device nor a regular file", disk=name)
+
