@@ -85,7 +85,8 @@ class Machine:
 
     def _drive(self):
         # No bootindex anywhere: with one, OVMF rewrites BootOrder at every boot.
-        device = {"virtio": "virtio-blk-pci,drive=disk", "nvme": "nvme,drive=disk,serial=slotboot"}[self.storage]
+        device = {"virtio": "virtio-blk-pci,drive=disk", "nvme": "nvme,drive=disk,serial=slotboot",
+                  "virtio-4k": "virtio-blk-pci,drive=disk,logical_block_size=4096,physical_block_size=4096"}[self.storage]
         # A killed QEMU loses nothing that it has written to the file, so host flushes buy nothing.
         return ["-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={self.disk.path}", "-device", device]
 

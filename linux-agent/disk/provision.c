@@ -280,7 +280,9 @@ static int begin(struct provision *p, struct err *err)
 	return p->found.adopted ? wipe_adopted(p, err) : wipe_all(p, err);
 }
 
-/* As an install that is to be booted next. */
+/* As an install that is to be booted next. The sequence begins with the time, so that this record, which
+ * is in the mirror alone, counts for more than a variable that the firmware kept of an earlier
+ * installation with the same GUIDs (state.h). */
 static int record_make(struct provision *p, struct err *err)
 {
 	const struct config *config = p->options->config;
@@ -289,7 +291,7 @@ static int record_make(struct provision *p, struct err *err)
 	unsigned tries = p->options->tries ? p->options->tries : config->tries;
 
 	record_adopt(r, layout_find(&p->layout, LAYOUT_ESP)->guid);
-	r->sequence = 1;
+	r->sequence = p->time ? p->time : (uint64_t)time(NULL);
 	r->good_limit = (uint8_t)config->good_limit;
 	if (!policy_apply(r, ON_INSTALL_BEGIN, 0, 0))
 		return err_set(err, EX_SOFTWARE, "slot a cannot be written");

@@ -142,6 +142,8 @@ def test_the_record_says_that_slot_a_is_on_trial_and_b_is_empty(parts, provision
     found = record.Record.decode(state[:320])
     assert (found.a.status, found.a.tries_left, found.b.status) == (record.TRIAL, 4, record.EMPTY)
     assert (found.a.uki_size, found.a.uki_sha256) == (parts.uki.stat().st_size, hashlib.sha256(parts.uki.read_bytes()).digest())
+    # More than a variable that an earlier installation has counted up to, and not so far ahead that it is damage.
+    assert 1 << 28 < found.sequence < 1 << 32
     # Of this ESP: the loader believes no other.
     assert state[32:48] == uuid.UUID(table(provision.image)[0]["uuid"]).bytes_le
 
