@@ -21,6 +21,7 @@
 #include "config.h"
 #include "disk.h"
 #include "layout.h"
+#include "record.h"
 #include "report.h"
 
 struct provision_options {
@@ -47,7 +48,7 @@ struct provision_result {
 	struct layout layout;
 	bool device, adopted, unread;	/* unread: the kernel still has the old table */
 	uint8_t old_esp[LAYOUT_GUID_BYTES];	/* of the ESP that was there; 0: none */
-	uint8_t record[512];		/* as in the mirror */
+	uint8_t record[RECORD_BYTES];	/* as in the mirror */
 };
 
 /* EX_USAGE; EX_NOINPUT; EX_DATAERR: the bundle, or it does not fit; EX_CONFIG: something is on the disk

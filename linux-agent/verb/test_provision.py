@@ -239,6 +239,63 @@ def test_a_run_that_was_cut_off_is_said_and_starts_over(provision):
     assert "was being provisioned when that was cut off; starting over" in good(provision())
 
 
+# --- the firmware ---
+
+GLOBAL, OURS = "8be4df61-93ca-11d2-aa0d-00e098032b8c", "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
+
+
+@pytest.fixture
+def firmware(provision, tmp_path):
+    """A variable store in a directory, and provisioning for it."""
+    (tmp_path / "vars").mkdir()
+    environment = {"EFIVARFS_PATH": f"{tmp_path}/vars/"}.items()
+
+    def firmware(*options):
+        return provision(*options, "--boot-entries", environment=environment)
+    firmware.names = lambda: {path.name.split("-")[0] for path in (tmp_path / "vars").iterdir()}
+    firmware.get = lambda name, guid=GLOBAL: (tmp_path / "vars" / f"{name}-{guid}").read_bytes()
+    firmware.put = lambda name, guid, content, attributes=7: \
+        (tmp_path / "vars" / f"{name}-{guid}").write_bytes(bytes([attributes, 0, 0, 0]) + content)
+    return firmware
+
+
+def test_the_firmware_is_told_of_the_record_and_the_loader(firmware, provision):
+    good(firmware("--size=100M"))
+    assert firmware.names() == {"SlotState", "Boot0001", "BootOrder"}
+    state = Esp(provision.image, MIB).read("EFI/slotboot/state.bin")
+    assert firmware.get("SlotState", OURS) == b"\7\0\0\0" + state[:320]
+    assert "slotbootx64.efi".encode("utf-16le") in firmware.get("Boot0001")
+    assert firmware.get("BootOrder") == b"\7\0\0\0\1\0"
+
+
+def test_a_dry_run_tells_the_firmware_nothing(firmware):
+    good(firmware("--size=100M", "--dry-run"))
+    assert firmware.names() == set()
+
+
+@pytest.mark.parametrize("attributes", [7, 3])
+def test_the_record_of_an_earlier_installation_is_replaced_and_said(firmware, attributes):
+    firmware.put("SlotState", OURS, b"of another disk", attributes)
+    assert "slot record of an earlier installation: replaced" in good(firmware("--size=100M"))
+    assert firmware.get("SlotState", OURS)[:12] == b"\7\0\0\0SLOTBOOT"
+
+
+def test_entries_of_the_esp_that_was_there_go_and_foreign_ones_stay(firmware, provision):
+    good(firmware("--size=100M"))
+    firmware.put("Boot0009", GLOBAL, b"\1\0\0\0\4\0o\0\0\0\x7f\xff\4\0")
+    firmware.put("BootOrder", GLOBAL, b"\1\0\x09\0")
+    before = firmware.get("Boot0001")
+    # Another table without our labels, but with the old ESP.
+    uuid_of = table(provision.image)[0]["uuid"]
+    provision.image.write_bytes(bytes(100 * MIB))
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], check=True,
+                   input=f"label: gpt\nsize=20M, type=uefi, uuid={uuid_of}\n".encode())
+    assert "Boot0001 is of the ESP that was on the disk: removed" in good(firmware("--wipe=disk.img"))
+    assert firmware.names() == {"SlotState", "Boot0002", "Boot0009", "BootOrder"}
+    assert firmware.get("BootOrder") == b"\7\0\0\0\2\0\x09\0"
+    assert firmware.get("Boot0002") != before
+
+
 # --- refusals ---
 
 @pytest.mark.parametrize("status,words,options", [

@@ -2,6 +2,7 @@
 #include "io.h"
 #include "options.h"
 #include "provision.h"
+#include "provision_firmware.h"
 #include "report.h"
 #include "verbs.h"
 
@@ -31,6 +32,8 @@ static const char help[] =
 	"  --data=SIZE|rest   a data partition, slotboot-data; none if not given\n"
 	"  --sector-size=N    of an image file: 512 (if not given) or 4096\n"
 	"  --seed=TEXT        GUIDs from this text and fixed times: the same bytes each time\n"
+	"  --boot-entries     this machine will boot from it: put the record and the loader's\n"
+	"                     entry into its firmware\n"
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
 	"  --loader=FILE      instead of " LOADER_DEFAULT "\n"
 	"  --keyring=FILE     instead of the configuration's\n"
@@ -39,7 +42,8 @@ static const char help[] =
 	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
 
 enum { OPT_HELP = 256, OPT_BUNDLE, OPT_DRY_RUN, OPT_WIPE, OPT_SIZE, OPT_ESP_SIZE, OPT_SLOT_SIZE, OPT_DATA,
-       OPT_SECTOR_SIZE, OPT_SEED, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_JSON, OPT_CONFIG };
+       OPT_SECTOR_SIZE, OPT_SEED, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_BOOT_ENTRIES, OPT_JSON,
+       OPT_CONFIG };
 
 static const struct option known[] = {
 	{ "bundle", required_argument, NULL, OPT_BUNDLE },
@@ -55,6 +59,7 @@ static const struct option known[] = {
 	{ "loader", required_argument, NULL, OPT_LOADER },
 	{ "keyring", required_argument, NULL, OPT_KEYRING },
 	{ "compatible", required_argument, NULL, OPT_COMPATIBLE },
+	{ "boot-entries", no_argument, NULL, OPT_BOOT_ENTRIES },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -64,7 +69,7 @@ static const struct option known[] = {
 struct words {
 	struct provision_options options;
 	const char *config, *keyring, *compatible;
-	bool json, help;
+	bool boot_entries, json, help;
 };
 
 /* "512M": a number and K, M, G or T, which may be left out. */
@@ -148,6 +153,9 @@ static int option_apply(int option, char **argv, struct words *w, struct err *er
 	case OPT_DRY_RUN:
 		w->options.dry_run = true;
 		return 0;
+	case OPT_BOOT_ENTRIES:
+		w->boot_entries = true;
+		return 0;
 	case OPT_JSON:
 		w->json = true;
 		return 0;
@@ -193,10 +201,27 @@ static int config_override(char **to, const char *text, struct err *err)
 	return *to ? 0 : err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
 }
 
+/* Before the disk is touched, that there is such a firmware. */
+static int run(const struct words *w, struct report *report, struct err *err)
+{
+	const struct provision_options *o = &w->options;
+	struct provision_result result;
+	struct vars vars;
+
+	if ((w->boot_entries && vars_efi_open(&vars, err) < 0) || provision_run(o, &result, err) < 0)
+		return -1;
+	if (result.unread)
+		report_warning(report, "the kernel still has the old partition table of %s; partprobe or a reboot helps",
+			       o->disk);
+	if (w->boot_entries && !o->dry_run && provision_firmware(&vars, o->disk, &result, report, err) < 0)
+		return err_prefix(err, "%s is provisioned, but the firmware was not told", o->disk);
+	report_step(report, "done", "%s %s", o->disk, o->dry_run ? "was not written: --dry-run" : "is provisioned");
+	return 0;
+}
+
 int verb_provision(int argc, char **argv, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
-	struct provision_result result;
 	struct words w = { 0 };
 	struct report report;
 
@@ -214,12 +239,5 @@ int verb_provision(int argc, char **argv, struct err *err)
 	w.options.io = &disk_posix;
 	w.options.report = &report;
 	w.options.threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) + 2;
-	if (provision_run(&w.options, &result, err) < 0)
-		return -1;
-	if (result.unread)
-		report_warning(&report, "the kernel still has the old partition table of %s; partprobe or a reboot helps",
-			       w.options.disk);
-	report_step(&report, "done", "%s %s", w.options.disk, w.options.dry_run ? "was not written: --dry-run"
-										: "is provisioned");
-	return 0;
+	return run(&w, &report, err);
 }
