@@ -107,6 +107,16 @@ def test_other_programs_see_a_sound_disk(parts, provision, tmp_path, sector):
     assert image[at:at + ROOTFS] == parts.rootfs
 
 
+def test_what_was_on_the_disk_is_in_no_table_of_the_new_file_system(parts, provision, tmp_path):
+    provision.image.write_bytes(b"\xff" * (100 * MIB))
+    good(provision("--esp-size=20M"))
+    (tmp_path / "esp.img").write_bytes(provision.image.read_bytes()[MIB:21 * MIB])
+    checked = subprocess.run(["/usr/sbin/fsck.fat", "-n", tmp_path / "esp.img"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    assert Esp(provision.image, MIB).read("EFI/slotboot/a/uki.efi") == parts.uki.read_bytes()
+    assert subprocess.run(["/usr/sbin/sfdisk", "--verify", provision.image], capture_output=True).returncode == 0
+
+
 def test_the_table_has_no_faults_that_a_checker_knows(provision):
     good(provision("--size=100M"))
     # Both headers and both tables are read here; with a fault it says so and exits with 1.
