@@ -311,6 +311,9 @@ const struct policy_event_row policy_event_table[] = {
 	{ ON_ROLLBACK_FROM,  SLOT_KEXEC_TRIAL, true,  SLOT_BAD,         REASON_ROLLED_BACK, PREFER_OTHER },
 	{ ON_ROLLBACK_FROM,  SLOT_BAD,         true,  SLOT_BAD,         REASON_ROLLED_BACK, PREFER_OTHER },
 	{ ON_ROLLBACK_FROM,  ANY,              false, SLOT_EMPTY,       REASON_NONE,        PREFER_KEEP },
+	{ ON_HEALTH_FAILED,  SLOT_TRIAL,       true,  SLOT_BAD,         REASON_HEALTH,      PREFER_OTHER_ONLY },
+	{ ON_HEALTH_FAILED,  SLOT_KEXEC_TRIAL, true,  SLOT_BAD,         REASON_HEALTH,      PREFER_OTHER_ONLY },
+	{ ON_HEALTH_FAILED,  ANY,              false, SLOT_EMPTY,       REASON_NONE,        PREFER_KEEP },
 };
 #undef ANY
 const size_t policy_event_rows = sizeof policy_event_table / sizeof policy_event_table[0];
@@ -358,7 +361,7 @@ static void event_note(struct record *record, enum policy_event event, unsigned 
 		record_note(record, slot, ATTEMPT_INSTALLED, REASON_NONE);
 	if (event == ON_GOOD_FIRMWARE || event == ON_GOOD_KEXEC)
 		record_note(record, slot, ATTEMPT_CONFIRMED, REASON_NONE);
-	if ((event == ON_MARK_BAD || event == ON_ROLLBACK_FROM) &&
+	if ((event == ON_MARK_BAD || event == ON_ROLLBACK_FROM || event == ON_HEALTH_FAILED) &&
 	    record->slots[slot].status == SLOT_BAD)
 		record_note(record, slot, ATTEMPT_FAILED, record->slots[slot].reason);
 }
@@ -369,7 +372,8 @@ bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 	const struct policy_event_row *row = event_find(event, s->status);
 	unsigned other = 1 - slot;
 
-	if (!row || !row->allowed)
+	if (!row || !row->allowed ||
+	    (row->prefer == PREFER_OTHER_ONLY && !policy_slot_bootable(record, other)))
 		return false;
 	if (event == ON_INSTALL_BEGIN)
 		s->flags = 0;
@@ -386,7 +390,8 @@ bool policy_apply(struct record *record, enum policy_event event, unsigned slot,
 	if (row->prefer == PREFER_THIS || (row->prefer == PREFER_IF_NEEDED &&
 					   !policy_slot_bootable(record, record->preferred)))
 		record->preferred = (uint8_t)slot;
-	else if (row->prefer == PREFER_OTHER && policy_slot_bootable(record, other))
+	else if ((row->prefer == PREFER_OTHER || row->prefer == PREFER_OTHER_ONLY) &&
+		 policy_slot_bootable(record, other))
 		record->preferred = (uint8_t)other;
 	event_note(record, event, slot);
 	return true;
@@ -419,7 +424,7 @@ const char *policy_event_text(enum policy_event event)
 	static const char *const text[ON_EVENT_COUNT] = {
 		"install begins", "install --activate=none", "install --activate=reboot",
 		"install --activate=kexec", "the jump failed", "mark-good (firmware boot)", "mark-good (kexec)",
-		"mark-bad", "mark-active", "rollback, the slot left",
+		"mark-bad", "mark-active", "rollback, the slot left", "its health check failed",
 	};
 
 	return text[event];
@@ -428,7 +433,7 @@ const char *policy_event_text(enum policy_event event)
 const char *policy_prefer_text(enum policy_prefer prefer)
 {
 	static const char *const text[] = { "as before", "this slot", "this slot, if needed",
-					    "the other, if bootable" };
+					    "the other, if bootable", "the other, or refused" };
 
 	return text[prefer];
 }

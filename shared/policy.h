@@ -110,6 +110,7 @@ enum policy_event {
 	ON_MARK_BAD,
 	ON_MARK_ACTIVE,		/* prefer it from the next firmware boot on */
 	ON_ROLLBACK_FROM,	/* leave this slot for the other */
+	ON_HEALTH_FAILED,	/* the running slot, unconfirmed, fails its health check */
 	ON_EVENT_COUNT
 };
 
@@ -118,6 +119,7 @@ enum policy_prefer {
 	PREFER_THIS,		/* the slot of the event */
 	PREFER_IF_NEEDED,	/* the slot of the event, if the preferred one cannot be booted */
 	PREFER_OTHER,		/* the other one, if it can be booted */
+	PREFER_OTHER_ONLY,	/* the other one; if it cannot be booted, the event is refused */
 };
 
 struct policy_event_row {

@@ -222,6 +222,7 @@ static const struct {
 	[REASON_UNSAVED] = { "unsaved", "its try could not be stored" },
 	[REASON_WATCHDOG] = { "watchdog",
 			      "the hardware watchdog reset the machine before mark-good" },
+	[REASON_HEALTH] = { "health", "its health check failed" },
 };
 
 const char *slot_reason_text(enum slot_reason reason)

@@ -81,6 +81,7 @@ enum slot_reason {
 	REASON_STATE_LOST,	/* the record was lost; nothing is known of it */
 	REASON_UNSAVED,		/* its try could not be stored (trace only) */
 	REASON_WATCHDOG,	/* the hardware watchdog reset it before mark-good */
+	REASON_HEALTH,		/* its health check failed */
 	REASON_COUNT
 };
 

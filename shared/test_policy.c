@@ -444,6 +444,39 @@ static void rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good(void **s
 	assert_int_equal(r.preferred, 0);
 }
 
+static void a_failed_health_check_goes_to_the_other_slot_or_is_refused(void **state)
+{
+	static const struct {
+		enum slot_status status, other;
+		bool allowed;
+	} cases[] = {
+		{ SLOT_TRIAL, SLOT_GOOD, true },	{ SLOT_KEXEC_TRIAL, SLOT_GOOD, true },
+		{ SLOT_TRIAL, SLOT_TRIAL, true },	{ SLOT_TRIAL, SLOT_BAD, false },
+		{ SLOT_TRIAL, SLOT_EMPTY, false },	{ SLOT_TRIAL, SLOT_WRITING, false },
+		{ SLOT_GOOD, SLOT_GOOD, false },	{ SLOT_BAD, SLOT_GOOD, false },
+		{ SLOT_EMPTY, SLOT_GOOD, false },	{ SLOT_WRITING, SLOT_GOOD, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct record r = two_slots(cases[i].other, cases[i].status), before;
+
+		r.preferred = 1;
+		before = r;
+		assert_int_equal(policy_apply(&r, ON_HEALTH_FAILED, 1, 3), cases[i].allowed);
+		if (!cases[i].allowed) {
+			assert_memory_equal(&r, &before, sizeof r);
+			continue;
+		}
+		assert_int_equal(r.slots[1].status, SLOT_BAD);
+		assert_int_equal(r.slots[1].reason, REASON_HEALTH);
+		assert_int_equal(r.slots[0].status, cases[i].other);
+		assert_int_equal(r.preferred, 0);
+		assert_int_equal(r.attempts[RECORD_ATTEMPTS - 1].event, ATTEMPT_FAILED);
+		assert_int_equal(r.attempts[RECORD_ATTEMPTS - 1].reason, REASON_HEALTH);
+	}
+}
+
 static void marking_the_only_slot_bad_keeps_the_preference(void **state)
 {
 	struct record r = two_slots(SLOT_GOOD, SLOT_EMPTY);
@@ -457,7 +490,8 @@ static void marking_the_only_slot_bad_keeps_the_preference(void **state)
 static void what_has_no_image_cannot_be_marked(void **state)
 {
 	static const enum policy_event events[] = { ON_GOOD_FIRMWARE, ON_GOOD_KEXEC, ON_MARK_BAD,
-						    ON_MARK_ACTIVE, ON_ROLLBACK_FROM };
+						    ON_MARK_ACTIVE, ON_ROLLBACK_FROM,
+						    ON_HEALTH_FAILED };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -564,6 +598,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(mark_good_of_a_good_slot_leaves_what_was_chosen_since),
 		cmocka_unit_test(a_jump_that_failed_leaves_a_trial_with_the_tries_asked_for),
 		cmocka_unit_test(rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good),
+		cmocka_unit_test(a_failed_health_check_goes_to_the_other_slot_or_is_refused),
 		cmocka_unit_test(marking_the_only_slot_bad_keeps_the_preference),
 		cmocka_unit_test(what_has_no_image_cannot_be_marked),
 		cmocka_unit_test(the_document_has_the_same_tables),

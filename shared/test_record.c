@@ -187,6 +187,7 @@ static void stored_numbers_stay(void **state)
 	assert_int_equal(REASON_STATE_LOST, 9);
 	assert_int_equal(REASON_UNSAVED, 10);
 	assert_int_equal(REASON_WATCHDOG, 11);
+	assert_int_equal(REASON_HEALTH, 12);
 	assert_int_equal(WATCHDOG_I6300ESB, 1);
 	assert_int_equal(WATCHDOG_ITCO, 2);
 	assert_int_equal(WATCHDOG_WDAT, 3);

@@ -11,7 +11,7 @@
  *     EX_USAGE 64        wrong command line
  *     EX_DATAERR 65      a refused bundle or image
  *     EX_NOINPUT 66      a named file does not exist or cannot be read
- *     EX_UNAVAILABLE 69  network or server
+ *     EX_UNAVAILABLE 69  network or server; or the machine is not well
  *     EX_SOFTWARE 70     out of memory, a bug
  *     EX_OSERR 71        all is done, but the reboot was refused
  *     EX_IOERR 74        reading or writing a slot, the ESP or a variable

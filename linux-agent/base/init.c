@@ -23,7 +23,7 @@ bool init_is_systemd(const char *sysroot)
 }
 
 /* Not by PATH, which is the caller's: sudo may hand it on. NULL with errno. */
-static char *find_program(const char *sysroot, const char *name)
+char *init_program_find(const char *sysroot, const char *name)
 {
 	static const char *const places[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
 
@@ -46,7 +46,7 @@ static char *find_program(const char *sysroot, const char *name)
  * waits for the answer. */
 static int spawn(const char *sysroot, char *const argv[], pid_t *ret_pid)
 {
-	_cleanup_free_ char *program = find_program(sysroot, argv[0]);
+	_cleanup_free_ char *program = init_program_find(sysroot, argv[0]);
 	posix_spawnattr_t attr;
 	sigset_t blocked;
 	int error;

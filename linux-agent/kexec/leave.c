@@ -11,9 +11,8 @@
 
 /* systemctl would jump into what is staged, or start what is on /run/nextroot, and call
  * it a reboot; what the firmware is to start next would never be tried. */
-static int reboot_ask(const char *sysroot, struct err *err)
+static int reboot_ask(const char *sysroot, char *const systemd[], struct err *err)
 {
-	char *systemd[] = { "systemctl", "reboot", NULL };
 	char *other[] = { "reboot", NULL };
 
 	sync();
@@ -25,13 +24,27 @@ static int reboot_ask(const char *sysroot, struct err *err)
 	return init_run(sysroot, systemd, err);
 }
 
-int leave_reboot(const char *sysroot, struct err *err)
+static int reboot_or_refused(const char *sysroot, char *const systemd[], struct err *err)
 {
-	if (reboot_ask(sysroot, err) == 0)
+	if (reboot_ask(sysroot, systemd, err) == 0)
 		return 0;
 	if (err)
 		err->exit = EX_OSERR;
 	return err_prefix(err, "the reboot was refused");
+}
+
+int leave_reboot(const char *sysroot, struct err *err)
+{
+	char *systemd[] = { "systemctl", "reboot", NULL };
+
+	return reboot_or_refused(sysroot, systemd, err);
+}
+
+int leave_reboot_now(const char *sysroot, struct err *err)
+{
+	char *systemd[] = { "systemctl", "--no-block", "--check-inhibitors=no", "reboot", NULL };
+
+	return reboot_or_refused(sysroot, systemd, err);
 }
 
 int leave_kexec(const char *sysroot, struct err *err)

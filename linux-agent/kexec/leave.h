@@ -19,6 +19,10 @@ void leave_recover(const char *sysroot);
  * for. EX_OSERR: it was refused. */
 int leave_reboot(const char *sysroot, struct err *err);
 
+/* The same at once, for a system that is not well: nothing that inhibits a shutdown is
+ * asked. */
+int leave_reboot_now(const char *sysroot, struct err *err);
+
 /* Jumps to the staged kernel: through systemd where it runs, else jump.h. Returns
  * only on failure, or when systemd was asked. */
 int leave_kexec(const char *sysroot, struct err *err);

@@ -51,6 +51,11 @@ static const struct key {
 	{ "tries", offsetof(struct config, tries), 1, 255, NULL },
 	{ "good-limit", offsetof(struct config, good_limit), 0, 255, NULL },
 	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600, NULL },
+	{ "health-timeout", offsetof(struct config, health_timeout_s), 1, 3600, NULL },
+	{ "health-settle", offsetof(struct config, health_settle_s), 0, 3600, NULL },
+	{ "health-deadline", offsetof(struct config, health_deadline_s), 1, 3600, NULL },
+	{ "health-units", offsetof(struct config, health_units), 0, 0, NULL },
+	{ "health-ignore", offsetof(struct config, health_ignore), 0, 0, NULL },
 	{ "watchdog", offsetof(struct config, watchdog), 0, 2, watchdog_words },
 	{ "watchdog-timeout", offsetof(struct config, watchdog_s), 5, 600, NULL },
 };
@@ -186,6 +191,9 @@ static int config_complete(const char *path, const struct config *config, struct
 				return err_set(err, EX_CONFIG,
 					       "bad configuration: %s: [image %s] has no key %c",
 					       path, config->images[i].name, 'a' + s);
+	if (config->health_settle_s > config->health_deadline_s)
+		return err_set(err, EX_CONFIG, "bad configuration: %s: health-settle is longer than "
+			       "health-deadline", path);
 	if (config->http.client_key && !config->http.client_cert)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
 			       "client-cert", path);
@@ -248,6 +256,9 @@ static int defaults_set(struct config *config, struct err *err)
 	config->tries = 3;
 	config->deadline_s = 3600;
 	config->watchdog_s = 120;
+	config->health_timeout_s = 60;
+	config->health_settle_s = 10;
+	config->health_deadline_s = 300;
 	config->http.redirects = HTTPOPTS_REDIRECTS;
 	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
 	    string_set(&config->lock, "/run/slotboot/lock", err) < 0 ||

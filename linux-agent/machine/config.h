@@ -15,6 +15,8 @@
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
  *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct http_options
  *   deadline      seconds for the whole transfer; default 3600
+ *   health-timeout, health-settle, health-deadline, health-units, health-ignore:
+ *                 of confirm; see health.h
  *   watchdog      trial, always or off: which boots the loader arms the hardware
  *                 watchdog for; default trial
  *   watchdog-timeout  seconds, 5 to 600; default 120
@@ -64,6 +66,9 @@ struct config {
 	unsigned deadline_s;
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
 	char *spool;			/* the directory for what is fetched first */
+	unsigned health_timeout_s, health_settle_s, health_deadline_s;
+	char *health_units;		/* names between blanks; or NULL */
+	char *health_ignore;		/* the same */
 	unsigned watchdog;		/* enum config_watchdog */
 	unsigned watchdog_s;
 	struct config_image images[CONFIG_MAX_IMAGES];

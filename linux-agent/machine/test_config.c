@@ -33,6 +33,8 @@ static void every_key_is_read(void **state)
 	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
 			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\n"
 			      "lock = l\nca-file = ca\ndeadline = 60\n"
+			      "health-timeout = 5\nhealth-settle = 0\nhealth-deadline = 70\n"
+			      "health-units = a.service b.mount\nhealth-ignore = c.service\n"
 			      "watchdog = always\nwatchdog-timeout = 30\n"
 			      "crl = r.crl\nsigners = 2\nsigning-time = yes\n"
 			      "pin = sha256//x;sha256//y=\n"
@@ -47,6 +49,11 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c->deadline_s, 60);
 	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_ALWAYS);
 	assert_int_equal(c->watchdog_s, 30);
+	assert_int_equal(c->health_timeout_s, 5);
+	assert_int_equal(c->health_settle_s, 0);
+	assert_int_equal(c->health_deadline_s, 70);
+	assert_string_equal(c->health_units, "a.service b.mount");
+	assert_string_equal(c->health_ignore, "c.service");
 	assert_string_equal(c->http.ca_file, "ca");
 	assert_string_equal(c->rules.crl, "r.crl");
 	assert_int_equal(c->rules.signers, 2);

@@ -136,6 +136,26 @@ static void repeat_rollback(struct world *w, const struct job *job)
 	settle(w);
 }
 
+/* As long as it runs and is on trial, the check fails; and it runs no more. */
+static void repeat_health(struct world *w, const struct job *job)
+{
+	unsigned from = job->before->session.running;
+	struct state state = sim_state(w, false);
+	const struct slot *slot = &state.record.slots[from];
+
+	if (w->session.running == from && !sim_is_lost(&state) &&
+	    (slot->status == SLOT_TRIAL || slot->status == SLOT_KEXEC_TRIAL) &&
+	    policy_slot_bootable(&state.record, 1 - from)) {
+		if (!run(w, OP_HEALTH, 0, ACTIVATE_NONE, "repeat") ||
+		    !boot(w, "after a failed health check"))
+			return;
+		if (w->session.running == from && !w->ghost.flipped)
+			violation("slot %c starts after its health check has failed",
+				  slot_letter(from));
+	}
+	settle(w);
+}
+
 void recover(struct world *w, const struct job *job)
 {
 	const struct step *step = job->step;
@@ -155,6 +175,9 @@ void recover(struct world *w, const struct job *job)
 		break;
 	case OP_ROLLBACK:
 		repeat_rollback(w, job);
+		break;
+	case OP_HEALTH:
+		repeat_health(w, job);
 		break;
 	default:
 		settle(w);

@@ -20,6 +20,7 @@
 			  .how = (what) }
 #define BAD(slot) { .op = OP_BAD, .arg = (slot) }
 #define ACTIVE(slot) { .op = OP_ACTIVE, .arg = (slot) }
+#define UNWELL { .op = OP_HEALTH }
 #define BACK(how) { .op = OP_ROLLBACK, .activate = ACTIVATE_##how }
 #define UPDATED BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD
 
@@ -42,6 +43,10 @@ const struct scenario scenarios[] = {
 		UPDATED, BACK(REBOOT), BOOT, GOOD, INSTALL(2, REBOOT) } },
 	{ "rollback of a trial", .setup = 3, .count = 7, .steps = {
 		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, BACK(REBOOT), BOOT, GOOD } },
+	{ "a trial that is not well", .setup = 3, .count = 7, .steps = {
+		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, UNWELL, BOOT, GOOD } },
+	{ "a kexec into what is not well", .setup = 4, .count = 8, .steps = {
+		BOOT, GOOD, INSTALL(1, KEXEC), JUMP, UNWELL, BOOT, GOOD, INSTALL(2, KEXEC) } },
 	{ "rollback by kexec", .setup = 5, .count = 9, .steps = {
 		UPDATED, BACK(KEXEC), JUMP, GOOD, BOOT } },
 	{ "mark-bad", .setup = 5, .count = 9, .steps = {

@@ -33,7 +33,7 @@ int sim_version_of(const struct world *w, unsigned slot, bool uki_only);
 
 enum op {
 	OP_BOOT,	/* orderly shutdown, then the firmware and the loader */
-	OP_INSTALL, OP_KEXEC, OP_GOOD, OP_BAD, OP_ACTIVE, OP_ROLLBACK,
+	OP_INSTALL, OP_KEXEC, OP_GOOD, OP_BAD, OP_ACTIVE, OP_ROLLBACK, OP_HEALTH,
 	OP_REFUSED,	/* an install that must be refused */
 	OP_BREAKS,	/* an install whose transfer breaks off half way */
 	OP_LOSE_VARS,	/* the firmware forgets every variable of ours */

@@ -2,6 +2,7 @@
 /* The agent: a struct machine over the simulated disk and variables, and the
  * verbs of it that change something. */
 #include "install.h"
+#include "confirm.h"
 #include "kexec_intent.h"
 #include "kexec.h"
 #include "mark.h"
@@ -35,6 +36,7 @@ const char *op_text(enum op op)
 {
 	static const char *const text[OP_COUNT] = {
 		"boot", "install", "kexec", "mark-good", "mark-bad", "mark-active", "rollback",
+		"a failed health check",
 		"refused install", "install that breaks off", "variables lost",
 		"the other disk's record",
 	};
@@ -131,6 +133,8 @@ static int rollback(struct machine *m, const struct step *step, struct err *err)
 
 static int agent_verb(struct machine *m, const struct step *step, struct err *err)
 {
+	static const struct health_finding finding = { "check", "status 1", "a line" };
+
 	switch (step->op) {
 	case OP_INSTALL:
 	case OP_REFUSED:
@@ -148,6 +152,8 @@ static int agent_verb(struct machine *m, const struct step *step, struct err *er
 		return mark_apply(m, ON_MARK_ACTIVE, (unsigned)step->arg, err);
 	case OP_ROLLBACK:
 		return rollback(m, step, err);
+	case OP_HEALTH:
+		return confirm_fail(m, &finding, NULL, err);
 	default:
 		return err_set(err, EX_SOFTWARE, "not a verb");
 	}

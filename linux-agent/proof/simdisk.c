@@ -12,6 +12,7 @@ static const struct {
 	int slot;	/* -1: of neither */
 } names[NAME_COUNT] = {
 	[NAME_STATE] = { "esp/EFI/slotboot/state.bin", DIR_OURS, -1 },
+	[NAME_HEALTH] = { "esp/EFI/slotboot/health.json", DIR_OURS, -1 },
 	[NAME_FLOOR_1_JSON] = { "esp/EFI/slotboot/floor-1.json", DIR_OURS, -1 },
 	[NAME_FLOOR_1_P7S] = { "esp/EFI/slotboot/floor-1.p7s", DIR_OURS, -1 },
 	[NAME_FLOOR_2_JSON] = { "esp/EFI/slotboot/floor-2.json", DIR_OURS, -1 },

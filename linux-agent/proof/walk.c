@@ -76,6 +76,8 @@ static void reason_plain(struct slot *slot)
 {
 	if (slot->reason == REASON_DIGEST || slot->reason == REASON_RETURNED)
 		slot->reason = REASON_LOAD;
+	if (slot->reason == REASON_HEALTH)
+		slot->reason = REASON_OPERATOR;
 }
 
 /* Of what only grows, the start that was last, and whether the record is as the
@@ -342,6 +344,27 @@ static void install_events(const struct record *record, const struct node *node)
 	event(record, node, ON_INSTALL_KEXEC, target);
 }
 
+/* As confirm has it, which asks this of a slot that is not confirmed: the machine goes on
+ * with the other slot, which can be booted, and never comes back to this one by itself. */
+static void health_event(const struct record *record, const struct node *node)
+{
+	unsigned running = node->running, other = 1 - running;
+	enum slot_status status = record->slots[running].status;
+	bool wanted = (status == SLOT_TRIAL || status == SLOT_KEXEC_TRIAL) &&
+		      policy_slot_bootable(record, other);
+	struct record next = *record;
+
+	if (policy_slot_confirmed(&record->slots[running], node->kexec))
+		return;
+	if (policy_apply(&next, ON_HEALTH_FAILED, running, TRIES) != wanted)
+		broken(record, "a failed health check is refused, or not, against the other slot");
+	if (wanted && (next.preferred != other || policy_slot_bootable(&next, running) ||
+		       !policy_slot_bootable(&next, other) ||
+		       next.slots[running].reason != REASON_HEALTH))
+		broken(record, "a failed health check does not lead to the other slot");
+	event(record, node, ON_HEALTH_FAILED, running);
+}
+
 /* As mark_good() has it: a record that is provisional is made anew. */
 static void good_event(const struct record *record, const struct node *node)
 {
@@ -363,6 +386,7 @@ static void agent_events(const struct record *record, const struct node *node)
 
 	install_events(record, node);
 	good_event(record, node);
+	health_event(record, node);
 	if (policy_slot_bootable(record, 1 - running))
 		event(record, node, ON_ROLLBACK_FROM, running);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {

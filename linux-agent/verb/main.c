@@ -17,6 +17,7 @@ static const struct {
 	{ "status", verb_status, "which slot runs, why, and what is in each" },
 	{ "install", verb_install, "install a bundle into the idle slot" },
 	{ "mark-good", verb_mark_good, "confirm the running slot" },
+	{ "confirm", verb_confirm, "check the health of the running slot, then confirm it or give it up" },
 	{ "mark-bad", verb_mark_bad, "do not boot a slot any more" },
 	{ "mark-active", verb_mark_active, "prefer a slot from the next firmware boot on" },
 	{ "rollback", verb_rollback, "go back to the other slot" },

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_URL_FILE, OPT_VERIFY_FIRST,
-       OPT_HELP };
+       OPT_GIVE_UP, OPT_HELP };
 
 static const struct option known[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
@@ -19,6 +19,7 @@ static const struct option known[] = {
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "url-file", required_argument, NULL, OPT_URL_FILE },
 	{ "verify-first", required_argument, NULL, OPT_VERIFY_FIRST },
+	{ "give-up", no_argument, NULL, OPT_GIVE_UP },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -40,6 +41,8 @@ static bool taken(int option, unsigned takes)
 		return takes & TAKES_URL_FILE;
 	case OPT_VERIFY_FIRST:
 		return takes & TAKES_VERIFY_FIRST;
+	case OPT_GIVE_UP:
+		return takes & TAKES_GIVE_UP;
 	default:
 		return true;
 	}
@@ -77,6 +80,9 @@ static int option_apply(int option, struct options *o, const char **activate,
 		return 0;
 	case OPT_JSON:
 		o->json = true;
+		return 0;
+	case OPT_GIVE_UP:
+		o->give_up = true;
 		return 0;
 	case OPT_ACTIVATE:
 		*activate = optarg;

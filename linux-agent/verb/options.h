@@ -18,6 +18,7 @@
 #define TAKES_FORCE 0x10u
 #define TAKES_URL_FILE 0x20u
 #define TAKES_VERIFY_FIRST 0x40u
+#define TAKES_GIVE_UP 0x80u
 
 /* Yes, no, or as the configuration says. */
 enum choice { CHOICE_CONFIG, CHOICE_NO, CHOICE_YES };
@@ -29,6 +30,7 @@ struct options {
 	unsigned tries;		/* 0: not given */
 	bool allow_downgrade;
 	bool force;
+	bool give_up;
 	const char *url_file;	/* urlfile.h; NULL: not given */
 	enum choice verify_first;
 	char **operands;	/* what follows the options */

@@ -76,28 +76,13 @@ static void none_left_print(const struct machine *m)
 			  "last resort\n");
 }
 
-int verb_mark_good(int argc, char **argv, struct err *err)
+int mark_good_running(const char *config, struct err *err)
 {
-	static const char help[] =
-		"Usage: slotctl mark-good [--config=FILE]\n"
-		"\n"
-		"Confirms the running slot and makes it preferred. Meant for a health check that\n"
-		"runs at every boot: it writes nothing if nothing changes.\n"
-		"\n"
-		"After a firmware boot the slot becomes good. After a kexec it becomes a trial\n"
-		"with fresh tries, so that its first cold boots are still counted.\n";
 	enum record_watchdog known;
 	struct machine machine;
 	struct record before;
-	struct options o;
-	int r = options_parse(argc, argv, 0, help, &o, err);
+	int r = machine_open(config, MACHINE_CONFIRM, &machine, err);
 
-	if (r != 0)
-		return r < 0 ? -1 : 0;
-	if (o.operand_count > 0)
-		return err_set(err, EX_USAGE, "mark-good takes no slot: only the running one can "
-			       "be confirmed");
-	r = machine_open(o.config, MACHINE_CONFIRM, &machine, err);
 	known = machine.state.record.watchdog;
 	before = machine.state.record;
 	if (r == 0)
@@ -110,6 +95,27 @@ int verb_mark_good(int argc, char **argv, struct err *err)
 	}
 	machine_close(&machine);
 	return r;
+}
+
+int verb_mark_good(int argc, char **argv, struct err *err)
+{
+	static const char help[] =
+		"Usage: slotctl mark-good [--config=FILE]\n"
+		"\n"
+		"Confirms the running slot and makes it preferred. Meant for a health check that\n"
+		"runs at every boot: it writes nothing if nothing changes.\n"
+		"\n"
+		"After a firmware boot the slot becomes good. After a kexec it becomes a trial\n"
+		"with fresh tries, so that its first cold boots are still counted.\n";
+	struct options o;
+	int r = options_parse(argc, argv, 0, help, &o, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (o.operand_count > 0)
+		return err_set(err, EX_USAGE, "mark-good takes no slot: only the running one can "
+			       "be confirmed");
+	return mark_good_running(o.config, err);
 }
 
 static int mark_named(int argc, char **argv, const char *help, enum policy_event event,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "slot_words.h"
+#include "health_note.h"
 #include "rollback_floor.h"
 #include "install_check.h"
 #include "kexec_intent.h"
@@ -73,6 +74,18 @@ static time_t installed_at(const struct slot *s)
 	return slot_is_whole(s) && s->installed <= INT64_MAX ? (time_t)s->installed : 0;
 }
 
+/* What its failed health check said, or NULL. */
+static json_t *health_json(const struct view *v, unsigned slot)
+{
+	struct health_note note;
+
+	if (!health_note_read(&v->machine, slot, &note))
+		return NULL;
+	return json_pack("{s:s, s:s, s:s?, s:o?}", "check", note.finding.check, "how",
+			 note.finding.how, "line", *note.finding.line ? note.finding.line : NULL,
+			 "time", note.time > 0 ? json_integer(note.time) : NULL);
+}
+
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine.state.record.slots[slot];
@@ -85,7 +98,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
@@ -94,7 +107,8 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 s->status == SLOT_GOOD, "kexec",
 			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot],
 			 "version_verified", v->is_verified[slot], "installed",
-			 installed_at(s) ? json_integer(installed_at(s)) : NULL, "uki_sha256", *sha256 ? sha256 : NULL);
+			 installed_at(s) ? json_integer(installed_at(s)) : NULL, "uki_sha256", *sha256 ? sha256 : NULL,
+			 "health", health_json(v, slot));
 }
 
 static json_t *attempts_json(const struct record *record)
@@ -166,12 +180,17 @@ static int print_json(const struct view *v, struct err *err)
 static void print_slot(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine.state.record.slots[slot];
-	char text[256], when[32] = "";
+	char text[256], said[HEALTH_WORDS_BYTES], when[32] = "";
+	struct health_note note;
 	time_t installed = installed_at(s);
 	struct tm tm;
 
 	slot_words_of(s, text, sizeof text);
 	out_print("slot %c     %s", slot_letter(slot), text);
+	if (health_note_read(&v->machine, slot, &note)) {
+		health_finding_words(&note.finding, said, sizeof said);
+		out_print(" (%s)", said);
+	}
 	if (v->version[slot])
 		out_print("; version %s%s", v->version[slot],
 			  v->is_verified[slot] ? "" : " (not verified)");

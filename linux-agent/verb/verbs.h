@@ -13,6 +13,7 @@ struct options;
 int verb_status(int argc, char **argv, struct err *err);
 int verb_install(int argc, char **argv, struct err *err);
 int verb_mark_good(int argc, char **argv, struct err *err);
+int verb_confirm(int argc, char **argv, struct err *err);
 int verb_mark_bad(int argc, char **argv, struct err *err);
 int verb_mark_active(int argc, char **argv, struct err *err);
 int verb_rollback(int argc, char **argv, struct err *err);
@@ -20,6 +21,9 @@ int verb_kexec(int argc, char **argv, struct err *err);
 int verb_rehearse(int argc, char **argv, struct err *err);
 int verb_provision(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);
+
+/* mark-good of the running slot, and what there is to say of it, to standard output. */
+int mark_good_running(const char *config, struct err *err);
 
 /* "warning: ..." for what the last change could not do, and need not. */
 void verb_print_warnings(const struct machine *machine);
