@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "out.h"
+#include "systemd.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ static uint64_t now_ms(void)
 
 void report_init(struct report *report, bool json)
 {
-	*report = (struct report){ .json = json, .terminal = !json && isatty(STDOUT_FILENO) };
+	*report = (struct report){ .json = json, .terminal = !json && isatty(STDOUT_FILENO),
+				    .service = getenv("NOTIFY_SOCKET") };
 }
 
 bool report_to_journal(int fd)
@@ -61,6 +63,7 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	out_clean(text, sizeof text);
+	systemd_status(text);
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
 	report->shown_ms = report->begun_ms = 0;
 	report->full = false;
@@ -108,20 +111,32 @@ static void bar_draw(const struct report *report, uint64_t done, uint64_t total,
 	(void)fflush(stdout);
 }
 
+/* "write: 12.5 of 100.0 MB". */
+static void status_tell(const struct report *report, uint64_t done, uint64_t total)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof text, total ? "%s: %.1f of %.1f MB" : "%s: %.1f MB", report->step,
+		       (double)done / 1e6, (double)total / 1e6);
+	systemd_status(text);
+}
+
 void report_progress(struct report *report, uint64_t done, uint64_t total)
 {
 	uint64_t now = now_ms(), rate;
 
-	if (!report->json && !report->terminal)
+	if (!report->json && !report->terminal && !report->service)
 		return;
 	if (now - report->shown_ms < REDRAW_MS && (done < total || !total || report->full))
 		return;
 	report->full = total && done >= total;
 	report->shown_ms = now;
 	rate = rate_of(report, done, now);
+	if (report->service)
+		status_tell(report, done, total);
 	if (report->terminal)
 		bar_draw(report, done, total, rate);
-	else
+	else if (report->json)
 		json_line(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "event", "progress",
 				    "step", report->step, "done", (json_int_t)done, "total",
 				    (json_int_t)total, "rate", (json_int_t)rate, "fetched",

@@ -13,6 +13,7 @@
 struct report {
 	bool json;
 	bool terminal;
+	bool service;		/* systemd started it, and shows its status */
 	char step[64];
 	uint64_t shown_ms;	/* when the bar was last drawn */
 	bool full;		/* it was full then */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_URL_FILE, OPT_VERIFY_FIRST,
-       OPT_GIVE_UP, OPT_HELP };
+       OPT_GIVE_UP, OPT_EXPORT, OPT_HELP };
 
 static const struct option known[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
@@ -19,6 +19,7 @@ static const struct option known[] = {
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "url-file", required_argument, NULL, OPT_URL_FILE },
 	{ "verify-first", required_argument, NULL, OPT_VERIFY_FIRST },
+	{ "export", no_argument, NULL, OPT_EXPORT },
 	{ "give-up", no_argument, NULL, OPT_GIVE_UP },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -41,6 +42,8 @@ static bool taken(int option, unsigned takes)
 		return takes & TAKES_URL_FILE;
 	case OPT_VERIFY_FIRST:
 		return takes & TAKES_VERIFY_FIRST;
+	case OPT_EXPORT:
+		return takes & TAKES_EXPORT;
 	case OPT_GIVE_UP:
 		return takes & TAKES_GIVE_UP;
 	default:
@@ -80,6 +83,9 @@ static int option_apply(int option, struct options *o, const char **activate,
 		return 0;
 	case OPT_JSON:
 		o->json = true;
+		return 0;
+	case OPT_EXPORT:
+		o->export = true;
 		return 0;
 	case OPT_GIVE_UP:
 		o->give_up = true;

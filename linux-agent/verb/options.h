@@ -19,6 +19,7 @@
 #define TAKES_URL_FILE 0x20u
 #define TAKES_VERIFY_FIRST 0x40u
 #define TAKES_GIVE_UP 0x80u
+#define TAKES_EXPORT 0x100u
 
 /* Yes, no, or as the configuration says. */
 enum choice { CHOICE_CONFIG, CHOICE_NO, CHOICE_YES };
@@ -31,6 +32,7 @@ struct options {
 	bool allow_downgrade;
 	bool force;
 	bool give_up;
+	bool export;
 	const char *url_file;	/* urlfile.h; NULL: not given */
 	enum choice verify_first;
 	char **operands;	/* what follows the options */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "confirm.h"
+#include "events.h"
+#include "export.h"
 #include "health_note.h"
 #include "io.h"
 #include "leave.h"
@@ -70,8 +72,12 @@ static int fail(const struct options *o, const struct health_finding *finding, s
 	} else if (r == 0) {
 		r = confirm_fail(&m, finding, &note_error, err);
 		if (note_error.exit)
-			out_print("warning: %s\n", note_error.text);
+			out_print("%swarning: %s\n", report_to_journal(STDOUT_FILENO) ? "<4>" : "",
+				  note_error.text);
 		verb_print_warnings(&m);
+		if (r == 0)
+			events_unhealthy(&m, words);
+		(void)export_write(&m, NULL);
 		if (r < 0)
 			(void)err_prefix(err, "the health check failed (%s)", words);
 		else if (leave_reboot_now(m.config->sysroot, err) < 0)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "events.h"
+#include "export.h"
 #include "install.h"
 #include "options.h"
 #include "report.h"
@@ -92,6 +94,10 @@ int verb_install(int argc, char **argv, struct err *err)
 								       : o.verify_first == CHOICE_YES;
 	if (r == 0)
 		r = install_run(&machine, &install, &installed, err);
+	if (r == 0)
+		events_installed(&machine);
+	if (machine.is_running)
+		(void)export_write(&machine, NULL);
 	if (r == 0)
 		r = install_activate(&machine, &install, &installed, err);
 	machine_close(&machine);

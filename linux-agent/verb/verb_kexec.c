@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
+#include "export.h"
 #include "leave.h"
 #include "kexec_intent.h"
 #include "kexec.h"
@@ -184,6 +185,7 @@ static int rollback_run(struct machine *m, enum activate how, bool force, unsign
 		(void)kexec_cancel(m->config, NULL);
 		return -1;
 	}
+	(void)export_write(m, NULL);
 	out_print("slot %c is preferred now\n", slot_letter(other));
 	verb_print_warnings(m);
 	return 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
+#include "events.h"
+#include "export.h"
 #include "slot_words.h"
 #include "kexec_intent.h"
 #include "kexec.h"
@@ -89,6 +91,8 @@ int mark_good_running(const char *config, struct err *err)
 		r = mark_good(&machine, err);
 	if (r == 0) {
 		trip_arrive(&machine);
+		events_confirmed(&machine, &before);
+		(void)export_write(&machine, NULL);
 		slot_print(&machine, machine.running.slot);
 		undone_print(&machine, &before);
 		watchdog_print(&machine, known);
@@ -143,8 +147,10 @@ static int mark_named(int argc, char **argv, const char *help, enum policy_event
 		r = mark_apply(&machine, event, slot, err);
 	if (r == 0)
 		slot_print(&machine, slot);
-	if (r == 0)
+	if (r == 0) {
 		none_left_print(&machine);
+		(void)export_write(&machine, NULL);
+	}
 	machine_close(&machine);
 	return r;
 }

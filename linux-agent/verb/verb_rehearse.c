@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
+#include "export.h"
 #include "leave.h"
 #include "kexec.h"
 #include "mark.h"
@@ -32,6 +33,7 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 	if (rehearsal_due(m, &due, err) < 0 || kexec_cancel(m->config, err) < 0 ||
 	    (due && mark_apply(m, ON_MARK_ACTIVE, slot, err) < 0))
 		return -1;
+	(void)export_write(m, NULL);
 	if (due)
 		out_print("slot %c: the next firmware boot tries it; %u of %u tries left\n",
 			  slot_letter(slot), m->state.record.slots[slot].tries_left,

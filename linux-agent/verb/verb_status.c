@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "slot_words.h"
+#include "export.h"
 #include "health_note.h"
 #include "rollback_floor.h"
 #include "install_check.h"
@@ -19,7 +20,7 @@
 #include <time.h>
 
 struct view {
-	struct machine machine;
+	struct machine *machine;
 	char *version[SLOT_COUNT];
 	bool is_verified[SLOT_COUNT];	/* the version: by a signature */
 	struct err version_error[SLOT_COUNT];
@@ -46,7 +47,7 @@ static bool slot_is_whole(const struct slot *s)
 
 static void view_fill(struct view *v)
 {
-	struct machine *m = &v->machine;
+	struct machine *m = v->machine;
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (slot_is_whole(&m->state.record.slots[slot]))
@@ -79,7 +80,7 @@ static json_t *health_json(const struct view *v, unsigned slot)
 {
 	struct health_note note;
 
-	if (!health_note_read(&v->machine, slot, &note))
+	if (!health_note_read(v->machine, slot, &note))
 		return NULL;
 	return json_pack("{s:s, s:s, s:s?, s:o?}", "check", note.finding.check, "how",
 			 note.finding.how, "line", *note.finding.line ? note.finding.line : NULL,
@@ -88,9 +89,9 @@ static json_t *health_json(const struct view *v, unsigned slot)
 
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
-	const struct slot *s = &v->machine.state.record.slots[slot];
+	const struct slot *s = &v->machine->state.record.slots[slot];
 	/* Of the slot that does not run it is not known how it would be reached. */
-	bool by_kexec = slot != v->machine.running.slot || v->machine.running.kexec;
+	bool by_kexec = slot != v->machine->running.slot || v->machine->running.kexec;
 	char sha256[65] = "", efi_status[32];
 
 	if (s->flags & SLOT_FLAG_DIGEST)
@@ -136,8 +137,8 @@ static json_t *watchdog_json(const struct view *v)
 	static const char *const boots[TRACE_WATCHDOG_COUNT] = { "off", "armed", "not-found",
 								 "failed" };
 	static const char *const resets[TRACE_RESET_COUNT] = { "unknown", "watchdog", "other" };
-	const struct record *record = &v->machine.state.record;
-	const struct trace *trace = trace_of(&v->machine);
+	const struct record *record = &v->machine->state.record;
+	const struct trace *trace = trace_of(v->machine);
 
 	return json_pack("{s:s, s:i, s:b, s:b, s:s?, s:s?, s:s?}", "hardware",
 			 record_watchdog_text(record->watchdog), "timeout", record->watchdog_s,
@@ -148,13 +149,14 @@ static json_t *watchdog_json(const struct view *v)
 			 trace ? resets[trace->reset] : NULL);
 }
 
-static int print_json(const struct view *v, struct err *err)
+static json_t *view_json(const struct view *v)
 {
-	const struct machine *m = &v->machine;
+	const struct machine *m = v->machine;
 	const struct state *state = &m->state;
 	char running[2] = { slot_letter(m->running.slot), 0 };
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
-	json_t *root = json_pack(
+
+	return json_pack(
 		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
 		"s:i, s:o, s:o, s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
@@ -171,15 +173,11 @@ static int print_json(const struct view *v, struct err *err)
 		state->record.kexec_failures, "jump", status_kexec_json(m), "timing_ms",
 		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record));
-
-	if (out_json(root, JSON_INDENT(2)) < 0)
-		return err_set(err, EX_SOFTWARE, "failed to make JSON of the status");
-	return 0;
 }
 
 static void print_slot(const struct view *v, unsigned slot)
 {
-	const struct slot *s = &v->machine.state.record.slots[slot];
+	const struct slot *s = &v->machine->state.record.slots[slot];
 	char text[256], said[HEALTH_WORDS_BYTES], when[32] = "";
 	struct health_note note;
 	time_t installed = installed_at(s);
@@ -187,7 +185,7 @@ static void print_slot(const struct view *v, unsigned slot)
 
 	slot_words_of(s, text, sizeof text);
 	out_print("slot %c     %s", slot_letter(slot), text);
-	if (health_note_read(&v->machine, slot, &note)) {
+	if (health_note_read(v->machine, slot, &note)) {
 		health_finding_words(&note.finding, said, sizeof said);
 		out_print(" (%s)", said);
 	}
@@ -238,7 +236,7 @@ static void print_watchdog(const struct view *v)
 {
 	char text[256];
 
-	slot_words_watchdog(&v->machine.state.record, trace_of(&v->machine), v->watchdog.identity,
+	slot_words_watchdog(&v->machine->state.record, trace_of(v->machine), v->watchdog.identity,
 			    text, sizeof text);
 	out_print("watchdog   %s\n", text);
 }
@@ -264,7 +262,7 @@ static void print_staged(const struct machine *m)
 
 static void print_text(const struct view *v)
 {
-	const struct machine *m = &v->machine;
+	const struct machine *m = v->machine;
 
 	if (m->is_running)
 		out_print("running    slot %c, by %s (%s)\n", slot_letter(m->running.slot),
@@ -293,32 +291,54 @@ static void print_text(const struct view *v)
 	out_print("why        %s\n", v->why);
 }
 
+static void view_clear(struct view *v)
+{
+	free(v->version[0]);
+	free(v->version[1]);
+	free(v->loader);
+}
+
+json_t *status_json(struct machine *machine)
+{
+	_cleanup_(view_clear) struct view view = { .machine = machine };
+
+	view_fill(&view);
+	return view_json(&view);
+}
+
+static int status_show(struct machine *machine, bool json, struct err *err)
+{
+	_cleanup_(view_clear) struct view view = { .machine = machine };
+
+	if (json && out_json(status_json(machine), JSON_INDENT(2)) < 0)
+		return err_set(err, EX_SOFTWARE, "failed to make JSON of the status");
+	if (json)
+		return 0;
+	view_fill(&view);
+	print_text(&view);
+	return 0;
+}
+
 int verb_status(int argc, char **argv, struct err *err)
 {
 	static const char help[] =
-		"Usage: slotctl status [--json] [--config=FILE]\n"
+		"Usage: slotctl status [--json | --export] [--config=FILE]\n"
 		"\n"
 		"Shows which slot runs and why, what is in each slot, and where the slot record\n"
-		"was read from. Changes nothing and takes no lock.\n";
-	struct view view = { 0 };
+		"was read from. Changes no slot and takes no lock.\n"
+		"\n"
+		"  --export    write that to /run/slotboot and the like instead: slotctl(8)\n";
+	struct machine machine;
 	struct options o;
-	int r = options_parse(argc, argv, TAKES_JSON, help, &o, err);
+	int r = options_parse(argc, argv, TAKES_JSON | TAKES_EXPORT, help, &o, err);
 
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (o.operand_count > 0)
-		return err_set(err, EX_USAGE, "status takes no arguments");
-	r = machine_open(o.config, MACHINE_LOOK, &view.machine, err);
-	if (r == 0) {
-		view_fill(&view);
-		if (o.json)
-			r = print_json(&view, err);
-		else
-			print_text(&view);
-	}
-	free(view.version[0]);
-	free(view.version[1]);
-	free(view.loader);
-	machine_close(&view.machine);
+	if (o.operand_count > 0 || (o.json && o.export))
+		return err_set(err, EX_USAGE, "status takes no arguments, and --json or --export");
+	r = machine_open(o.config, MACHINE_LOOK, &machine, err);
+	if (r == 0)
+		r = o.export ? export_write(&machine, err) : status_show(&machine, o.json, err);
+	machine_close(&machine);
 	return r;
 }

@@ -7,6 +7,8 @@
 
 #include "err.h"
 
+#include <jansson.h>
+
 struct machine;
 struct options;
 
@@ -24,6 +26,9 @@ int verb_bundle(int argc, char **argv, struct err *err);
 
 /* mark-good of the running slot, and what there is to say of it, to standard output. */
 int mark_good_running(const char *config, struct err *err);
+
+/* What status --json prints: a new reference, or NULL. */
+json_t *status_json(struct machine *machine);
 
 /* "warning: ..." for what the last change could not do, and need not. */
 void verb_print_warnings(const struct machine *machine);
