@@ -4,6 +4,7 @@
 #include "bundle_create.h"
 #include "chunkindex.h"
 #include "manifest.h"
+#include "osrel.h"
 #include "report.h"
 #include "signkey.h"
 #include "io.h"
@@ -12,15 +13,17 @@
 #include <string.h>
 
 static const char help_create[] =
-	"Usage: slotctl bundle create --output=FILE --compatible=NAME --version=VERSION\n"
+	"Usage: slotctl bundle create --output=FILE [--compatible=NAME] [--version=VERSION]\n"
 	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
 	"           {--key=KEY --cert=CERT}... | --unsigned [OPTION]...\n"
 	"\n"
 	"Makes a bundle and signs it. Needs no privileges.\n"
 	"\n"
 	"  --output=FILE      the bundle; replaced only when the new one is complete\n"
-	"  --compatible=NAME  the machines it is for; theirs is in slotboot.conf\n"
-	"  --version=VERSION  compared as the UAPI Version Format Specification says\n"
+	"  --compatible=NAME  the machines it is for; theirs is in slotboot.conf;\n"
+	"                     if not given, IMAGE_ID of the UKI's .osrel\n"
+	"  --version=VERSION  compared as the UAPI Version Format Specification says;\n"
+	"                     if not given, IMAGE_VERSION of the UKI's .osrel\n"
 	"  --uki=FILE         the unified kernel image\n"
 	"  --image=NAME=FILE[,roothash=HEX]\n"
 	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
@@ -84,7 +87,15 @@ struct creation {
 	struct cms_signer signers[CMS_SIGNERS_MAX];
 	size_t keys, certs;
 	bool json, is_unsigned;
+	struct osrel osrel;		/* of the UKI */
 };
+
+static void creation_freep(struct creation **c)
+{
+	if (*c)
+		osrel_clear(&(*c)->osrel);
+	free(*c);
+}
 
 /* NAME=FILE[,roothash=HEX], cut up in place. */
 static int image_split(char *text, bool by_reference, struct bundle_image *ret_image, struct err *err)
@@ -271,6 +282,33 @@ static int create_option(int option, struct creation *c, struct err *err)
 	}
 }
 
+/* What was given, or else what the UKI says; they must not differ. */
+static int osrel_agree(const char *option, const char **value, const char *key, const char *said,
+		       struct err *err)
+{
+	if (said && *value && strcmp(*value, said) != 0)
+		return err_set(err, EX_DATAERR, "--%s=%s: the UKI says %s=%s in its .osrel; build it "
+			       "anew, or leave the option out", option, *value, key, said);
+	if (!*value)
+		*value = said;
+	return 0;
+}
+
+/* A file that is no UKI is refused later, with all that is wrong with it. */
+static int osrel_apply(struct creation *c, struct err *err)
+{
+	struct bundle_create_options *o = &c->options;
+	struct ukifile uki;
+
+	if (!o->uki || ukifile_open(o->uki, &uki, NULL) < 0)
+		return 0;
+	(void)osrel_read(&uki, &c->osrel, NULL);
+	ukifile_close(&uki);
+	if (osrel_agree("compatible", &o->compatible, "IMAGE_ID", c->osrel.image_id, err) < 0)
+		return -1;
+	return osrel_agree("version", &o->version, "IMAGE_VERSION", c->osrel.image_version, err);
+}
+
 static int create_complete(const struct creation *c, struct err *err)
 {
 	const struct bundle_create_options *o = &c->options;
@@ -316,7 +354,7 @@ static int create_parse(int argc, char **argv, struct creation *c, struct err *e
 	for (size_t i = 0; i < c->options.base_count; i++)
 		if (base_resolve(&c->options, &c->bases[i], err) < 0)
 			return -1;
-	if (create_complete(c, err) < 0)
+	if (osrel_apply(c, err) < 0 || create_complete(c, err) < 0)
 		return -1;
 	c->options.signer_count = c->keys;
 	return 0;
@@ -324,7 +362,7 @@ static int create_parse(int argc, char **argv, struct creation *c, struct err *e
 
 int verb_bundle_create(int argc, char **argv, struct err *err)
 {
-	_cleanup_free_ struct creation *c = calloc(1, sizeof *c);
+	_cleanup_(creation_freep) struct creation *c = calloc(1, sizeof *c);
 	struct report report;
 	int parsed;
 

@@ -8,6 +8,7 @@
 #include "kexec_intent.h"
 #include "kexec.h"
 #include "options.h"
+#include "osrel.h"
 #include "out.h"
 #include "policy.h"
 #include "status_kexec.h"
@@ -24,6 +25,7 @@ struct view {
 	char *version[SLOT_COUNT];
 	bool is_verified[SLOT_COUNT];	/* the version: by a signature */
 	struct err version_error[SLOT_COUNT];
+	struct osrel image;	/* of the running slot's UKI */
 	char *loader;		/* LoaderInfo of a firmware boot, or NULL */
 	struct watchdog watchdog;	/* that Linux drives now */
 	char why[2048];
@@ -45,6 +47,23 @@ static bool slot_is_whole(const struct slot *s)
 	return s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
 }
 
+static void image_find(struct view *v)
+{
+	_cleanup_free_ char *path = NULL;
+	struct ukifile uki;
+
+	if (machine_slot_file(v->machine, v->machine->running.slot, "uki.efi", &path, NULL) < 0 ||
+	    ukifile_open(path, &uki, NULL) < 0)
+		return;
+	if (osrel_read(&uki, &v->image, NULL) < 0)
+		osrel_clear(&v->image);
+	ukifile_close(&uki);
+	if (v->image.image_id)
+		out_clean(v->image.image_id, strlen(v->image.image_id) + 1);
+	if (v->image.image_version)
+		out_clean(v->image.image_version, strlen(v->image.image_version) + 1);
+}
+
 static void view_fill(struct view *v)
 {
 	struct machine *m = v->machine;
@@ -53,6 +72,8 @@ static void view_fill(struct view *v)
 		if (slot_is_whole(&m->state.record.slots[slot]))
 			v->version[slot] = install_check_slot_version(m, slot, &v->is_verified[slot],
 								      &v->version_error[slot]);
+	if (m->is_running)
+		image_find(v);
 	watchdog_find(m->config, &v->watchdog);
 	if (rollback_floor_load(m, &v->floor, &v->floor_error) == 0)
 		v->floor_error = v->floor.ignored;
@@ -157,10 +178,11 @@ static json_t *view_json(const struct view *v)
 	char preferred[2] = { slot_letter(state->record.preferred), 0 };
 
 	return json_pack(
-		"{s:s?, s:s, s:s?, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
+		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
 		"s:i, s:o, s:o, s:s, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
-		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "loader",
+		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
+		"id", v->image.image_id, "version", v->image.image_version, "loader",
 		v->loader, "state",
 		"source", source_text[state->source], "sequence",
 		(json_int_t)state->record.sequence, "variable", sb_error_text(state->var_error),
@@ -269,6 +291,9 @@ static void print_text(const struct view *v)
 			  m->running.kexec ? "kexec" : "the firmware", m->running.evidence);
 	else
 		out_print("running    unknown\n");
+	if (v->image.image_id || v->image.image_version)
+		out_print("image      %s %s\n", v->image.image_id ? v->image.image_id : "(no IMAGE_ID)",
+			  v->image.image_version ? v->image.image_version : "(no IMAGE_VERSION)");
 	if (v->loader)
 		out_print("loader     %s\n", v->loader);
 	out_print("preferred  slot %c\n", slot_letter(m->state.record.preferred));
@@ -296,6 +321,7 @@ static void view_clear(struct view *v)
 	free(v->version[0]);
 	free(v->version[1]);
 	free(v->loader);
+	osrel_clear(&v->image);
 }
 
 json_t *status_json(struct machine *machine)
