@@ -182,6 +182,35 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	return r == 0;
 }
 
+/* Secrets that a unit hands over (systemd.exec(5), LoadCredential=): what is named without
+ * a slash is one of them, if there is such a one. */
+static int credential_find(char **field, struct err *err)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	_cleanup_free_ char *path = NULL;
+
+	if (!directory || !*field || strchr(*field, '/') || strncmp(*field, "pkcs11:", 7) == 0)
+		return 0;
+	if (asprintf(&path, "%s/%s", directory, *field) < 0) {
+		path = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
+	}
+	return access(path, F_OK) == 0 ? string_set(field, path, err) : 0;
+}
+
+static int credentials_find(struct config *config, struct err *err)
+{
+	char **fields[] = { (char **)(uintptr_t)&config->http.client_key,
+			    (char **)(uintptr_t)&config->http.client_cert,
+			    (char **)(uintptr_t)&config->http.token_file,
+			    (char **)(uintptr_t)&config->http.header_file };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (credential_find(fields[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 /* What only makes sense together. */
 static int config_complete(const char *path, const struct config *config, struct err *err)
 {
@@ -273,7 +302,8 @@ int config_load(const char *path, struct config **ret_config, struct err *err)
 
 	if (!config)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
-	if (defaults_set(config, err) < 0 || config_read(path, config, err) < 0)
+	if (defaults_set(config, err) < 0 || config_read(path, config, err) < 0 ||
+	    credentials_find(config, err) < 0)
 		return -1;
 	*ret_config = config;
 	config = NULL;

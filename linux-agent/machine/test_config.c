@@ -76,6 +76,35 @@ static void every_key_is_read(void **state)
 	unlink(path);
 }
 
+static void a_secret_without_a_slash_is_a_credential_of_the_unit(void **state)
+{
+	static const char text[] = "[slotboot]\nclient-cert = pkcs11:object=me\nclient-key = key\n"
+				   "token-file = token\nheader-file = /etc/headers\n";
+	char directory[] = "/tmp/slotboot-test-credentials-XXXXXX", token[64];
+	struct config *c;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(token, sizeof token, "%s/token", directory);
+	fclose(fopen(token, "w"));
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", directory, 1), 0);
+	assert_int_equal(load(text, &c, &err), 0);
+	assert_string_equal(c->http.token_file, token);
+	assert_string_equal(c->http.client_key, "key");
+	assert_string_equal(c->http.client_cert, "pkcs11:object=me");
+	assert_string_equal(c->http.header_file, "/etc/headers");
+	config_free(c);
+	unlink(path);
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	assert_int_equal(load(text, &c, &err), 0);
+	assert_string_equal(c->http.token_file, "token");
+	config_free(c);
+	unlink(path);
+	unlink(token);
+	rmdir(directory);
+}
+
 static void an_empty_file_gives_the_defaults(void **state)
 {
 	struct config *c;
@@ -229,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_is_read),
+		cmocka_unit_test(a_secret_without_a_slash_is_a_credential_of_the_unit),
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
 		cmocka_unit_test(a_bad_line_is_named_with_file_line_and_key),
 		cmocka_unit_test(nul_bytes_are_refused_and_no_key_vanishes_with_them),
