@@ -6,8 +6,10 @@
 
 #include "handover.h"
 #include "kexec.h"
+#include "slot_uki.h"
 #include "testindex.h"
 #include "testuki.h"
+#include "uki_copy.h"
 #include "uki_layout.h"
 #include "io.h"
 
@@ -121,38 +123,38 @@ static void compare(const uint8_t *data, size_t size, unsigned slot, const struc
 /* Smaller than a bundle's may be: an input has many. */
 enum { CHUNK_LOG = 9 };
 
-/* As if a signed manifest had named these bytes and their chunks. */
-static void vouch(struct slot_uki *e, const uint8_t *data, size_t size)
+/* The copy is the file, however it is hashed. */
+static void copy(const uint8_t *data, size_t size, bool by_chunks)
 {
-	struct payload *uki;
+	struct chunkindex index = { 0 };
+	struct memfile file = { .fd = memfd_of(data, size), .size = size };
+	struct uki_copy c;
 
-	e->manifest = calloc(1, sizeof *e->manifest);
-	if (!e->manifest)
+	if (by_chunks)
+		testindex_make(&index, CHUNK_LOG, data, size);
+	if (uki_copy_make(file.fd, "uki", size, by_chunks ? &index : NULL, &c, NULL) < 0 ||
+	    c.is_changed)
 		abort();
-	e->manifest->payload_count = 1;
-	uki = &e->manifest->payloads[0];
-	*uki = (struct payload){ .type = PAYLOAD_UKI, .size = size };
-	(void)SHA256(data, size, uki->sha256);
-	testindex_make(&e->index, CHUNK_LOG, data, size);
-	e->hollow.index = &e->index;
+	same_file(&c.file, &file);
+	memfile_close(&c.file);
+	memfile_close(&file);
+	chunkindex_clear(&index);
 }
 
-static void stage(const uint8_t *data, size_t size, unsigned slot, bool by_chunks)
+static void stage(const uint8_t *data, size_t size, unsigned slot)
 {
 	struct slot recorded = { .flags = SLOT_FLAG_DIGEST, .uki_size = size };
 	const struct slot_uki_trust trust = { .slot = &recorded, .keyring = "/nonexistent" };
-	struct slot_uki envelope;
+	struct slot_uki opened;
 	struct err err = { 0 };
 	struct handover h;
 	bool staged = false;
 
 	files_put(data, size);
 	(void)SHA256(data, size, recorded.uki_sha256);
-	if (slot_uki_begin(esp, &trust, &envelope, &err) == 0) {
-		if (by_chunks && size > 0)
-			vouch(&envelope, data, size);
-		staged = handover_take(&envelope, &place, slot, false, &h, &err) == 0;
-		slot_uki_close(&envelope);
+	if (slot_uki_open(esp, &trust, &opened, &err) == 0) {
+		staged = handover_make(&opened.uki, &place, slot, false, &h, &err) == 0;
+		slot_uki_close(&opened);
 	}
 	fuzz_taken = staged;
 	if (staged)
@@ -166,7 +168,7 @@ static void stage(const uint8_t *data, size_t size, unsigned slot, bool by_chunk
 
 /* A UKI that would do, with the input as a list of changes: a place among its headers
  * and texts (2 bytes), a value (1). */
-static void stage_changed(const uint8_t *data, size_t size, bool by_chunks)
+static void stage_changed(const uint8_t *data, size_t size)
 {
 	static struct testuki uki;
 	unsigned slot = size & 1;
@@ -182,7 +184,7 @@ static void stage_changed(const uint8_t *data, size_t size, bool by_chunks)
 	(void)testuki_text(&uki, ".pcrsig", "{}");
 	for (; size >= 3; data += 3, size -= 3)
 		uki.bytes[le16_get(data) % TESTUKI_BYTES] = data[2];
-	stage(uki.bytes, sizeof uki.bytes, slot, by_chunks);
+	stage(uki.bytes, sizeof uki.bytes, slot);
 }
 
 /* What an install looks at before any of this. */
@@ -203,11 +205,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool taken;
 
 	look(data, size);
-	stage(data, size, size & 1, false);
-	stage(data, size, size & 1, true);
+	copy(data, size, false);
+	if (size > 0)
+		copy(data, size, true);
+	stage(data, size, size & 1);
 	taken = fuzz_taken;
-	stage_changed(data, size, false);
-	stage_changed(data, size, true);
+	stage_changed(data, size);
 	fuzz_taken = taken;	/* of the input itself */
 	return 0;
 }

@@ -127,8 +127,8 @@ static int load_error(const char *name, int error, struct err *err)
 	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
 }
 
-/* The preflight's checks name the cause; the table above, what is left. What was staged
- * is not all in memory: they look at the file, as good as any for words. */
+/* The preflight's checks name the cause; the table above, what is left. They look
+ * at the file on the ESP, which is as good as any for words. */
 static int load_failed(const struct config *config, const char *name, const struct handover *h,
 		       const char *cmdline, int error, struct err *err)
 {
@@ -191,65 +191,48 @@ static int load(const struct config *config, const char *name, struct handover *
 	return 0;
 }
 
-/* What handover_make() asks of the machine. The caller frees the extra_dir. */
-static int place_find(struct machine *machine, const struct ukifile *uki, char **ret_extra_dir,
-		      bool *ret_secure, struct err *err)
-{
-	if (asprintf(ret_extra_dir, "%s.extra.d", uki->name) < 0) {
-		*ret_extra_dir = NULL;
-		return err_errno(err, EX_SOFTWARE, errno, "failed to stage %s", uki->name);
-	}
-	return machine_secure_boot(machine, ret_secure, err);
-}
-
 int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
 		   struct handover *ret_handover, struct err *err)
 {
 	_cleanup_free_ char *extra_dir = NULL;
 	bool secure;
 
-	if (place_find(machine, uki, &extra_dir, &secure, err) < 0)
+	if (asprintf(&extra_dir, "%s.extra.d", uki->name) < 0) {
+		extra_dir = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to stage %s", uki->name);
+	}
+	if (machine_secure_boot(machine, &secure, err) < 0)
 		return -1;
 	return handover_make(uki, &(struct uki_place){ machine->esp.dir, extra_dir }, slot, secure,
 			     ret_handover, err);
 }
 
 struct kexec_image {
-	struct slot_uki envelope;
+	char *name;		/* of the UKI, for messages */
 	struct handover handover;
 };
-
-static int stage(struct machine *machine, unsigned slot, struct kexec_image *image,
-		 struct err *err)
-{
-	_cleanup_free_ char *extra_dir = NULL;
-	bool secure;
-
-	if (place_find(machine, &image->envelope.uki, &extra_dir, &secure, err) < 0)
-		return -1;
-	return handover_take(&image->envelope,
-			     &(struct uki_place){ machine->esp.dir, extra_dir }, slot, secure,
-			     &image->handover, err);
-}
 
 int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
 		  struct err *err)
 {
-	struct kexec_image *image = calloc(1, sizeof *image);
+	_cleanup_(kexec_image_freep) struct kexec_image *image = calloc(1, sizeof *image);
+	struct slot_uki uki;
+	int r;
 
 	if (!image)
 		return err_set(err, EX_SOFTWARE, "failed to stage slot %c: out of memory",
 			       slot_letter(slot));
-	if (kexec_slot_begin(machine, slot, &image->envelope, err) < 0) {
-		free(image);
+	image->handover = (struct handover){ .kernel = MEMFILE_NONE, .initrd = MEMFILE_NONE };
+	if (kexec_slot_open(machine, slot, &uki, err) < 0)
 		return -1;
-	}
-	if (stage(machine, slot, image, err) < 0) {
-		slot_uki_close(&image->envelope);
-		free(image);
+	r = kexec_handover(machine, &uki.uki, slot, &image->handover, err);
+	image->name = uki.uki.name;
+	uki.uki.name = NULL;
+	slot_uki_close(&uki);	/* its memory is the kernel's to have */
+	if (r < 0)
 		return -1;
-	}
 	*ret_image = image;
+	image = NULL;
 	return 0;
 }
 
@@ -258,7 +241,7 @@ void kexec_image_free(struct kexec_image *image)
 	if (!image)
 		return;
 	handover_clear(&image->handover);
-	slot_uki_close(&image->envelope);
+	free(image->name);
 	free(image);
 }
 
@@ -275,7 +258,7 @@ const char *kexec_image_ignored(const struct kexec_image *image)
 int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
 	       struct kexec_image *image, struct err *err)
 {
-	return load(machine->config, image->envelope.uki.name, &image->handover, slot, nonce, err);
+	return load(machine->config, image->name, &image->handover, slot, nonce, err);
 }
 
 int kexec_unload(struct err *err)

@@ -81,11 +81,8 @@ static int demand_find(struct machine *machine, unsigned slot, const struct roll
 	return 0;
 }
 
-typedef int take_fn(const char *dir, const struct slot_uki_trust *trust,
-		    struct slot_uki *ret_envelope, struct err *err);
-
-static int take(struct machine *machine, unsigned slot, take_fn *how,
-		struct slot_uki *ret_envelope, struct err *err)
+int kexec_slot_open(struct machine *machine, unsigned slot, struct slot_uki *ret_uki,
+		    struct err *err)
 {
 	const struct slot *s = &machine->state.record.slots[slot];
 	struct slot_uki_trust trust = {
@@ -103,17 +100,5 @@ static int take(struct machine *machine, unsigned slot, take_fn *how,
 	    demand_find(machine, slot, &floor, &trust.demand, err) < 0)
 		return -1;
 	trust.floor = *floor.version ? floor.version : NULL;
-	return how(dir, &trust, ret_envelope, err);
-}
-
-int kexec_slot_open(struct machine *machine, unsigned slot, struct slot_uki *ret_envelope,
-		    struct err *err)
-{
-	return take(machine, slot, slot_uki_open, ret_envelope, err);
-}
-
-int kexec_slot_begin(struct machine *machine, unsigned slot, struct slot_uki *ret_envelope,
-		     struct err *err)
-{
-	return take(machine, slot, slot_uki_begin, ret_envelope, err);
+	return slot_uki_open(dir, &trust, ret_uki, err);
 }

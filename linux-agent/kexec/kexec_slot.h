@@ -16,8 +16,5 @@ bool kexec_slot_is_known(const struct machine *machine, unsigned slot);
  * demanded under Secure Boot and kernel lockdown, of a slot that slotctl installed, where
  * there is a rollback floor, and where the record is not the variable's. The caller
  * closes. */
-int kexec_slot_open(struct machine *machine, unsigned slot, struct slot_uki *ret_envelope,
+int kexec_slot_open(struct machine *machine, unsigned slot, struct slot_uki *ret_uki,
 		    struct err *err);
-/* slot_uki_begin() likewise. */
-int kexec_slot_begin(struct machine *machine, unsigned slot, struct slot_uki *ret_envelope,
-		     struct err *err);

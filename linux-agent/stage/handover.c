@@ -197,14 +197,10 @@ static int part_append(const struct ukifile *file, unsigned profile, const char 
 		       struct memfile *out, struct err *err)
 {
 	struct pe_section section;
-	int placed = 0;
 
 	if (ukifile_part(file, profile, name, &section, err) < 0)
 		return -1;
-	if (file->hollow)
-		placed = hollow_place(file->hollow, section.offset, section.size, out);
-	if (placed < 0 ||
-	    (!placed && memfile_copy(out, file->fd, section.offset, section.size) < 0))
+	if (memfile_copy(out, file->fd, section.offset, section.size) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to stage %s of %s", name,
 				 file->name);
 	return 0;
@@ -248,34 +244,24 @@ static int initrd_make(const struct plan *p, struct handover *h, struct err *err
 	return addons_append(p, ".initrd", false, out, err);
 }
 
-static int files_make(const struct plan *p, struct handover *h, struct err *err)
-{
-	if (memfile_open(".linux", &h->kernel) < 0 || memfile_open(".initrd", &h->initrd) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to stage %s", p->uki->name);
-	if (part_append(p->uki, p->profile, ".linux", &h->kernel, err) < 0 ||
-	    initrd_make(p, h, err) < 0)
-		return -1;
-	return p->uki->hollow ? hollow_fill(p->uki->hollow, err) : 0;
-}
-
-static int files_seal(struct handover *h, struct err *err)
+static int files_seal(const struct plan *p, struct handover *h, struct err *err)
 {
 	if (memfile_seal(&h->kernel) < 0 || memfile_seal(&h->initrd) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to seal what is staged");
+		return err_errno(err, EX_IOERR, errno, "failed to seal what is staged of %s",
+				 p->uki->name);
 	if (h->initrd.size == 0)
 		memfile_close(&h->initrd);
 	return 0;
 }
 
-static int files_prepare(const struct plan *p, struct handover *h, struct err *err)
+static int files_make(const struct plan *p, struct handover *h, struct err *err)
 {
-	int r = files_make(p, h, err);
-
-	if (p->uki->hollow)
-		hollow_unplace(p->uki->hollow);
-	if (r < 0 || check_kernel(p, h, err) < 0)
+	if (memfile_open(".linux", &h->kernel) < 0 || memfile_open(".initrd", &h->initrd) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to stage %s", p->uki->name);
+	if (part_append(p->uki, p->profile, ".linux", &h->kernel, err) < 0 ||
+	    check_kernel(p, h, err) < 0 || initrd_make(p, h, err) < 0)
 		return -1;
-	return files_seal(h, err);
+	return files_seal(p, h, err);
 }
 
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
@@ -287,7 +273,7 @@ int handover_make(const struct ukifile *uki, const struct uki_place *place, unsi
 
 	if (ukifile_check(uki, err) < 0 || plan_make(uki, place, slot, &p, err) < 0 ||
 	    ukifile_check_sections(uki, stub_does(p.stub, STUB_PROFILES), err) < 0 ||
-	    check_plan(&p, secure_boot, err) < 0 || files_prepare(&p, &h, err) < 0)
+	    check_plan(&p, secure_boot, err) < 0 || files_make(&p, &h, err) < 0)
 		return -1;
 	h.cmdline = p.cmdline;
 	p.cmdline = NULL;
@@ -296,23 +282,4 @@ int handover_make(const struct ukifile *uki, const struct uki_place *place, unsi
 	*ret_handover = h;
 	h = (struct handover){ .kernel = MEMFILE_NONE, .initrd = MEMFILE_NONE };
 	return 0;
-}
-
-int handover_take(struct slot_uki *envelope, const struct uki_place *place, unsigned slot,
-		  bool secure_boot, struct handover *ret_handover, struct err *err)
-{
-	struct err why = { 0 };
-	struct handover h;
-	int r = handover_make(&envelope->uki, place, slot, secure_boot, &h, &why);
-
-	if (slot_uki_check(envelope, err) < 0) {
-		if (r == 0)
-			handover_clear(&h);
-		return -1;
-	}
-	if (r == 0)
-		*ret_handover = h;
-	else if (err)
-		*err = why;
-	return r;
 }

@@ -13,9 +13,9 @@
  */
 #pragma once
 
-#include "slot_uki.h"
 #include "memfile.h"
 #include "uki_extras.h"
+#include "ukifile.h"
 
 #include <stdbool.h>
 
@@ -34,11 +34,6 @@ struct handover {
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
 		  bool secure_boot, struct handover *ret_handover, struct err *err);
 void handover_clear(struct handover *handover);
-
-/* The same of a slot's UKI after slot_uki_begin(), with slot_uki_check(): its error
- * goes first, because what else is wrong may be of the change. */
-int handover_take(struct slot_uki *envelope, const struct uki_place *place, unsigned slot,
-		  bool secure_boot, struct handover *ret_handover, struct err *err);
 
 /* Whether kernels for a PE machine take their device tree from the boot loader, so
  * that a .dtb would be lost in a kexec. */

@@ -154,7 +154,7 @@ static void what_was_installed_is_taken_into_sealed_memory(void **state)
 	fixture_make(&f);
 	assert_int_equal(run(&f, &e, &err), 0);
 	assert_int_equal(e.basis, SLOT_UKI_MANIFEST);
-	assert_int_equal(e.hollow.index != NULL, with_index);
+	assert_int_equal(e.by_chunks, with_index);
 	assert_string_equal(e.signer, "O=Acme, CN=release");
 	slot_uki_text(&e, text, sizeof text);
 	assert_non_null(strstr(text, "CN=release"));
@@ -346,7 +346,7 @@ static void an_index_that_is_not_the_manifests_is_ignored(void **state)
 	for (size_t len = 0; len < f.index_len; len += 20) {
 		testdir_put(&f.dir, "uki.index", f.index, len);
 		assert_int_equal(run(&f, &e, &err), 0);
-		assert_null(e.hollow.index);
+		assert_false(e.by_chunks);
 		slot_uki_close(&e);
 	}
 	f.uki[5000] ^= 1;		/* a changed UKI, and an index that fits it */
@@ -370,7 +370,7 @@ static void an_index_that_cannot_be_read_is_ignored_and_a_signed_one_is_believed
 	testdir_put(&f.dir, "uki.index", f.index, f.index_len);
 	manifest_put(&f, &f.signer);
 	assert_int_equal(run(&f, &e, &err), 0);
-	assert_null(e.hollow.index);
+	assert_false(e.by_chunks);
 	slot_uki_close(&e);
 	f.index[0] ^= 1;
 	f.index[f.index_len - 36] ^= 1;		/* the last chunk's digest */
@@ -413,8 +413,8 @@ int main(void)
 		cmocka_unit_test(an_index_that_cannot_be_read_is_ignored_and_a_signed_one_is_believed),
 		cmocka_unit_test(another_manifest_with_its_index_is_refused_by_the_record),
 	};
-	int failed = cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("slot_uki", tests, NULL, NULL);
 
 	with_index = true;
-	return failed + cmocka_run_group_tests_name("envelope with an index", tests, NULL, NULL);
+	return failed + cmocka_run_group_tests_name("slot_uki with an index", tests, NULL, NULL);
 }

@@ -5,13 +5,10 @@
 #include "err.h"
 #include "pe.h"
 
-struct hollow;
-
 struct ukifile {
 	int fd;
 	char *name;		/* for messages */
 	struct pe_image image;
-	struct hollow *hollow;	/* where the bytes of its large parts are; NULL: in fd */
 };
 
 /* EX_IOERR: missing; EX_DATAERR: not a PE file, truncated, too many sections. The

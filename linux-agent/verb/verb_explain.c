@@ -45,14 +45,14 @@ static void slot_explain(const struct machine *m, unsigned slot, struct prefligh
 
 /* handed: the command line from the UKI and its addons; a nonce as long as any comes
  * behind it. */
-static int kernel_explain(const struct machine *m, const struct slot_uki *envelope,
+static int kernel_explain(const struct machine *m, const struct slot_uki *image,
 			  const char *handed, uint64_t initrd_size, struct explanation *e,
 			  struct err *err)
 {
 	_cleanup_free_ char *cmdline = NULL;
 	struct preflight_input input = {
 		.sysroot = m->config->sysroot,
-		.uki = &envelope->uki,
+		.uki = &image->uki,
 		.initrd_size = initrd_size,
 		.pinned = kexec_is_pinned(m->config),
 	};
@@ -72,25 +72,25 @@ static int image_explain(struct machine *m, struct explanation *e, struct err *e
 	_cleanup_(handover_clear) struct handover h = { .kernel = MEMFILE_NONE,
 							.initrd = MEMFILE_NONE };
 	struct preflight_finding *f = &e->own[OWN_ENVELOPE];
-	struct slot_uki envelope;
+	struct slot_uki image;
 	struct err why = { 0 };
 	int r = 0;
 
 	f->check = "image";
-	if (kexec_slot_open(m, e->slot, &envelope, &why) < 0) {
+	if (kexec_slot_open(m, e->slot, &image, &why) < 0) {
 		own_fail(f, &why);
 		return 0;
 	}
-	slot_uki_text(&envelope, f->evidence, sizeof f->evidence);
-	if (kexec_handover(m, &envelope.uki, e->slot, &h, &why) == 0) {
-		r = kernel_explain(m, &envelope, h.cmdline, h.initrd.size, e, err);
+	slot_uki_text(&image, f->evidence, sizeof f->evidence);
+	if (kexec_handover(m, &image.uki, e->slot, &h, &why) == 0) {
+		r = kernel_explain(m, &image, h.cmdline, h.initrd.size, e, err);
 	} else {
 		/* The checks may know better why, as where .linux is no kernel. */
-		r = kernel_explain(m, &envelope, "", 0, e, err);
+		r = kernel_explain(m, &image, "", 0, e, err);
 		if (e->preflight.verdict != PREFLIGHT_FAIL)
 			own_fail(f, &why);
 	}
-	slot_uki_close(&envelope);
+	slot_uki_close(&image);
 	return r;
 }
 
