@@ -94,28 +94,37 @@ static bool is_unproven(const struct slot *slot)
 	       !policy_slot_confirmed(slot, true);
 }
 
-bool kexec_intent_nonce_is_here(const struct machine *machine)
+void kexec_intent_look(const struct machine *machine, struct kexec_arrival *ret_arrival)
 {
-	uint64_t nonce = machine->running.nonce;
+	const struct running *r = &machine->running;
+	struct kexec_arrival a = {
+		.nonce = r->nonce != 0 && r->nonce == machine->state.record.kexec_nonce,
+		.bootloader = r->bootloader == BOOTLOADER_IS_KEXEC,
+	};
+	struct ledger ledger;
 
-	return nonce != 0 && nonce == machine->state.record.kexec_nonce;
+	trip_read(machine, &ledger);
+	a.boot_id = trip_boot_changed(machine, &ledger);
+	a.meant = a.nonce && r->bootloader != BOOTLOADER_IS_OTHER &&
+		  !trip_never_left(machine, r->slot);
+	*ret_arrival = a;
 }
 
 int kexec_intent_check_arrival(const struct machine *machine, struct err *err)
 {
 	const struct record *record = &machine->state.record;
 	const struct running *r = &machine->running;
-	bool left;
+	struct kexec_arrival arrival;
 
 	if (!r->kexec || !is_unproven(&record->slots[r->slot]))
 		return 0;
-	left = !trip_never_left(machine, r->slot);
-	if (left && kexec_intent_nonce_is_here(machine) && r->bootloader != BOOTLOADER_IS_OTHER)
+	kexec_intent_look(machine, &arrival);
+	if (arrival.meant)
 		return 0;
 	return err_set(err, EX_CONFIG, "slot %c cannot be marked good: it does not run by the kexec "
 		       "that the slot record knows (nonce %016llx there, %016llx on the command "
 		       "line%s); slotctl mark-active %c, then reboot, has the firmware try it",
 		       slot_letter(r->slot), (unsigned long long)record->kexec_nonce,
-		       (unsigned long long)r->nonce, left ? "" : "; boot_id as before the jump",
+		       (unsigned long long)r->nonce, trip_never_left(machine, r->slot) ? "; boot_id as before the jump" : "",
 		       slot_letter(r->slot));
 }

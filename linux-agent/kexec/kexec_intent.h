@@ -45,8 +45,18 @@ int kexec_intent_watch(const struct machine *machine, unsigned slot, char *say, 
  * What runs keeps its own nonce. */
 bool kexec_intent_forget(struct machine *machine);
 
-/* Whether what runs has the nonce of the record; none at all is not one. */
-bool kexec_intent_nonce_is_here(const struct machine *machine);
+/* What the running system and the record say of the kexec that led here. */
+struct kexec_arrival {
+	bool nonce;		/* what runs has the nonce of the record; none at all is not one */
+	bool bootloader;	/* the boot loader's type says kexec */
+	bool boot_id;		/* the ledger says that it has changed */
+	bool meant;		/* it is the kexec that was meant: the nonce is the record's, and
+				 * neither the boot loader's type nor the ledger speaks against
+				 * it. A ledger that is missing says nothing. */
+};
+
+/* Only for a machine that runs by kexec. */
+void kexec_intent_look(const struct machine *machine, struct kexec_arrival *ret_arrival);
 
 /* At mark-good: whether what runs is what was meant. EX_CONFIG: a slot that nothing has
  * proven was reached by a kexec that the record does not know. A slot of which nothing at

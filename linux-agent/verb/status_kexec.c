@@ -9,36 +9,14 @@
 
 static const char *const way_text[] = { "reboot", "kexec" };
 
-/* Each of the three on its own would do; where one speaks against it, it is not
- * the kexec that was meant. */
-struct jump {
-	bool nonce, bootloader, boot_id;	/* speaks for it */
-	bool proven;
-};
-
-static struct jump jump_look(const struct machine *m, const struct ledger *ledger)
-{
-	struct jump jump = {
-		.nonce = kexec_intent_nonce_is_here(m),
-		.bootloader = m->running.bootloader == BOOTLOADER_IS_KEXEC,
-		.boot_id = trip_boot_changed(m, ledger),
-	};
-
-	jump.proven = jump.nonce && jump.boot_id &&
-		      m->running.bootloader != BOOTLOADER_IS_OTHER;
-	return jump;
-}
-
 json_t *status_kexec_json(const struct machine *machine)
 {
-	struct ledger ledger;
-	struct jump jump;
+	struct kexec_arrival jump;
 
 	if (!machine->is_running || !machine->running.kexec)
 		return json_null();
-	trip_read(machine, &ledger);
-	jump = jump_look(machine, &ledger);
-	return json_pack("{s:b, s:b, s:b, s:b}", "proven", jump.proven, "nonce", jump.nonce,
+	kexec_intent_look(machine, &jump);
+	return json_pack("{s:b, s:b, s:b, s:b}", "proven", jump.meant, "nonce", jump.nonce,
 			 "bootloader", jump.bootloader, "boot_id", jump.boot_id);
 }
 
@@ -73,13 +51,13 @@ static void trip_print(const char *way, const struct ledger_trip *trip)
 void status_kexec_print(const struct machine *machine)
 {
 	struct ledger ledger;
-	struct jump jump;
+	struct kexec_arrival jump;
 
 	trip_read(machine, &ledger);
 	if (machine->is_running && machine->running.kexec) {
-		jump = jump_look(machine, &ledger);
+		kexec_intent_look(machine, &jump);
 		out_print("jump       %s: nonce %s the record's, boot loader type %s, boot_id %s\n",
-			  jump.proven ? "as intended" : "not proven",
+			  jump.meant ? "as intended" : "not proven",
 			  jump.nonce ? "is" : "is not", jump.bootloader ? "kexec" : "not kexec",
 			  jump.boot_id ? "changed" : "not known to have changed");
 	}
