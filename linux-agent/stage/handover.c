@@ -2,26 +2,13 @@
 #include "handover.h"
 
 #include "addon.h"
-#include "bytes.h"
 #include "cmdline.h"
+#include "kernel_image.h"
 #include "stub.h"
 #include "io.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* The x86 boot protocol (Documentation/arch/x86/boot.rst) and the arm64 image header. */
-enum {
-	HEAD = 1024,
-	X86_BOOT_FLAG = 0x1fe,
-	X86_MAGIC = 0x202,
-	X86_VERSION = 0x206,
-	X86_CMDLINE_SIZE = 0x238,	/* without the NUL; since 2.06 */
-	X86_CMDLINE_OLD = 255,
-	ARM64_MAGIC = 56,
-	ZBOOT_MAGIC = 4,
-	ARM64_CMDLINE = 2048,
-};
 
 /* What is known of a UKI before the first byte of it is copied. */
 struct plan {
@@ -132,16 +119,12 @@ static int plan_make(const struct ukifile *uki, const struct uki_place *place, u
 int handover_check_kernel(const uint8_t *head, size_t len, const char *name,
 			  size_t *ret_cmdline_max, struct err *err)
 {
-	size_t max = 0;
+	struct kernel_image image = { .format = KERNEL_IMAGE_UNKNOWN };
+	uint32_t max;
 
-	if (len >= HEAD && le16_get(head + X86_BOOT_FLAG) == 0xaa55 &&
-	    memcmp(head + X86_MAGIC, "HdrS", 4) == 0)
-		max = 1u + (le16_get(head + X86_VERSION) < 0x206
-				    ? X86_CMDLINE_OLD
-				    : le32_get(head + X86_CMDLINE_SIZE));
-	else if (len >= HEAD && (memcmp(head + ARM64_MAGIC, "ARM\x64", 4) == 0 ||
-				 memcmp(head + ZBOOT_MAGIC, "zimg", 4) == 0))
-		max = ARM64_CMDLINE;
+	if (len >= KERNEL_IMAGE_HEADER)
+		kernel_image_parse(head, len, &image);
+	max = kernel_image_cmdline_max(&image);
 	if (max == 0)
 		return err_set(err, EX_DATAERR, "%s cannot be started: its .linux is not a kernel",
 			       name);
@@ -185,8 +168,8 @@ static int check_plan(const struct plan *p, bool secure_boot, struct err *err)
 
 static int check_kernel(const struct plan *p, struct handover *h, struct err *err)
 {
-	uint8_t head[HEAD] = { 0 };
-	size_t len = h->kernel.size < HEAD ? (size_t)h->kernel.size : HEAD;
+	uint8_t head[KERNEL_IMAGE_HEADER] = { 0 };
+	size_t len = h->kernel.size < sizeof head ? (size_t)h->kernel.size : sizeof head;
 
 	if (pread_full(h->kernel.fd, head, len, 0) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to read %s", p->uki->name);

@@ -511,12 +511,13 @@ static void the_kernel_says_how_much_command_line_it_takes(void **state)
 	(void)state;
 	testuki_kernel(kernel);
 	assert_int_equal(handover_check_kernel(kernel, sizeof kernel, "x", &max, &err), 0);
-	assert_int_equal(max, 2048);
+	assert_int_equal(max, le32_get(kernel + 0x238));	/* with the NUL, as the kernel counts */
 	le16_put(kernel + 0x206, 0x205);
 	assert_int_equal(handover_check_kernel(kernel, sizeof kernel, "x", &max, &err), 0);
 	assert_int_equal(max, 256);
 	le16_put(kernel + 0x1fe, 0);
 	assert_int_equal(handover_check_kernel(kernel, sizeof kernel, "x", &max, &err), -1);
+	memset(kernel + 0x202, 0, 4);
 	memcpy(kernel + 56, "ARM\x64", 4);
 	assert_int_equal(handover_check_kernel(kernel, sizeof kernel, "x", &max, &err), 0);
 	assert_int_equal(max, 2048);

@@ -15,10 +15,13 @@ enum {
 	X86_INIT_SIZE = 0x260,
 	X86_END = 0x268,
 	X86_LOADED_HIGH = 0x01,
+	X86_BOOT_FLAG_IS = 0xaa55,
+	X86_CMDLINE_OLD = 256,		/* before the header says it, in 2.06 */
 
 	ARM64_IMAGE_SIZE = 16,
 	ARM64_MAGIC = 56,
 	ARM64_END = 64,
+	ARM64_CMDLINE = 2048,
 };
 
 static bool magic_at(const uint8_t *head, size_t at, const char magic[4])
@@ -59,4 +62,19 @@ void kernel_image_parse(const uint8_t *head, size_t len, struct kernel_image *re
 		image.memory = le64_get(head + ARM64_IMAGE_SIZE);
 	}
 	*ret_image = image;
+}
+
+uint32_t kernel_image_cmdline_max(const struct kernel_image *image)
+{
+	switch (image->format) {
+	case KERNEL_IMAGE_X86:
+		if (image->boot_flag != X86_BOOT_FLAG_IS)
+			return 0;
+		return image->protocol < 0x0206 ? X86_CMDLINE_OLD : image->cmdline_size;
+	case KERNEL_IMAGE_ARM64:
+	case KERNEL_IMAGE_ZBOOT:
+		return ARM64_CMDLINE;
+	default:
+		return 0;
+	}
 }

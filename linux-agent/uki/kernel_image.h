@@ -45,3 +45,8 @@ struct kernel_image {
 /* head: the first len bytes, at least KERNEL_IMAGE_HEADER unless the image is shorter.
  * Succeeds on anything; what is no kernel of a known kind is KERNEL_IMAGE_UNKNOWN. */
 void kernel_image_parse(const uint8_t *head, size_t len, struct kernel_image *ret_image);
+
+/* How many bytes of command line kexec_file_load(2) takes for it, with the NUL; 0: it is
+ * no kernel that can be started. x86: the running kernel compares the header's
+ * cmdline_size with a length that counts the NUL. */
+uint32_t kernel_image_cmdline_max(const struct kernel_image *image);
