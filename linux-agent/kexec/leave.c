@@ -4,7 +4,10 @@
 #include "init.h"
 #include "jump.h"
 #include "kexec.h"
+#include "kexec_intent.h"
 #include "io.h"
+#include "trip.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <sys/reboot.h>
@@ -79,4 +82,35 @@ void leave_recover(const char *sysroot)
 		return;
 	sync();
 	(void)reboot(RB_AUTOBOOT);	/* there is nobody else to ask */
+}
+
+static int kexec_for(struct machine *m, unsigned slot, const struct trip_times *times,
+		     struct report *report, struct err *err)
+{
+	char say[512];
+	int watchdog = kexec_intent_watch(m, slot, say, sizeof say);
+
+	if (*say)
+		report_warning(report, "%s", say);
+	trip_depart(m, ACTIVATE_KEXEC, slot, times);
+	if (kexec_intent_jump(m, slot, err) == 0 &&
+	    leave_now(m->config->sysroot, ACTIVATE_KEXEC, err) == 0)
+		return 0;	/* the watchdog runs on: the jump is under way */
+	watchdog_disarm(watchdog);
+	if (kexec_intent_forget(m) && m->state.source != STATE_LOST)
+		(void)machine_save(m, NULL);
+	leave_recover(m->config->sysroot);
+	return -1;
+}
+
+int leave_for(struct machine *machine, enum activate how, unsigned slot,
+	      const struct trip_times *times, struct report *report, struct err *err)
+{
+	if (how == ACTIVATE_KEXEC)
+		return kexec_for(machine, slot, times, report, err);
+	trip_depart(machine, how, slot, times);
+	if (leave_now(machine->config->sysroot, how, err) == 0)
+		return 0;
+	trip_stay(machine);
+	return -1;
 }

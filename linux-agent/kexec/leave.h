@@ -3,6 +3,9 @@
 #pragma once
 
 #include "activation.h"
+#include "machine.h"
+#include "report.h"
+#include "trip.h"
 
 /* Below, sysroot is the configuration's: "" on a real machine. */
 
@@ -26,3 +29,11 @@ int leave_reboot_now(const char *sysroot, struct err *err);
 /* Jumps to the staged kernel: through systemd where it runs, else jump.h. Returns
  * only on failure, or when systemd was asked. */
 int leave_kexec(const char *sysroot, struct err *err);
+
+/* Leaves for slot, whatever the record already says of it: the watchdog is armed where
+ * it has to run across a kexec, the ledger and the ring of attempts are told. Where it fails,
+ * the watchdog is stopped, what was noted is taken back, and after a kexec
+ * leave_recover() follows, which may not return. EX_OSERR, EX_UNAVAILABLE; EX_IOERR: the
+ * jump could not be noted. ACTIVATE_NONE: nothing. */
+int leave_for(struct machine *machine, enum activate how, unsigned slot,
+	      const struct trip_times *times, struct report *report, struct err *err);

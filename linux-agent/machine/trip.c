@@ -70,7 +70,7 @@ static void boot_id_read(const struct machine *m, char ret_id[37])
 }
 
 void trip_depart(struct machine *machine, enum activate how, unsigned slot,
-		 int64_t install_ms, int64_t stage_ms)
+		 const struct trip_times *times)
 {
 	struct ledger ledger;
 
@@ -84,8 +84,10 @@ void trip_depart(struct machine *machine, enum activate how, unsigned slot,
 	ledger.trip = (struct ledger_trip){ .known = true, .slot = slot };
 	for (int i = 0; i < LEDGER_PHASES; i++)
 		ledger.trip.ms[i] = LEDGER_UNKNOWN;
-	ledger.trip.ms[LEDGER_INSTALL] = install_ms;
-	ledger.trip.ms[LEDGER_STAGE] = stage_ms;
+	if (times) {
+		ledger.trip.ms[LEDGER_INSTALL] = times->install_ms;
+		ledger.trip.ms[LEDGER_STAGE] = times->stage_ms;
+	}
 	ledger_write(machine, &ledger);
 }
 

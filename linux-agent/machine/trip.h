@@ -15,10 +15,15 @@ int64_t trip_clock_ms(void);
 /* The file as it is; empty if there is none. */
 void trip_read(const struct machine *machine, struct ledger *ret_ledger);
 
-/* About to leave for slot by how: notes the time, the boot_id and how long install
- * and staging took (LEDGER_UNKNOWN: there was none). ACTIVATE_NONE: nothing. */
+/* How long install and staging took; LEDGER_UNKNOWN: there was none. */
+struct trip_times {
+	int64_t install_ms, stage_ms;
+};
+
+/* About to leave for slot by how: notes the time, the boot_id and times (NULL: neither).
+ * ACTIVATE_NONE: nothing. */
 void trip_depart(struct machine *machine, enum activate how, unsigned slot,
-		 int64_t install_ms, int64_t stage_ms);
+		 const struct trip_times *times);
 
 /* A reboot was refused: a later one is another, and not measured from here. */
 void trip_stay(struct machine *machine);

@@ -326,39 +326,20 @@ int install_run(struct machine *machine, const struct install_options *options,
 	return 0;
 }
 
-static int jump_failed(struct machine *m, unsigned slot, struct err *err)
-{
-	if (kexec_intent_forget(m))
-		(void)machine_save(m, NULL);
-	err_prefix(err, "slot %c is installed but not activated", slot_letter(slot));
-	leave_recover(m->config->sysroot);
-	return -1;
-}
-
 int install_activate(struct machine *machine, const struct install_options *options,
 		     const struct installed *installed, struct err *err)
 {
+	const struct trip_times times = { installed->install_ms, installed->stage_ms };
 	bool kexec = options->activate == ACTIVATE_KEXEC;
-	unsigned slot = installed->slot;
-	int watchdog = -1;
-	char say[512] = "";
 
 	if (options->activate == ACTIVATE_NONE)
 		return 0;
 	report_step(options->report, "activate", "leaving for the new slot through %s",
 		    kexec ? "kexec" : "the firmware");
-	if (kexec)
-		watchdog = kexec_intent_watch(machine, slot, say, sizeof say);
-	if (*say)
-		report_warning(options->report, "%s", say);
-	trip_depart(machine, options->activate, slot, installed->install_ms, installed->stage_ms);
-	if ((!kexec || kexec_intent_jump(machine, slot, err) == 0) &&
-	    leave_now(machine->config->sysroot, options->activate, err) == 0)
+	if (leave_for(machine, options->activate, installed->slot, &times, options->report,
+		      err) == 0)
 		return 0;
-	watchdog_disarm(watchdog);
-	if (kexec)
-		return jump_failed(machine, slot, err);
-	trip_stay(machine);
-	return err_prefix(err, "slot %c is installed and will be tried at the next boot",
-			  slot_letter(slot));
+	return err_prefix(err, kexec ? "slot %c is installed but not activated"
+				     : "slot %c is installed and will be tried at the next boot",
+			  slot_letter(installed->slot));
 }

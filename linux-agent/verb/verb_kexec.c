@@ -9,10 +9,10 @@
 #include "mark.h"
 #include "options.h"
 #include "out.h"
+#include "report.h"
 #include "trip.h"
 #include "io.h"
 #include "verbs.h"
-#include "watchdog.h"
 
 #include <string.h>
 
@@ -60,29 +60,14 @@ static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_s
 static int leave(struct machine *m, enum activate how, unsigned slot, int64_t stage_ms,
 		 struct err *err)
 {
-	int r, watchdog = -1;
-	char say[512] = "";
+	const struct trip_times times = { LEDGER_UNKNOWN, stage_ms };
+	struct report report;
 
-	if (how == ACTIVATE_KEXEC)
-		watchdog = kexec_intent_watch(m, slot, say, sizeof say);
-	if (*say)
-		out_print("warning: %s\n", say);
-	trip_depart(m, how, slot, LEDGER_UNKNOWN, stage_ms);
-	r = how == ACTIVATE_KEXEC ? kexec_intent_jump(m, slot, err) : 0;
-	if (r == 0)
-		r = leave_now(m->config->sysroot, how, err);
-	watchdog_disarm(watchdog);
-	if (r == 0)
+	report_init(&report, false);
+	if (leave_for(m, how, slot, &times, &report, err) == 0)
 		return 0;
-	if (how != ACTIVATE_KEXEC) {
-		trip_stay(m);
-		return err_prefix(err, "slot %c will be booted next",
-				  slot_letter(slot));
-	}
-	if (kexec_intent_forget(m) && m->state.source != STATE_LOST)
-		(void)machine_save(m, NULL);
-	leave_recover(m->config->sysroot);
-	return -1;
+	return how == ACTIVATE_KEXEC ? -1 : err_prefix(err, "slot %c will be booted next",
+						       slot_letter(slot));
 }
 
 /* Needs nothing but the lock, so that it works on a machine in disorder. */

@@ -43,7 +43,7 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 	verb_print_warnings(m);
 	if (!due || how == ACTIVATE_NONE)
 		return 0;
-	trip_depart(m, how, slot, LEDGER_UNKNOWN, LEDGER_UNKNOWN);
+	trip_depart(m, how, slot, NULL);
 	if (leave_now(m->config->sysroot, how, err) == 0)
 		return 0;
 	trip_stay(m);
