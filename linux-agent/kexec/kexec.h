@@ -22,7 +22,7 @@ int kexec_cmdline(const struct config *config, const char *handed, unsigned slot
 int kexec_nonce_new(unsigned slot, uint64_t *ret_nonce, struct err *err);
 
 /* Everything but the system call: what goes to the kernel made of the slot's UKI, and
- * that checked (handover_take()). Changes nothing. Errors as in handover_make(). The
+ * that checked (slot_uki_open()). Changes nothing. Errors as in both. The
  * caller frees. */
 struct kexec_image;
 int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **ret_image,
