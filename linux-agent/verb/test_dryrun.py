@@ -725,6 +725,15 @@ def test_a_bundle_says_which_image_it_has_by_reference(machine, release, parts, 
     assert got == USAGE and "--reference=rootfs: must be NAME=FILE" in errors
 
 
+@pytest.mark.parametrize("folder", ["d" * 200 + "/" + "e" * 200 + "/" + "f" * 200, "name\x1b[1m"], ids=["long", "escape"])
+def test_bundle_info_opens_the_very_path_and_not_the_text_that_is_shown(machine, create, folder):
+    bundle = machine.top / folder / "new.zip"
+    bundle.parent.mkdir(parents=True)
+    bundle.write_bytes(create("2").read_bytes())
+    assert machine.check("bundle", "info", bundle).count(", frames ") >= 2
+    assert "good, signed by" in machine.check("bundle", "verify", bundle)
+
+
 @pytest.mark.parametrize("installed, shown", [(0, None), (1, 1), (2**63 - 1, 2**63 - 1), (2**63, None), (2**64 - 1, None)])
 def test_a_time_that_is_none_is_not_shown_as_another(machine, installed, shown):
     machine.change_record((AT_INSTALLED_A, "<Q", installed))
