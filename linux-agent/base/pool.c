@@ -193,11 +193,6 @@ void *pool_take(struct pool *pool)
 	return entry ? entry->task : NULL;
 }
 
-void pool_put_here(struct pool *pool, void *task)
-{
-	run(pool, entry_of(task));
-}
-
 static void entry_put(struct pool *p, struct entry *entry)
 {
 	if (p->thread_count == 0) {

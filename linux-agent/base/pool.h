@@ -36,8 +36,6 @@ void pool_close(struct pool *pool);
 void *pool_take(struct pool *pool);
 /* To be run by a thread. */
 void pool_put(struct pool *pool, void *task);
-/* To be run here and now. */
-void pool_put_here(struct pool *pool, void *task);
 /* Not to be run. */
 void pool_give_back(struct pool *pool, void *task);
 
