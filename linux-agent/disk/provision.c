@@ -11,6 +11,7 @@
 #include "out.h"
 #include "policy.h"
 #include "provision_esp.h"
+#include "provision_root.h"
 #include "target.h"
 
 #include <errno.h>
@@ -368,6 +369,10 @@ static int provision_install(struct provision *p, struct err *err)
 	if (esp_stage_make_dir(&p->target.stage, "EFI") < 0 || esp_stage_make_dir(&p->target.stage, ESP_OURS) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to make the ESP");
 	r = install_prepare(&p->install, err);
+	if (r == 0)
+		r = provision_root(p->install.uki, p->found.adopted, &p->layout, err);
+	if (r == 0)
+		plan_report(p);
 	if (r == 0 && !p->options->dry_run)
 		r = write_all(p, err);
 	if (r == 0 && !p->options->dry_run)
@@ -391,7 +396,6 @@ static int provision_bundle(struct provision *p, struct err *err)
 	if (config_images(o->config, image, &p->target, err) < 0 ||
 	    config_fill(o->config, bundle_manifest(p->bundle), err) < 0)
 		return -1;
-	plan_report(p);
 	return provision_install(p, err);
 }
 

@@ -45,8 +45,10 @@ class Parts:
 
     def make(self, name, *options):
         out = self.work / name
+        if not any(option.startswith("--uki=") for option in options):
+            options = (f"--uki={self.uki}", *options)
         subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme", "--version=7",
-                        f"--uki={self.uki}", f"--key={self.signer.key}", f"--cert={self.signer.cert}", *options],
+                        f"--key={self.signer.key}", f"--cert={self.signer.cert}", *options],
                        check=True, capture_output=True)
         return out
 
@@ -170,6 +172,56 @@ def test_without_a_seed_no_two_disks_have_a_guid_in_common(provision, tmp_path):
         good(provision("--size=100M", disk=name))
     uuids = [p["uuid"] for name in ("x.img", "y.img") for p in table(tmp_path / name)]
     assert len(set(uuids)) == len(uuids) == 6
+
+
+ROOT = "6d2f7e1c-3a50-4b8e-9f47-52c0d1e8b39"
+
+
+@pytest.fixture(scope="module")
+def rooted(parts):
+    """A bundle whose UKI has this root=."""
+    def make(root):
+        name = f"rooted-{hashlib.sha256(root.encode()).hexdigest()[:8]}"
+        image = parts.work / f"{name}.efi"
+        uki.build(image, parts.work, parts.work / "linux", parts.work / "initrd", f"root={root} slotboot.slot={{slot}}",
+                  "ID=test\n", "6.1")
+        return parts.make(f"{name}.zip", f"--uki={image}", f"--image=rootfs={parts.work / 'rootfs.img'}")
+    return make
+
+
+@pytest.mark.parametrize("root, ends", [(f"PARTUUID={ROOT}{{slot}}", "eabc"), (f"PARTUUID={ROOT.upper()}{{SLOT}}", "eabc"),
+                                        ("PARTUUID=6d2f7e1c-3a50-4b8e-9f47-52c0d1e8b{slot}90", None),
+                                        (f"PARTUUID={ROOT}{{slot}}/PARTNROFF=1", "")])
+def test_the_partitions_are_those_that_the_command_line_asks_for(provision, rooted, root, ends):
+    good(provision("--size=64M", "--data=8M", "--seed=x", bundle=rooted(root)))
+    found = [part["uuid"] for part in table(provision.image)]
+    if ends:
+        assert found == [ROOT + end for end in ends]
+    elif ends == "":
+        assert len({guid[:8] for guid in found}) == 4, "it names another partition"
+    else:
+        assert found[1:3] == [f"6d2f7e1c-3a50-4b8e-9f47-52c0d1e8b{slot}90" for slot in "ab"]
+        assert len({guid[:8] for guid in found}) == 3, "the others come from the seed"
+
+
+@pytest.mark.parametrize("root, words", [
+    (f"PARTUUID={ROOT}1", "the same root=PARTUUID= in both slots"),
+    ("PARTUUID={slot}", "root=PARTUUID=a in slot a, which is no GUID of a partition")])
+def test_a_root_that_fits_no_partitions_is_refused(provision, rooted, root, words):
+    status, _, errors = provision("--size=64M", bundle=rooted(root))
+    assert status == DATAERR and words in errors and not provision.image.exists(), errors
+
+
+def test_partitions_that_are_kept_must_be_those_that_the_command_line_asks_for(provision, rooted):
+    bundle = rooted(f"PARTUUID={ROOT}{{slot}}")
+    good(provision("--size=64M", "--seed=x"))
+    before = digest(provision.image)
+    status, _, errors = provision("--wipe=disk.img", bundle=bundle)
+    assert status == CONFIG and f"has root=PARTUUID={ROOT}a: sfdisk --part-uuid" in errors, errors
+    assert digest(provision.image) == before
+    for number, slot in ((2, "a"), (3, "b")):
+        subprocess.run(["sfdisk", "--part-uuid", provision.image, str(number), ROOT + slot], check=True, capture_output=True)
+    good(provision("--wipe=disk.img", bundle=bundle))
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(provision):
@@ -356,4 +408,3 @@ def test_a_device_that_is_not_there_does_not_become_a_file(provision):
 def test_neither_a_directory_nor_a_terminal_is_a_disk(provision, tmp_path):
     for name in (tmp_path, "/dev/null"):
         refused(provision, USAGE, "is neither a block device nor a regular file", disk=name)
-

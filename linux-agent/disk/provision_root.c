@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "provision_root.h"
+
+#include "cmdline.h"
+#include "io.h"
+#include "record.h"
+#include "ukifile.h"
+
+#include <efivar.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PREFIX "PARTUUID="
+#define PREFIX_LEN (sizeof PREFIX - 1)
+
+/* 1, or 0: root= names no partition by its GUID. */
+static int root_guid(const struct ukifile *uki, unsigned slot, uint8_t ret_guid[LAYOUT_GUID_BYTES],
+		     struct err *err)
+{
+	_cleanup_free_ char *cmdline = NULL;
+	char text[LAYOUT_GUID_TEXT];
+	const char *root;
+	efi_guid_t guid;
+	size_t len;
+
+	if (ukifile_cmdline(uki, slot, &cmdline, NULL, err) < 0)
+		return -1;
+	root = cmdline_get(cmdline, "root", &len);
+	/* "/PARTNROFF=1": some other partition. */
+	if (!root || len < PREFIX_LEN || strncmp(root, PREFIX, PREFIX_LEN) != 0 ||
+	    memchr(root, '/', len))
+		return 0;
+	root += PREFIX_LEN;
+	len -= PREFIX_LEN;
+	if (len == sizeof text - 1) {
+		memcpy(text, root, len);
+		text[len] = 0;
+		if (efi_str_to_guid(text, &guid) == 0) {
+			memcpy(ret_guid, &guid, sizeof guid);
+			return 1;
+		}
+	}
+	return err_set(err, EX_DATAERR, "the UKI's command line has root=" PREFIX "%.*s in slot %c, which is no "
+		       "GUID of a partition", (int)len, root, slot_letter(slot));
+}
+
+static int kept_check(const struct layout_part *part, const uint8_t guid[LAYOUT_GUID_BYTES], struct err *err)
+{
+	char is[LAYOUT_GUID_TEXT], wanted[LAYOUT_GUID_TEXT];
+
+	if (memcmp(part->guid, guid, LAYOUT_GUID_BYTES) == 0)
+		return 0;
+	layout_guid_text(part->guid, is);
+	layout_guid_text(guid, wanted);
+	return err_set(err, EX_CONFIG, "partition %u, %s, is %s, and the UKI's command line has root=" PREFIX
+		       "%s: sfdisk --part-uuid makes it that", part->number, part->name, is, wanted);
+}
+
+static struct layout_part *part_of(struct layout *layout, enum layout_role role)
+{
+	for (size_t i = 0; i < layout->count; i++)
+		if (layout->parts[i].role == role)
+			return &layout->parts[i];
+	return NULL;
+}
+
+/* The last digit of a GUID as text is the low half of its last byte. */
+static bool is_series(uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES])
+{
+	return memcmp(guids[0], guids[1], LAYOUT_GUID_BYTES - 1) == 0 &&
+	       (guids[0][LAYOUT_GUID_BYTES - 1] ^ 0xa) == (guids[1][LAYOUT_GUID_BYTES - 1] ^ 0xb) &&
+	       (guids[0][LAYOUT_GUID_BYTES - 1] & 0xf) == 0xa;
+}
+
+static void guid_give(struct layout_part *part, const uint8_t guid[LAYOUT_GUID_BYTES], uint8_t digit)
+{
+	if (!part)
+		return;
+	memcpy(part->guid, guid, LAYOUT_GUID_BYTES);
+	if (digit)
+		part->guid[LAYOUT_GUID_BYTES - 1] = (uint8_t)((guid[LAYOUT_GUID_BYTES - 1] & 0xf0) | digit);
+}
+
+static int guids_take(struct layout *layout, bool adopted, uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES],
+		      struct err *err)
+{
+	struct layout_part *a = part_of(layout, LAYOUT_A), *b = part_of(layout, LAYOUT_B);
+
+	if (!a || !b)
+		return 0;
+	if (memcmp(guids[0], guids[1], LAYOUT_GUID_BYTES) == 0)
+		return err_set(err, EX_DATAERR, "the UKI's command line has the same root=" PREFIX " in both slots: "
+			       "put {slot} in it, in the place of its last digit");
+	if (adopted)
+		return kept_check(a, guids[0], err) < 0 ? -1 : kept_check(b, guids[1], err);
+	guid_give(a, guids[0], 0);
+	guid_give(b, guids[1], 0);
+	if (is_series(guids)) {
+		guid_give(part_of(layout, LAYOUT_ESP), guids[0], 0xe);
+		guid_give(part_of(layout, LAYOUT_DATA), guids[0], 0xc);
+	}
+	return 0;
+}
+
+int provision_root(int uki, bool adopted, struct layout *layout, struct err *err)
+{
+	_cleanup_(ukifile_close) struct ukifile file = { .fd = -1 };
+	uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES];
+
+	if (ukifile_open_fd(dup(uki), "the UKI", &file, err) < 0)
+		return -1;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		int r = root_guid(&file, slot, guids[slot], err);
+
+		if (r <= 0)
+			return r;
+	}
+	return guids_take(layout, adopted, guids, err);
+}
