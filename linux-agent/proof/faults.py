@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Deliberate faults: each is put into a copy of one real source file, the simulator
-is linked with that object in the place of the right one, and it must fail.
+is linked with that object before the archive that has the right one, and it must fail.
 
-    faults.py --compile "cc FLAGS" --link "cc FLAGS OBJECTS" --walk OBJECT --build DIR
+    faults.py --compile "cc FLAGS" --link "cc FLAGS OBJECTS" --walk OBJECT --archive FILE --build DIR
               [--only WORD] OBJECT...
 """
 import argparse
@@ -236,9 +236,7 @@ def fault_build(o, source, text, walk):
     obj, program = path[:-2] + ".o", os.path.join(o.build, "proof")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
-    real = "/" + source[:-2] + ".o"
-    objects = [obj if x.endswith(real) else x for x in o.objects
-               if not walk or "/shared/" in x] + ([o.walk] if walk else [])
+    objects = [obj, *([o.walk] if walk else o.objects), o.archive]
     for words in (o.compile.split() + ["-w", "-c", "-o", obj, path],
                   [x for y in o.link.split() for x in
                    (["-o", program] + objects if y == "OBJECTS" else [y])]):
@@ -273,8 +271,9 @@ def main():
     p.add_argument("--link", required=True, help="with the word OBJECTS in it")
     p.add_argument("--build", required=True)
     p.add_argument("--walk", required=True, help="the walk's own object")
+    p.add_argument("--archive", required=True, help="of all the rooms and shared/")
     p.add_argument("--only", default="")
-    p.add_argument("objects", nargs="+")
+    p.add_argument("objects", nargs="+", help="the simulator's own")
     o = p.parse_args()
     os.makedirs(o.build, exist_ok=True)
     passed = failed = 0

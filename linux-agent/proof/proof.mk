@@ -46,7 +46,8 @@ proof: $(BUILD)/proof/proof proof-programs
 	@$(BUILD)/proof/proof-san --quick --seed 2
 	@$(MAKE) --no-print-directory proof-faults
 PROOF_WALK  := $(BUILD)/proof/linux-agent/proof/walk.o
-proof-faults: $(PROOF_OBJ) $(PROOF_LIB) | $(PROOF_WALK)
+proof-faults: $(PROOF_OBJ) | $(BUILD)/proof/libslot.a $(PROOF_WALK)
 	@$(PYTHON) linux-agent/proof/faults.py --build $(BUILD)/proof/faults --walk $(PROOF_WALK) \
+		--archive $(BUILD)/proof/libslot.a \
 		--compile '$(CC) $(AGENT_CFLAGS) $(EVERY_ROOM) -O1 -fPIE $(PKG_CFLAGS) $(CFLAGS)' \
 		--link '$(CC) -pie $(PROOF_WRAP) $(LDFLAGS) OBJECTS $(PKG_LIBS)' $^

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """slotctl provision on image files, as an ordinary user: what other programs see of the result, and every refusal."""
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+
+from test_schema import check
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "ovmf-test"))
@@ -232,6 +235,12 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(provision):
     before = digest(provision.image)
     good(provision("--dry-run"))
     assert digest(provision.image) == before
+
+
+def test_each_line_of_json_is_as_its_schema_says(provision):
+    out = good(provision("--size=64M", "--json"))
+    for line in out.splitlines():
+        check("progress", json.loads(line))
 
 
 def test_a_bundle_without_an_image_gets_no_slots(parts, provision):
