@@ -33,12 +33,13 @@
 #   rooms              the rooms of linux-agent/ and what each may include
 #   help               this
 #
-# Variables: BUILD=build, CC, CFLAGS, LDFLAGS, PYTHON; V=1 shows the commands.
+# Variables: BUILD=build, CC, CFLAGS, LDFLAGS, PYTHON, UNITDIR, VERSION; V=1 shows the commands.
 
 BUILD   ?= build
 ARCH    ?= $(shell uname -m)
 PREFIX  ?= /usr
 PYTHON  ?= /usr/bin/python3
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 VERSION := 0.1
 
 Q       := $(if $(V),,@)
@@ -207,8 +208,8 @@ fuzz:
 install: all
 	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl
 	install -D -m 644 $(LOADER) $(DESTDIR)$(PREFIX)/lib/slotboot/$(notdir $(LOADER))
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 docs/units/slotboot-* $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(DESTDIR)$(UNITDIR)
+	install -m 644 docs/units/slotboot-* $(DESTDIR)$(UNITDIR)
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
 
