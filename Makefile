@@ -5,6 +5,7 @@
 #   all                build/slotctl and the loader; the default
 #   loader             the loader alone: build/efi/slotboot*.efi
 #   install            into DESTDIR, under PREFIX=/usr
+#   deb                Debian packages in build/deb/, built twice and compared
 #   deps               install from Debian what building and testing need
 #   clean              remove build/, which is all that a build writes
 #
@@ -100,7 +101,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-quick lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install clean rooms
+.PHONY: all help deps check check-quick lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms
 all: $(BUILD)/slotctl loader
 
 help:
@@ -212,6 +213,10 @@ install: all
 	install -m 644 docs/units/slotboot-* $(DESTDIR)$(UNITDIR)
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
+
+deb:
+	@ovmf-test/install-deps debian/packages.txt
+	@BUILD=$(BUILD) debian/build-twice
 
 # --- the loader's side: EFI types, gnu-efi; see efi-app/efi.mk ---
 include efi-app/efi.mk
