@@ -213,6 +213,9 @@ install: all
 	install -m 644 docs/units/slotboot-* $(DESTDIR)$(UNITDIR)
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
+	install -D -m 644 linux-agent/completion/slotctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slotctl
+	install -D -m 644 linux-agent/completion/_slotctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_slotctl
+	install -D -m 644 linux-agent/completion/slotctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/slotctl.fish
 
 deb:
 	@ovmf-test/install-deps debian/packages.txt
