@@ -33,19 +33,27 @@ static int64_t limit_ms(const struct watch *w)
 	return left < limit ? left : limit;
 }
 
+static void text_set(char *to, size_t size, const char *from)
+{
+	size_t len = strnlen(from, size - 1);
+
+	memcpy(to, from, len);
+	to[len] = 0;
+}
+
 static bool finding_set(struct health_finding *finding, const char *check, const char *how,
 			const char *line)
 {
-	(void)snprintf(finding->check, sizeof finding->check, "%s", check);
-	(void)snprintf(finding->how, sizeof finding->how, "%s", how);
-	(void)snprintf(finding->line, sizeof finding->line, "%s", line);
+	text_set(finding->check, sizeof finding->check, check);
+	text_set(finding->how, sizeof finding->how, how);
+	text_set(finding->line, sizeof finding->line, line);
 	out_clean(finding->check, sizeof finding->check);
 	return false;
 }
 
 static void line_keep(void *ctx, const char *line)
 {
-	(void)snprintf(ctx, HEALTH_LINE_BYTES, "%s", line);
+	text_set(ctx, HEALTH_LINE_BYTES, line);
 }
 
 static bool program_holds(const struct watch *w, const char *name, const char *const argv[])
