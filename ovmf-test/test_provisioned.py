@@ -44,7 +44,7 @@ def test_a_provisioned_disk_boots_slot_a_through_the_loader(machine):
     assert (status["running"], status["slots"]["a"]["status"], status["slots"]["b"]["status"]) == ("a", "trial", "empty")
     assert not status["state"]["provisional"]
     # The one try that this boot has cost, of three.
-    assert status["slots"]["a"]["tries"] == 2
+    assert status["slots"]["a"]["tries_left"] == 2
 
 
 def test_the_record_that_came_with_the_disk_is_the_one_it_goes_by(machine):
