@@ -81,6 +81,10 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
     identity = pki.identities()[signer]
     parts = {"uki": variant.uki, "rootfs": variant.rootfs}
     with tempfile.TemporaryDirectory(dir=WORK) as work:
+        if compatible != COMPATIBLE or version:
+            # IMAGE_ID and IMAGE_VERSION would contradict it.
+            parts["uki"] = Path(work) / "uki.efi"
+            parts["uki"].write_bytes(variant.uki.read_bytes().replace(b"\nIMAGE_", b"\nOTHER_"))
         for name, size in padding:
             parts[name] = Path(shutil.copy(parts[name], work))
             os.truncate(parts[name], size)
