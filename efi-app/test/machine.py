@@ -13,7 +13,7 @@ FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 SECTOR, ESP_START = 512, 2048
 ESP_GUID = "11223344-5566-7788-99aa-bbccddeeff00"
-DEADLINE = 600  # seconds, for what an idle host does in a few
+DEADLINE = 3600  # seconds: ends what hangs, and nothing that is merely slow
 
 
 def call(*command, **kw):
