@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "esp_stage.h"
 
+#include "init.h"
 #include "io.h"
 
 #include <errno.h>
@@ -135,19 +136,6 @@ int esp_stage_put(struct esp_stage *stage, const char *path, const void *data, s
 
 /* --- the file system --- */
 
-/* Not by PATH, which is the caller's. */
-static const char *program_find(const char *name, char path[static ARG_BYTES])
-{
-	static const char *const places[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		(void)snprintf(path, ARG_BYTES, "%s/%s", places[i], name);
-		if (access(path, X_OK) == 0)
-			return path;
-	}
-	return NULL;
-}
-
 /* Nothing of the caller's surroundings is seen, so that nothing in them changes the result; mtools
  * would look into the caller's mtoolsrc, and doubt disks without tracks. */
 static int spawn(const char *program, char *const argv[], uint64_t time, pid_t *ret_pid)
@@ -172,8 +160,7 @@ static int spawn(const char *program, char *const argv[], uint64_t time, pid_t *
 
 static int run(char *const argv[], const char *package, uint64_t time, struct err *err)
 {
-	char path[ARG_BYTES];
-	const char *program = program_find(argv[0], path);
+	_cleanup_free_ char *program = init_program_find("", argv[0]);
 	int error, status;
 	pid_t pid;
 

@@ -5,7 +5,7 @@
 #include "layout.h"
 
 /* A memory file as large as the disk, in which only the protective MBR and both tables take room:
- * the caller writes GPT_HEAD_BYTES from its beginning and what layout_tail() says from its end, and
+ * the caller writes GPT_HEAD_BYTES from its beginning and what gpt_tail() says from its end, and
  * closes it. The MBR's boot code says that the disk boots by UEFI. EX_SOFTWARE. */
 int gpt_make(const struct layout *layout, int *ret_fd, struct err *err);
 

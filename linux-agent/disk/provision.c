@@ -387,9 +387,8 @@ static int provision_bundle(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
 	const struct payload *image;
-	uint64_t loader;
 
-	if (provision_loader_check(o->loader, &loader, err) < 0 ||
+	if (provision_loader_check(o->loader, err) < 0 ||
 	    image_find(bundle_manifest(p->bundle), &image, err) < 0 || plan(p, image, err) < 0)
 		return -1;
 	p->target.layout = &p->layout;

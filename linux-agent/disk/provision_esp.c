@@ -2,8 +2,8 @@
 #include "provision_esp.h"
 
 #include "io.h"
-#include "pe.h"
 #include "state.h"
+#include "ukifile.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,50 +13,22 @@
 #if defined(__aarch64__)
 #define SUFFIX "aa64"
 #define FALLBACK "BOOTAA64"
-#define MACHINE PE_MACHINE_AARCH64
 #else
 #define SUFFIX "x64"
 #define FALLBACK "BOOTX64"
-#define MACHINE PE_MACHINE_X86_64
 #endif
 
-struct bytes_at {
-	const uint8_t *data;
-};
-
-static enum sb_error pe_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
+int provision_loader_check(const char *loader, struct err *err)
 {
-	const struct bytes_at *at = ctx;
+	_cleanup_(ukifile_close) struct ukifile file = { .fd = open_data(loader) };
+	off_t size = file.fd < 0 ? -1 : lseek(file.fd, 0, SEEK_END);
 
-	memcpy(buf, at->data + offset, len);
-	return SB_OK;
-}
-
-static int loader_read(const char *path, uint8_t **ret_data, size_t *ret_len, struct err *err)
-{
-	_cleanup_free_ uint8_t *data = NULL;
-	struct pe_image image;
-	struct bytes_at at;
-
-	if (read_file(path, LOADER_MAX, &data, ret_len) < 0)
-		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", path);
-	at.data = data;
-	if (pe_open(&(struct pe_source){ .ctx = &at, .size = *ret_len, .read = pe_read }, &image) != SB_OK ||
-	    image.machine != MACHINE)
-		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", path, SUFFIX);
-	*ret_data = data;
-	data = NULL;
-	return 0;
-}
-
-int provision_loader_check(const char *loader, uint64_t *ret_bytes, struct err *err)
-{
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t len;
-
-	if (loader_read(loader, &data, &len, err) < 0)
-		return -1;
-	*ret_bytes = len;
+	if (size > LOADER_MAX)
+		errno = EFBIG;
+	if (size < 0 || size > LOADER_MAX)
+		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", loader);
+	if (ukifile_open_fd(file.fd, loader, &file, NULL) < 0 || !ukifile_is_native(&file))
+		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", loader, SUFFIX);
 	return 0;
 }
 
@@ -65,8 +37,9 @@ static int loader_put(struct esp_stage *stage, const char *loader, struct err *e
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 
-	if (loader_read(loader, &data, &len, err) < 0 ||
-	    esp_stage_put(stage, "EFI/BOOT/" FALLBACK ".EFI", data, len, err) < 0)
+	if (read_file(loader, LOADER_MAX, &data, &len) < 0)
+		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", loader);
+	if (esp_stage_put(stage, "EFI/BOOT/" FALLBACK ".EFI", data, len, err) < 0)
 		return -1;
 	return esp_stage_put(stage, "EFI/slotboot/slotboot" SUFFIX ".efi", data, len, err);
 }

@@ -10,5 +10,5 @@
  * slots, and another boot manager can start them. EX_DATAERR: no loader for this machine; EX_NOINPUT. */
 int provision_esp_fill(struct esp_stage *stage, const char *loader, const struct record *record, struct err *err);
 
-/* Before anything is planned: bytes of the loader's file. As above. */
-int provision_loader_check(const char *loader, uint64_t *ret_bytes, struct err *err);
+/* Before anything is planned: is it a loader for this machine? As above. */
+int provision_loader_check(const char *loader, struct err *err);

@@ -56,14 +56,6 @@ static int kept_check(const struct layout_part *part, const uint8_t guid[LAYOUT_
 		       "%s: sfdisk --part-uuid makes it that", part->number, part->name, is, wanted);
 }
 
-static struct layout_part *part_of(struct layout *layout, enum layout_role role)
-{
-	for (size_t i = 0; i < layout->count; i++)
-		if (layout->parts[i].role == role)
-			return &layout->parts[i];
-	return NULL;
-}
-
 /* The last digit of a GUID as text is the low half of its last byte. */
 static bool is_series(uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES])
 {
@@ -72,19 +64,28 @@ static bool is_series(uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES])
 	       (guids[0][LAYOUT_GUID_BYTES - 1] & 0xf) == 0xa;
 }
 
-static void guid_give(struct layout_part *part, const uint8_t guid[LAYOUT_GUID_BYTES], uint8_t digit)
+/* To the partition of that role, if there is one. */
+static void guid_give(struct layout *layout, enum layout_role role, const uint8_t guid[LAYOUT_GUID_BYTES])
 {
-	if (!part)
-		return;
-	memcpy(part->guid, guid, LAYOUT_GUID_BYTES);
-	if (digit)
-		part->guid[LAYOUT_GUID_BYTES - 1] = (uint8_t)((guid[LAYOUT_GUID_BYTES - 1] & 0xf0) | digit);
+	for (size_t i = 0; i < layout->count; i++)
+		if (layout->parts[i].role == role)
+			memcpy(layout->parts[i].guid, guid, LAYOUT_GUID_BYTES);
+}
+
+static void series_give(struct layout *layout, enum layout_role role, const uint8_t a[LAYOUT_GUID_BYTES],
+			uint8_t digit)
+{
+	uint8_t guid[LAYOUT_GUID_BYTES];
+
+	memcpy(guid, a, sizeof guid);
+	guid[LAYOUT_GUID_BYTES - 1] = (uint8_t)((guid[LAYOUT_GUID_BYTES - 1] & 0xf0) | digit);
+	guid_give(layout, role, guid);
 }
 
 static int guids_take(struct layout *layout, bool adopted, uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES],
 		      struct err *err)
 {
-	struct layout_part *a = part_of(layout, LAYOUT_A), *b = part_of(layout, LAYOUT_B);
+	const struct layout_part *a = layout_find(layout, LAYOUT_A), *b = layout_find(layout, LAYOUT_B);
 
 	if (!a || !b)
 		return 0;
@@ -93,11 +94,11 @@ static int guids_take(struct layout *layout, bool adopted, uint8_t guids[SLOT_CO
 			       "put {slot} in it, in the place of its last digit");
 	if (adopted)
 		return kept_check(a, guids[0], err) < 0 ? -1 : kept_check(b, guids[1], err);
-	guid_give(a, guids[0], 0);
-	guid_give(b, guids[1], 0);
+	guid_give(layout, LAYOUT_A, guids[0]);
+	guid_give(layout, LAYOUT_B, guids[1]);
 	if (is_series(guids)) {
-		guid_give(part_of(layout, LAYOUT_ESP), guids[0], 0xe);
-		guid_give(part_of(layout, LAYOUT_DATA), guids[0], 0xc);
+		series_give(layout, LAYOUT_ESP, guids[0], 0xe);
+		series_give(layout, LAYOUT_DATA, guids[0], 0xc);
 	}
 	return 0;
 }

@@ -28,10 +28,9 @@ static void event_send(const struct machine *m, const char *id, int priority, un
 			*words ? ": " : "", words);
 }
 
-void events_installed(const struct machine *machine)
+void events_installed(const struct machine *machine, unsigned slot)
 {
-	event_send(machine, EVENT_INSTALLED, LOG_NOTICE, 1 - machine->running.slot, NULL,
-	     "was installed", "");
+	event_send(machine, EVENT_INSTALLED, LOG_NOTICE, slot, NULL, "was installed", "");
 }
 
 void events_confirmed(const struct machine *machine, const struct record *before)

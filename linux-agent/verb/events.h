@@ -5,7 +5,7 @@
 #include "machine.h"
 
 /* The slot that does not run was installed. */
-void events_installed(const struct machine *machine);
+void events_installed(const struct machine *machine, unsigned slot);
 /* The running slot was confirmed, if it was not when the record was as before. */
 void events_confirmed(const struct machine *machine, const struct record *before);
 /* The running slot failed its health check: "50-gateway: status 1". */

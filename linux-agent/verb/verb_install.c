@@ -95,7 +95,7 @@ int verb_install(int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = install_run(&machine, &install, &installed, err);
 	if (r == 0)
-		events_installed(&machine);
+		events_installed(&machine, installed.slot);
 	if (machine.is_running)
 		(void)export_write(&machine, NULL);
 	if (r == 0)

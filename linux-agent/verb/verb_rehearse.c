@@ -6,7 +6,7 @@
 #include "mark.h"
 #include "options.h"
 #include "out.h"
-#include "trip.h"
+#include "report.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -28,6 +28,7 @@ static int rehearsal_due(const struct machine *m, bool *ret_due, struct err *err
 static int rehearse(struct machine *m, enum activate how, struct err *err)
 {
 	unsigned slot = m->running.slot;
+	struct report report;
 	bool due;
 
 	if (rehearsal_due(m, &due, err) < 0 || kexec_cancel(m->config, err) < 0 ||
@@ -43,10 +44,9 @@ static int rehearse(struct machine *m, enum activate how, struct err *err)
 	verb_print_warnings(m);
 	if (!due || how == ACTIVATE_NONE)
 		return 0;
-	trip_depart(m, how, slot, NULL);
-	if (leave_now(m->config->sysroot, how, err) == 0)
+	report_init(&report, false);
+	if (leave_for(m, how, slot, NULL, &report, err) == 0)
 		return 0;
-	trip_stay(m);
 	return err_prefix(err, "slot %c will be tried at the next boot", slot_letter(slot));
 }
 
