@@ -153,65 +153,72 @@ static inline void testserver_reset(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
-/* Serves one request; false: close the connection. */
-static inline bool testserver_serve(int fd, const struct testobject *o, struct testcount *count,
-				    const char *request)
-{
-	unsigned number = ++count->requests;
-	bool apply = number >= o->from && (!o->until || number < o->until) &&
-		     (!o->every || number % o->every == 0);
-	enum serve how = apply ? o->how : SERVE_WELL;
-	size_t first = 0, last = o->len - 1, body;
-	bool ranged = testserver_range(request, o->len, &first, &last);
-	bool suffix = strstr(request, "\r\nRange: bytes=-") != NULL;
-	bool chunked = how == SERVE_CHUNKED || (how == SERVE_NO_SUFFIX_CHUNKED && suffix);
-	char head[512];
-	int n;
+struct testanswer {
+	enum serve how;
+	size_t first, last;	/* bytes of the object */
+	bool ranged, chunked;
+};
 
+static inline bool testserver_is_suffix(const char *request)
+{
+	return strstr(request, "\r\nRange: bytes=-") != NULL;
+}
+
+/* The status line of a request that is not served; NULL: it is. */
+static inline const char *testserver_refusal(enum serve how, bool suffix)
+{
 	switch (how) {
-	case SERVE_304: return testserver_status(fd, "304 Not Modified");
-	case SERVE_404: return testserver_status(fd, "404 Not Found");
-	case SERVE_416: return testserver_status(fd, "416 Range Not Satisfiable");
-	case SERVE_503: return testserver_status(fd, "503 Busy");
-	case SERVE_RESET: return false;
-	case SERVE_NO_SUFFIX_400:
-		if (suffix)
-			return testserver_status(fd, "400 Bad Request");
-		break;
-	case SERVE_NO_SUFFIX_416:
-		if (suffix)
-			return testserver_status(fd, "416 Range Not Satisfiable");
-		break;
-	case SERVE_NO_SUFFIX_501:
-		if (suffix)
-			return testserver_status(fd, "501 Not Implemented");
-		break;
-	default: break;
+	case SERVE_304: return "304 Not Modified";
+	case SERVE_404: return "404 Not Found";
+	case SERVE_416: return "416 Range Not Satisfiable";
+	case SERVE_503: return "503 Busy";
+	case SERVE_NO_SUFFIX_400: return suffix ? "400 Bad Request" : NULL;
+	case SERVE_NO_SUFFIX_416: return suffix ? "416 Range Not Satisfiable" : NULL;
+	case SERVE_NO_SUFFIX_501: return suffix ? "501 Not Implemented" : NULL;
+	default: return NULL;
 	}
-	if (how == SERVE_WHOLE || how == SERVE_HTML || how == SERVE_GZIP || chunked ||
+}
+
+/* Which bytes, and how they are told. */
+static inline struct testanswer testserver_choose(const struct testobject *o, enum serve how,
+						  const char *request)
+{
+	struct testanswer a = { .how = how, .last = o->len - 1 };
+	bool suffix = testserver_is_suffix(request);
+
+	a.ranged = testserver_range(request, o->len, &a.first, &a.last);
+	a.chunked = how == SERVE_CHUNKED || (how == SERVE_NO_SUFFIX_CHUNKED && suffix);
+	if (how == SERVE_WHOLE || how == SERVE_HTML || how == SERVE_GZIP || a.chunked ||
 	    ((how == SERVE_NO_SUFFIX || how == SERVE_NO_TOTAL) && suffix)) {
-		ranged = false;
-		first = 0;
-		last = o->len - 1;
+		a.ranged = false;
+		a.first = 0;
+		a.last = o->len - 1;
 	}
-	if (how == SERVE_WRONG_RANGE && ranged)
-		first++;
-	body = last - first + 1;
-	n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n", ranged ? "206 Part" : "200 OK");
-	if (chunked)
+	if (how == SERVE_WRONG_RANGE && a.ranged)
+		a.first++;
+	return a;
+}
+
+static inline bool testserver_head(int fd, const struct testobject *o, const struct testanswer *a)
+{
+	enum serve how = a->how;
+	char head[512];
+	int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n", a->ranged ? "206 Part" : "200 OK");
+
+	if (a->chunked)
 		n += snprintf(head + n, sizeof head - (size_t)n, "Connection: close\r\n");
 	else
 		n += snprintf(head + n, sizeof head - (size_t)n, "Content-Length: %zu\r\n",
-			      body + (how == SERVE_LONGER) - (how == SERVE_SHORTER));
+			      a->last - a->first + 1 + (how == SERVE_LONGER) - (how == SERVE_SHORTER));
 	if (how == SERVE_HTML || how == SERVE_GZIP)
 		n += snprintf(head + n, sizeof head - (size_t)n, "Content-%s\r\n",
 			      how == SERVE_HTML ? "Type: text/html" : "Encoding: gzip");
-	if (ranged && how == SERVE_NO_TOTAL)
+	if (a->ranged && how == SERVE_NO_TOTAL)
 		n += snprintf(head + n, sizeof head - (size_t)n,
-			      "Content-Range: bytes %zu-%zu/" "*\r\n", first, last);
-	else if (ranged && how != SERVE_BARE)
+			      "Content-Range: bytes %zu-%zu/" "*\r\n", a->first, a->last);
+	else if (a->ranged && how != SERVE_BARE)
 		n += snprintf(head + n, sizeof head - (size_t)n,
-			      "Content-Range: bytes %zu-%zu/%zu\r\n", first, last,
+			      "Content-Range: bytes %zu-%zu/%zu\r\n", a->first, a->last,
 			      o->len + (how == SERVE_GROWN));
 	if (how == SERVE_OLDER || o->how == SERVE_OLDER)
 		n += snprintf(head + n, sizeof head - (size_t)n,
@@ -220,21 +227,45 @@ static inline bool testserver_serve(int fd, const struct testobject *o, struct t
 	else
 		n += snprintf(head + n, sizeof head - (size_t)n, "ETag: \"%s\"\r\n\r\n",
 			      how == SERVE_SWAPPED ? "new" : "old");
-	if (!testserver_send(fd, head, (size_t)n))
-		return false;
-	if (how == SERVE_CUT) {
-		(void)testserver_send(fd, o->data + first, body / 2);
+	return testserver_send(fd, head, (size_t)n);
+}
+
+static inline bool testserver_body(int fd, const struct testobject *o, const struct testanswer *a,
+				   struct testcount *count)
+{
+	size_t body = a->last - a->first + 1;
+
+	if (a->how == SERVE_CUT) {
+		(void)testserver_send(fd, o->data + a->first, body / 2);
 		return false;
 	}
 	if (o->drop_every && body > o->drop_every) {
 		count->bytes += o->drop_every;
-		(void)testserver_send(fd, o->data + first, o->drop_every);
+		(void)testserver_send(fd, o->data + a->first, o->drop_every);
 		if (o->reset)
 			testserver_reset(fd);
 		return false;
 	}
 	count->bytes += body;
-	return testserver_send(fd, o->data + first, body) && !chunked;
+	return testserver_send(fd, o->data + a->first, body) && !a->chunked;
+}
+
+/* Serves one request; false: close the connection. */
+static inline bool testserver_serve(int fd, const struct testobject *o, struct testcount *count,
+				    const char *request)
+{
+	unsigned number = ++count->requests;
+	bool apply = number >= o->from && (!o->until || number < o->until) &&
+		     (!o->every || number % o->every == 0);
+	enum serve how = apply ? o->how : SERVE_WELL;
+	const char *refusal = testserver_refusal(how, testserver_is_suffix(request));
+	struct testanswer answer = testserver_choose(o, how, request);
+
+	if (refusal)
+		return testserver_status(fd, refusal);
+	if (how == SERVE_RESET)
+		return false;
+	return testserver_head(fd, o, &answer) && testserver_body(fd, o, &answer, count);
 }
 
 /* In the child: false, and the listening socket. */
