@@ -62,7 +62,7 @@ PKG_LIBS      = $(shell pkg-config --libs $(PKGS))
 # --- shared/ compiles into both: freestanding C11, no libc ---
 SHARED_CFLAGS := -std=c11 -ffreestanding -Ishared $(WARN)
 
-SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c,$(wildcard shared/*.c))
+SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c shared/sha256_%.c,$(wildcard shared/*.c)) shared/sha256_$(ARCH).c
 
 # --- the rooms of linux-agent/, lowest first. A file includes from its own room, from shared/
 # and from the rooms that its room sees, and from no other: see "make rooms" ---

@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 
-static const uint32_t round_constant[64] = {
+const uint32_t sha256_round_constant[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
 	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
 	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
@@ -58,7 +58,7 @@ static void compress(uint32_t state[8], const uint8_t *block)
 	for (int i = 0; i < 64; i++) {
 		uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
 		uint32_t ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
-		uint32_t t1 = v[7] + s1 + ch + round_constant[i] + w[i];
+		uint32_t t1 = v[7] + s1 + ch + sha256_round_constant[i] + w[i];
 		uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
 		uint32_t maj = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
 
@@ -71,6 +71,12 @@ static void compress(uint32_t state[8], const uint8_t *block)
 		state[i] += v[i];
 }
 
+void sha256_blocks_plain(uint32_t state[8], const uint8_t *data, size_t count)
+{
+	for (; count > 0; count--, data += 64)
+		compress(state, data);
+}
+
 void sha256_init(struct sha256 *s)
 {
 	static const uint32_t first[8] = {
@@ -81,6 +87,9 @@ void sha256_init(struct sha256 *s)
 	for (int i = 0; i < 8; i++)
 		s->state[i] = first[i];
 	s->length = 0;
+	s->blocks = sha256_blocks_native();
+	if (!s->blocks)
+		s->blocks = sha256_blocks_plain;
 }
 
 void sha256_update(struct sha256 *s, const uint8_t *data, size_t len)
@@ -96,11 +105,10 @@ void sha256_update(struct sha256 *s, const uint8_t *data, size_t len)
 		len -= take;
 		if (used + take < 64)
 			return;
-		compress(s->state, s->block);
+		s->blocks(s->state, s->block, 1);
 	}
-	for (; len >= 64; data += 64, len -= 64)
-		compress(s->state, data);
-	bytes_copy(s->block, data, len);
+	s->blocks(s->state, data, len / 64);
+	bytes_copy(s->block, data + len / 64 * 64, len % 64);
 }
 
 void sha256_final(struct sha256 *s, uint8_t ret_digest[SHA256_BYTES])
