@@ -187,7 +187,7 @@ static bool next_normal(struct boot_policy *policy, struct boot_step *ret_step)
 			.save = policy->dirty,
 			.save_required = action == DO_BOOT_COUNTED &&
 					 !(policy->record.flags & RECORD_FLAG_PROVISIONAL),
-			.check_digest = action == DO_BOOT_COUNTED,
+			.check_digest = action == DO_BOOT_COUNTED || policy->record.flags & RECORD_FLAG_CHECK,
 			.watchdog_s = watchdog_seconds(&policy->record, action),
 		};
 		return true;

@@ -122,6 +122,7 @@ enum record_watchdog {
 
 /* struct record.flags */
 #define RECORD_FLAG_PROVISIONAL 0x01u	/* made by the loader, because there was none */
+#define RECORD_FLAG_CHECK 0x02u		/* good slots too start only with the right digest */
 
 struct slot {
 	enum slot_status status;

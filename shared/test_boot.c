@@ -197,6 +197,23 @@ static void a_steady_boot_writes_nothing(void **state)
 	assert_false(m.digest_asked);
 }
 
+/* Also then it writes nothing, as long as the digest is right. */
+static void with_check_always_a_good_slot_is_looked_at_too(void **state)
+{
+	struct machine m;
+	struct record r;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	r = stored(&m);
+	r.flags |= RECORD_FLAG_CHECK;
+	record_encode(&r, m.var);
+	assert_int_equal(boot(&m), 'a');
+	assert_true(m.digest_asked);
+	assert_int_equal(m.var_writes, 0);
+	assert_int_equal(stored(&m).flags, RECORD_FLAG_CHECK);
+}
+
 static void an_unconfirmed_trial_falls_back_after_its_tries(void **state)
 {
 	struct machine m;
@@ -864,6 +881,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_steady_boot_writes_nothing),
+		cmocka_unit_test(with_check_always_a_good_slot_is_looked_at_too),
 		cmocka_unit_test(an_unconfirmed_trial_falls_back_after_its_tries),
 		cmocka_unit_test(a_failure_costs_no_reboot_and_its_reason_is_kept),
 		cmocka_unit_test(a_try_that_cannot_be_stored_is_not_started),

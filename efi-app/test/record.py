@@ -19,7 +19,8 @@ ATTEMPT_STARTED, ATTEMPT_FAILED = 1, 2
 STARTED, FAILED, SKIPPED = range(3)
 LOST, VARIABLE, MIRROR = range(3)
 MISSING, CHECKSUM, ATTRIBUTES = 1, 8, 10    # enum sb_error
-PROVISIONAL, PROVISIONAL_TRIES = 1, 3       # a flag of the record, and what its slots are granted
+PROVISIONAL, CHECK = 1, 2                   # flags of the record
+PROVISIONAL_TRIES = 3                       # what the slots of a provisional one are granted
 SLOT = struct.Struct("<BBBBBB2xQQ32sQ16x")
 HEAD = struct.Struct("<8sHH4xQBBBBH2x16s16x")
 SIZE, STRIDE = 320, 4096                       # of a record; from one copy of the mirror to the next
@@ -33,9 +34,10 @@ def slot(status, tries=0, reason=0, uki=None, size=None):
                      0, length, digest, 0)
 
 
-def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0), esp=ESP_GUID):
+def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0), esp=ESP_GUID, flags=0):
     """watchdog: which, flags, seconds"""
     body = HEAD.pack(b"SLOTBOOT", 2, SIZE, sequence, preferred, 0, *watchdog, uuid.UUID(esp).bytes_le) + a + b
+    body = body.ljust(297, b"\0") + bytes([flags])
     body = body.ljust(SIZE - 4, b"\0")
     return body + struct.pack("<I", zlib.crc32(body))
 

@@ -293,7 +293,7 @@ static int record_make(struct provision *p, struct err *err)
 
 	record_adopt(r, layout_find(&p->layout, LAYOUT_ESP)->guid);
 	r->sequence = p->time ? p->time : (uint64_t)time(NULL);
-	r->good_limit = (uint8_t)config->good_limit;
+	config_to_record(config, r);
 	if (!policy_apply(r, ON_INSTALL_BEGIN, 0, 0))
 		return err_set(err, EX_SOFTWARE, "slot a cannot be written");
 	install_describe(uki, &r->slots[0]);

@@ -10,6 +10,8 @@
  *   keyring       PEM file of trusted signers; default /etc/slotboot/keyring.pem
  *   tries         tries of a trial, 1 to 255; default 3
  *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
+ *   check         trial or always: which slots' UKIs the loader compares with the
+ *                 digest in the record; default trial
  *   lock          default /run/slotboot/lock
  *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
@@ -39,6 +41,11 @@
 #define CONFIG_DEFAULT_PATH "/etc/slotboot/slotboot.conf"
 #define CONFIG_MAX_IMAGES 16
 
+enum config_check {
+	CONFIG_CHECK_TRIAL,
+	CONFIG_CHECK_ALWAYS,
+};
+
 enum config_watchdog {
 	CONFIG_WATCHDOG_TRIAL,
 	CONFIG_WATCHDOG_ALWAYS,
@@ -63,6 +70,7 @@ struct config {
 	char *sysroot;		/* "" by default */
 	unsigned tries;
 	unsigned good_limit;
+	unsigned check;			/* enum config_check */
 	unsigned deadline_s;
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
 	char *spool;			/* the directory for what is fetched first */
@@ -81,6 +89,9 @@ struct config {
 int config_load(const char *path, struct config **ret_config, struct err *err);
 void config_free(struct config *config);
 void config_freep(struct config **config);
+
+/* good-limit and check, by which the loader goes; watchdog.h has the third. */
+void config_to_record(const struct config *config, struct record *record);
 
 /* NULL if there is none of that name. */
 const struct config_image *config_image_find(const struct config *config, const char *name);

@@ -31,7 +31,7 @@ static void every_key_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
-			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\n"
+			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\ncheck = always\n"
 			      "lock = l\nca-file = ca\ndeadline = 60\n"
 			      "health-timeout = 5\nhealth-settle = 0\nhealth-deadline = 70\n"
 			      "health-units = a.service b.mount\nhealth-ignore = c.service\n"
@@ -46,6 +46,7 @@ static void every_key_is_read(void **state)
 	assert_string_equal(c->esp_device, "disk.img:1");
 	assert_int_equal(c->tries, 7);
 	assert_int_equal(c->good_limit, 5);
+	assert_int_equal(c->check, CONFIG_CHECK_ALWAYS);
 	assert_int_equal(c->deadline_s, 60);
 	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_ALWAYS);
 	assert_int_equal(c->watchdog_s, 30);
@@ -254,6 +255,20 @@ static void a_named_file_must_exist(void **state)
 	assert_int_equal(err.exit, EX_NOINPUT);
 }
 
+static void the_record_is_told_what_the_loader_goes_by(void **state)
+{
+	struct config config = { .good_limit = 5, .check = CONFIG_CHECK_ALWAYS };
+	struct record record = { .flags = RECORD_FLAG_PROVISIONAL };
+
+	(void)state;
+	config_to_record(&config, &record);
+	assert_int_equal(record.good_limit, 5);
+	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL | RECORD_FLAG_CHECK);
+	config.check = CONFIG_CHECK_TRIAL;
+	config_to_record(&config, &record);
+	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_line_of_198_characters_is_read_and_a_longer_one_is_refused),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_no_empty_one),
 		cmocka_unit_test(a_named_file_must_exist),
+		cmocka_unit_test(the_record_is_told_what_the_loader_goes_by),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -197,7 +197,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	struct watchdog watchdog;
 
 	install_describe(manifest_uki(bundle_manifest(bundle)), &m->state.record.slots[slot]);
-	m->state.record.good_limit = (uint8_t)m->config->good_limit;
+	config_to_record(m->config, &m->state.record);
 	watchdog_find(m->config, &watchdog);
 	watchdog_to_record(m->config, &watchdog, &m->state.record);
 	if (how == ACTIVATE_KEXEC && kexec_intent_make(m, slot, err) < 0)

@@ -174,7 +174,7 @@ int mark_good(struct machine *machine, struct err *err)
 	if (kexec_intent_check_arrival(machine, err) < 0 ||
 	    record_hold_against_uki(machine, slot, err) < 0)
 		return -1;
-	record->good_limit = (uint8_t)machine->config->good_limit;
+	config_to_record(machine->config, record);
 	watchdog_find(machine->config, &watchdog);
 	watchdog_to_record(machine->config, &watchdog, record);
 	if (!policy_apply(record, event, slot, (uint8_t)machine->config->tries))
