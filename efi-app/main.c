@@ -40,6 +40,13 @@ static EFI_STATUS loader_init(struct loader *l, EFI_HANDLE image, EFI_SYSTEM_TAB
 	return status;
 }
 
+static void reset(void *ctx)
+{
+	struct loader *l = ctx;
+
+	l->rt->ResetSystem(EfiResetCold, EFI_SUCCESS, 0, NULL);
+}
+
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	uint64_t begin = ticks_read();
@@ -53,6 +60,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		.watchdog_arm = watchdog_arm,
 		.watchdog_disarm = watchdog_disarm,
 		.watchdog_fired = watchdog_fired,
+		.reset = reset,
 	};
 	struct trace trace;
 

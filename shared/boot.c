@@ -23,7 +23,23 @@ static void step_arm(const struct boot_ops *ops, const struct record *record,
 						    step->watchdog_s);
 }
 
-static void step_start(const struct boot_ops *ops, struct boot_policy *policy,
+/* An image that ran has left its measurements in the PCRs. Only once its failure is stored
+ * in both places: a record that fell back would have it start again after each reset. */
+static void reset_after(const struct boot_ops *ops, struct boot_policy *policy, struct state *state,
+			const struct boot_step *step, enum slot_reason reason)
+{
+	enum sb_error mirror;
+
+	if (reason != REASON_RETURNED || step->last_resort || !ops->reset ||
+	    !(policy->record.flags & RECORD_FLAG_RESET))
+		return;
+	state->record = policy->record;
+	if (state_save(&ops->storage, STATE_SAVE_AGENT, state, &mirror) == SB_OK && mirror == SB_OK)
+		ops->reset(ops->ctx);
+	policy->record.sequence = state->record.sequence;
+}
+
+static void step_start(const struct boot_ops *ops, struct boot_policy *policy, struct state *state,
 		       const struct boot_step *step, struct trace *trace)
 {
 	const struct slot *slot = &policy->record.slots[step->slot];
@@ -47,6 +63,7 @@ static void step_start(const struct boot_ops *ops, struct boot_policy *policy,
 	ts.what = TRACE_FAILED;
 	trace_add(trace, &ts);
 	policy_boot_failed(policy, step, ts.reason, ts.efi_status);
+	reset_after(ops, policy, state, step, ts.reason);
 }
 
 /* Slots that policy_boot_begin() or the table condemned, for the trace. */
@@ -99,7 +116,7 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 		else if (step.firmware)
 			break;
 		else
-			step_start(ops, &policy, &step, &trace);
+			step_start(ops, &policy, &state, &step, &trace);
 		before = policy.record;
 	}
 	ops->report(ops->ctx, &trace);

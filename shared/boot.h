@@ -30,6 +30,8 @@ struct boot_ops {
 	/* What the hardware knows of the last reset; it forgets it, so that the next
 	 * boot is told of its own. Called at most once, before any save. */
 	enum trace_reset (*watchdog_fired)(void *ctx, enum record_watchdog kind);
+	/* Resets the machine; returns only if that does not work. May be NULL. */
+	void (*reset)(void *ctx);
 };
 
 /* Returns when no slot is left: the caller returns to the firmware. */

@@ -123,6 +123,7 @@ enum record_watchdog {
 /* struct record.flags */
 #define RECORD_FLAG_PROVISIONAL 0x01u	/* made by the loader, because there was none */
 #define RECORD_FLAG_CHECK 0x02u		/* good slots too start only with the right digest */
+#define RECORD_FLAG_RESET 0x04u		/* what was started and came back ends in a reset */
 
 struct slot {
 	enum slot_status status;

@@ -74,7 +74,7 @@ enum state_save_mode {
 				 * where that is not enough: the variable did not take, or
 				 * the record did not come from it. SB_OK only if all that
 				 * was needed took */
-	STATE_SAVE_AGENT,	/* the variable, then both copies of the mirror; SB_OK only if
+	STATE_SAVE_AGENT,	/* the agent's, and the loader's before a reset: the variable, then both copies of the mirror; SB_OK only if
 				 * the variable took, or a copy of the mirror where the
 				 * variable cannot be replaced (SB_ATTRIBUTES) */
 };

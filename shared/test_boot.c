@@ -21,6 +21,7 @@ struct machine {
 	enum trace_reset fired;
 	unsigned armed, arms, disarms, asked;	/* armed: seconds, 0 after a disarm */
 	unsigned armed_at_start[2];
+	unsigned resets;
 	struct trace trace;
 	jmp_buf booted;
 };
@@ -132,6 +133,12 @@ static enum trace_reset watchdog_fired(void *ctx, enum record_watchdog kind)
 	return m->fired;
 }
 
+/* As if it did not work: the boot goes on. */
+static void reset(void *ctx)
+{
+	((struct machine *)ctx)->resets++;
+}
+
 static struct state_ops storage_of(struct machine *m)
 {
 	return (struct state_ops){ m, var_read, var_write, mirror_read, mirror_write, m->esp };
@@ -141,12 +148,12 @@ static struct state_ops storage_of(struct machine *m)
 static char boot(struct machine *m)
 {
 	struct boot_ops ops = { m, storage_of(m), start, report,
-				watchdog_arm, watchdog_disarm, watchdog_fired };
+				watchdog_arm, watchdog_disarm, watchdog_fired, reset };
 	struct trace trace;
 
 	memset(m->started, 0, sizeof m->started);
 	m->var_reads = m->var_writes = m->mirror_reads = m->mirror_writes = 0;
-	m->armed = m->arms = m->disarms = m->asked = 0;
+	m->armed = m->arms = m->disarms = m->asked = m->resets = 0;
 	if (setjmp(m->booted))
 		return m->started[strlen(m->started) - 1];
 	boot_run(&ops, &trace);
@@ -683,6 +690,59 @@ static void tries_end_also_where_the_variable_is_lost_at_every_boot(void **state
 	assert_int_equal(boot(&m), 'a');
 }
 
+static void an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		enum slot_reason fails;
+		bool no_mirror, var_write_fails;
+		unsigned resets;
+	} cases[] = {
+		{ 0, REASON_RETURNED, false, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_RETURNED, false, false, 1 },
+		{ RECORD_FLAG_RESET, REASON_LOAD, false, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_DIGEST, false, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_RETURNED, true, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_RETURNED, false, true, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct machine m;
+		struct record r;
+
+		machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+		r = stored(&m);
+		r.flags = cases[i].flags;
+		record_encode(&r, m.var);
+		m.fails[0] = cases[i].fails;
+		m.no_mirror = cases[i].no_mirror;
+		m.var_write_fails = cases[i].var_write_fails;
+		/* Where it does not reset, or that fails, the other starts in the same boot. */
+		assert_int_equal(boot(&m), 'b');
+		assert_string_equal(m.started, "ab");
+		assert_int_equal(m.resets, cases[i].resets);
+		if (m.resets)
+			assert_int_equal(stored(&m).slots[0].reason, REASON_RETURNED);
+	}
+}
+
+/* Nothing of a last resort is stored: it would go on for ever. */
+static void the_last_resort_resets_nothing(void **state)
+{
+	struct machine m;
+	struct record r;
+
+	(void)state;
+	machine_with(&m, SLOT_BAD, SLOT_BAD, 0);
+	r = stored(&m);
+	r.flags = RECORD_FLAG_RESET;
+	record_encode(&r, m.var);
+	m.fails[0] = m.fails[1] = REASON_RETURNED;
+	assert_int_equal(boot(&m), '-');
+	assert_int_equal(m.resets, 0);
+}
+
 static void good_limit_counts_in_the_mirror_when_the_variable_does_not_take(void **state)
 {
 	struct machine m;
@@ -907,6 +967,8 @@ int main(void)
 		cmocka_unit_test(without_the_variable_one_copy_of_the_mirror_is_the_record),
 		cmocka_unit_test(a_mirror_that_cannot_be_written_costs_no_variable),
 		cmocka_unit_test(tries_end_also_where_the_variable_is_lost_at_every_boot),
+		cmocka_unit_test(an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for),
+		cmocka_unit_test(the_last_resort_resets_nothing),
 		cmocka_unit_test(good_limit_counts_in_the_mirror_when_the_variable_does_not_take),
 		cmocka_unit_test(a_trial_starts_with_the_watchdog_and_hands_over_without),
 		cmocka_unit_test(back_at_the_firmware_the_watchdog_is_off),

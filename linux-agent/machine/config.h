@@ -12,6 +12,8 @@
  *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
  *   check         trial or always: which slots' UKIs the loader compares with the
  *                 digest in the record; default trial
+ *   failover      same-boot or reset: how the loader goes on after an image that was
+ *                 started and came back; default same-boot
  *   lock          default /run/slotboot/lock
  *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
@@ -46,6 +48,11 @@ enum config_check {
 	CONFIG_CHECK_ALWAYS,
 };
 
+enum config_failover {
+	CONFIG_FAILOVER_SAME_BOOT,
+	CONFIG_FAILOVER_RESET,
+};
+
 enum config_watchdog {
 	CONFIG_WATCHDOG_TRIAL,
 	CONFIG_WATCHDOG_ALWAYS,
@@ -71,6 +78,7 @@ struct config {
 	unsigned tries;
 	unsigned good_limit;
 	unsigned check;			/* enum config_check */
+	unsigned failover;		/* enum config_failover */
 	unsigned deadline_s;
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
 	char *spool;			/* the directory for what is fetched first */
@@ -90,7 +98,7 @@ int config_load(const char *path, struct config **ret_config, struct err *err);
 void config_free(struct config *config);
 void config_freep(struct config **config);
 
-/* good-limit and check, by which the loader goes; watchdog.h has the third. */
+/* good-limit, check and failover, by which the loader goes; watchdog.h has the watchdog. */
 void config_to_record(const struct config *config, struct record *record);
 
 /* NULL if there is none of that name. */

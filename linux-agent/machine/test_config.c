@@ -31,7 +31,7 @@ static void every_key_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
-			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\ncheck = always\n"
+			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\ncheck = always\nfailover = reset\n"
 			      "lock = l\nca-file = ca\ndeadline = 60\n"
 			      "health-timeout = 5\nhealth-settle = 0\nhealth-deadline = 70\n"
 			      "health-units = a.service b.mount\nhealth-ignore = c.service\n"
@@ -47,6 +47,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c->tries, 7);
 	assert_int_equal(c->good_limit, 5);
 	assert_int_equal(c->check, CONFIG_CHECK_ALWAYS);
+	assert_int_equal(c->failover, CONFIG_FAILOVER_RESET);
 	assert_int_equal(c->deadline_s, 60);
 	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_ALWAYS);
 	assert_int_equal(c->watchdog_s, 30);
@@ -257,14 +258,15 @@ static void a_named_file_must_exist(void **state)
 
 static void the_record_is_told_what_the_loader_goes_by(void **state)
 {
-	struct config config = { .good_limit = 5, .check = CONFIG_CHECK_ALWAYS };
+	struct config config = { .good_limit = 5, .check = CONFIG_CHECK_ALWAYS, .failover = CONFIG_FAILOVER_RESET };
 	struct record record = { .flags = RECORD_FLAG_PROVISIONAL };
 
 	(void)state;
 	config_to_record(&config, &record);
 	assert_int_equal(record.good_limit, 5);
-	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL | RECORD_FLAG_CHECK);
+	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL | RECORD_FLAG_CHECK | RECORD_FLAG_RESET);
 	config.check = CONFIG_CHECK_TRIAL;
+	config.failover = CONFIG_FAILOVER_SAME_BOOT;
 	config_to_record(&config, &record);
 	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL);
 }
