@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define DRAIN_BYTES ((size_t)1 << 20)
-#define WAY_OUT "make room there, name another directory by spool in slotboot.conf, or verify as it is " \
+#define WAY_OUT "make room there, name another directory by spool-dir in slotboot.conf, or verify as it is " \
 		"written: --verify-first=no"
 
 struct extent {
@@ -263,7 +263,7 @@ int spool_open(const char *directory, struct bundle_source *source, struct bundl
 	strcpy(s->directory, directory);
 	s->fd = file_open(directory);
 	if (s->fd < 0)
-		(void)err_errno(err, EX_CONFIG, errno, "failed to make a file in spool = %s", directory);
+		(void)err_errno(err, EX_CONFIG, errno, "failed to make a file in spool-dir = %s", directory);
 	if (s->fd < 0 || (source->forward && drain(s, err) < 0)) {
 		spool_free(s);
 		return -1;

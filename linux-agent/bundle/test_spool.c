@@ -232,7 +232,7 @@ static void what_cannot_be_spooled_is_said_and_the_source_is_still_the_callers(v
 		int exit;
 		const char *why;
 	} rows[] = {
-		{ "/nowhere/at/all", LEN, EX_CONFIG, "failed to make a file in spool = /nowhere/at/all" },
+		{ "/nowhere/at/all", LEN, EX_CONFIG, "failed to make a file in spool-dir = /nowhere/at/all" },
 		{ NULL, UINT64_MAX, EX_UNAVAILABLE, "neither ranges nor tells its size" },
 		{ NULL, UINT64_MAX - 1, EX_IOERR, "no room for 18446744073709551614 bytes" },
 		{ NULL, LEN + 1, EX_DATAERR, "it ends early" },

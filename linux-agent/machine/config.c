@@ -46,7 +46,7 @@ static const struct key {
 	{ "low-speed", offsetof(struct config, http.low_speed), 1, 1U << 30, NULL },
 	{ "low-speed-time", offsetof(struct config, http.low_speed_s), 1, 3600, NULL },
 	{ "verify-first", offsetof(struct config, verify_first), 0, 1, no_yes },
-	{ "spool", offsetof(struct config, spool), 0, 0, NULL },
+	{ "spool-dir", offsetof(struct config, spool), 0, 0, NULL },
 	{ "kexec-kernel", offsetof(struct config, kexec_kernel), 0, 0, NULL },
 	{ "kexec-initrd", offsetof(struct config, kexec_initrd), 0, 0, NULL },
 	{ "sysroot", offsetof(struct config, sysroot), 0, 0, NULL },

@@ -21,7 +21,7 @@ LAYOUTS = {"full": (("--no-delta",), False, "rootfs.img.zst"), "blocks": ((), Fa
 def first(updated):
     """Both slots are good, b runs; verify-first is on."""
     (updated.top / "spool").mkdir()
-    updated.configure(f"verify-first = yes\nspool = {updated.top}/spool\ndeadline = 600")
+    updated.configure(f"verify-first = yes\nspool-dir = {updated.top}/spool\ndeadline = 600")
     return updated
 
 
@@ -89,7 +89,7 @@ def test_without_it_late_damage_costs_the_fallback(first, server, bundle, images
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_server_that_goes_away_leaves_every_byte(first, server, bundle, images, ranges):
-    first.configure(f"verify-first = yes\nspool = {first.top}/spool\ndeadline = 3")
+    first.configure(f"verify-first = yes\nspool-dir = {first.top}/spool\ndeadline = 3")
     server.ranges, server.content = ranges, of_layout(bundle, images, "full").read_bytes()
     server.reset(left=8 * MIB)
     server.drop_every = 0
@@ -100,7 +100,7 @@ def test_a_server_that_goes_away_leaves_every_byte(first, server, bundle, images
 @pytest.mark.parametrize("first_too", [False, True])
 def test_what_was_spooled_is_fetched_again_after_a_transfer_that_broke_off(first, server, bundle, images, first_too):
     """What it costs, and one reason why it is not the default: what is in the slot already is kept."""
-    first.configure(f"verify-first = {'yes' if first_too else 'no'}\nspool = {first.top}/spool\ndeadline = 3")
+    first.configure(f"verify-first = {'yes' if first_too else 'no'}\nspool-dir = {first.top}/spool\ndeadline = 3")
     (first.top / "b.img").write_bytes(os.urandom(4096))
     server.content = of_layout(bundle, images, "full", "4").read_bytes()
     server.reset(left=8 * MIB)
@@ -155,9 +155,9 @@ def test_a_spool_without_room_is_refused_before_anything_is_fetched(first, serve
 
 
 def test_a_spool_that_is_not_there_is_named(first, server, bundle, images):
-    first.configure("verify-first = yes\nspool = /nowhere")
+    first.configure("verify-first = yes\nspool-dir = /nowhere")
     server.content = of_layout(bundle, images, "full").read_bytes()
-    refuse_install(first, CONFIG, ["failed to make a file in spool = /nowhere"], server.url)
+    refuse_install(first, CONFIG, ["failed to make a file in spool-dir = /nowhere"], server.url)
     refuse(first, USAGE, ["--verify-first=maybe: must be yes or no"], "install", server.url, "--activate=none",
            "--verify-first=maybe")
 
