@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bundle opened for reading, in place: a file, or an object on a web server.
+ * A bundle opened for reading: a file, or an object on a web server.
  *
  * bundle_open() succeeds only if the manifest carries a good signature from the
  * keyring. Index entries and dictionaries are pinned by the manifest, chunks by
  * their index; frames are nobody's word until what they yield was hashed.
- *
- * Of a server without ranges the entries come once, in the order of the ZIP
- * (bundle_is_forward()): what was passed by cannot be had again.
  */
 #pragma once
 
@@ -18,21 +15,18 @@
 #include <stdbool.h>
 
 struct cms_rules;
-struct fetch_options;
 struct bundle;
 
 struct bundle_options {
 	const char *keyring;		/* PEM file of trusted certificates; NULL: do not
 					 * check (bundle info only, says so) */
 	const struct cms_rules *rules;	/* of the signature; NULL: the defaults of cms.h */
-	const char *spool;		/* directory, for a bundle on a web server: spool.h; NULL:
-					 * none */
-	const struct fetch_options *fetch;	/* for URLs; what it points to outlives the
-						 * bundle; may be NULL */
+	struct bundle_source_options source;	/* what it points to outlives the bundle */
+	bool verify_first;		/* what is read of a remote one is kept: spool.h */
 };
 
 /* where is a path, or a file://, http:// or https:// URL. The caller closes.
- * EX_NOINPUT no such file; EX_UNAVAILABLE network or server; EX_DATAERR not a
+ * Errors as bundle_source_open(); EX_DATAERR not a
  * ZIP, truncated, no or bad manifest, unsigned, wrong signer, expired. */
 int bundle_open(const char *where, const struct bundle_options *options,
 		struct bundle **ret_bundle, struct err *err);
@@ -69,7 +63,6 @@ int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 bool bundle_again(const struct bundle *bundle, unsigned *tries, const struct err *err);
 
 struct bundle_source *bundle_source(const struct bundle *bundle);
-bool bundle_is_forward(const struct bundle *bundle);
 
 /* "bundle WHERE: " before the message, and behind EX_DATAERR what source->doubt() says; -1. */
 int bundle_prefix(const struct bundle *bundle, struct err *err);

@@ -13,8 +13,7 @@
 struct bundle {
 	char *where;
 	struct bundle_source *source;
-	struct ziparchive *archive;	/* NULL: the source is forward */
-	uint64_t next;			/* forward: where the next local header is */
+	struct ziparchive *archive;
 	uint8_t *json, *p7s;		/* p7s: NULL if there is none and none was needed */
 	size_t json_len, p7s_len;
 	struct manifest *manifest;
@@ -26,41 +25,12 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to read a bundle: out of memory");
 }
 
-/* The next entry of this name, as they come by; 1, or 0 at their end. */
-static int forward_find(struct bundle *b, const char *name, struct zipentry *ret_entry,
-			struct err *err)
-{
-	struct ziplocal local;
-	bool last = false;
-
-	for (;;) {
-		if (ziplocal_read(b->source, b->next, &local, &last, err) < 0)
-			return -1;
-		if (last)
-			return 0;
-		b->next = local.next;
-		if (strcmp(local.name, name) != 0)
-			continue;
-		*ret_entry = (struct zipentry){ local.data, local.size, local.crc };
-		return 1;
-	}
-}
-
-static int entry_find(struct bundle *b, const char *name, struct zipentry *ret_entry,
-		      struct err *err)
-{
-	return b->archive ? ziparchive_find(b->archive, name, ret_entry, err)
-			  : forward_find(b, name, ret_entry, err);
-}
-
-/* Both readers of a ZIP, from its end and from its start, must see the same file. */
+/* A tool that reads a ZIP from its start must see the same file. */
 static int first_check(struct bundle *b, const struct zipentry *entry, struct err *err)
 {
 	struct ziplocal first;
 
-	if (!b->archive)
-		return 0;
-	if (ziplocal_read(b->source, 0, &first, NULL, err) < 0)
+	if (ziplocal_read(b->source, 0, &first, err) < 0)
 		return -1;
 	if (first.data != entry->offset)
 		return err_set(err, EX_DATAERR, "its first entry is not " FIRST_ENTRY);
@@ -72,7 +42,7 @@ static int manifest_read(struct bundle *b, const struct bundle_options *options,
 			 struct err *err)
 {
 	struct zipentry entry;
-	int found = entry_find(b, FIRST_ENTRY, &entry, err);
+	int found = ziparchive_find(b->archive, FIRST_ENTRY, &entry, err);
 
 	if (found <= 0)
 		return found < 0 ? -1 : err_set(err, EX_DATAERR, "it has no " FIRST_ENTRY);
@@ -80,7 +50,7 @@ static int manifest_read(struct bundle *b, const struct bundle_options *options,
 	    zipentry_read(b->source, FIRST_ENTRY, &entry, MANIFEST_MAX_BYTES, &b->json,
 			  &b->json_len, err) < 0)
 		return -1;
-	found = entry_find(b, "manifest.p7s", &entry, err);
+	found = ziparchive_find(b->archive, "manifest.p7s", &entry, err);
 	if (found < 0)
 		return -1;
 	if (found && zipentry_read(b->source, "manifest.p7s", &entry, CMS_MAX_BYTES, &b->p7s,
@@ -117,11 +87,9 @@ static int entries_check(const struct bundle *b, const struct payload *p, struct
 
 static int bundle_read(struct bundle *b, const struct bundle_options *options, struct err *err)
 {
-	if (!b->source->forward && ziparchive_open(b->source, &b->archive, err) < 0)
+	if (ziparchive_open(b->source, &b->archive, err) < 0 || manifest_read(b, options, err) < 0)
 		return -1;
-	if (manifest_read(b, options, err) < 0)
-		return -1;
-	for (size_t i = 0; b->archive && i < b->manifest->payload_count; i++)
+	for (size_t i = 0; i < b->manifest->payload_count; i++)
 		if (entries_check(b, &b->manifest->payloads[i], err) < 0)
 			return -1;
 	return 0;
@@ -179,10 +147,10 @@ int bundle_open(const char *where, const struct bundle_options *options,
 	b->where = strdup(where);
 	if (!b->where)
 		return no_memory(err);
-	if (bundle_source_open(b->where, options->fetch, &b->source, err) < 0)
+	if (bundle_source_open(b->where, &options->source, &b->source, err) < 0)
 		return -1;
-	if (options->spool && b->source->remote &&
-	    spool_open(options->spool, b->source, &b->source, err) < 0)
+	if (options->verify_first && b->source->remote &&
+	    spool_open(options->source.spool, b->source, &b->source, err) < 0)
 		return bundle_prefix(b, err);
 	if (bundle_read_again(b, options, err) < 0)
 		return bundle_prefix(b, err);
@@ -230,11 +198,6 @@ struct bundle_source *bundle_source(const struct bundle *bundle)
 	return bundle->source;
 }
 
-bool bundle_is_forward(const struct bundle *bundle)
-{
-	return bundle->source->forward;
-}
-
 int bundle_prefix(const struct bundle *bundle, struct err *err)
 {
 	const struct bundle_source *s = bundle->source;
@@ -251,11 +214,11 @@ int bundle_prefix(const struct bundle *bundle, struct err *err)
 static int entry_must(struct bundle *b, const char *name, struct zipentry *ret_entry,
 		      struct err *err)
 {
-	int found = entry_find(b, name, ret_entry, err);
+	int found = ziparchive_find(b->archive, name, ret_entry, err);
 
 	if (found == 0)
 		return err_set(err, EX_DATAERR, "%s is missing: the manifest names it, the ZIP has "
-			       "none%s", name, b->archive ? "" : " here");
+			       "none", name);
 	return found < 0 ? -1 : 0;
 }
 

@@ -39,7 +39,7 @@ int bundle_source_path(const char *where, char **ret_path, struct err *err)
 	return *ret_path ? 0 : err_set(err, EX_SOFTWARE, "failed to open %s: out of memory", where);
 }
 
-int bundle_source_open(const char *where, const struct fetch_options *options,
+int bundle_source_open(const char *where, const struct bundle_source_options *options,
 		       struct bundle_source **ret_source, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;

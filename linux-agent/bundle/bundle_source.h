@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a bundle is read from: a file, or an object on a web server. Read in place,
- * never copied. Both give any byte at any offset; of a server without ranges the
- * bytes come once and in order (forward).
+ * Where a bundle is read from: a file, or an object on a web server. Both give any byte
+ * at any offset, and are read in place. Only of a server without ranges all is fetched
+ * first, into a file (spool_file.h): that is a bundle at hand, not a remote one.
  */
 #pragma once
 
@@ -13,10 +13,16 @@
 #include <stdint.h>
 
 struct fetch_options;
+struct report;
+
+struct bundle_source_options {
+	const struct fetch_options *fetch;	/* for URLs; may be NULL */
+	const char *spool;		/* directory of the spool_file; for URLs */
+	struct report *report;		/* is told what is spooled, and how far it is; may be NULL */
+};
 
 struct bundle_source {
-	uint64_t size;		/* bytes; UINT64_MAX: not known (only if forward) */
-	bool forward;		/* read() at increasing offsets only */
+	uint64_t size;		/* bytes */
 	bool remote;		/* its bytes are dear */
 	/* All len bytes at offset. EX_DATAERR: it ends before them; EX_IOERR;
 	 * EX_UNAVAILABLE, EX_TEMPFAIL as fetch_read(). */
@@ -28,7 +34,7 @@ struct bundle_source {
 	/* Bytes that came over the wire, and in how many requests; NULL: of a file. */
 	uint64_t (*fetched)(const struct bundle_source *source, unsigned *ret_requests);
 	/* What came was wrong: what is read next is fetched, over a new connection, and not taken
-	 * from what is held. NULL: there is no second try (a file, a forward source). */
+	 * from what is held. NULL: there is no second try (a file, or what is in one). */
 	void (*anew)(struct bundle_source *source);
 	/* fetch_doubt(): what was odd about the answers; NULL: of a file. */
 	const char *(*doubt)(const struct bundle_source *source);
@@ -36,8 +42,9 @@ struct bundle_source {
 };
 
 /* where is a path or a URL (file, http, https). What options points to must outlive it. The caller
- * closes. EX_NOINPUT: no such file; EX_UNAVAILABLE, EX_TEMPFAIL: fetch_read(). */
-int bundle_source_open(const char *where, const struct fetch_options *options,
+ * closes. EX_NOINPUT: no such file; EX_UNAVAILABLE, EX_TEMPFAIL: fetch_read(); of a server without
+ * ranges EX_CONFIG, EX_IOERR: spool_file.h. */
+int bundle_source_open(const char *where, const struct bundle_source_options *options,
 		       struct bundle_source **ret_source, struct err *err);
 
 /* The path of a path or a file URL; the caller frees. EX_USAGE: a URL of no file. */
@@ -47,5 +54,5 @@ void bundle_source_closep(struct bundle_source **source);
 
 /* The two kinds. */
 int bundle_source_file_open(const char *path, struct bundle_source **ret_source, struct err *err);
-int bundle_source_http_open(const char *url, const struct fetch_options *options,
+int bundle_source_http_open(const char *url, const struct bundle_source_options *options,
 			    struct bundle_source **ret_source, struct err *err);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests are few: the end of the object once, which holds the ZIP's directory; a
- * window for what is small; one request for each announced run.
+ * window for what is small; one request for each announced run. A server without ranges
+ * sends the whole of it, once.
  */
 #include "bundle_source.h"
 
 #include "fetch.h"
 #include "io.h"
+#include "report.h"
+#include "spool_file.h"
 
 #include <string.h>
 
+#define PIECE_BYTES ((size_t)1 << 20)
 /* libzip looks for the directory in the last 64 KiB and 22 bytes. */
 #define TAIL_BYTES (66 * 1024)
 #define WINDOW_BYTES (16 * 1024)
@@ -27,7 +31,8 @@ struct source_http {
 	struct fetch *fetch;
 	const char *url;
 	struct window tail, window;
-	uint64_t pos, end;	/* of the run at hand; forward: of the whole */
+	uint64_t pos, end;	/* of the run at hand */
+	struct spool_file spool;	/* the whole of it, if the server has no ranges */
 };
 
 static bool window_take(const struct window *w, void *buf, size_t len, uint64_t offset)
@@ -66,17 +71,6 @@ static int run_read(struct source_http *h, void *buf, size_t len, uint64_t offse
 	return read_exact(h, buf, len, err);
 }
 
-static int forward_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
-			struct err *err)
-{
-	struct source_http *h = (struct source_http *)source;
-
-	if (offset < h->pos)
-		return err_set(err, EX_UNAVAILABLE, "failed to read %s: the server has no ranges, "
-			       "and an earlier part of it is needed again", h->url);
-	return run_read(h, buf, len, offset, err);
-}
-
 static int window_fill(struct source_http *h, uint64_t wanted, struct err *err)
 {
 	uint64_t offset = wanted < WINDOW_BEFORE ? 0 : wanted - WINDOW_BEFORE;
@@ -94,7 +88,7 @@ static int window_fill(struct source_http *h, uint64_t wanted, struct err *err)
 	return 0;
 }
 
-static int ranges_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
+static int http_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
 		       struct err *err)
 {
 	struct source_http *h = (struct source_http *)source;
@@ -115,7 +109,7 @@ static int ranges_read(struct bundle_source *source, void *buf, size_t len, uint
 	return 0;
 }
 
-static void ranges_run(struct bundle_source *source, uint64_t offset, uint64_t len)
+static void http_run(struct bundle_source *source, uint64_t offset, uint64_t len)
 {
 	struct source_http *h = (struct source_http *)source;
 
@@ -132,7 +126,7 @@ static uint64_t http_fetched(const struct bundle_source *source, unsigned *ret_r
 	return fetch_received(h->fetch);
 }
 
-static void ranges_anew(struct bundle_source *source)
+static void http_anew(struct bundle_source *source)
 {
 	struct source_http *h = (struct source_http *)source;
 
@@ -151,31 +145,97 @@ static void http_close(struct bundle_source *source)
 	struct source_http *h = (struct source_http *)source;
 
 	fetch_close(h->fetch);
+	spool_file_close(&h->spool);
 	free(h->tail.data);
 	free(h->window.data);
 	free(h);
 }
 
-static int http_begin(struct source_http *h, struct err *err)
-{
-	struct bundle_source *s = &h->source;
+/* --- a server without ranges ------------------------------------------------ */
 
+static int spooled_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
+			struct err *err)
+{
+	const struct source_http *h = (struct source_http *)source;
+
+	if (offset > source->size || len > source->size - offset)
+		return err_set(err, EX_DATAERR, "%s ends early", h->url);
+	return spool_file_read(&h->spool, buf, len, offset, err);
+}
+
+static void spooling_tell(const struct source_http *h, struct report *report)
+{
+	uint64_t size = fetch_size(h->fetch);
+
+	if (report && size == UINT64_MAX)
+		report_step(report, "spool", "the server has no ranges: fetching the whole bundle, whose "
+			    "size it does not tell, into %s", h->spool.directory);
+	else if (report)
+		report_step(report, "spool", "the server has no ranges: fetching the whole bundle "
+			    "(%llu bytes) into %s", (unsigned long long)size, h->spool.directory);
+}
+
+/* Where the size is not told, there may be no end: then the room is looked at each time. */
+static int spool_fill(struct source_http *h, uint8_t *piece, struct report *report, struct err *err)
+{
+	uint64_t size = fetch_size(h->fetch), at = 0;
+	size_t got;
+
+	do {
+		if (fetch_read(h->fetch, piece, PIECE_BYTES, &got, err) < 0 ||
+		    (size == UINT64_MAX && spool_file_room(&h->spool, got, err) < 0) ||
+		    spool_file_write(&h->spool, piece, got, at, err) < 0)
+			return -1;
+		at += got;
+		if (report) {
+			report_amounts(report, at, 0);
+			report_progress(report, at, size == UINT64_MAX ? 0 : size);
+		}
+	} while (got == PIECE_BYTES);
+	h->source.size = at;
+	return 0;
+}
+
+static int http_spool(struct source_http *h, const struct bundle_source_options *options,
+		      struct err *err)
+{
+	_cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
+	uint64_t size = fetch_size(h->fetch);
+
+	if (!piece)
+		return err_set(err, EX_SOFTWARE, "failed to spool %s: out of memory", h->url);
+	h->spool.directory = options->spool;
+	h->spool.otherwise = "serve the bundle with byte ranges, which take no room";
+	h->source.remote = false;
+	h->source.read = spooled_read;
+	spooling_tell(h, options->report);
+	if (spool_file_open(&h->spool, err) < 0 ||
+	    (size != UINT64_MAX && spool_file_room(&h->spool, size, err) < 0))
+		return -1;
+	return spool_fill(h, piece, options->report, err);
+}
+
+/* --- opening it ------------------------------------------------------------ */
+
+static int http_begin(struct source_http *h, const struct bundle_source_options *options,
+		      struct err *err)
+{
 	h->tail.data = malloc(TAIL_BYTES);
 	h->window.data = malloc(WINDOW_BYTES);
 	if (!h->tail.data || !h->window.data)
 		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", h->url);
 	if (fetch_tail(h->fetch, h->tail.data, TAIL_BYTES, &h->tail.len, err) < 0)
 		return -1;
-	s->size = fetch_size(h->fetch);
-	s->forward = !fetch_has_ranges(h->fetch);
-	s->read = s->forward ? forward_read : ranges_read;
-	s->run = s->forward ? NULL : ranges_run;
-	s->anew = s->forward ? NULL : ranges_anew;
-	h->tail.offset = s->forward ? 0 : s->size - h->tail.len;
+	if (!fetch_has_ranges(h->fetch))
+		return http_spool(h, options, err);
+	h->source.size = fetch_size(h->fetch);
+	h->source.run = http_run;
+	h->source.anew = http_anew;
+	h->tail.offset = h->source.size - h->tail.len;
 	return 0;
 }
 
-int bundle_source_http_open(const char *url, const struct fetch_options *options,
+int bundle_source_http_open(const char *url, const struct bundle_source_options *options,
 			    struct bundle_source **ret_source, struct err *err)
 {
 	struct source_http *h = calloc(1, sizeof *h);
@@ -183,9 +243,11 @@ int bundle_source_http_open(const char *url, const struct fetch_options *options
 	if (!h)
 		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", url);
 	h->url = url;
-	h->source = (struct bundle_source){ .remote = true, .fetched = http_fetched,
-				     .doubt = http_doubt, .close = http_close };
-	if (fetch_open(url, options, &h->fetch, err) < 0 || http_begin(h, err) < 0) {
+	h->spool.fd = -1;
+	h->source = (struct bundle_source){ .remote = true, .read = http_read,
+					    .fetched = http_fetched, .doubt = http_doubt,
+					    .close = http_close };
+	if (fetch_open(url, options->fetch, &h->fetch, err) < 0 || http_begin(h, options, err) < 0) {
 		http_close(&h->source);
 		return -1;
 	}

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "spool.h"
 
-#include "disk.h"
-#include "io.h"
+#include "spool_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define DRAIN_BYTES ((size_t)1 << 20)
-#define WAY_OUT "make room there, name another directory by spool-dir in slotboot.conf, or verify as it is " \
-		"written: --verify-first=no"
 
 struct extent {
 	uint64_t offset, end;
@@ -21,12 +13,11 @@ struct extent {
 struct spool {
 	struct bundle_source source;
 	struct bundle_source *inner;
-	int fd;
+	struct spool_file file;
 	bool keeps;
 	struct extent *kept;	/* in order, with gaps between them */
 	size_t count, room;
 	struct extent run;	/* announced and not yet asked for; empty: none */
-	char directory[];
 };
 
 /* The first extent that ends at or behind offset. */
@@ -88,18 +79,10 @@ static int extent_add(struct spool *s, uint64_t offset, uint64_t end)
 	return 0;
 }
 
-static int write_failed(const struct spool *s, int errno_value, struct err *err)
-{
-	if (errno_value == ENOSPC || errno_value == EDQUOT)
-		return err_set(err, EX_IOERR, "failed to spool the bundle in %s: there is no room left; "
-			       WAY_OUT, s->directory);
-	return err_errno(err, EX_IOERR, errno_value, "failed to spool the bundle in %s", s->directory);
-}
-
 static int keep(struct spool *s, const void *buf, size_t len, uint64_t offset, struct err *err)
 {
-	if (pwrite_full(s->fd, buf, len, (off_t)offset) < 0)
-		return write_failed(s, errno, err);
+	if (spool_file_write(&s->file, buf, len, offset, err) < 0)
+		return -1;
 	if (extent_add(s, offset, offset + len) < 0)
 		return err_set(err, EX_SOFTWARE, "failed to spool the bundle: out of memory");
 	return 0;
@@ -108,7 +91,7 @@ static int keep(struct spool *s, const void *buf, size_t len, uint64_t offset, s
 /* A run is handed on only when something of it is missing here. */
 static void run_begin(struct spool *s, uint64_t offset)
 {
-	if (s->inner->run && offset >= s->run.offset && offset < s->run.end)
+	if (offset >= s->run.offset && offset < s->run.end)
 		s->inner->run(s->inner, offset, s->run.end - offset);
 	s->run = (struct extent){ 0 };
 }
@@ -118,12 +101,8 @@ static int spool_read(struct bundle_source *source, void *buf, size_t len, uint6
 {
 	struct spool *s = (struct spool *)source;
 
-	if (is_kept(s, offset, len)) {
-		if (pread_full(s->fd, buf, len, (off_t)offset) < 0)
-			return err_errno(err, EX_IOERR, errno, "failed to read what was spooled in %s",
-					 s->directory);
-		return 0;
-	}
+	if (is_kept(s, offset, len))
+		return spool_file_read(&s->file, buf, len, offset, err);
 	run_begin(s, offset);
 	if (s->inner->read(s->inner, buf, len, offset, err) < 0)
 		return -1;
@@ -161,8 +140,7 @@ static const char *spool_doubt(const struct bundle_source *source)
 
 static void spool_free(struct spool *s)
 {
-	if (s->fd >= 0)
-		(void)close(s->fd);
+	spool_file_close(&s->file);
 	free(s->kept);
 	free(s);
 }
@@ -175,11 +153,6 @@ static void spool_close(struct bundle_source *source)
 	spool_free(s);
 }
 
-bool spool_is(const struct bundle_source *source)
-{
-	return source->close == spool_close;
-}
-
 void spool_keep(struct bundle_source *source)
 {
 	((struct spool *)source)->keeps = true;
@@ -187,84 +160,30 @@ void spool_keep(struct bundle_source *source)
 
 int spool_room(const struct bundle_source *source, uint64_t bytes, struct err *err)
 {
-	const struct spool *s = (const struct spool *)source;
-	uint64_t free_bytes;
-
-	if (disk_posix.room(NULL, s->directory, &free_bytes) < 0)
-		return err_errno(err, EX_IOERR, errno, "failed to see how much room is in %s",
-				 s->directory);
-	if (bytes > free_bytes)
-		return err_set(err, EX_IOERR, "failed to spool the bundle in %s: no room for %llu bytes, "
-			       "%llu are free; " WAY_OUT, s->directory, (unsigned long long)bytes,
-			       (unsigned long long)free_bytes);
-	return 0;
-}
-
-/* Where the file system has no O_TMPFILE, as an overlay before Linux 6.3, by a name that
- * goes at once. */
-static int file_open(const char *directory)
-{
-	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
-	_cleanup_free_ char *name = NULL;
-
-	if (fd >= 0 || errno != EOPNOTSUPP)
-		return fd;
-	if (asprintf(&name, "%s/slotctl-XXXXXX", directory) < 0) {
-		name = NULL;
-		return -1;
-	}
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(name);
-	return fd;
-}
-
-/* All of a server without ranges. */
-static int drain(struct spool *s, struct err *err)
-{
-	_cleanup_free_ uint8_t *buf = malloc(DRAIN_BYTES);
-	uint64_t size = s->source.size;
-
-	if (!buf)
-		return err_set(err, EX_SOFTWARE, "failed to spool the bundle: out of memory");
-	if (size == UINT64_MAX)
-		return err_set(err, EX_UNAVAILABLE, "failed to spool the bundle: the server has neither "
-			       "ranges nor tells its size; --verify-first=no takes it as it comes");
-	if (spool_room(&s->source, size, err) < 0)
-		return -1;
-	for (uint64_t at = 0; at < size;) {
-		size_t len = size - at < DRAIN_BYTES ? (size_t)(size - at) : DRAIN_BYTES;
-
-		if (s->inner->read(s->inner, buf, len, at, err) < 0 || keep(s, buf, len, at, err) < 0)
-			return -1;
-		at += len;
-	}
-	return 0;
+	return spool_file_room(&((const struct spool *)source)->file, bytes, err);
 }
 
 int spool_open(const char *directory, struct bundle_source *source, struct bundle_source **ret_source,
 	       struct err *err)
 {
-	struct spool *s = calloc(1, sizeof *s + strlen(directory) + 1);
+	struct spool *s = calloc(1, sizeof *s);
 
 	if (!s)
 		return err_set(err, EX_SOFTWARE, "failed to spool the bundle: out of memory");
 	s->source = (struct bundle_source){
 		.size = source->size,
-		.remote = source->remote && !source->forward,
+		.remote = true,
 		.read = spool_read,
 		.run = spool_run,
-		.fetched = source->fetched ? spool_fetched : NULL,
-		.anew = source->anew ? spool_anew : NULL,
-		.doubt = source->doubt ? spool_doubt : NULL,
+		.fetched = spool_fetched,
+		.anew = spool_anew,
+		.doubt = spool_doubt,
 		.close = spool_close,
 	};
 	s->inner = source;
-	strcpy(s->directory, directory);
-	s->fd = file_open(directory);
-	if (s->fd < 0)
-		(void)err_errno(err, EX_CONFIG, errno, "failed to make a file in spool-dir = %s", directory);
-	if (s->fd < 0 || (source->forward && drain(s, err) < 0)) {
+	s->file = (struct spool_file){ .directory = directory,
+				       .otherwise = "verify as it is written: --verify-first=no" };
+	if (spool_file_open(&s->file, err) < 0) {
 		spool_free(s);
 		return -1;
 	}

@@ -2,28 +2,20 @@
 /*
  * A source that keeps what was read of another one, for a second reading: of a bundle on
  * a web server every chunk can then be verified before the slot is touched, and the slot
- * be written from what was verified. It is kept in a file without a name, each byte at
- * its own offset, so that only what was read takes room, and nothing is left of it
- * whatever happens.
+ * be written from what was verified. It is kept in a spool_file, each byte at its own
+ * offset, so that only what was read takes room.
  *
  * When something came wrong (anew) all that was kept is dropped and, where it is wanted,
  * fetched again.
- *
- * Of a server without ranges all is read at once, and what comes of it is a file like
- * any other: not remote, not forward.
  */
 #pragma once
 
 #include "bundle_source.h"
 
-/* Takes over source; on failure it remains the caller's. directory is where the file is
- * made. EX_CONFIG: it cannot be made there; EX_UNAVAILABLE: a server with neither
- * ranges nor a size; of a server without ranges as spool_room() and source->read(). */
+/* Takes over source, which is remote; on failure it remains the caller's. directory is where
+ * the file is made, and outlives it. EX_CONFIG: it cannot be made there. */
 int spool_open(const char *directory, struct bundle_source *source, struct bundle_source **ret_source,
 	       struct err *err);
-
-/* Whether source is of spool_open(). */
-bool spool_is(const struct bundle_source *source);
 
 /* From now on what is read is kept; at first it is not. */
 void spool_keep(struct bundle_source *source);

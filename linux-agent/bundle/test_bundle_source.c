@@ -17,16 +17,16 @@ static void a_file_gives_any_byte_and_none_beyond_its_end(void **state)
 	snprintf(path, sizeof path, "%s/a b.zip", dir.path);
 	snprintf(url, sizeof url, "file://%s/a%%20b.zip", dir.path);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(bundle_source_open(i ? url : path, NULL, &s, &err), 0);
+		assert_int_equal(bundle_source_open(i ? url : path, &options, &s, &err), 0);
 		assert_int_equal(s->size, LEN);
-		assert_false(s->remote || s->forward);
+		assert_false(s->remote);
 		expect_bytes(s, 5, 100);
 		expect_bytes(s, 0, LEN);
 		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
 		expect_read_fails(s, UINT64_MAX, 2, EX_DATAERR, "ends early");
 		bundle_source_close(s);
 	}
-	assert_int_equal(bundle_source_open("file:///nowhere/b.zip", NULL, &s, &err), -1);
+	assert_int_equal(bundle_source_open("file:///nowhere/b.zip", &options, &s, &err), -1);
 	assert_int_equal(err.exit, EX_NOINPUT);
 	testdir_remove(&dir);
 }
@@ -38,7 +38,7 @@ static void a_run_is_one_request_and_so_is_what_is_small_and_near(void **state)
 	unsigned requests;
 
 	(void)state;
-	assert_true(s->remote && !s->forward && s->size == LEN);
+	assert_true(s->remote && s->size == LEN);
 	assert_int_equal(server.count->requests, 1);
 	expect_bytes(s, LEN - 22, 22);
 	expect_bytes(s, LEN - 65557, 65557);
@@ -108,7 +108,7 @@ static void a_server_that_is_busy_for_a_while_is_asked_again(void **state)
 	testserver_stop(&server);
 }
 
-static void of_a_server_without_ranges_the_bytes_come_once_and_in_order(void **state)
+static void of_a_server_without_ranges_all_is_fetched_once_and_is_at_hand_then(void **state)
 {
 	static const enum serve how[] = { SERVE_WHOLE, SERVE_CHUNKED };
 
@@ -116,19 +116,22 @@ static void of_a_server_without_ranges_the_bytes_come_once_and_in_order(void **s
 	for (size_t i = 0; i < ARRAY_SIZE(how); i++) {
 		struct testserver server;
 		struct bundle_source *s;
+		unsigned requests;
 
 		serve.how = how[i];
 		s = open_served(&server);
-		assert_true(s->remote && s->forward);
-		assert_true(s->size == (how[i] == SERVE_WHOLE ? LEN : UINT64_MAX));
-		expect_bytes(s, 10, 100);
-		expect_bytes(s, 500000, 100000);
-		expect_read_fails(s, 599999, 1, EX_UNAVAILABLE, "has no ranges, and an earlier part");
-		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
-		/* For the end, and for the first byte. */
-		assert_int_equal(server.count->requests, 2);
-		bundle_source_close(s);
+		assert_true(!s->remote && s->size == LEN);
+		assert_true(!s->anew && !s->run);
 		testserver_stop(&server);
+		expect_bytes(s, LEN - 100, 100);
+		expect_bytes(s, 0, LEN);
+		expect_bytes(s, 10, 100);
+		expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
+		expect_read_fails(s, UINT64_MAX, 2, EX_DATAERR, "ends early");
+		/* For the end, and for the first byte. */
+		assert_int_equal(s->fetched(s, &requests), LEN);
+		assert_int_equal(requests, 2);
+		bundle_source_close(s);
 	}
 }
 
@@ -141,12 +144,40 @@ static void a_server_without_ranges_that_breaks_off_is_read_again(void **state)
 	(void)state;
 	serve.how = SERVE_WHOLE;
 	serve.drop_every = 300000;
+	serve.drops = 3;
 	s = open_served(&server);
-	expect_bytes(s, 0, 250000);
-	serve.drop_every = 0;
-	expect_bytes(s, 260000, 40000);
+	assert_int_equal(retries, 2);	/* the first answer was to a range, and not taken */
+	expect_bytes(s, 0, LEN);
 	bundle_source_close(s);
 	testserver_stop(&server);
+}
+
+static void what_cannot_be_spooled_is_refused_with_the_ways_out(void **state)
+{
+	static const char huge[] = "HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\nPK";
+	static const char *const script[] = { huge, huge, NULL };
+	static const struct { const char *directory; int exit; const char *words[4]; } rows[] = {
+		{ "/nowhere/at/all", EX_CONFIG, { "failed to make a file in spool-dir = /nowhere/at/all" } },
+		{ "/tmp", EX_IOERR, { "failed to spool the bundle in /tmp: no room for "
+				      "9000000000000000000 bytes", "are free; make room there",
+				      "spool-dir in slotboot.conf", "serve the bundle with byte ranges" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct testserver server;
+		struct bundle_source *s = NULL;
+		struct err err = { 0 };
+
+		testserver_start(&server, script);
+		options.spool = rows[i].directory;
+		assert_int_equal(bundle_source_open(server.url, &options, &s, &err), -1);
+		for (size_t k = 0; k < 4 && rows[i].words[k]; k++)
+			if (err.exit != rows[i].exit || !strstr(err.text, rows[i].words[k]))
+				fail_msg("%d: %s", err.exit, err.text);
+		assert_null(s);
+		testserver_stop(&server);
+	}
 }
 
 /* For one whose bytes are wrong: neither the connection nor what is held of it is used again. */
@@ -244,8 +275,9 @@ int main(void)
 		TEST(a_link_that_drops_every_5000_bytes_still_finishes),
 		TEST(a_connection_that_is_reset_midway_is_taken_up_again),
 		TEST(a_server_that_is_busy_for_a_while_is_asked_again),
-		TEST(of_a_server_without_ranges_the_bytes_come_once_and_in_order),
+		TEST(of_a_server_without_ranges_all_is_fetched_once_and_is_at_hand_then),
 		TEST(a_server_without_ranges_that_breaks_off_is_read_again),
+		TEST(what_cannot_be_spooled_is_refused_with_the_ways_out),
 		TEST(what_is_fetched_anew_comes_over_a_new_connection),
 		TEST(an_empty_object_is_told),
 		TEST(trailers_without_end_are_given_up),

@@ -102,7 +102,7 @@ static void a_server_without_suffix_ranges_is_asked_for_plain_ones(void **state)
 		serve.how = rows[i].how;
 		serve.until = rows[i].until;
 		s = open_served(&server);
-		assert_true(!s->forward && s->size == LEN);
+		assert_true(s->remote && s->size == LEN);
 		assert_int_equal(server.count->requests, rows[i].requests);
 		expect_bytes(s, LEN - 65557, 65557);
 		assert_int_equal(server.count->requests, rows[i].requests);
@@ -115,7 +115,7 @@ static void a_server_without_suffix_ranges_is_asked_for_plain_ones(void **state)
 }
 
 /* And so is one that does not say how long the object is. */
-static void a_server_whose_ranges_tell_no_size_is_read_in_order(void **state)
+static void a_server_whose_ranges_tell_no_size_is_read_as_a_whole(void **state)
 {
 	struct testserver server;
 	struct bundle_source *s;
@@ -123,7 +123,7 @@ static void a_server_whose_ranges_tell_no_size_is_read_in_order(void **state)
 	(void)state;
 	serve.how = SERVE_NO_TOTAL;
 	s = open_served(&server);
-	assert_true(s->forward && s->size == LEN);
+	assert_true(!s->remote && s->size == LEN);
 	expect_bytes(s, 0, LEN);
 	assert_int_equal(server.count->requests, 3);
 	bundle_source_close(s);
@@ -189,7 +189,7 @@ int main(void)
 		TEST(a_server_that_answers_oddly_for_ever_is_given_up),
 		TEST(a_server_that_answers_oddly_now_and_then_is_asked_again),
 		TEST(a_server_without_suffix_ranges_is_asked_for_plain_ones),
-		TEST(a_server_whose_ranges_tell_no_size_is_read_in_order),
+		TEST(a_server_whose_ranges_tell_no_size_is_read_as_a_whole),
 		TEST(other_validators_are_no_error_but_are_remembered),
 		TEST(a_bad_first_answer_is_refused),
 	};

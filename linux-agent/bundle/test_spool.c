@@ -9,10 +9,10 @@
 
 enum { LEN = 10000 };
 
-/* A source that counts; of a server, or of one without ranges. */
+/* A source that counts. */
 struct counted {
 	struct bundle_source source;
-	uint64_t read_bytes, pos, run, run_len;
+	uint64_t read_bytes, run, run_len;
 	unsigned reads, runs, anews;
 	bool *closed;
 };
@@ -24,10 +24,9 @@ static int counted_read(struct bundle_source *source, void *buf, size_t len, uin
 {
 	struct counted *c = (struct counted *)source;
 
-	if (offset > LEN || len > LEN - offset || (source->forward && offset < c->pos))
+	if (offset > LEN || len > LEN - offset)
 		return err_set(err, EX_DATAERR, "it ends early");
 	memcpy(buf, object + offset, len);
-	c->pos = offset + len;
 	c->read_bytes += len;
 	c->reads++;
 	return 0;
@@ -66,16 +65,15 @@ static void counted_close(struct bundle_source *source)
 	*((struct counted *)source)->closed = true;
 }
 
-static void counted_open(struct counted *c, bool forward, bool *closed)
+static void counted_open(struct counted *c, bool *closed)
 {
 	for (size_t i = 0; i < LEN; i++)
 		object[i] = (uint8_t)(i * 2654435761u >> 13);
 	*closed = false;
 	*c = (struct counted){
-		.source = { .size = LEN, .remote = true, .forward = forward, .read = counted_read,
-			    .run = forward ? NULL : counted_run, .fetched = counted_fetched,
-			    .anew = forward ? NULL : counted_anew, .doubt = counted_doubt,
-			    .close = counted_close },
+		.source = { .size = LEN, .remote = true, .read = counted_read, .run = counted_run,
+			    .fetched = counted_fetched, .anew = counted_anew,
+			    .doubt = counted_doubt, .close = counted_close },
 		.closed = closed,
 	};
 }
@@ -118,10 +116,9 @@ static void only_what_was_not_read_before_is_read_of_the_source(void **state)
 	bool closed;
 	struct bundle_source *s;
 
-	counted_open(&c, false, &closed);
+	counted_open(&c, &closed);
 	s = spooled(&c, *state);
-	assert_true(spool_is(s) && s->remote && !s->forward && s->size == LEN);
-	assert_false(spool_is(&c.source));
+	assert_true(s->remote && s->size == LEN);
 	spool_keep(s);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		unsigned before = c.reads, requests;
@@ -141,7 +138,7 @@ static void nothing_is_kept_before_it_is_wanted(void **state)
 	bool closed;
 	struct bundle_source *s;
 
-	counted_open(&c, false, &closed);
+	counted_open(&c, &closed);
 	s = spooled(&c, *state);
 	expect(s, 0, 100);
 	spool_keep(s);
@@ -156,7 +153,7 @@ static void a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here(v
 	bool closed;
 	struct bundle_source *s;
 
-	counted_open(&c, false, &closed);
+	counted_open(&c, &closed);
 	s = spooled(&c, *state);
 	spool_keep(s);
 	s->run(s, 1000, 300);
@@ -188,7 +185,7 @@ static void what_came_wrong_is_dropped_and_read_again_and_kept(void **state)
 	struct counted c;
 	bool closed;
 
-	counted_open(&c, false, &closed);
+	counted_open(&c, &closed);
 	s = spooled(&c, *state);
 	spool_keep(s);
 	expect(s, 0, 100);
@@ -202,56 +199,21 @@ static void what_came_wrong_is_dropped_and_read_again_and_kept(void **state)
 	assert_int_equal(c.runs, 0);
 	assert_string_equal(s->doubt(s), "odd");
 	bundle_source_close(s);
-	counted_open(&c, true, &closed);
-	s = spooled(&c, *state);
-	assert_null(s->anew);
-	bundle_source_close(s);
 }
 
-static void what_comes_in_order_becomes_a_file(void **state)
+static void without_the_directory_the_source_is_still_the_callers(void **state)
 {
+	struct bundle_source *s = NULL;
+	struct err err = { 0 };
 	struct counted c;
 	bool closed;
-	struct bundle_source *s;
 
-	counted_open(&c, true, &closed);
-	s = spooled(&c, *state);
-	assert_true(!s->remote && !s->forward && s->size == LEN);
-	assert_int_equal(c.read_bytes, LEN);
-	expect(s, LEN - 10, 10);
-	expect(s, 0, LEN);
-	assert_int_equal(c.read_bytes, LEN);
-	bundle_source_close(s);
-}
-
-static void what_cannot_be_spooled_is_said_and_the_source_is_still_the_callers(void **state)
-{
-	static const struct {
-		const char *directory;
-		uint64_t size;
-		int exit;
-		const char *why;
-	} rows[] = {
-		{ "/nowhere/at/all", LEN, EX_CONFIG, "failed to make a file in spool-dir = /nowhere/at/all" },
-		{ NULL, UINT64_MAX, EX_UNAVAILABLE, "neither ranges nor tells its size" },
-		{ NULL, UINT64_MAX - 1, EX_IOERR, "no room for 18446744073709551614 bytes" },
-		{ NULL, LEN + 1, EX_DATAERR, "it ends early" },
-	};
-
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct bundle_source *s = NULL;
-		struct err err = { 0 };
-		struct counted c;
-		bool closed;
-
-		counted_open(&c, true, &closed);
-		c.source.size = rows[i].size;
-		assert_int_equal(spool_open(rows[i].directory ? rows[i].directory : *state, &c.source,
-					    &s, &err), -1);
-		if (err.exit != rows[i].exit || !strstr(err.text, rows[i].why))
-			fail_msg("row %zu: %d, %s", i, err.exit, err.text);
-		assert_false(closed);
-	}
+	(void)state;
+	counted_open(&c, &closed);
+	assert_int_equal(spool_open("/nowhere/at/all", &c.source, &s, &err), -1);
+	assert_int_equal(err.exit, EX_CONFIG);
+	assert_non_null(strstr(err.text, "failed to make a file in spool-dir = /nowhere/at/all"));
+	assert_false(closed);
 }
 
 static void a_full_file_system_is_named_with_the_ways_out(void **state)
@@ -261,7 +223,7 @@ static void a_full_file_system_is_named_with_the_ways_out(void **state)
 	bool closed;
 	struct bundle_source *s;
 
-	counted_open(&c, false, &closed);
+	counted_open(&c, &closed);
 	s = spooled(&c, *state);
 	assert_int_equal(spool_room(s, 0, &err), 0);
 	assert_int_equal(spool_room(s, UINT64_MAX, &err), -1);
@@ -277,7 +239,7 @@ static void nothing_is_left_in_the_directory(void **state)
 	bool closed;
 	struct bundle_source *s;
 
-	counted_open(&c, false, &closed);
+	counted_open(&c, &closed);
 	s = spooled(&c, *state);
 	spool_keep(s);
 	expect(s, 0, LEN);
@@ -294,8 +256,7 @@ int main(void)
 		cmocka_unit_test_prestate(nothing_is_kept_before_it_is_wanted, dir.path),
 		cmocka_unit_test_prestate(a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here, dir.path),
 		cmocka_unit_test_prestate(what_came_wrong_is_dropped_and_read_again_and_kept, dir.path),
-		cmocka_unit_test_prestate(what_comes_in_order_becomes_a_file, dir.path),
-		cmocka_unit_test_prestate(what_cannot_be_spooled_is_said_and_the_source_is_still_the_callers, dir.path),
+		cmocka_unit_test(without_the_directory_the_source_is_still_the_callers),
 		cmocka_unit_test_prestate(a_full_file_system_is_named_with_the_ways_out, dir.path),
 		cmocka_unit_test_prestate(nothing_is_left_in_the_directory, dir.path),
 	};

@@ -11,7 +11,6 @@ enum { FLAG_ENCRYPTED = 1 << 0, FLAG_DESCRIPTOR = 1 << 3 };
 enum { EXTRA_ZIP64 = 1 };
 
 #define LOCAL_MAGIC 0x04034b50u
-#define CENTRAL_MAGIC 0x02014b50u
 #define MEANS_ZIP64 0xffffffffu
 
 /* APPNOTE 4.5.3: both sizes, the unpacked one first. */
@@ -91,21 +90,15 @@ static int header_take(struct bundle_source *source, uint64_t offset,
 }
 
 int ziplocal_read(struct bundle_source *source, uint64_t offset, struct ziplocal *ret_local,
-		  bool *ret_last, struct err *err)
+		  struct err *err)
 {
 	uint8_t header[HEADER_BYTES];
 	struct ziplocal local;
-	uint32_t magic;
 
 	if (offset > INT64_MAX ||
 	    source->read(source, header, sizeof header, offset, err) < 0)
 		return offset > INT64_MAX ? err_set(err, EX_DATAERR, "the ZIP is damaged") : -1;
-	magic = le32_get(header);
-	if (ret_last && (magic == LOCAL_MAGIC || magic == CENTRAL_MAGIC))
-		*ret_last = magic == CENTRAL_MAGIC;
-	if (ret_last && magic == CENTRAL_MAGIC)
-		return 0;
-	if (magic != LOCAL_MAGIC)
+	if (le32_get(header) != LOCAL_MAGIC)
 		return err_set(err, EX_DATAERR, offset == 0 ? "it is not a ZIP file"
 			       : "an entry of the ZIP has no local header");
 	if (header_take(source, offset, header, &local, err) < 0)
@@ -134,7 +127,7 @@ int ziplocal_find(struct bundle_source *source, uint64_t data, const char *name,
 		    memcmp(header + HEADER_BYTES, name, strlen(name)) != 0 ||
 		    le16_get(header + AT_EXTRA_LEN) != len - HEADER_BYTES - strlen(name))
 			continue;
-		return ziplocal_read(source, data - len, ret_local, NULL, err);
+		return ziplocal_read(source, data - len, ret_local, err);
 	}
 	return err_set(err, EX_DATAERR, "%s has a local header that disagrees with the ZIP's "
 		       "directory", name);

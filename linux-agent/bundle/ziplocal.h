@@ -2,8 +2,7 @@
 /*
  * The local header in front of each entry of a ZIP (APPNOTE 4.3.7), as bundles have
  * them: stored, not encrypted, sizes in front and not behind (no data descriptor).
- * It is checked against the directory where there is one; of a server without
- * ranges it is all that is known.
+ * It is checked against the directory.
  */
 #pragma once
 
@@ -21,10 +20,9 @@ struct ziplocal {
 };
 
 /* Reads the header at offset. EX_DATAERR: there is none, or an entry that a bundle
- * must not have; else as source->read(). *ret_last (may be NULL): the directory
- * begins here; *ret_local is not filled then. */
+ * must not have; else as source->read(). */
 int ziplocal_read(struct bundle_source *source, uint64_t offset, struct ziplocal *ret_local,
-		  bool *ret_last, struct err *err);
+		  struct err *err);
 
 /* The entry whose data begins at data: its header lies right in front. */
 int ziplocal_find(struct bundle_source *source, uint64_t data, const char *name,

@@ -413,7 +413,8 @@ int provision_run(const struct provision_options *options, struct provision_resu
 {
 	const struct config *config = options->config;
 	const struct fetch_options fetch = { .deadline_s = config->deadline_s, .http = &config->http };
-	const struct bundle_options reading = { .keyring = config->keyring, .rules = &config->rules, .fetch = &fetch };
+	const struct bundle_options reading = { .keyring = config->keyring, .rules = &config->rules,
+						.source = { &fetch, config->spool, options->report } };
 	struct provision *p = calloc(1, sizeof *p);
 	int r;
 

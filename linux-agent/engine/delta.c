@@ -344,7 +344,7 @@ int delta_plan(struct engine *e, struct err *err)
 	for (uint32_t i = 0; i < e->index.count; i++)
 		costs[i] = (struct plan_cost){ e->index.chunks[i].frame, PLAN_IMPOSSIBLE,
 					       PLAN_IMPOSSIBLE };
-	if (bundle_source(job->bundle)->remote && !bundle_is_forward(job->bundle) &&
+	if (bundle_source(job->bundle)->remote &&
 	    (base_try(e, costs, err) < 0 || blocks_try(e, costs, err) < 0))
 		return -1;
 	(void)plan_layouts(costs, e->index.count, job->payload->blocks.dictionary.size,

@@ -81,7 +81,7 @@ struct config {
 	unsigned failover;		/* enum config_failover */
 	unsigned deadline_s;
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
-	char *spool;			/* the directory for what is fetched first */
+	char *spool;			/* directory for bundles on a web server: bundle_source.h */
 	unsigned health_timeout_s, health_settle_s, health_deadline_s;
 	char *health_units;		/* names between blanks; or NULL */
 	char *health_ignore;		/* the same */

@@ -203,12 +203,6 @@ struct bundle_source *bundle_source(const struct bundle *bundle)
 	return (struct bundle_source *)(uintptr_t)&bundle->source;
 }
 
-bool bundle_is_forward(const struct bundle *bundle)
-{
-	(void)bundle;
-	return false;
-}
-
 int bundle_prefix(const struct bundle *bundle, struct err *err)
 {
 	(void)bundle;

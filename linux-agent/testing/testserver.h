@@ -21,7 +21,7 @@
 
 /* So far; shared with the child. */
 struct testcount {
-	volatile unsigned connections, requests;
+	volatile unsigned connections, requests, drops;
 	volatile uint64_t bytes;	/* of bodies */
 };
 
@@ -60,6 +60,7 @@ struct testobject {
 	unsigned until;		/* not in this one and those after; 0: for ever */
 	unsigned every;		/* only in each so-many-th request; 0: in all */
 	size_t drop_every;	/* closed after so many bytes of a body; 0: never */
+	unsigned drops;		/* so often; 0: for ever */
 	bool reset;		/* and not closed, but reset (RST) */
 };
 
@@ -239,7 +240,8 @@ static inline bool testserver_body(int fd, const struct testobject *o, const str
 		(void)testserver_send(fd, o->data + a->first, body / 2);
 		return false;
 	}
-	if (o->drop_every && body > o->drop_every) {
+	if (o->drop_every && body > o->drop_every && (!o->drops || count->drops < o->drops)) {
+		count->drops++;
 		count->bytes += o->drop_every;
 		(void)testserver_send(fd, o->data + a->first, o->drop_every);
 		if (o->reset)

@@ -22,10 +22,11 @@ static inline void on_retry(void *ctx, const char *why, unsigned wait_ms)
 	retries++;
 }
 
-static const struct fetch_options options = {
+static const struct fetch_options fetch_options = {
 	.deadline_s = 300, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
 	.clock = &testclock,
 };
+static struct bundle_source_options options = { .fetch = &fetch_options, .spool = "/tmp" };
 
 static inline void expect_bytes(struct bundle_source *s, uint64_t offset, size_t len)
 {
@@ -64,6 +65,7 @@ static inline int each_setup(void **state)
 	(void)state;
 	cancel = 0;
 	retries = 0;
+	options.spool = "/tmp";
 	testclock_reset();
 	serve = (struct testobject){ .data = object, .len = LEN };
 	return 0;

@@ -296,9 +296,9 @@ int install_run(struct machine *machine, const struct install_options *options,
 	const struct fetch_options fetch = fetch_options(machine, options);
 	const struct bundle_options reading = { .keyring = machine->config->keyring,
 						.rules = &machine->config->rules,
-						.fetch = &fetch,
-						.spool = options->verify_first
-							? machine->config->spool : NULL };
+						.source = { &fetch, machine->config->spool,
+							    options->report },
+						.verify_first = options->verify_first };
 	_cleanup_free_ struct install *in = calloc(1, sizeof *in);
 	int64_t begin_ms = trip_clock_ms();
 	int r;

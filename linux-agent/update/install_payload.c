@@ -163,7 +163,7 @@ static int image_prepare(struct install *in, struct install_payload *p, struct e
 	const struct config_image *image = config_image_find(in->machine->config, p->payload->name);
 	unsigned running = in->machine->running.slot;
 	struct bundle_source *source = bundle_source(in->bundle);
-	bool spooled = spool_is(source);
+	bool spooled = in->options->verify_first && source->remote;
 	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
 				  .disk = &in->machine->disk,
 				  .verify = spooled || !source->remote };
@@ -196,8 +196,6 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 	const struct payload *payload = p->payload;
 	uint64_t start;
 
-	if (!p->engine && image_prepare(in, p, err) < 0)
-		return -1;
 	target.path = slot->path;
 	target.ends_only = slot_target_is_file(slot);
 	if (slot_target_reserve(slot, payload->size, err) < 0 ||
@@ -215,8 +213,6 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 
 /* --- the whole ------------------------------------------------------------- */
 
-/* First what can be had whatever the server: the UKI, and what the bundle leaves out. Of one
- * without ranges the images come in their order, each after the one before it was written. */
 int install_payloads_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
@@ -237,20 +233,10 @@ int install_payloads_prepare(struct install *in, struct err *err)
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		struct install_payload *p = &in->payloads[i];
 		int r = p->payload->type == PAYLOAD_UKI ? uki_prepare(in, p, err)
-			: p->payload->file ? 0 : image_prepare(in, p, err);
+							: image_prepare(in, p, err);
 
 		if (r < 0)
 			return -1;
-	}
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		struct install_payload *p = &in->payloads[i];
-
-		if (p->engine)
-			continue;
-		if (image_prepare(in, p, err) < 0)
-			return -1;
-		if (bundle_is_forward(in->bundle))
-			break;
 	}
 	return 0;
 }

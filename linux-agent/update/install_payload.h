@@ -11,7 +11,7 @@
 
 struct install_payload {
 	const struct payload *payload;
-	struct engine *engine;		/* NULL: not prepared yet */
+	struct engine *engine;		/* NULL: not prepared */
 	struct slot_target target;	/* of an image, while there is an engine */
 };
 
@@ -31,10 +31,9 @@ struct install {
 };
 
 /* Everything that can be found wrong with the payloads before the slot is touched: the
- * UKI's bytes; of each image the index and the first chunk; of a bundle that is a file, or
- * is spooled, every chunk. Of a server without ranges the images behind the first are left
- * to install_payload_write(). EX_CONFIG: a target that is in use or not there; EX_DATAERR;
- * else as engine_prepare(). install_payloads_close() always. */
+ * UKI's bytes; of each image the index and the first chunk; of a bundle at hand, or one
+ * that is spooled, every chunk. EX_CONFIG: a target that is in use or not there;
+ * EX_DATAERR; else as engine_prepare(). install_payloads_close() always. */
 int install_payloads_prepare(struct install *in, struct err *err);
 void install_payloads_close(struct install *in);
 

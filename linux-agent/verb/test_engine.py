@@ -41,7 +41,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", s.etag)
         if s.kind:
             self.send_header(*s.kind)
-        self.send_header("Content-Length", str(last - first + 1))
+        if s.sized:
+            self.send_header("Content-Length", str(last - first + 1))
+        else:
+            self.close_connection = True
         if wanted:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(s.content)}")
         self.end_headers()
@@ -102,6 +105,7 @@ class Server(ThreadingHTTPServer):
         self.mutex = threading.Lock()
         self.reached, self.release = threading.Event(), threading.Event()
         self.content, self.ranges, self.stall, self.drip, self.drop_every = b"", True, False, False, None
+        self.sized = True       # tells the length
         self.etag, self.kind = '"1"', None      # kind: a header more
         self.before = None      # called with the handler; true: that was the answer
         self.spoil, self.spoilings = None, 0    # a byte that is sent wrong, and so many times
@@ -330,16 +334,23 @@ def test_a_running_slot_that_is_not_what_its_manifest_says(updated, server, bund
         assert server.bytes < 11 * MIB
 
 
-def test_a_server_without_ranges(machine, server, bundle, images):
-    server.ranges = False
-    server.content = bundle(images[0], "2", "--no-delta").read_bytes()
-    install(machine, server, images[0], "b")
+@pytest.mark.parametrize("sized", [True, False])
+def test_of_a_server_without_ranges_all_is_spooled_and_said(updated, server, bundle, images, sized):
+    """No delta is worth its work then: all of the bundle is at hand."""
+    (updated.top / "spool").mkdir()
+    updated.configure(f"spool-dir = {updated.top}/spool")
+    server.ranges, server.sized = False, sized
+    server.content = bundle(images[1], "3").read_bytes()
+    out = install(updated, server, images[1])
+    told = f"({len(server.content)} bytes) into" if sized else "whose size it does not tell, into"
+    assert f"the server has no ranges: fetching the whole bundle{' ' if sized else ', '}{told} {updated.top}/spool\n" in out
+    assert "verifying rootfs" in out and f"fetched {len(server.content)} bytes in 2 requests" in out
     assert server.requests == 2, "for the end, and for the first byte"
+    assert list((updated.top / "spool").iterdir()) == []
 
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_an_image_by_reference_is_not_fetched(updated, server, bundle, images, tmp_path, ranges):
-    """Nor is it after the UKI that a server without ranges has to send."""
     (tmp_path / "rootfs.img").write_bytes(images[0])
     (tmp_path / "usr.img").write_bytes(images[1][:MIB])
     for slot in "ab":

@@ -71,11 +71,11 @@ def spoil(path, name, at):
 
 
 @pytest.mark.parametrize("at", [0.6, 0.9])
-@pytest.mark.parametrize("ranges", [True, False])
-def test_damage_anywhere_leaves_every_byte(first, server, bundle, images, ranges, at):
+@pytest.mark.parametrize("ranges, option", [(True, ()), (False, ()), (False, ("--verify-first=no",))])
+def test_damage_anywhere_leaves_every_byte(first, server, bundle, images, ranges, option, at):
     server.ranges = ranges
     server.content = spoil(of_layout(bundle, images, "full"), "rootfs.img.zst", at)
-    refuse_install(first, DATAERR, ["rootfs.img.zst", "damaged"], server.url)
+    refuse_install(first, DATAERR, ["rootfs.img.zst", "damaged"], server.url, *option)
     assert first.status()["slots"]["a"]["status"] == "good"
     first.check("rollback", "--activate=none")      # there is something to go back to
 
@@ -87,13 +87,13 @@ def test_without_it_late_damage_costs_the_fallback(first, server, bundle, images
     assert status == DATAERR and "damaged" in errors and first.status()["slots"]["a"]["status"] == "writing"
 
 
-@pytest.mark.parametrize("ranges", [True, False])
-def test_a_server_that_goes_away_leaves_every_byte(first, server, bundle, images, ranges):
+@pytest.mark.parametrize("ranges, option", [(True, ()), (False, ()), (False, ("--verify-first=no",))])
+def test_a_server_that_goes_away_leaves_every_byte(first, server, bundle, images, ranges, option):
     first.configure(f"verify-first = yes\nspool-dir = {first.top}/spool\ndeadline = 3")
     server.ranges, server.content = ranges, of_layout(bundle, images, "full").read_bytes()
     server.reset(left=8 * MIB)
     server.drop_every = 0
-    refuse_install(first, UNAVAILABLE, ["gave up after"], server.url)
+    refuse_install(first, UNAVAILABLE, ["gave up after"], server.url, *option)
     assert list((first.top / "spool").iterdir()) == []
 
 
@@ -110,10 +110,11 @@ def test_what_was_spooled_is_fetched_again_after_a_transfer_that_broke_off(first
     assert (server.bytes > 11 * MIB) == first_too
 
 
-def test_of_a_server_without_ranges_all_is_fetched_once(first, server, bundle, images):
+@pytest.mark.parametrize("option", [(), ("--verify-first=no",)])
+def test_of_a_server_without_ranges_all_is_fetched_once_and_first_in_any_case(first, server, bundle, images, option):
     server.ranges = False
     server.content = of_layout(bundle, images, "blocks").read_bytes()
-    out = install(first, server, images[1])
+    out = install(first, server, images[1], *option)
     assert server.requests == 2 and "verifying rootfs" in out      # for the end, and for the first byte
 
 
@@ -135,29 +136,47 @@ def test_after_an_install_that_was_cut_off_only_the_rest_is_fetched(first, serve
     assert server.bytes < 6 * MIB
 
 
-def test_a_spool_without_room_is_refused_before_anything_is_fetched(first, server, bundle, images):
-    """A file system of 2 MiB, in a mount namespace of its own; a delta goes into it."""
+def in_little_room(machine, server, *options):
+    """An install with a file system of 2 MiB as spool-dir, in a mount namespace of its own."""
     command = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"', "sh",
-               first.top / "spool", SLOTCTL, "install", server.url, "--activate=none",
-               f"--config={first.top / 'slotboot.conf'}"]
-    environment = {**os.environ, "EFIVARFS_PATH": f"{first.top}/vars/", "LC_ALL": "C"}
-    for ranges in (True, False):
-        server.ranges, server.content = ranges, of_layout(bundle, images, "full").read_bytes()
-        server.reset()
-        before = first.bytes()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == IOERR and first.bytes() == before, done.stderr
-        for words in (f"failed to spool the bundle in {first.top}/spool: no room for", "--verify-first=no"):
-            assert words in done.stderr
-        assert not ranges or server.bytes < MIB
-    server.ranges, server.content = True, of_layout(bundle, images, "blocks").read_bytes()
-    assert subprocess.run(command, env=environment, capture_output=True, timeout=600, check=False).returncode == 0
+               machine.top / "spool", SLOTCTL, "install", server.url, "--activate=none", *options,
+               f"--config={machine.top / 'slotboot.conf'}"]
+    environment = {**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/", "LC_ALL": "C"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+WAY_OUT = "make room there, name another directory by spool-dir in slotboot.conf, or "
+SERVE_RANGES = WAY_OUT + "serve the bundle with byte ranges"
+
+
+@pytest.mark.parametrize("ranges, sized, options, words", [
+    (True, True, (), ["no room for", WAY_OUT + "verify as it is written: --verify-first=no"]),
+    (False, True, (), ["no room for SIZE bytes", SERVE_RANGES]),
+    (False, True, ("--verify-first=no",), ["no room for SIZE bytes", SERVE_RANGES]),
+    (False, False, (), ["no room for 1048576 bytes, 0 are free", SERVE_RANGES]),
+])
+def test_a_spool_without_room_is_refused_and_leaves_every_byte(first, server, bundle, images, ranges, sized, options, words):
+    """Before anything is fetched, but for a server that does not tell the size."""
+    server.ranges, server.sized, server.content = ranges, sized, of_layout(bundle, images, "full").read_bytes()
+    server.reset()
+    before = first.bytes()
+    done = in_little_room(first, server, *options)
+    assert done.returncode == IOERR and first.bytes() == before, done.stderr
+    for text in [f"failed to spool the bundle in {first.top}/spool: ", *words]:
+        assert text.replace("SIZE", str(len(server.content))) in done.stderr, done.stderr
+    assert not ranges or server.bytes < MIB
+
+
+def test_little_room_is_enough_for_a_delta(first, server, bundle, images):
+    server.content = of_layout(bundle, images, "blocks").read_bytes()
+    assert in_little_room(first, server).returncode == 0
 
 
 def test_a_spool_that_is_not_there_is_named(first, server, bundle, images):
     first.configure("verify-first = yes\nspool-dir = /nowhere")
     server.content = of_layout(bundle, images, "full").read_bytes()
-    refuse_install(first, CONFIG, ["failed to make a file in spool-dir = /nowhere"], server.url)
+    for server.ranges in (True, False):
+        refuse_install(first, CONFIG, ["failed to make a file in spool-dir = /nowhere"], server.url)
     refuse(first, USAGE, ["--verify-first=maybe: must be yes or no"], "install", server.url, "--activate=none",
            "--verify-first=maybe")
 

@@ -170,7 +170,7 @@ static int reading_open(const struct reading *r, const struct config *config,
 	const struct bundle_options options = {
 		.keyring = keyring,
 		.rules = &config->rules,
-		.fetch = &fetch,
+		.source = { .fetch = &fetch, .spool = config->spool },
 	};
 
 	return bundle_open(r->where, &options, ret_bundle, err);
