@@ -57,6 +57,9 @@ int bundle_index(struct bundle *bundle, const struct payload *payload,
 int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err);
 
+/* What the ZIP's directory says of an entry that the manifest names; nobody vouches for it. */
+uint64_t bundle_entry_size(const struct bundle *bundle, const char *file);
+
 /* What was read is wrong, for the reason in err: whether it may be read once more. If so
  * it will be fetched anew. *tries: how often it was read, 1 at first. */
 #define BUNDLE_TRIES_MAX 3

@@ -79,7 +79,7 @@ static int entries_check(const struct bundle *b, const struct payload *p, struct
 		names[count++] = p->bases[i].index.file;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (names[i] && !ziparchive_has(b->archive, names[i]))
+		if (names[i] && !ziparchive_has(b->archive, names[i], NULL))
 			return err_set(err, EX_DATAERR, "%s is missing: the manifest names it, the "
 				       "ZIP has none", names[i]);
 	return 0;
@@ -196,6 +196,14 @@ const char *bundle_signer(const struct bundle *bundle)
 struct bundle_source *bundle_source(const struct bundle *bundle)
 {
 	return bundle->source;
+}
+
+uint64_t bundle_entry_size(const struct bundle *bundle, const char *file)
+{
+	uint64_t size = 0;
+
+	(void)ziparchive_has(bundle->archive, file, &size);
+	return size;
 }
 
 int bundle_prefix(const struct bundle *bundle, struct err *err)

@@ -31,7 +31,7 @@ static int file_url_path(const char *url, char **ret_path, struct err *err)
 	return *ret_path ? 0 : err_set(err, EX_SOFTWARE, "failed to open %s: out of memory", url);
 }
 
-int bundle_source_path(const char *where, char **ret_path, struct err *err)
+static int path_of(const char *where, char **ret_path, struct err *err)
 {
 	if (strncasecmp(where, "file://", 7) == 0)
 		return file_url_path(where, ret_path, err);
@@ -46,7 +46,7 @@ int bundle_source_open(const char *where, const struct bundle_source_options *op
 
 	if (fetch_is_url(where))
 		return bundle_source_http_open(where, options, ret_source, err);
-	if (bundle_source_path(where, &path, err) < 0)
+	if (path_of(where, &path, err) < 0)
 		return -1;
 	return bundle_source_file_open(path, ret_source, err);
 }

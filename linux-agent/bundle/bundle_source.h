@@ -41,14 +41,12 @@ struct bundle_source {
 	void (*close)(struct bundle_source *source);
 };
 
-/* where is a path or a URL (file, http, https). What options points to must outlive it. The caller
+/* where is a path or a URL (file, http, https); EX_USAGE: none that names a file. What options points to must outlive it. The caller
  * closes. EX_NOINPUT: no such file; EX_UNAVAILABLE, EX_TEMPFAIL: fetch_read(); of a server without
  * ranges EX_CONFIG, EX_IOERR: spool_file.h. */
 int bundle_source_open(const char *where, const struct bundle_source_options *options,
 		       struct bundle_source **ret_source, struct err *err);
 
-/* The path of a path or a file URL; the caller frees. EX_USAGE: a URL of no file. */
-int bundle_source_path(const char *where, char **ret_path, struct err *err);
 void bundle_source_close(struct bundle_source *source);
 void bundle_source_closep(struct bundle_source **source);
 

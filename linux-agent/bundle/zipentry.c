@@ -258,9 +258,15 @@ static int overlap_check(struct ziparchive *a, size_t i, const struct ziplocal *
 	return 0;
 }
 
-bool ziparchive_has(const struct ziparchive *archive, const char *name)
+bool ziparchive_has(const struct ziparchive *archive, const char *name, uint64_t *ret_size)
 {
-	return zip_name_locate(archive->zip, name, ZIP_FL_ENC_RAW) >= 0;
+	zip_stat_t st;
+
+	if (zip_stat(archive->zip, name, ZIP_FL_ENC_RAW, &st) < 0)
+		return false;
+	if (ret_size)
+		*ret_size = st.size;
+	return true;
 }
 
 int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentry *ret_entry,

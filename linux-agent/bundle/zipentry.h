@@ -30,7 +30,8 @@ void ziparchive_closep(struct ziparchive **archive);
 int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentry *ret_entry,
 		    struct err *err);
 
-bool ziparchive_has(const struct ziparchive *archive, const char *name);
+/* The directory has it, and says so of its size (may be NULL); nothing more is looked at. */
+bool ziparchive_has(const struct ziparchive *archive, const char *name, uint64_t *ret_size);
 
 /* Reads an entry of at most max bytes and checks its CRC. The caller frees. */
 int zipentry_read(struct bundle_source *source, const char *name, const struct zipentry *entry,

@@ -2,21 +2,26 @@
 #include "bundle_check.h"
 
 #include "chunk_decode.h"
-#include "chunkindex.h"
 #include "digest.h"
 #include "zstd_seekable.h"
 #include "io.h"
 
 #include <string.h>
-#include <zip.h>
+#include <zlib.h>
 
-/* One payload being checked. */
+#define PIECE_BYTES ((size_t)1 << 20)
+
+/* One payload being checked, and the entry at hand. */
 struct check {
-	zip_t *zip;
+	struct bundle *bundle;
 	const struct payload *payload;
 	struct chunkindex index;
 	uint8_t *chunk, *frame;		/* a chunk, and the longest frame of one */
 	struct chunk_decode *code;
+
+	const char *name;
+	struct zipentry entry;
+	uint64_t at;			/* so much of it was looked at */
 };
 
 static void check_clear(struct check *c)
@@ -27,80 +32,59 @@ static void check_clear(struct check *c)
 	chunk_decode_free(c->code);
 }
 
-static void zip_discardp(zip_t **zip)
-{
-	if (*zip)
-		zip_discard(*zip);
-}
-
-static void zip_file_closep(zip_file_t **file)
-{
-	if (*file)
-		(void)zip_fclose(*file);
-}
-
 static int no_memory(struct err *err)
 {
 	return err_set(err, EX_SOFTWARE, "failed to check a bundle: out of memory");
 }
 
-static int entry_open(zip_t *zip, const char *name, zip_file_t **ret_file, struct err *err)
+/* err_set(), with the bundle's name in front. */
+#define refuse(c, err, ...) \
+	(err_set((err), EX_DATAERR, __VA_ARGS__), bundle_prefix((c)->bundle, (err)))
+
+/* An entry of exactly so many bytes. */
+static int entry_begin(struct check *c, const char *name, uint64_t size, struct err *err)
 {
-	*ret_file = zip_fopen(zip, name, 0);
-	if (!*ret_file)
-		return err_set(err, EX_DATAERR, "%s: %s", name, zip_strerror(zip));
-	return 0;
-}
-
-static int entry_read(zip_file_t *file, const char *name, uint8_t *buf, size_t len,
-		      struct err *err)
-{
-	for (size_t done = 0; done < len;) {
-		zip_int64_t n = zip_fread(file, buf + done, len - done);
-
-		if (n <= 0)
-			return err_set(err, EX_DATAERR, "%s is cut short or damaged", name);
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-/* libzip compares the CRC where an entry ends. */
-static int entry_end(zip_file_t *file, const char *name, struct err *err)
-{
-	uint8_t more;
-	zip_int64_t n = zip_fread(file, &more, 1);
-
-	if (n == 0)
-		return 0;
-	return err_set(err, EX_DATAERR, n > 0 ? "%s is longer than its index says"
-					      : "%s does not have the CRC the ZIP says", name);
-}
-
-static int pinned_read(zip_t *zip, const struct pinned_entry *pinned, uint8_t **ret_data,
-		       struct err *err)
-{
-	_cleanup_(zip_file_closep) zip_file_t *file = NULL;
-	_cleanup_free_ uint8_t *data = malloc(pinned->size);
-	uint8_t sha256[32];
-
-	if (!data)
-		return no_memory(err);
-	if (entry_open(zip, pinned->file, &file, err) < 0 ||
-	    entry_read(file, pinned->file, data, pinned->size, err) < 0 ||
-	    entry_end(file, pinned->file, err) < 0)
+	c->name = name;
+	c->at = 0;
+	if (bundle_frames(c->bundle, name, size, &c->entry, err) < 0)
 		return -1;
-	if (EVP_Digest(data, pinned->size, sha256, NULL, EVP_sha256(), NULL) != 1)
-		return no_memory(err);
-	if (memcmp(sha256, pinned->sha256, sizeof sha256) != 0)
-		return err_set(err, EX_DATAERR, "%s is not what the manifest says: its SHA-256 "
-			       "differs", pinned->file);
-	*ret_data = data;
-	data = NULL;
+	if (c->entry.size > size)
+		return refuse(c, err, "%s is longer than its index says", name);
 	return 0;
 }
 
-static int chunk_compare(const struct check *c, const char *name, uint32_t i, struct err *err)
+static int entry_read(struct check *c, uint8_t *buf, size_t len, struct err *err)
+{
+	struct bundle_source *source = bundle_source(c->bundle);
+
+	if (source->read(source, buf, len, c->entry.offset + c->at, err) < 0)
+		return bundle_prefix(c->bundle, err);
+	c->at += len;
+	return 0;
+}
+
+/* No machine looks at it, but unzip does. */
+static int entry_crc_check(struct check *c, struct err *err)
+{
+	_cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
+	uLong crc = 0;
+
+	if (!piece)
+		return no_memory(err);
+	for (c->at = 0; c->at < c->entry.size;) {
+		uint64_t left = c->entry.size - c->at;
+		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+
+		if (entry_read(c, piece, n, err) < 0)
+			return -1;
+		crc = crc32_z(crc, piece, n);
+	}
+	if (crc != c->entry.crc)
+		return refuse(c, err, "%s does not have the CRC the ZIP says", c->name);
+	return 0;
+}
+
+static int chunk_compare(const struct check *c, uint32_t i, struct err *err)
 {
 	uint8_t sha256[32];
 
@@ -108,70 +92,42 @@ static int chunk_compare(const struct check *c, const char *name, uint32_t i, st
 		       NULL) != 1)
 		return no_memory(err);
 	if (memcmp(sha256, c->index.chunks[i].sha256, sizeof sha256) != 0)
-		return err_set(err, EX_DATAERR, "%s is damaged: chunk %u has another SHA-256",
-			       name, i);
+		return refuse(c, err, "%s is damaged: chunk %u has another SHA-256", c->name, i);
 	return 0;
 }
 
 /* Decodes the next frame, of len bytes, which must give exactly size bytes. */
-static int frame_decode(const struct check *c, zip_file_t *file, const char *name, size_t len,
-			uint8_t *out, size_t size, const struct chunkdict *dict, struct err *err)
+static int frame_decode(struct check *c, size_t len, uint8_t *out, size_t size,
+			const struct chunkdict *dict, struct err *err)
 {
-	if (entry_read(file, name, c->frame, len, err) < 0)
+	if (entry_read(c, c->frame, len, err) < 0)
 		return -1;
 	if (!chunk_decode_dict(c->code, dict, c->frame, len, out, size))
-		return err_set(err, EX_DATAERR, "%s is damaged: a frame does not decode", name);
+		return refuse(c, err, "%s is damaged: a frame does not decode", c->name);
 	return 0;
 }
 
-static int seek_table_check(const struct check *c, zip_file_t *file, struct err *err)
+/* The frames by the reader's own hand, then what it leaves out: the seek table behind them. */
+static int full_check(struct check *c, struct err *err)
 {
 	_cleanup_free_ uint8_t *should = NULL, *is = NULL;
 	size_t len = 0;
 
+	if (bundle_extract(c->bundle, c->payload, NULL, NULL, NULL, err) < 0 || !c->payload->file)
+		return c->payload->file ? -1 : 0;
 	if (zstd_seekable_table_make(&c->index, &should, &len, err) < 0)
 		return -1;
 	is = malloc(len);
 	if (!is)
 		return no_memory(err);
-	if (entry_read(file, c->payload->file, is, len, err) < 0)
+	if (entry_begin(c, c->payload->file, c->index.frames_size + len, err) < 0)
+		return -1;
+	c->at = c->index.frames_size;
+	if (entry_read(c, is, len, err) < 0)
 		return -1;
 	if (memcmp(is, should, len) != 0)
-		return err_set(err, EX_DATAERR, "%s has a wrong seek table", c->payload->file);
-	return entry_end(file, c->payload->file, err);
-}
-
-static int full_chunk(const struct check *c, zip_file_t *file, uint32_t i, EVP_MD_CTX *whole,
-		      struct err *err)
-{
-	const char *name = c->payload->file;
-	uint32_t len = chunkindex_length(&c->index, i);
-
-	if (frame_decode(c, file, name, c->index.chunks[i].frame, c->chunk, len, NULL, err) < 0 ||
-	    chunk_compare(c, name, i, err) < 0)
-		return -1;
-	return EVP_DigestUpdate(whole, c->chunk, len) == 1 ? 0 : no_memory(err);
-}
-
-static int full_check(const struct check *c, struct err *err)
-{
-	_cleanup_(zip_file_closep) zip_file_t *file = NULL;
-	_cleanup_(md_ctx_freep) EVP_MD_CTX *whole = EVP_MD_CTX_new();
-	uint8_t sha256[32];
-
-	if (!whole || EVP_DigestInit_ex(whole, EVP_sha256(), NULL) != 1)
-		return no_memory(err);
-	if (entry_open(c->zip, c->payload->file, &file, err) < 0)
-		return -1;
-	for (uint32_t i = 0; i < c->index.count; i++)
-		if (full_chunk(c, file, i, whole, err) < 0)
-			return -1;
-	if (EVP_DigestFinal_ex(whole, sha256, NULL) != 1)
-		return no_memory(err);
-	if (memcmp(sha256, c->payload->sha256, sizeof sha256) != 0)
-		return err_set(err, EX_DATAERR, "%s as a whole is not what the manifest says: its "
-			       "SHA-256 differs", c->payload->name);
-	return seek_table_check(c, file, err);
+		return refuse(c, err, "%s has a wrong seek table", c->name);
+	return entry_crc_check(c, err);
 }
 
 static void chunkdict_freep(struct chunkdict **dict)
@@ -180,112 +136,112 @@ static void chunkdict_freep(struct chunkdict **dict)
 }
 
 /* The blocks of chunk i, put together in c->chunk. */
-static int chunk_from_blocks(const struct check *c, const struct blockindex *blocks,
-			     zip_file_t *file, const struct chunkdict *dict, uint32_t i,
-			     struct err *err)
+static int chunk_from_blocks(struct check *c, const struct blockindex *blocks,
+			     const struct chunkdict *dict, uint32_t i, struct err *err)
 {
-	const char *name = c->payload->blocks.file;
 	uint32_t len = chunkindex_length(&c->index, i);
 	uint64_t k = (uint64_t)i << (c->index.chunk_log - BLOCK_LOG);
 
 	for (uint32_t at = 0; at < len; at += BLOCK_BYTES, k++) {
 		size_t n = len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
 
-		if (frame_decode(c, file, name, blocks->lengths[k],
-				 c->chunk + at, n, dict, err) < 0)
+		if (frame_decode(c, blocks->lengths[k], c->chunk + at, n, dict, err) < 0)
 			return -1;
 		if (blockindex_id(c->chunk + at, n, blocks->id_bytes) != blocks->ids[k])
-			return err_set(err, EX_DATAERR, "%s is damaged: block %llu has another id "
-				       "than in %s", name, (unsigned long long)k,
-				       c->payload->blocks.index.file);
+			return refuse(c, err, "%s is damaged: block %llu has another id than in %s",
+				      c->name, (unsigned long long)k, c->payload->blocks.index.file);
 	}
-	return chunk_compare(c, name, i, err);
+	return chunk_compare(c, i, err);
 }
 
-static int blocks_check(const struct check *c, struct err *err)
+static int blocks_check(struct check *c, struct err *err)
 {
 	const struct payload_blocks *b = &c->payload->blocks;
 	_cleanup_(blockindex_clear) struct blockindex blocks = { 0 };
-	_cleanup_(zip_file_closep) zip_file_t *file = NULL;
 	_cleanup_(chunkdict_freep) struct chunkdict *dict = NULL;
 	_cleanup_free_ uint8_t *data = NULL, *dictionary = NULL;
+	size_t len, dictionary_len = 0;
 
 	if (!b->file)
 		return 0;
-	if (pinned_read(c->zip, &b->index, &data, err) < 0 ||
-	    (b->dictionary.file && pinned_read(c->zip, &b->dictionary, &dictionary, err) < 0))
+	if (bundle_pinned(c->bundle, &b->index, &data, &len, err) < 0 ||
+	    (b->dictionary.file && bundle_pinned(c->bundle, &b->dictionary, &dictionary,
+						 &dictionary_len, err) < 0))
 		return -1;
-	if (blockindex_decode(data, b->index.size, c->payload->size, &blocks, err) < 0)
-		return err_prefix(err, "%s", b->index.file);
-	if (dictionary && chunkdict_new(b->dictionary.file, dictionary, b->dictionary.size, &dict,
-					err) < 0)
-		return -1;
-	if (entry_open(c->zip, b->file, &file, err) < 0)
+	if (blockindex_decode(data, len, c->payload->size, &blocks, err) < 0) {
+		(void)err_prefix(err, "%s", b->index.file);
+		return bundle_prefix(c->bundle, err);
+	}
+	if (dictionary &&
+	    chunkdict_new(b->dictionary.file, dictionary, dictionary_len, &dict, err) < 0)
+		return bundle_prefix(c->bundle, err);
+	if (entry_begin(c, b->file, blockindex_offset(&blocks, blocks.count), err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < c->index.count; i++)
-		if (chunk_from_blocks(c, &blocks, file, dict, i, err) < 0)
+		if (chunk_from_blocks(c, &blocks, dict, i, err) < 0)
 			return -1;
-	return entry_end(file, b->file, err);
+	return entry_crc_check(c, err);
 }
 
-static int base_frame_check(const struct check *c, const struct base_chunk *row,
-			    zip_file_t *file, const char *name, uint32_t i, struct err *err)
+static int base_frame_check(struct check *c, const struct base_chunk *row, uint32_t i,
+			    struct err *err)
 {
 	uint32_t len = chunkindex_length(&c->index, i);
 
 	if (row->frame == 0)
 		return 0;
 	if (row->region_count == 0) {
-		if (frame_decode(c, file, name, row->frame, c->chunk, len, NULL, err) < 0)
+		if (frame_decode(c, row->frame, c->chunk, len, NULL, err) < 0)
 			return -1;
-		return chunk_compare(c, name, i, err);
+		return chunk_compare(c, i, err);
 	}
-	if (entry_read(file, name, c->frame, row->frame, err) < 0)
+	if (entry_read(c, c->frame, row->frame, err) < 0)
 		return -1;
 	if (!chunk_decode_frame_is(c->frame, row->frame, len))
-		return err_set(err, EX_DATAERR, "%s is damaged: the frame of chunk %u is none of "
-			       "%u bytes", name, i, len);
+		return refuse(c, err, "%s is damaged: the frame of chunk %u is none of %u bytes",
+			      c->name, i, len);
 	return 0;
 }
 
-static int base_check(const struct check *c, const struct payload_base *base, struct err *err)
+static int base_check(struct check *c, const struct payload_base *base, struct err *err)
 {
 	_cleanup_(baseindex_clear) struct baseindex index = { 0 };
-	_cleanup_(zip_file_closep) zip_file_t *file = NULL;
 	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
 
-	if (pinned_read(c->zip, &base->index, &data, err) < 0)
+	if (bundle_pinned(c->bundle, &base->index, &data, &len, err) < 0)
 		return -1;
-	if (baseindex_decode(data, base->index.size, &c->index, &index, err) < 0)
-		return err_prefix(err, "%s", base->index.file);
+	if (baseindex_decode(data, len, &c->index, &index, err) < 0) {
+		(void)err_prefix(err, "%s", base->index.file);
+		return bundle_prefix(c->bundle, err);
+	}
 	if (index.base_size != base->size ||
 	    memcmp(index.base_sha256, base->sha256, sizeof base->sha256) != 0)
-		return err_set(err, EX_DATAERR, "%s is for another base than the manifest says",
-			       base->index.file);
-	if (entry_open(c->zip, base->file, &file, err) < 0)
+		return refuse(c, err, "%s is for another base than the manifest says",
+			      base->index.file);
+	if (index.frames_size == 0 && bundle_entry_size(c->bundle, base->file) == 0)
+		return 0;
+	if (entry_begin(c, base->file, index.frames_size, err) < 0)
 		return -1;
 	for (uint32_t i = 0; i < c->index.count; i++)
-		if (base_frame_check(c, &index.chunks[i], file, base->file, i, err) < 0)
+		if (base_frame_check(c, &index.chunks[i], i, err) < 0)
 			return -1;
-	return entry_end(file, base->file, err);
+	return entry_crc_check(c, err);
 }
 
-static int payload_check(zip_t *zip, const struct payload *p, struct err *err)
+static int payload_check(struct bundle *bundle, const struct payload *p, struct err *err)
 {
-	_cleanup_(check_clear) struct check c = { .zip = zip, .payload = p };
-	_cleanup_free_ uint8_t *data = NULL;
+	_cleanup_(check_clear) struct check c = { .bundle = bundle, .payload = p };
 
-	if (pinned_read(zip, &p->index, &data, err) < 0)
+	if (bundle_index(bundle, p, &c.index, err) < 0)
 		return -1;
-	if (chunkindex_decode(data, p->index.size, p->size, &c.index, err) < 0)
-		return err_prefix(err, "%s", p->index.file);
 	c.chunk = malloc((size_t)1 << c.index.chunk_log);
 	/* A block's frame may be 64 KiB whatever it holds. */
 	c.frame = malloc(chunkindex_frame_max(1ULL << c.index.chunk_log) + BLOCK_FRAME_MAX);
 	c.code = chunk_decode_new();
 	if (!c.chunk || !c.frame || !c.code)
 		return no_memory(err);
-	if ((p->file && full_check(&c, err) < 0) || blocks_check(&c, err) < 0)
+	if (full_check(&c, err) < 0 || blocks_check(&c, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->base_count; i++)
 		if (base_check(&c, &p->bases[i], err) < 0)
@@ -293,15 +249,12 @@ static int payload_check(zip_t *zip, const struct payload *p, struct err *err)
 	return 0;
 }
 
-int bundle_check(const char *path, const struct manifest *m, struct err *err)
+int bundle_check(struct bundle *bundle, struct err *err)
 {
-	int code = 0;
-	_cleanup_(zip_discardp) zip_t *zip = zip_open(path, ZIP_RDONLY | ZIP_CHECKCONS, &code);
+	const struct manifest *m = bundle_manifest(bundle);
 
-	if (!zip)
-		return err_set(err, EX_NOINPUT, "failed to open the bundle %s", path);
 	for (size_t i = 0; i < m->payload_count; i++)
-		if (payload_check(zip, &m->payloads[i], err) < 0)
-			return err_prefix(err, "bundle %s", path);
+		if (payload_check(bundle, &m->payloads[i], err) < 0)
+			return -1;
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every byte of a bundle file that can be checked without a base: what the publisher asks
- * for, not a machine. One pass over each entry, in order, a chunk in memory at a time.
+ * Every byte of a bundle at hand that can be checked without a base: what the publisher
+ * asks for, not a machine. A chunk in memory at a time.
  *
  *   FULL     each frame gives its chunk, all together the payload of the manifest's
  *            SHA-256; the seek table is the one of these frames
@@ -10,9 +10,8 @@
  */
 #pragma once
 
-#include "err.h"
-#include "manifest.h"
+#include "bundle.h"
 
-/* path is a file, m its manifest, whose signature is the caller's matter. EX_DATAERR names
- * the entry and the chunk or block; EX_NOINPUT. */
-int bundle_check(const char *path, const struct manifest *m, struct err *err);
+/* The signature was bundle_open()'s matter. EX_DATAERR names the entry and the chunk or
+ * block; else as source->read(). */
+int bundle_check(struct bundle *bundle, struct err *err);

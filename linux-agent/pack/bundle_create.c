@@ -318,7 +318,7 @@ static int zip_check(const char *path, struct err *err)
 
 	if (bundle_open(path, &options, &b, err) < 0)
 		return -1;
-	return bundle_check(path, bundle_manifest(b), err);
+	return bundle_check(b, err);
 }
 
 /* What is no PE file at all is left to the machine's own check. */

@@ -17,7 +17,6 @@
 
 #include <jansson.h>
 #include <string.h>
-#include <zip.h>
 
 static const char help_bundle[] =
 	"Usage: slotctl bundle create|sign|info|verify [OPTION]...\n"
@@ -201,32 +200,26 @@ static int info_print_manifest(const struct bundle *bundle, struct err *err)
 	return 0;
 }
 
-/* What an entry of frames takes, where the ZIP is at hand. */
-static void frames_print(const char *file, zip_t *zip)
+static void frames_print(const struct bundle *bundle, const char *file)
 {
-	zip_stat_t st;
-
-	if (zip && zip_stat(zip, file, 0, &st) == 0)
-		out_print(", frames %llu bytes", (unsigned long long)st.size);
-	(void)putchar('\n');
+	out_print(", frames %llu bytes\n", (unsigned long long)bundle_entry_size(bundle, file));
 }
 
-/* zip may be NULL. */
-static void layouts_print(const struct payload *p, zip_t *zip)
+static void layouts_print(const struct bundle *bundle, const struct payload *p)
 {
 	out_print("            whole: index %llu bytes", (unsigned long long)p->index.size);
 	if (!p->file) {
 		out_print("; by reference: the machine must have its bytes\n");
 		return;
 	}
-	frames_print(p->file, zip);
+	frames_print(bundle, p->file);
 	if (p->blocks.file) {
 		out_print("            from any older one: %llu blocks, index %llu bytes, "
 			  "dictionary %llu bytes",
 			  (unsigned long long)chunkindex_parts(p->size, BLOCK_LOG),
 			  (unsigned long long)p->blocks.index.size,
 			  (unsigned long long)p->blocks.dictionary.size);
-		frames_print(p->blocks.file, zip);
+		frames_print(bundle, p->blocks.file);
 	}
 	for (size_t i = 0; i < p->base_count; i++) {
 		char sha256[2 * sizeof p->bases[i].sha256 + 1];
@@ -234,26 +227,15 @@ static void layouts_print(const struct payload *p, zip_t *zip)
 		hex_encode(p->bases[i].sha256, sizeof p->bases[i].sha256, sha256);
 		out_print("            from %.16s...: index %llu bytes", sha256,
 			  (unsigned long long)p->bases[i].index.size);
-		frames_print(p->bases[i].file, zip);
+		frames_print(bundle, p->bases[i].file);
 	}
 }
 
-static void zip_discardp(zip_t **zip)
-{
-	if (*zip)
-		zip_discard(*zip);
-}
-
-static void info_print(const struct bundle *bundle, const struct reading *r)
+static void info_print(const struct bundle *bundle, const char *where)
 {
 	const struct manifest *m = bundle_manifest(bundle);
-	_cleanup_(zip_discardp) zip_t *zip = NULL;
-	_cleanup_free_ char *path = NULL;
 
-	if (!fetch_is_url(r->where) && bundle_source_path(r->where, &path, NULL) == 0)
-		zip = zip_open(path, ZIP_RDONLY, NULL);
-
-	out_print("bundle      %s\n", r->shown);
+	out_print("bundle      %s\n", where);
 	out_print("compatible  %s\n", m->compatible);
 	out_print("version     %s\n", m->version);
 	out_print("signature   not checked (slotctl bundle verify does)\n");
@@ -269,7 +251,7 @@ static void info_print(const struct bundle *bundle, const struct reading *r)
 		out_print("            sha256 %s\n", sha256);
 		if (p->root_hash)
 			out_print("            roothash %s\n", p->root_hash);
-		layouts_print(p, zip);
+		layouts_print(bundle, p);
 	}
 }
 
@@ -289,18 +271,17 @@ static int info(int argc, char **argv, struct err *err)
 		return info_print_manifest(bundle, err);
 	if (r.json)
 		return info_print_json(bundle, r.shown, err);
-	info_print(bundle, &r);
+	info_print(bundle, r.shown);
 	return 0;
 }
 
-/* Of a file every layout; over the network, what a machine without an older image reads. */
-static int payloads_check(struct bundle *bundle, const char *where, struct err *err)
+/* At hand every layout; over the network, what a machine without an older image reads. */
+static int payloads_check(struct bundle *bundle, struct err *err)
 {
 	const struct manifest *m = bundle_manifest(bundle);
-	_cleanup_free_ char *path = NULL;
 
-	if (!fetch_is_url(where))
-		return bundle_source_path(where, &path, err) < 0 ? -1 : bundle_check(path, m, err);
+	if (!bundle_source(bundle)->remote)
+		return bundle_check(bundle, err);
 	for (size_t i = 0; i < m->payload_count; i++)
 		if (bundle_extract(bundle, &m->payloads[i], NULL, NULL, NULL, err) < 0)
 			return -1;
@@ -319,7 +300,7 @@ static int verify(int argc, char **argv, struct err *err)
 	if (config_load(r.config, &config, err) < 0 ||
 	    reading_open(&r, config, r.keyring ? r.keyring : config->keyring, &bundle, err) < 0)
 		return -1;
-	if (payloads_check(bundle, r.where, err) < 0)
+	if (payloads_check(bundle, err) < 0)
 		return -1;
 	out_print("%s: good, signed by %s\n", r.shown, bundle_signer(bundle));
 	return 0;
