@@ -5,7 +5,6 @@
 #include "digest.h"
 #include "spool.h"
 #include "io.h"
-#include "ziplocal.h"
 
 #include <string.h>
 
@@ -25,18 +24,6 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to read a bundle: out of memory");
 }
 
-/* A tool that reads a ZIP from its start must see the same file. */
-static int first_check(struct bundle *b, const struct zipentry *entry, struct err *err)
-{
-	struct ziplocal first;
-
-	if (ziplocal_read(b->source, 0, &first, err) < 0)
-		return -1;
-	if (first.data != entry->offset)
-		return err_set(err, EX_DATAERR, "its first entry is not " FIRST_ENTRY);
-	return 0;
-}
-
 /* The manifest is parsed only after its signature proved good. */
 static int manifest_read(struct bundle *b, const struct bundle_options *options,
 			 struct err *err)
@@ -46,8 +33,9 @@ static int manifest_read(struct bundle *b, const struct bundle_options *options,
 
 	if (found <= 0)
 		return found < 0 ? -1 : err_set(err, EX_DATAERR, "it has no " FIRST_ENTRY);
-	if (first_check(b, &entry, err) < 0 ||
-	    zipentry_read(b->source, FIRST_ENTRY, &entry, MANIFEST_MAX_BYTES, &b->json,
+	if (!entry.first)
+		return err_set(err, EX_DATAERR, "its first entry is not " FIRST_ENTRY);
+	if (zipentry_read(b->source, FIRST_ENTRY, &entry, MANIFEST_MAX_BYTES, &b->json,
 			  &b->json_len, err) < 0)
 		return -1;
 	found = ziparchive_find(b->archive, "manifest.p7s", &entry, err);

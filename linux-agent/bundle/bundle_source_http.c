@@ -14,11 +14,9 @@
 #include <string.h>
 
 #define PIECE_BYTES ((size_t)1 << 20)
-/* libzip looks for the directory in the last 64 KiB and 22 bytes. */
+/* The ZIP's directory, and often more of what is small. */
 #define TAIL_BYTES (66 * 1024)
 #define WINDOW_BYTES (16 * 1024)
-/* It begins a little earlier: after the data of an entry its header is looked at. */
-#define WINDOW_BEFORE 256
 
 struct window {
 	uint8_t *data;
@@ -71,9 +69,8 @@ static int run_read(struct source_http *h, void *buf, size_t len, uint64_t offse
 	return read_exact(h, buf, len, err);
 }
 
-static int window_fill(struct source_http *h, uint64_t wanted, struct err *err)
+static int window_fill(struct source_http *h, uint64_t offset, struct err *err)
 {
-	uint64_t offset = wanted < WINDOW_BEFORE ? 0 : wanted - WINDOW_BEFORE;
 	uint64_t left = h->source.size - offset;
 	size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
 
@@ -99,7 +96,7 @@ static int http_read(struct bundle_source *source, void *buf, size_t len, uint64
 		return run_read(h, buf, len, offset, err);
 	if (window_take(&h->tail, buf, len, offset) || window_take(&h->window, buf, len, offset))
 		return 0;
-	if (len > WINDOW_BYTES - WINDOW_BEFORE) {
+	if (len > WINDOW_BYTES) {
 		source->run(source, offset, len);
 		return run_read(h, buf, len, offset, err);
 	}

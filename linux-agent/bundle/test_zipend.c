@@ -107,12 +107,19 @@ static void lies_in_a_zip64_end_are_refused(void **state)
 	expect_refused(EX_DATAERR, "cannot be true");
 }
 
-/* libzip would believe its count. */
+/* A tool that looks for an end by its magic would believe its count. */
 static void a_second_end_in_the_directory_is_refused(void **state)
 {
 	(void)state;
 	put64(ENTRY_COUNT, 0, 0, 0, "PK\5\6 and a lie");
 	expect_refused(EX_DATAERR, "has a second end within its directory");
+}
+
+static void what_follows_the_last_entry_in_the_directory_is_refused(void **state)
+{
+	(void)state;
+	put64(ENTRY_COUNT, 0, 0, 0, "PK\1\2 and no entry");
+	expect_refused(EX_DATAERR, "its directory does not hold what its end says");
 }
 
 /* One that only looks like an end, in front of the directory, is nobody's business. */
@@ -198,6 +205,7 @@ int main(void)
 		TEST(a_zip64_end_that_is_true_is_read),
 		TEST(lies_in_a_zip64_end_are_refused),
 		TEST(a_second_end_in_the_directory_is_refused),
+		TEST(what_follows_the_last_entry_in_the_directory_is_refused),
 		TEST(a_payload_may_hold_what_looks_like_an_end),
 		TEST(a_zip_of_a_million_entries_is_refused_without_reading_them),
 	};

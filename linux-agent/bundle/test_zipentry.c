@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The bundle reader and ZIP files that are damaged, cut short or made to deceive. */
+#include "bytes.h"
 #include "testbundle.h"
-#include "ziplocal.h"
+#include "zipentry.h"
 
 #include <fcntl.h>
 
@@ -116,6 +117,97 @@ static void a_local_header_that_disagrees_with_the_directory_is_refused(void **s
 	}
 }
 
+static void lies_in_the_directory_are_refused(void **state)
+{
+	static const char lie[] = "its directory does not hold what its end says";
+	static const struct {
+		size_t at, count;	/* at: in the directory 2 less */
+		const char *bytes, *why;
+		bool when_read;		/* and not when the bundle is opened */
+	} rows[] = {
+		{ 26, 2, "\377\377", lie, false },	/* the lengths of name, extra fields, comment */
+		{ 28, 2, "\377\377", lie, false },
+		{ 30, 2, "\377\377", lie, false },
+		{ 26, 1, "\5", "", false },		/* a shorter name, and so longer extra fields */
+		{ 26, 1, "\0", "name is not plain", false },
+		{ 44, 1, "\0", "name is not plain", false },
+		{ 32, 1, "\1", lie, false },		/* another disk */
+		{ 18, 4, "\377\377\377\377", lie, false },	/* ZIP64 without its fields */
+		{ 22, 4, "\377\377\377\377", lie, false },
+		{ 40, 4, "\377\377\377\377", lie, false },
+		{ 6, 1, "\1", "is encrypted", true },
+		{ 6, 1, "\10", "a data descriptor", true },
+		{ 8, 1, "\10", "is compressed by method 8", true },
+		{ 18, 8, "\0\0\0\0\0\0\0\0", "is empty", true },
+		{ 18, 4, "\1\0\0\0", "cannot be true", true },
+		{ 14, 1, "\1", "disagrees with the ZIP's directory", true },
+		{ 18, 8, "\1\0\0\0\1\0\0\0", "disagrees with the ZIP's directory", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		patch_header("rootfs.img.zst", IN_CENTRAL, rows[i].at, rows[i].bytes, rows[i].count);
+		if (rows[i].when_read)
+			expect_extract_refused(rows[i].why, 0);
+		else
+			expect_refused(EX_DATAERR, rows[i].why);
+	}
+}
+
+/* A field of ZIP64 in the directory, of so many numbers: size, packed size, offset. */
+static void put_zip64_field(size_t numbers)
+{
+	static const char name[] = "rootfs.img.zst";
+	uint8_t field[28] = { 1, 0, (uint8_t)(8 * numbers) }, *data, *h = NULL;
+	size_t len, field_len = 4 + 8 * numbers, behind;
+
+	testbundle_zip(&good, zip_path);
+	assert_int_equal(read_file(zip_path, SIZE_MAX / 2, &data, &len), 0);
+	data = realloc(data, len + field_len);
+	for (size_t at = 0; at + 60 < len; at++)
+		if (memcmp(data + at, "PK\1\2", 4) == 0 && memcmp(data + at + 46, name, 14) == 0)
+			h = data + at;
+	assert_non_null(h);
+	le64_put(field + 4, le32_get(h + 24));
+	le64_put(field + 12, le32_get(h + 20));
+	le64_put(field + 20, le32_get(h + 42));
+	memset(h + 20, 0xff, 8);
+	memset(h + 42, 0xff, 4);
+	le16_put(h + 30, (uint16_t)(le16_get(h + 30) + field_len));
+	behind = (size_t)(h + 60 - data);
+	memmove(data + behind + field_len, data + behind, len - behind);
+	memcpy(data + behind, field, field_len);
+	len += field_len;
+	le32_put(data + len - 10, le32_get(data + len - 10) + (uint32_t)field_len);
+	testdir_put(&dir, "bundle.zip", data, len);
+	free(data);
+}
+
+static void zip64_fields_in_the_directory_are_read_and_must_be_whole(void **state)
+{
+	struct seen seen = { 0 };
+	struct bundle *b;
+	struct err err;
+
+	(void)state;
+	put_zip64_field(3);
+	if (open_zip(&b, &err) < 0 ||
+	    bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_memory_equal(seen.data, good.rootfs, ROOTFS_LEN);
+	free(seen.data);
+	bundle_close(b);
+	put_zip64_field(2);
+	expect_refused(EX_DATAERR, "its directory does not hold what its end says");
+}
+
+static void a_local_header_with_long_extra_fields_is_refused(void **state)
+{
+	(void)state;
+	patch_header("rootfs.img.zst", IN_LOCAL, 28, "\101", 1);
+	expect_extract_refused("local header", 0);
+}
+
 static void a_wrong_crc_is_refused_although_the_hash_is_right(void **state)
 {
 	static const char crc[] = "\1\2\3\4";
@@ -180,12 +272,12 @@ static void an_entry_within_another_is_refused(void **state)
 
 static void names_that_are_not_plain_are_refused(void **state)
 {
-	static char long_name[ZIPLOCAL_NAME_MAX + 2];
+	static char long_name[ZIPENTRY_NAME_MAX + 2];
 	static const char *const names[] = { "../etc/passwd", "/etc/passwd", "a/b", ".hidden",
 					     "a\\b", "dir/", "b\xc3\xa4r", long_name };
 
 	(void)state;
-	memset(long_name, 'x', ZIPLOCAL_NAME_MAX + 1);
+	memset(long_name, 'x', ZIPENTRY_NAME_MAX + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		good.entries[ENTRY_ROOTFS].name = names[i];
 		expect_good_refused("whose name is not plain");
@@ -385,6 +477,9 @@ int main(void)
 		TEST(an_index_that_the_manifest_does_not_pin_is_refused),
 		TEST(a_manifest_or_signature_beyond_its_cap_is_refused),
 		TEST(a_local_header_that_disagrees_with_the_directory_is_refused),
+		TEST(lies_in_the_directory_are_refused),
+		TEST(zip64_fields_in_the_directory_are_read_and_must_be_whole),
+		TEST(a_local_header_with_long_extra_fields_is_refused),
 		TEST(a_wrong_crc_is_refused_although_the_hash_is_right),
 		TEST(a_right_crc_does_not_help_wrong_bytes),
 		TEST(an_entry_that_begins_elsewhere_than_it_says_is_refused),

@@ -2,9 +2,6 @@
 #include "zipend.h"
 
 #include "bytes.h"
-#include "io.h"
-
-#include <string.h>
 
 enum { END_BYTES = 22, AT_DISK_COUNT = 8, AT_COUNT = 10, AT_SIZE = 12, AT_OFFSET = 16,
        AT_COMMENT_LEN = 20 };
@@ -53,7 +50,7 @@ static int end_read(struct bundle_source *source, uint8_t end[END_BYTES], struct
 	return 0;
 }
 
-/* The ZIP64 form, if a locator stands in front of the end: libzip goes by that alone. */
+/* The ZIP64 form, if a locator stands in front of the end: other tools go by that alone. */
 static int end64_take(struct bundle_source *source, struct claim *claim, struct err *err)
 {
 	uint8_t locator[LOCATOR_BYTES], end[END64_BYTES];
@@ -90,24 +87,7 @@ static int claim_check(const struct claim *c, struct err *err)
 	return 0;
 }
 
-/* libzip takes whatever looks like an end and fits, and believes its numbers. */
-static int second_end_check(struct bundle_source *source, uint64_t from, struct err *err)
-{
-	size_t len = (size_t)(source->size - END_BYTES - from);
-	_cleanup_free_ uint8_t *data = malloc(len + 1);
-
-	if (!data)
-		return err_set(err, EX_SOFTWARE, "failed to read a ZIP: out of memory");
-	if (len > 0 && source->read(source, data, len, from, err) < 0)
-		return -1;
-	for (size_t i = 0; i + 4 <= len; i++)
-		if (le32_get(data + i) == END_MAGIC)
-			return err_set(err, EX_DATAERR, "the ZIP has a second end within its "
-				       "directory");
-	return 0;
-}
-
-int zipend_check(struct bundle_source *source, uint64_t *ret_directory, struct err *err)
+int zipend_check(struct bundle_source *source, struct zipend *ret_end, struct err *err)
 {
 	uint8_t end[END_BYTES];
 	struct claim claim;
@@ -119,9 +99,10 @@ int zipend_check(struct bundle_source *source, uint64_t *ret_directory, struct e
 				.size = le32_get(end + AT_SIZE),
 				.offset = le32_get(end + AT_OFFSET),
 				.at = source->size - END_BYTES };
-	if (end64_take(source, &claim, err) < 0 || claim_check(&claim, err) < 0 ||
-	    second_end_check(source, claim.offset, err) < 0)
+	if (end64_take(source, &claim, err) < 0 || claim_check(&claim, err) < 0)
 		return -1;
-	*ret_directory = claim.offset;
+	*ret_end = (struct zipend){ .offset = claim.offset, .size = (size_t)claim.size,
+				    .behind = (size_t)(source->size - claim.offset) - END_BYTES,
+				    .count = (size_t)claim.count };
 	return 0;
 }

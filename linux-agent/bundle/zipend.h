@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of a ZIP: where its directory is and how much it holds, checked before
- * libzip is asked, which takes memory for as many entries as are announced and reads
- * as much as is named. APPNOTE 4.3.14 to 4.3.16; the end is the last thing of the
+ * The end of a ZIP: where its directory is and how much it holds, checked before any of
+ * it is read. APPNOTE 4.3.14 to 4.3.16; the end is the last thing of the
  * file, without a comment, and the directory lies right in front of it.
  */
 #pragma once
@@ -13,7 +12,13 @@
 #define ZIPEND_ENTRIES_MAX 1024
 #define ZIPEND_DIRECTORY_MAX (512 * 1024)
 
-/* Where the directory begins. EX_DATAERR: empty, no ZIP, truncated, something behind
- * it, too many entries, too large a directory, numbers that cannot be true, a second
- * end within the directory; else as source->read(). */
-int zipend_check(struct bundle_source *source, uint64_t *ret_directory, struct err *err);
+struct zipend {
+	uint64_t offset;	/* of the directory */
+	size_t size;		/* its bytes */
+	size_t behind;		/* its bytes, and those of a ZIP64 end */
+	size_t count;		/* its entries */
+};
+
+/* EX_DATAERR: empty, no ZIP, truncated, something behind it, too many entries, too large
+ * a directory, numbers that cannot be true; else as source->read(). */
+int zipend_check(struct bundle_source *source, struct zipend *ret_end, struct err *err);

@@ -1,31 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #include "zipentry.h"
 
+#include "bytes.h"
 #include "io.h"
 #include "zipend.h"
-#include "ziplocal.h"
 
 #include <string.h>
 #include <sys/stat.h>
-#include <zip.h>
 #include <zlib.h>
 
-/* A source as libzip sees it. */
-struct view {
-	struct bundle_source *source;
-	uint64_t from;		/* what is in front reads as zeros */
-	uint64_t pos;
-	uint64_t last;		/* where the last read began */
-	struct err err;		/* of the source */
-	zip_error_t error;
+/* APPNOTE 4.3.12, an entry in the directory; 4.3.7, the local header in front of its data. */
+enum { CENTRAL_BYTES = 46, AT_SYSTEM = 5, AT_NAME_LEN = 28, AT_EXTRA_LEN = 30,
+       AT_COMMENT_LEN = 32, AT_DISK = 34, AT_ATTRIBUTES = 38, AT_OFFSET = 42 };
+enum { LOCAL_BYTES = 30, AT_LOCAL_NAME_LEN = 26, AT_LOCAL_EXTRA_LEN = 28 };
+/* Both have the same from here on. */
+enum { CENTRAL_COMMON = 8, LOCAL_COMMON = 6, AT_FLAGS = 0, AT_METHOD = 2, AT_CRC = 8,
+       AT_PACKED = 12, AT_SIZE = 16 };
+enum { FLAG_ENCRYPTED = 1 << 0, FLAG_DESCRIPTOR = 1 << 3 };
+enum { EXTRA_ZIP64 = 1, SYSTEM_UNIX = 3, EXTRA_MAX = 64 };
+
+#define CENTRAL_MAGIC 0x02014b50u
+#define LOCAL_MAGIC 0x04034b50u
+#define MEANS_ZIP64 0xffffffffu
+
+struct row {
+	char name[ZIPENTRY_NAME_MAX + 1];
+	uint16_t flags, method;
+	uint32_t crc;
+	uint64_t size, packed;
+	uint64_t header;	/* offset of the local header */
+	uint64_t behind;	/* of what follows the data; 0: not looked for yet */
 };
 
 struct ziparchive {
-	zip_t *zip;
-	struct view view;
-	struct place {
-		uint64_t from, to;	/* from its local header on; 0, 0: not found yet */
-	} places[ZIPEND_ENTRIES_MAX];
+	struct bundle_source *source;
+	size_t count;
+	struct row rows[];
 };
 
 static int no_memory(struct err *err)
@@ -33,159 +43,137 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to read a ZIP: out of memory");
 }
 
-static zip_int64_t view_read(struct view *v, void *data, zip_uint64_t len)
+static int damaged(struct err *err)
 {
-	uint64_t zeros = v->pos < v->from ? v->from - v->pos : 0;
-
-	if (v->pos >= v->source->size)
-		return 0;
-	if (len > v->source->size - v->pos)
-		len = v->source->size - v->pos;
-	if (zeros > len)
-		zeros = len;
-	v->last = v->pos;
-	memset(data, 0, zeros);
-	if (len > zeros && v->source->read(v->source, (uint8_t *)data + zeros, len - zeros,
-					   v->pos + zeros, &v->err) < 0) {
-		zip_error_set(&v->error, ZIP_ER_READ, 0);
-		return -1;
-	}
-	v->pos += len;
-	return (zip_int64_t)len;
+	return err_set(err, EX_DATAERR, "the ZIP is damaged or truncated: its directory does not "
+		       "hold what its end says");
 }
 
-static zip_int64_t view_seek(struct view *v, void *data, zip_uint64_t len)
+/* APPNOTE 4.5.3: what does not fit 32 bits, one behind the other. */
+static bool zip64_take(const uint8_t *extra, size_t len, uint64_t *const *fields, size_t count)
 {
-	zip_int64_t to = zip_source_seek_compute_offset(v->pos, v->source->size, data, len,
-							&v->error);
+	for (size_t at = 0; len - at >= 4;) {
+		uint16_t id = le16_get(extra + at), n = le16_get(extra + at + 2);
 
-	if (to < 0)
-		return -1;
-	v->pos = (uint64_t)to;
+		at += 4;
+		if (n > len - at || (id == EXTRA_ZIP64 && n < 8 * count))
+			return false;
+		for (size_t i = 0; id == EXTRA_ZIP64 && i < count; i++)
+			*fields[i] = le64_get(extra + at + 8 * i);
+		if (id == EXTRA_ZIP64)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+static void common_take(const uint8_t *common, struct row *row)
+{
+	row->flags = le16_get(common + AT_FLAGS);
+	row->method = le16_get(common + AT_METHOD);
+	row->crc = le32_get(common + AT_CRC);
+	row->packed = le32_get(common + AT_PACKED);
+	row->size = le32_get(common + AT_SIZE);
+}
+
+/* --- the directory ----------------------------------------------------------- */
+
+static int name_take(const uint8_t *name, size_t len, struct row *row, struct err *err)
+{
+	memcpy(row->name, name, len <= ZIPENTRY_NAME_MAX ? len : 0);
+	if (len == 0 || row->name[0] == '.' ||
+	    strspn(row->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+			      "._-") != len)
+		return err_set(err, EX_DATAERR, "the ZIP has an entry whose name is not plain");
 	return 0;
 }
 
-static zip_int64_t view_stat(struct view *v, void *data)
+static int kind_check(const uint8_t *h, const char *name, struct err *err)
 {
-	zip_stat_t *st = data;
+	uint32_t mode = le32_get(h + AT_ATTRIBUTES) >> 16;
 
-	zip_stat_init(st);
-	st->size = v->source->size;
-	st->valid = ZIP_STAT_SIZE;
-	return sizeof *st;
-}
-
-static zip_int64_t view_call(void *ctx, void *data, zip_uint64_t len, zip_source_cmd_t command)
-{
-	struct view *v = ctx;
-
-	switch (command) {
-	case ZIP_SOURCE_OPEN:
-		v->pos = 0;
-		return 0;
-	case ZIP_SOURCE_READ:
-		return view_read(v, data, len);
-	case ZIP_SOURCE_SEEK:
-		return view_seek(v, data, len);
-	case ZIP_SOURCE_TELL:
-		return (zip_int64_t)v->pos;
-	case ZIP_SOURCE_STAT:
-		return view_stat(v, data);
-	case ZIP_SOURCE_ERROR:
-		return zip_error_to_data(&v->error, data, len);
-	case ZIP_SOURCE_CLOSE:
-	case ZIP_SOURCE_FREE:
-		return 0;
-	case ZIP_SOURCE_SUPPORTS:
-		return zip_source_make_command_bitmap(
-			ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL,
-			ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_CLOSE, ZIP_SOURCE_FREE, -1);
-	default:
-		zip_error_set(&v->error, ZIP_ER_OPNOTSUPP, 0);
-		return -1;
-	}
-}
-
-static int zip_refuse(const struct view *v, zip_error_t *e, struct err *err)
-{
-	if (v->err.exit) {
-		if (err)
-			*err = v->err;
-		return -1;
-	}
-	if (zip_error_code_zip(e) == ZIP_ER_MEMORY)
-		return no_memory(err);
-	return err_set(err, EX_DATAERR, "the ZIP is damaged or truncated: %s",
-		       zip_error_strerror(e));
-}
-
-static bool name_is_plain(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len >= 1 && len <= ZIPLOCAL_NAME_MAX && *name != '.' &&
-	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-	       len;
-}
-
-static int entry_check(zip_t *zip, zip_uint64_t i, struct err *err)
-{
-	const char *name = zip_get_name(zip, i, ZIP_FL_ENC_RAW);
-	zip_uint32_t attributes = 0;
-	zip_uint8_t system = 0;
-
-	if (!name || !name_is_plain(name))
-		return err_set(err, EX_DATAERR, "the ZIP has an entry whose name is not plain");
-	if (zip_name_locate(zip, name, ZIP_FL_ENC_RAW) != (zip_int64_t)i)
-		return err_set(err, EX_DATAERR, "two entries of the ZIP have the same name, %s",
-			       name);
-	(void)zip_file_get_external_attributes(zip, i, 0, &system, &attributes);
-	if (system == ZIP_OPSYS_UNIX && attributes >> 16 & S_IFMT &&
-	    !S_ISREG(attributes >> 16))
+	if (h[AT_SYSTEM] == SYSTEM_UNIX && mode & S_IFMT && !S_ISREG(mode))
 		return err_set(err, EX_DATAERR, "%s is no file but a link or something else in the "
 			       "ZIP", name);
 	return 0;
 }
 
-static int entries_check(zip_t *zip, struct err *err)
+/* The entry at h, of which left bytes are there. *ret_len: its own. */
+static int row_take(const uint8_t *h, size_t left, struct row *row, size_t *ret_len,
+		    struct err *err)
 {
-	zip_int64_t count = zip_get_num_entries(zip, 0);
+	size_t name_len, extra_len, len, count = 0;
+	uint64_t *wide[3];
 
-	if (count > ZIPEND_ENTRIES_MAX)
-		return err_set(err, EX_DATAERR, "the ZIP has %lld entries, more than any bundle",
-			       (long long)count);
-	for (zip_int64_t i = 0; i < count; i++)
-		if (entry_check(zip, (zip_uint64_t)i, err) < 0)
-			return -1;
+	if (left < CENTRAL_BYTES || le32_get(h) != CENTRAL_MAGIC)
+		return damaged(err);
+	name_len = le16_get(h + AT_NAME_LEN);
+	extra_len = le16_get(h + AT_EXTRA_LEN);
+	len = CENTRAL_BYTES + name_len + extra_len + le16_get(h + AT_COMMENT_LEN);
+	if (len > left || le16_get(h + AT_DISK) != 0)
+		return damaged(err);
+	if (name_take(h + CENTRAL_BYTES, name_len, row, err) < 0 ||
+	    kind_check(h, row->name, err) < 0)
+		return -1;
+	common_take(h + CENTRAL_COMMON, row);
+	row->header = le32_get(h + AT_OFFSET);
+	if (row->size == MEANS_ZIP64)
+		wide[count++] = &row->size;
+	if (row->packed == MEANS_ZIP64)
+		wide[count++] = &row->packed;
+	if (row->header == MEANS_ZIP64)
+		wide[count++] = &row->header;
+	if (count > 0 && !zip64_take(h + CENTRAL_BYTES + name_len, extra_len, wide, count))
+		return damaged(err);
+	*ret_len = len;
 	return 0;
+}
+
+static struct row *row_find(const struct ziparchive *a, const char *name)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->rows[i].name, name) == 0)
+			return (struct row *)(uintptr_t)&a->rows[i];
+	return NULL;
+}
+
+/* All of it, and nothing behind its last entry. */
+static int directory_take(struct ziparchive *a, const uint8_t *data, const struct zipend *end,
+			  struct err *err)
+{
+	size_t at = 0, len = 0;
+
+	/* Tools that look for the end by its magic might take another one. */
+	if (memmem(data, end->behind, "PK\5\6", 4))
+		return err_set(err, EX_DATAERR, "the ZIP has a second end within its directory");
+	for (; a->count < end->count; at += len) {
+		struct row *row = &a->rows[a->count];
+
+		if (row_take(data + at, end->size - at, row, &len, err) < 0)
+			return -1;
+		if (row_find(a, row->name))
+			return err_set(err, EX_DATAERR, "two entries of the ZIP have the same name, "
+				       "%s", row->name);
+		a->count++;
+	}
+	return at == end->size ? 0 : damaged(err);
 }
 
 int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archive, struct err *err)
 {
-	_cleanup_(ziparchive_closep) struct ziparchive *a = calloc(1, sizeof *a);
-	zip_source_t *zip_source;
-	zip_error_t e;
+	_cleanup_(ziparchive_closep) struct ziparchive *a = NULL;
+	_cleanup_free_ uint8_t *data = NULL;
+	struct zipend end;
 
-	if (!a)
+	if (zipend_check(source, &end, err) < 0)
+		return -1;
+	a = calloc(1, sizeof *a + end.count * sizeof *a->rows);
+	data = malloc(end.behind + 1);
+	if (!a || !data)
 		return no_memory(err);
-	a->view.source = source;
-	zip_error_init(&a->view.error);
-	/* While libzip looks for the end, what only looks like one must not be seen. */
-	if (zipend_check(source, &a->view.from, err) < 0)
-		return -1;
-	zip_error_init(&e);
-	zip_source = zip_source_function_create(view_call, &a->view, &e);
-	a->zip = zip_source ? zip_open_from_source(zip_source, ZIP_RDONLY, &e) : NULL;
-	if (!a->zip) {
-		if (zip_source)
-			zip_source_free(zip_source);
-		(void)zip_refuse(&a->view, &e, err);
-		zip_error_fini(&e);
-		return -1;
-	}
-	zip_error_fini(&e);
-	a->view.from = 0;
-	if (entries_check(a->zip, err) < 0)
+	a->source = source;
+	if (source->read(source, data, end.behind, end.offset, err) < 0 ||
+	    directory_take(a, data, &end, err) < 0)
 		return -1;
 	*ret_archive = a;
 	a = NULL;
@@ -194,11 +182,6 @@ int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archiv
 
 void ziparchive_close(struct ziparchive *archive)
 {
-	if (!archive)
-		return;
-	if (archive->zip)
-		zip_discard(archive->zip);
-	zip_error_fini(&archive->view.error);
 	free(archive);
 }
 
@@ -207,91 +190,107 @@ void ziparchive_closep(struct ziparchive **archive)
 	ziparchive_close(*archive);
 }
 
-/* libzip does not tell where an entry begins, but it asks for its first byte there. */
-static int data_offset(struct ziparchive *a, zip_uint64_t i, uint64_t *ret_offset,
-		       struct err *err)
+bool ziparchive_has(const struct ziparchive *archive, const char *name, uint64_t *ret_size)
 {
-	zip_file_t *file = zip_fopen_index(a->zip, i, ZIP_FL_COMPRESSED);
-	zip_int64_t n;
-	char byte;
+	const struct row *row = row_find(archive, name);
 
-	if (!file)
-		return zip_refuse(&a->view, zip_get_error(a->zip), err);
-	n = zip_fread(file, &byte, 1);
-	if (n < 0)
-		(void)zip_refuse(&a->view, zip_file_get_error(file), err);
-	else if (n == 0)
-		(void)err_set(err, EX_DATAERR, "the ZIP is truncated");
-	(void)zip_fclose(file);
-	if (n != 1)
-		return -1;
-	*ret_offset = a->view.last;
+	if (row && ret_size)
+		*ret_size = row->size;
+	return row != NULL;
+}
+
+/* --- an entry ---------------------------------------------------------------- */
+
+static int row_check(const struct row *row, struct err *err)
+{
+	if (row->flags & FLAG_ENCRYPTED)
+		return err_set(err, EX_DATAERR, "%s is encrypted", row->name);
+	if (row->method != 0)
+		return err_set(err, EX_DATAERR, "%s is compressed by method %u; a bundle's entries "
+			       "are stored", row->name, row->method);
+	if (row->flags & FLAG_DESCRIPTOR)
+		return err_set(err, EX_DATAERR, "%s has its size behind it (a data descriptor) and "
+			       "not in front", row->name);
+	if (row->size == 0)
+		return err_set(err, EX_DATAERR, "%s is empty", row->name);
+	if (row->size != row->packed)
+		return err_set(err, EX_DATAERR, "%s has sizes that cannot be true", row->name);
 	return 0;
 }
 
-static int stat_check(zip_t *zip, const char *name, zip_uint64_t i, zip_stat_t *ret_stat,
-		      struct err *err)
+static int local_differs(const struct row *row, struct err *err)
 {
-	if (zip_stat_index(zip, i, 0, ret_stat) < 0)
-		return err_set(err, EX_DATAERR, "%s: %s", name, zip_strerror(zip));
-	if (ret_stat->encryption_method != ZIP_EM_NONE)
-		return err_set(err, EX_DATAERR, "%s is encrypted", name);
-	if (ret_stat->comp_method != ZIP_CM_STORE)
-		return err_set(err, EX_DATAERR, "%s is compressed by method %u; a bundle's entries "
-			       "are stored", name, ret_stat->comp_method);
-	if (ret_stat->size == 0)
-		return err_set(err, EX_DATAERR, "%s is empty", name);
-	if (ret_stat->size != ret_stat->comp_size)
-		return err_set(err, EX_DATAERR, "%s has sizes that cannot be true", name);
+	return err_set(err, EX_DATAERR, "%s has a local header that disagrees with the ZIP's "
+		       "directory", row->name);
+}
+
+/* The name and the extra fields behind a local header, and where the data begins. */
+static int local_take(const struct ziparchive *a, const struct row *row, const uint8_t *h,
+		      struct row *local, uint64_t *ret_data, struct err *err)
+{
+	uint64_t *const wide[] = { &local->size, &local->packed };
+	size_t name_len = le16_get(h + AT_LOCAL_NAME_LEN), extra_len = le16_get(h + AT_LOCAL_EXTRA_LEN);
+	uint8_t rest[ZIPENTRY_NAME_MAX + EXTRA_MAX];
+
+	if (name_len != strlen(row->name) || extra_len > EXTRA_MAX)
+		return local_differs(row, err);
+	if (a->source->read(a->source, rest, name_len + extra_len, row->header + LOCAL_BYTES, err) < 0)
+		return -1;
+	if (memcmp(rest, row->name, name_len) != 0)
+		return local_differs(row, err);
+	memcpy(local->name, row->name, sizeof local->name);
+	common_take(h + LOCAL_COMMON, local);
+	if ((local->size == MEANS_ZIP64 || local->packed == MEANS_ZIP64) &&
+	    !zip64_take(rest + name_len, extra_len, wide, 2))
+		return err_set(err, EX_DATAERR, "%s has no size in its local header", row->name);
+	*ret_data = row->header + LOCAL_BYTES + name_len + extra_len;
+	return 0;
+}
+
+static int local_check(const struct ziparchive *a, const struct row *row, uint64_t *ret_data,
+		       struct err *err)
+{
+	uint8_t h[LOCAL_BYTES];
+	struct row local;
+
+	if (a->source->read(a->source, h, sizeof h, row->header, err) < 0)
+		return -1;
+	if (le32_get(h) != LOCAL_MAGIC)
+		return err_set(err, EX_DATAERR, "%s has no local header", row->name);
+	if (local_take(a, row, h, &local, ret_data, err) < 0 || row_check(&local, err) < 0)
+		return -1;
+	if (local.size != row->size || local.crc != row->crc)
+		return local_differs(row, err);
+	if (row->size > a->source->size - *ret_data)
+		return err_set(err, EX_DATAERR, "%s does not fit the ZIP: it is truncated",
+			       row->name);
 	return 0;
 }
 
 /* Tools would see two contents in the same bytes. */
-static int overlap_check(struct ziparchive *a, size_t i, const struct ziplocal *local,
+static int overlap_check(const struct ziparchive *a, const struct row *row, uint64_t behind,
 			 struct err *err)
 {
-	for (size_t k = 0; k < ARRAY_SIZE(a->places); k++)
-		if (k != i && local->header < a->places[k].to && a->places[k].from < local->next)
-			return err_set(err, EX_DATAERR, "%s and %s overlap in the ZIP",
-				       local->name, zip_get_name(a->zip, k, ZIP_FL_ENC_RAW));
-	a->places[i] = (struct place){ local->header, local->next };
+	for (const struct row *r = a->rows; r < a->rows + a->count; r++)
+		if (r != row && row->header < r->behind && r->header < behind)
+			return err_set(err, EX_DATAERR, "%s and %s overlap in the ZIP", row->name,
+				       r->name);
 	return 0;
-}
-
-bool ziparchive_has(const struct ziparchive *archive, const char *name, uint64_t *ret_size)
-{
-	zip_stat_t st;
-
-	if (zip_stat(archive->zip, name, ZIP_FL_ENC_RAW, &st) < 0)
-		return false;
-	if (ret_size)
-		*ret_size = st.size;
-	return true;
 }
 
 int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentry *ret_entry,
 		    struct err *err)
 {
-	zip_int64_t i = zip_name_locate(archive->zip, name, ZIP_FL_ENC_RAW);
-	struct bundle_source *source = archive->view.source;
-	struct ziplocal local;
-	zip_stat_t st;
+	struct row *row = row_find(archive, name);
 	uint64_t data = 0;
 
-	if (i < 0)
+	if (!row)
 		return 0;
-	if (stat_check(archive->zip, name, (zip_uint64_t)i, &st, err) < 0 ||
-	    data_offset(archive, (zip_uint64_t)i, &data, err) < 0 ||
-	    ziplocal_find(source, data, name, &local, err) < 0)
+	if (row_check(row, err) < 0 || local_check(archive, row, &data, err) < 0 ||
+	    overlap_check(archive, row, data + row->size, err) < 0)
 		return -1;
-	if (local.size != st.size || local.crc != st.crc)
-		return err_set(err, EX_DATAERR, "%s has a local header that disagrees with the "
-			       "ZIP's directory", name);
-	if (local.next > source->size)
-		return err_set(err, EX_DATAERR, "%s does not fit the ZIP: it is truncated", name);
-	if (overlap_check(archive, (size_t)i, &local, err) < 0)
-		return -1;
-	*ret_entry = (struct zipentry){ local.data, local.size, local.crc };
+	row->behind = data + row->size;
+	*ret_entry = (struct zipentry){ data, row->size, row->crc, row->header == 0 };
 	return 1;
 }
 

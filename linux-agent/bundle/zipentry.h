@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The entries of a ZIP that nobody vouches for yet, through libzip on a source.
- * Bundles have few entries, all stored, none encrypted, under plain names, and
- * nothing in front, between or behind that a tool might see otherwise. Messages
- * name the entry, not the file: the caller puts that in front.
+ * The entries of a ZIP that nobody vouches for yet. Bundles have few entries, all stored,
+ * none encrypted, under plain names, and nothing in front, between or behind that a tool
+ * might see otherwise: so this is a reader for them alone (docs/DESIGN.md says why it is
+ * not libzip). Messages name the entry, not the file: the caller puts that in front.
  */
 #pragma once
 
 #include "bundle_source.h"
 
+#define ZIPENTRY_NAME_MAX 127
+
 struct zipentry {
 	uint64_t offset;	/* of its first byte in the source */
 	uint64_t size;
 	uint32_t crc;
+	bool first;		/* in the ZIP: nothing is in front of it */
 };
 
 struct ziparchive;
 
-/* Reads the directory; the source must have any byte at hand and outlive the
- * archive. EX_DATAERR: not a ZIP, truncated, inconsistent, a name twice or not
+/* Reads the directory; the source must outlive the archive. EX_DATAERR: not a ZIP, truncated, inconsistent, a name twice or not
  * plain, an entry that is no file; else as source->read(). The caller closes. */
 int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archive, struct err *err);
 void ziparchive_close(struct ziparchive *archive);

@@ -244,6 +244,6 @@ int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err)
 {
 	(void)bundle, (void)err;
-	*ret_entry = (struct zipentry){ strcmp(file, uki_file) == 0 ? 0 : FRAMES_MAX, size, 0 };
+	*ret_entry = (struct zipentry){ strcmp(file, uki_file) == 0 ? 0 : FRAMES_MAX, size, 0, false };
 	return 0;
 }
