@@ -34,14 +34,29 @@
 #   rooms              the rooms of linux-agent/ and what each may include
 #   help               this
 #
-# Variables: BUILD=build, CC, CFLAGS, LDFLAGS, PYTHON, UNITDIR, VERSION; V=1 shows the commands.
+# Variables: ARCH=aarch64 builds for that into build/aarch64 (docs/GUIDE.md, "For another architecture");
+# BUILD=build, CC, CFLAGS, LDFLAGS, PKG_CONFIG, PYTHON, UNITDIR, VERSION; V=1 shows the commands.
 
-BUILD   ?= build
-ARCH    ?= $(shell uname -m)
+MACHINE := $(shell uname -m)
+ARCH    ?= $(MACHINE)
 PREFIX  ?= /usr
 PYTHON  ?= /usr/bin/python3
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 VERSION := 0.1
+
+# --- for another architecture: Debian's cross compiler, that architecture's libraries by multiarch ---
+BUILD   ?= $(if $(filter-out $(MACHINE),$(ARCH)),build/$(ARCH),build)
+CROSS   := $(if $(filter-out $(MACHINE),$(ARCH)),$(ARCH)-linux-gnu)
+ifneq ($(CROSS),)
+PKG_CONFIG ?= PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS)/pkgconfig:/usr/share/pkgconfig pkg-config
+ifeq ($(origin CC),default)
+CC := $(CROSS)-gcc
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS)-ar
+endif
+endif
+PKG_CONFIG ?= pkg-config
 
 Q       := $(if $(V),,@)
 SAY     := @$(if $(V),:,echo " ")
@@ -53,11 +68,13 @@ SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fram
 PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid fdisk libzstd libxxhash zlib
 AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared $(WARN)
 # What Debian's hardening=+all sets, and more.
-HARDEN       := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
-                -ftrivial-auto-var-init=zero -fPIE $(if $(filter x86_64,$(ARCH)),-fcf-protection)
-AGENT_OPT    := -O2 -g $(HARDEN)
-PKG_CFLAGS    = $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS      = $(shell pkg-config --libs $(PKGS))
+HARDEN        = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+                -ftrivial-auto-var-init=zero -fPIE $(HARDEN_$(ARCH))
+HARDEN_x86_64  := -fcf-protection
+HARDEN_aarch64 := -mbranch-protection=standard
+AGENT_OPT     = -O2 -g $(HARDEN)
+PKG_CFLAGS    = $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS      = $(shell $(PKG_CONFIG) --libs $(PKGS))
 
 # --- shared/ compiles into both: freestanding C11, no libc ---
 SHARED_CFLAGS := -std=c11 -ffreestanding -Ishared $(WARN)
@@ -128,7 +145,7 @@ $(BUILD)/san/%.o: %.c
 # One archive a room; a test has those of its room and of what that sees.
 define ARCHIVE
 $(BUILD)/san/$(1).a: $(filter $(BUILD)/san/$(2)%,$(SAN_OBJ))
-	@rm -f $$@ && ar rcs $$@ $$^
+	@rm -f $$@ && $$(AR) rcs $$@ $$^
 endef
 $(eval $(call ARCHIVE,shared,shared/))
 $(foreach r,$(ROOMS),$(eval $(call ARCHIVE,$(r),linux-agent/$(r)/)))
@@ -192,7 +209,7 @@ $(BUILD)/fuzz/%.o: %.c
 	$(SAY) CLANG $@
 	$(Q)clang $(AGENT_CFLAGS) $(INCLUDES) -Ifuzz -O1 -g -fsanitize=fuzzer-no-link $(SAN) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/fuzz/libslot.a: $(FUZZ_OBJ)
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/%.o $(BUILD)/fuzz/libslot.a
 	$(SAY) CLANG $@
 	$(Q)clang -fsanitize=fuzzer $(SAN) -o $@ $^ $(PKG_LIBS)

@@ -8,18 +8,20 @@ EFI_INC  ?= /usr/include/efi
 # --- what differs between architectures ---
 EFI_NAME_x86_64    := x64
 EFI_NAME_aarch64   := aa64
-EFI_CFLAGS_x86_64  := -mno-red-zone -DGNU_EFI_USE_MS_ABI
+EFI_CFLAGS_x86_64  := -mno-red-zone -fcf-protection=none -DGNU_EFI_USE_MS_ABI
 EFI_CFLAGS_aarch64 := -mstrict-align
+# test/measure: its channel out of the machine is a port of QEMU's q35
+EFI_APPS_x86_64    := starts entry
 EFI_NAME := $(EFI_NAME_$(ARCH))
 
 EFI_CFLAGS := -std=c11 -ffreestanding -fshort-wchar -fpic -fvisibility=hidden \
               -fno-stack-protector -fno-asynchronous-unwind-tables -fno-strict-aliasing \
-              -fno-tree-loop-distribute-patterns -fcf-protection=none -ffunction-sections -fdata-sections -O2 -g0 \
+              -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections -O2 -g0 \
               $(EFI_CFLAGS_$(ARCH)) $(WARN) -Ishared -Iefi-app \
-              -isystem $(EFI_INC) -isystem $(EFI_INC)/$(ARCH) \
+              -isystem $(EFI_INC) \
               -DSLOTBOOT_VERSION='L"$(VERSION)"'
 EFI_LDFLAGS := -nostdlib -static-pie -Wl,--gc-sections -Wl,-Tefi-app/efi.lds -Wl,--no-dynamic-linker \
-               -Wl,--no-undefined -Wl,-z,norelro -Wl,--build-id=none -Wl,--fatal-warnings
+               -Wl,-z,max-page-size=0x1000 -Wl,--no-undefined -Wl,-z,norelro -Wl,--build-id=none -Wl,--fatal-warnings
 
 EFI_SRC := $(filter-out efi-app/ticks_%.c efi-app/port_%.c,$(wildcard efi-app/*.c)) \
            efi-app/ticks_$(ARCH).c efi-app/port_$(ARCH).c $(SHARED_SRC)
@@ -41,10 +43,11 @@ $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
 	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
-EFI_APPS := show show_stub returns_success returns_error leaves_trace starts entry hangs resets
+EFI_APPS := show show_stub returns_success returns_error leaves_trace hangs resets $(EFI_APPS_$(ARCH))
 
 loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
-$(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o efi-app/efi.lds efi-app/efi.mk
+$(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o $(EFI)/obj/efi-app/port_$(ARCH).o \
+                   efi-app/efi.lds efi-app/efi.mk
 	@mkdir -p $(@D)
 	$(SAY) CC $@
 	$(Q)$(CC) $(EFI_LDFLAGS) -o $@ $(filter %.o,$^)

@@ -21,10 +21,10 @@ $(BUILD)/proof/san/%.o: %.c
 	$(Q)$(CC) $(AGENT_CFLAGS) $(INCLUDES) -Werror -O1 -g $(SAN) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/proof/libslot.a: $(PROOF_LIB)
 	@mkdir -p $(@D)
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/proof/san/libslot.a: $(PROOF_LSAN)
 	@mkdir -p $(@D)
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/proof/proof: $(PROOF_OBJ) $(BUILD)/proof/libslot.a
 	$(SAY) CC $@
 	$(Q)$(CC) -pie $(PROOF_WRAP) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
