@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads and adds variables in OVMF's variable store file, between boots.
+"""Reads and adds variables in the variable store file of OVMF or AAVMF, between boots.
 
 The layout is EDK II's authenticated variable store: a firmware volume whose
 header is followed by the store's, then the variables one after the other, each
@@ -14,13 +14,14 @@ SLOTBOOT = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
 HEADER = struct.Struct("<HBBIQ16sIII16s")
 ADDED, START_ID = 0x3F, 0x55AA
 NV_BS_RT = 7
+VOLUME_MAX = 1 << 20        # nothing behind it is the store's
 
 
 class VarStore:
     def __init__(self, path):
         self.path = path
         with open(path, "rb") as f:
-            self.data = bytearray(f.read())
+            self.data = bytearray(f.read(VOLUME_MAX))
         at = struct.unpack_from("<H", self.data, 48)[0]     # the volume header's length
         if self.data[at:at + 16] != STORE_GUID:
             raise ValueError(f"{path}: not an authenticated variable store")
@@ -64,6 +65,9 @@ class VarStore:
             raise ValueError("the variable store is full")
         self.data[self.free:self.free + len(entry)] = entry
 
+    def clear(self):
+        self.data[self.first:self.end] = b"\xff" * (self.end - self.first)
+
     def save(self):
-        with open(self.path, "wb") as f:
+        with open(self.path, "r+b") as f:
             f.write(self.data)

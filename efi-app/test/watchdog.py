@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Cases: images that hang, and the watchdogs of QEMU's q35: an i6300ESB as a PCI
-device, the ICH9's TCO timer, and the same timer through an ACPI WDAT. A reset by a
-watchdog is one only while the same QEMU runs: what it leaves in the hardware."""
+"""Cases: images that hang, and the watchdogs of QEMU's machines: an i6300ESB as a PCI
+device, and, of q35 alone, the ICH9's TCO timer and the same timer through an ACPI WDAT.
+A reset by a watchdog is one only while the same QEMU runs: what it leaves in the hardware."""
 import os
 import struct
 
 import wdat
 from boot import Boot, read
-from common import EFI, ERROR, SHOW, case, long_case, machine
+from common import EFI, ERROR, SHOW, case, long_case, machine, x64_only
 from machine import shown
 from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, GOOD,
                     I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
@@ -60,12 +60,12 @@ def a_trial_that_hangs_is_reset_by_the_i6300esb(folder):
     reset_and_told_apart(folder, I6300ESB, *I6300ESB_ON)
 
 
-@long_case
+@x64_only(long_case)
 def a_trial_that_hangs_is_reset_by_the_ich9(folder):
     reset_and_told_apart(folder, ITCO, *ITCO_ON)
 
 
-@long_case
+@x64_only(long_case)
 def a_trial_that_hangs_is_reset_through_the_wdat(folder):
     """The table's access to memory clears the chipset's bit that forbids it."""
     reset_and_told_apart(folder, WDAT)
@@ -86,17 +86,17 @@ def an_i6300esb_is_off_after_an_image_came_back(folder):
     disarmed(folder, I6300ESB, 2.5, *I6300ESB_ON)
 
 
-@case
+@x64_only(case)
 def an_ich9_is_off_after_an_image_came_back(folder):
     disarmed(folder, ITCO, 6, *ITCO_ON)
 
 
-@case
+@x64_only(case)
 def a_wdat_is_off_after_an_image_came_back(folder):
     disarmed(folder, WDAT, 6)
 
 
-@case
+@x64_only(case)
 def a_trial_starts_with_the_watchdog_armed_and_says_so(folder):
     m = trial(folder, SHOW, (ITCO, ON_TRIAL, 60))
     boot = Boot(m, *ITCO_ON)
@@ -114,7 +114,7 @@ def a_watchdog_that_is_not_there_stops_nothing(folder):
         assert boot.trace.watchdog == NOT_FOUND and boot.trace.reset == UNKNOWN
 
 
-@case
+@x64_only(case)
 def a_watchdog_that_does_not_start_is_reported(folder):
     m = trial(folder, SHOW, (WDAT, ON_TRIAL, 1))
     entries = {k: v for k, v in wdat.TCO.items() if k != wdat.SET_RUNNING}

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""What differs between the architectures of test machines. Which one it is, the loader in
+BUILD/efi says, the program's first argument."""
+import os
+import sys
+
+
+class X64:
+    NAME = "x64"
+    QEMU = ("qemu-system-x86_64", "-machine", "q35")
+    FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+    VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+    # Where the loader knows how fast its counter runs, and whether it does so in a virtual machine.
+    CLOCK_KNOWN, CLOCK_IN_VM = ("-cpu", "qemu64,-hypervisor"), False
+
+
+class Aa64:
+    NAME = "aa64"
+    QEMU = ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57")
+    FIRMWARE = "/usr/share/AAVMF/AAVMF_CODE.fd"
+    # AAVMF_VARS.fd is zeros, a store only after a first boot. This one is, and machine.py empties it.
+    VARIABLES = "/usr/share/AAVMF/AAVMF_VARS.snakeoil.fd"
+    CLOCK_KNOWN, CLOCK_IN_VM = (), True
+
+
+ARCH = Aa64 if os.path.exists(os.path.join(sys.argv[1], "slotbootaa64.efi")) else X64
+FALLBACK_PATH = f"/EFI/BOOT/BOOT{ARCH.NAME.upper()}.EFI"
