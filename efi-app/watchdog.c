@@ -5,6 +5,7 @@ static const struct watchdog_driver *const drivers[WATCHDOG_COUNT] = {
 	[WATCHDOG_I6300ESB] = &watchdog_i6300esb,
 	[WATCHDOG_ITCO] = &watchdog_itco,
 	[WATCHDOG_WDAT] = &watchdog_wdat,
+	[WATCHDOG_GWDT] = &watchdog_gwdt,
 };
 
 enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds)

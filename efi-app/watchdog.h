@@ -19,7 +19,8 @@ struct watchdog_driver {
 	enum trace_reset (*fired)(struct loader *l);
 };
 
-extern const struct watchdog_driver watchdog_i6300esb, watchdog_itco, watchdog_wdat;
+extern const struct watchdog_driver watchdog_i6300esb, watchdog_itco, watchdog_wdat,
+	watchdog_gwdt;
 
 /* See struct boot_ops; ctx is the struct loader. */
 enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds);

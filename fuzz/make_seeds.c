@@ -209,6 +209,32 @@ static void wdat_make(void)
 	put("fuzz_wdat", "tco", table, sizeof table);
 }
 
+/* ACPI GTDT: a timer, a watchdog of the secure world, and one that is not. */
+static void gwdt_make(void)
+{
+	enum { AT = 96, TIMER = 20, WATCHDOG = 28 };
+	uint8_t table[AT + TIMER + 2 * WATCHDOG] = "GTDT", sum = 0;
+
+	le32_put(table + 4, sizeof table);
+	table[8] = 2;
+	le32_put(table + 88, 3);
+	le32_put(table + 92, AT);
+	table[AT + 1] = TIMER;
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *w = table + AT + TIMER + i * WATCHDOG;
+
+		w[0] = 1;
+		w[1] = WATCHDOG;
+		le64_put(w + 4, 0x50010000 + i * 0x2000);
+		le64_put(w + 12, 0x50011000 + i * 0x2000);
+		le32_put(w + 24, i == 0 ? 4 : 0);
+	}
+	for (unsigned i = 0; i < sizeof table; i++)
+		sum = (uint8_t)(sum + table[i]);
+	table[9] = (uint8_t)-sum;
+	put("fuzz_gwdt", "sbsa", table, sizeof table);
+}
+
 static void all(void **state)
 {
 	(void)state;
@@ -220,6 +246,7 @@ static void all(void **state)
 	loadoption_make();
 	verity_make();
 	wdat_make();
+	gwdt_make();
 }
 
 int main(void)

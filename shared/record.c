@@ -238,7 +238,8 @@ const char *slot_reason_words(enum slot_reason reason)
 
 const char *record_watchdog_text(enum record_watchdog watchdog)
 {
-	static const char *const text[WATCHDOG_COUNT] = { "none", "i6300esb", "itco", "wdat" };
+	static const char *const text[WATCHDOG_COUNT] = { "none", "i6300esb", "itco", "wdat",
+							  "gwdt" };
 
 	return (unsigned)watchdog < WATCHDOG_COUNT ? text[watchdog] : "unknown";
 }

@@ -101,6 +101,7 @@ enum record_watchdog {
 	WATCHDOG_I6300ESB,
 	WATCHDOG_ITCO,		/* Intel ICH9 TCO */
 	WATCHDOG_WDAT,		/* through the ACPI table of that name */
+	WATCHDOG_GWDT,		/* Arm's generic watchdog */
 	WATCHDOG_COUNT
 };
 

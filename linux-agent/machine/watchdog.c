@@ -23,6 +23,8 @@ static const struct kind {
 	{ "i6300ESB timer", WATCHDOG_I6300ESB, "i6300esb" },
 	{ "wdat_wdt", WATCHDOG_WDAT, "wdat_wdt" },
 	{ "iTCO_wdt", WATCHDOG_ITCO, "iTCO_wdt" },
+	{ "SBSA Generic Watchdog", WATCHDOG_GWDT, "sbsa_gwdt" },
+	{ "sbsa-gwdt", WATCHDOG_GWDT, "sbsa_gwdt" },
 };
 
 static void say_set(char *say, size_t cap, const char *fmt, ...)
