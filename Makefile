@@ -57,6 +57,7 @@ AR := $(CROSS)-ar
 endif
 endif
 PKG_CONFIG ?= pkg-config
+OBJCOPY ?= $(CROSS:%=%-)objcopy
 
 Q       := $(if $(V),,@)
 SAY     := @$(if $(V),:,echo " ")

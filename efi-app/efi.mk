@@ -45,7 +45,9 @@ $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
 EFI_APPS := show show_stub returns_success returns_error leaves_trace hangs resets $(EFI_APPS_$(ARCH))
 
-loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi)
+EFI_BARE_aarch64 := $(EFI)/test/gwdt_bare.bin
+
+loader-test-apps: $(EFI_APPS:%=$(EFI)/test/%.efi) $(EFI_BARE_$(ARCH))
 $(EFI)/test/%.elf: $(EFI)/obj/efi-app/test/%.o $(EFI)/obj/efi-app/mem.o $(EFI)/obj/efi-app/port_$(ARCH).o \
                    efi-app/efi.lds efi-app/efi.mk
 	@mkdir -p $(@D)
@@ -60,6 +62,14 @@ $(EFI)/test/show_stub.efi: $(EFI)/test/show.elf efi-app/elf2pe efi-app/test/cmdl
 $(EFI)/test/%.efi: $(EFI)/test/%.elf efi-app/elf2pe
 	$(SAY) PE $@
 	$(Q)$(PYTHON) efi-app/elf2pe $< $@
+# No EFI application: it runs from QEMU's flash. Its code finds itself wherever it is.
+$(EFI)/test/gwdt_bare.elf: $(EFI)/obj/efi-app/test/gwdt_bare.o $(EFI)/obj/efi-app/mem.o $(EFI)/obj/shared/gwdt.o \
+                           efi-app/efi.lds efi-app/efi.mk
+	$(SAY) CC $@
+	$(Q)$(CC) $(EFI_LDFLAGS) -Wl,-e,_start -o $@ $(filter %.o,$^)
+$(EFI)/test/%.bin: $(EFI)/test/%.elf
+	$(SAY) BIN $@
+	$(Q)$(OBJCOPY) -O binary -j .text -j .rodata $< $@
 .PRECIOUS: $(EFI)/obj/%.o $(EFI)/test/%.elf
 
 loader-check: loader loader-test-apps

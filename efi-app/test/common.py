@@ -33,6 +33,10 @@ def x64_only(decorator):
     return decorator if ARCH.NAME == "x64" else lambda f: f
 
 
+def aa64_only(decorator):
+    return decorator if ARCH.NAME == "aa64" else lambda f: f
+
+
 def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None, esp=ESP_GUID):
     """state: the record's bytes in the variable; mirror: its copies."""
     m = Machine(folder, esp=esp)

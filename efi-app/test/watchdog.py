@@ -4,11 +4,12 @@ device, and, of q35 alone, the ICH9's TCO timer and the same timer through an AC
 A reset by a watchdog is one only while the same QEMU runs: what it leaves in the hardware."""
 import os
 import struct
+import subprocess
 
 import wdat
 from boot import Boot, read
-from common import EFI, ERROR, SHOW, case, long_case, machine, x64_only
-from machine import shown
+from common import EFI, ERROR, SHOW, aa64_only, case, long_case, machine, x64_only
+from machine import DEADLINE, shown
 from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, GOOD, GWDT,
                     I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
                     OTHERWISE, RETURNED, SKIPPED, TRIAL, UNKNOWN, WATCHDOG, WDAT, record, slot)
@@ -134,3 +135,20 @@ def a_good_slot_is_not_watched_unless_asked(folder):
             assert "end" not in shown(log), "it was not reset"
             continue
         assert "end" in shown(log) and "SlotTrace" not in shown(log), "not a plain boot"
+
+
+@aa64_only(case)
+def the_generic_watchdog_resets_when_it_was_told_and_not_when_it_is_off(folder):
+    """gwdt_bare.c on sbsa-ref; its sixth dot is that of 2.75 s."""
+    os.makedirs(folder, exist_ok=True)
+    flash, serial = os.path.join(folder, "flash.bin"), os.path.join(folder, "serial.log")
+    with open(flash, "wb") as f:
+        f.write(read(os.path.join(EFI, "test", "gwdt_bare.bin")))
+        f.truncate(256 << 20)       # as large as the machine's
+    subprocess.run(["qemu-system-aarch64", "-nodefaults", "-no-user-config", "-machine", "sbsa-ref", "-smp", "1",
+                    "-display", "none", "-accel", "tcg,thread=single", "-icount", "shift=10,sleep=off",
+                    "-no-reboot", "-serial", f"file:{serial}",
+                    "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={flash}"],
+                   timeout=DEADLINE, check=True, stdin=subprocess.DEVNULL)
+    said = read(serial).decode()
+    assert said == "off\n......", said
