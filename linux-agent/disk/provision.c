@@ -8,6 +8,7 @@
 #include "gpt.h"
 #include "install_payload.h"
 #include "io.h"
+#include "native.h"
 #include "out.h"
 #include "policy.h"
 #include "provision_esp.h"
@@ -25,11 +26,7 @@
 #define SEEDED_TIME 315532800u	/* 1980, where FAT begins */
 #define FLUSH_EVERY ((uint64_t)64 << 20)
 
-#if defined(__aarch64__)
-#define ARCH LAYOUT_AA64
-#else
-#define ARCH LAYOUT_X64
-#endif
+#define ARCH (NATIVE_MACHINE == PE_MACHINE_AARCH64 ? LAYOUT_AA64 : LAYOUT_X64)
 
 struct provision {
 	const struct provision_options *options;

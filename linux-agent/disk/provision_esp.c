@@ -2,6 +2,7 @@
 #include "provision_esp.h"
 
 #include "io.h"
+#include "native.h"
 #include "state.h"
 #include "ukifile.h"
 
@@ -9,14 +10,6 @@
 #include <string.h>
 
 #define LOADER_MAX (16u << 20)
-
-#if defined(__aarch64__)
-#define SUFFIX "aa64"
-#define FALLBACK "BOOTAA64"
-#else
-#define SUFFIX "x64"
-#define FALLBACK "BOOTX64"
-#endif
 
 int provision_loader_check(const char *loader, struct err *err)
 {
@@ -28,7 +21,7 @@ int provision_loader_check(const char *loader, struct err *err)
 	if (size < 0 || size > LOADER_MAX)
 		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", loader);
 	if (ukifile_open_fd(file.fd, loader, &file, NULL) < 0 || !ukifile_is_native(&file))
-		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", loader, SUFFIX);
+		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", loader, NATIVE_EFI);
 	return 0;
 }
 
@@ -39,9 +32,9 @@ static int loader_put(struct esp_stage *stage, const char *loader, struct err *e
 
 	if (read_file(loader, LOADER_MAX, &data, &len) < 0)
 		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", loader);
-	if (esp_stage_put(stage, "EFI/BOOT/" FALLBACK ".EFI", data, len, err) < 0)
+	if (esp_stage_put(stage, "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", data, len, err) < 0)
 		return -1;
-	return esp_stage_put(stage, "EFI/slotboot/slotboot" SUFFIX ".efi", data, len, err);
+	return esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", data, len, err);
 }
 
 static int mirror_put(struct esp_stage *stage, const struct record *record, struct err *err)

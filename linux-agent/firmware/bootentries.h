@@ -15,16 +15,13 @@
 
 #include "err.h"
 #include "espinfo.h"
+#include "native.h"
 #include "record.h"
 #include "vars.h"
 
 #include <stdbool.h>
 
-#if defined(__aarch64__)
-#define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotbootaa64.efi"
-#else
-#define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotbootx64.efi"
-#endif
+#define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotboot" NATIVE_EFI ".efi"
 #define BOOTENTRIES_A_PATH "\\EFI\\slotboot\\a\\uki.efi"
 #define BOOTENTRIES_B_PATH "\\EFI\\slotboot\\b\\uki.efi"
 

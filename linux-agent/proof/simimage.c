@@ -2,7 +2,7 @@
 /* Versions small enough to be cut at every sector: a PE file with .cmdline and
  * .linux, and an image. */
 #include "bytes.h"
-#include "pe.h"
+#include "native.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -10,12 +10,6 @@
 #include <string.h>
 
 enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448 };
-
-#if defined(__aarch64__)
-#define NATIVE PE_MACHINE_AARCH64
-#else
-#define NATIVE PE_MACHINE_X86_64
-#endif
 
 struct sim_version sim_versions[SIM_VERSIONS];
 
@@ -46,7 +40,7 @@ static void uki_make(uint8_t *uki, size_t len, unsigned version)
 	memcpy(uki, "MZ", 2);
 	le32_put(uki + 0x3c, PE_AT);
 	memcpy(uki + PE_AT, "PE\0\0", 4);
-	le16_put(uki + PE_AT + 4, NATIVE);
+	le16_put(uki + PE_AT + 4, NATIVE_MACHINE);
 	le16_put(uki + PE_AT + 6, 2);
 	le16_put(uki + PE_AT + 20, 112);
 	le16_put(uki + PE_AT + 24, 0x20b);

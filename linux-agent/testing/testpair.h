@@ -4,16 +4,11 @@
 #pragma once
 
 #include "bytes.h"
-#include "pe.h"
+#include "native.h"
 #include "testdir.h"
 
 #include <openssl/evp.h>
 
-#if defined(__aarch64__)
-#define TESTPAIR_MACHINE PE_MACHINE_AARCH64
-#else
-#define TESTPAIR_MACHINE PE_MACHINE_X86_64
-#endif
 #define TESTPAIR_IMAGE_BYTES (4 * 4096)	/* two data blocks, superblock, tree */
 
 static inline void testpair_section(uint8_t *uki, unsigned index, const char *name, uint32_t at,
@@ -34,7 +29,7 @@ static inline void testpair_uki(const struct testdir *top, const char *name, con
 
 	le32_put(uki + 0x3c, 64);
 	memcpy(uki + 64, "PE\0\0", 4);
-	le16_put(uki + 64 + 4, TESTPAIR_MACHINE);
+	le16_put(uki + 64 + 4, NATIVE_MACHINE);
 	le16_put(uki + 64 + 6, 2);
 	le16_put(uki + 64 + 20, 112);
 	le16_put(uki + 64 + 24, 0x20b);

@@ -3,19 +3,12 @@
 
 #include "cmdline.h"
 #include "io.h"
+#include "native.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#if defined(__x86_64__)
-#define NATIVE_MACHINE PE_MACHINE_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_MACHINE PE_MACHINE_AARCH64
-#else
-#error "no UKIs for this architecture"
-#endif
 
 static enum sb_error file_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "io.h"
+#include "native.h"
 #include "options.h"
 #include "provision.h"
 #include "provision_firmware.h"
@@ -11,11 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__aarch64__)
-#define LOADER_DEFAULT "/usr/lib/slotboot/slotbootaa64.efi"
-#else
-#define LOADER_DEFAULT "/usr/lib/slotboot/slotbootx64.efi"
-#endif
+#define LOADER_DEFAULT "/usr/lib/slotboot/slotboot" NATIVE_EFI ".efi"
 
 static const char help[] =
 	"Usage: slotctl provision DISK|IMAGE --bundle=BUNDLE [OPTION]...\n"
