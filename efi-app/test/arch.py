@@ -12,6 +12,7 @@ class X64:
     VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
     # Where the loader knows how fast its counter runs, and whether it does so in a virtual machine.
     CLOCK_KNOWN, CLOCK_IN_VM = ("-cpu", "qemu64,-hypervisor"), False
+    IDLE = ",sleep=off"     # a guest's time that runs on at once while it waits
 
 
 class Aa64:
@@ -21,6 +22,7 @@ class Aa64:
     # AAVMF_VARS.fd is zeros, a store only after a first boot. This one is, and machine.py empties it.
     VARIABLES = "/usr/share/AAVMF/AAVMF_VARS.snakeoil.fd"
     CLOCK_KNOWN, CLOCK_IN_VM = (), True
+    IDLE = ""               # with the other, AAVMF waits for ever after a reset by a watchdog
 
 
 ARCH = Aa64 if os.path.exists(os.path.join(sys.argv[1], "slotbootaa64.efi")) else X64

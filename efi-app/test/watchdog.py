@@ -7,6 +7,7 @@ import struct
 import subprocess
 
 import wdat
+from arch import ARCH
 from boot import Boot, read
 from common import EFI, ERROR, SHOW, aa64_only, case, long_case, machine, x64_only
 from machine import DEADLINE, shown
@@ -17,7 +18,7 @@ from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FA
 HANGS = os.path.join(EFI, "test", "hangs.efi")
 REASON = "slot b: the hardware watchdog reset the machine before mark-good"
 # Time by instructions, so that a busy host does not make a watchdog bite too early.
-CLOCK = ("-icount", "shift=6,sleep=off")
+CLOCK = ("-icount", "shift=6" + ARCH.IDLE)
 I6300ESB_ON = (*CLOCK, "-device", "i6300esb")
 ITCO_ON = (*CLOCK, "-global", "ICH9-LPC.noreboot=off")
 
