@@ -13,6 +13,7 @@
 #   demo               the main job, shown in QEMU
 #   check              every suite
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
+#   check-arm64        the loader on AAVMF; unit tests and simulator for arm64 under qemu-user
 #   lint               shell scripts, Python and manual pages, each by its linter
 #   unit               unit tests, under ASan and UBSan
 #   unit-programs      build them, run nothing
@@ -119,7 +120,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-quick lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms
+.PHONY: all help deps check check-quick check-arm64 lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms
 all: $(BUILD)/slotctl loader
 
 help:
@@ -174,10 +175,17 @@ ALL_CPUS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # make again after deps: pkg-config may have been missing when this one started.
 check: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs
+	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) loader loader-test-apps
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
 check-quick: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) ovmf-test/run-check --quick $(TESTS)
+# The compiler is named, so that one given to this make does not reach it.
+FOR_ARM64 = ARCH=aarch64 BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar
+check-arm64:
+	@ovmf-test/install-deps --arch aarch64
+	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) all loader-test-apps unit-programs proof-programs
+	@PYTHON=$(PYTHON) BUILD=$(BUILD)/aarch64 ovmf-test/run-check --arm64 $(TESTS:$(BUILD)/%=$(BUILD)/aarch64/%)
 lint: deps
 	@PYTHON=$(PYTHON) ovmf-test/lint
 unit-programs: $(TESTS) $(BUILD)/san/slotctl $(BUILD)/san/fuzz/make_seeds
