@@ -12,6 +12,7 @@ EFI_CFLAGS_x86_64  := -mno-red-zone -fcf-protection=none -DGNU_EFI_USE_MS_ABI
 EFI_CFLAGS_aarch64 := -mstrict-align
 # test/measure: its channel out of the machine is a port of QEMU's q35
 EFI_APPS_x86_64    := starts entry
+EFI_APPS_aarch64   := mapped
 EFI_NAME := $(EFI_NAME_$(ARCH))
 
 EFI_CFLAGS := -std=c11 -ffreestanding -fshort-wchar -fpic -fvisibility=hidden \

@@ -139,6 +139,12 @@ def a_good_slot_is_not_watched_unless_asked(folder):
 
 
 @aa64_only(case)
+def registers_are_told_from_memory_and_from_nothing(folder):
+    """What the generic watchdog's table names is not touched unless it is mapped as a device."""
+    assert shown(machine(folder, a=os.path.join(EFI, "test", "mapped.efi")).run())["mapped"] == b"\1\0\0"
+
+
+@aa64_only(case)
 def the_generic_watchdog_resets_when_it_was_told_and_not_when_it_is_off(folder):
     """gwdt_bare.c on sbsa-ref; its sixth dot is that of 2.75 s."""
     os.makedirs(folder, exist_ok=True)
