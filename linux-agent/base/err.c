@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int err_set(struct err *err, int exit, const char *fmt, ...)
+int (err_set)(struct err *err, int exit, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -35,7 +35,7 @@ static int exit_from_errno(int exit, int errno_value)
 	}
 }
 
-int err_errno(struct err *err, int exit, int errno_value, const char *fmt, ...)
+int (err_errno)(struct err *err, int exit, int errno_value, const char *fmt, ...)
 {
 	va_list ap;
 	size_t used;
@@ -53,7 +53,7 @@ int err_errno(struct err *err, int exit, int errno_value, const char *fmt, ...)
 	return -1;
 }
 
-int err_prefix(struct err *err, const char *fmt, ...)
+int (err_prefix)(struct err *err, const char *fmt, ...)
 {
 	char old[sizeof err->text];
 	va_list ap;

@@ -42,3 +42,9 @@ int err_errno(struct err *err, int exit, int errno_value, const char *fmt, ...)
 /* Puts "prefix: " before the message already there and returns -1. */
 int err_prefix(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* That they return -1 is for the compiler to see, and for whoever analyses a caller: on the way
+ * of an error no output was written. */
+#define err_set(...) (err_set(__VA_ARGS__), -1)
+#define err_errno(...) (err_errno(__VA_ARGS__), -1)
+#define err_prefix(...) (err_prefix(__VA_ARGS__), -1)

@@ -138,6 +138,8 @@ int layout_check(const struct layout_want *want, struct layout *layout, struct e
 	const struct layout_part *esp = layout_find(layout, LAYOUT_ESP);
 	const struct layout_part *a = layout_find(layout, LAYOUT_A);
 
+	if (!esp)
+		return err_set(err, EX_SOFTWARE, "the disk has no ESP");
 	if (fat_size_choose(esp->bytes, layout->sector_bytes, &layout->fat, err) < 0)
 		return -1;
 	if (esp->bytes < 2 * want->uki_bytes + want->uki_bytes / 8)

@@ -67,7 +67,8 @@ struct layout {
  * needs. */
 int layout_plan(const struct layout_want *want, struct layout *ret_layout, struct err *err);
 
-/* Of a layout, also one that was found on a disk: whether the bundle fits; fills fat. As layout_plan(). */
+/* Of a layout with an ESP, also one that was found on a disk: whether the bundle fits; fills fat. As
+ * layout_plan(). */
 int layout_check(const struct layout_want *want, struct layout *layout, struct err *err);
 
 /* Of the ESP's file system. */

@@ -145,10 +145,11 @@ static enum outcome redirect_judge(struct fetch *f, const char *from, const char
 			      "%s, which is not allowed from %s", f->t.url, to, from);
 		return OUTCOME_FINAL;
 	}
-	if (hop >= (int)f->t.http.options->redirects)
-		return err_set(err, EX_UNAVAILABLE, "failed to fetch %s: too many redirects "
-			       "(more than %u)", f->t.url, f->t.http.options->redirects),
-		       OUTCOME_FINAL;
+	if (hop >= (int)f->t.http.options->redirects) {
+		(void)err_set(err, EX_UNAVAILABLE, "failed to fetch %s: too many redirects "
+			      "(more than %u)", f->t.url, f->t.http.options->redirects);
+		return OUTCOME_FINAL;
+	}
 	free(f->next);
 	f->next = strdup(to);
 	return f->next ? OUTCOME_REDIRECTED : final(f, EX_SOFTWARE, "out of memory", err);

@@ -39,7 +39,7 @@ static int no_memory(struct err *err)
 
 /* err_set(), with the bundle's name in front. */
 #define refuse(c, err, ...) \
-	(err_set((err), EX_DATAERR, __VA_ARGS__), bundle_prefix((c)->bundle, (err)))
+	((void)err_set((err), EX_DATAERR, __VA_ARGS__), bundle_prefix((c)->bundle, (err)))
 
 /* An entry of exactly so many bytes. */
 static int entry_begin(struct check *c, const char *name, uint64_t size, struct err *err)

@@ -60,12 +60,15 @@ static void name_text(const X509_NAME *name, char *out, size_t size)
 
 static void key_add(struct authenticode *a, const ASN1_STRING *id)
 {
-	int len = id ? ASN1_STRING_length(id) : 0;
-	const uint8_t *data = id ? ASN1_STRING_get0_data(id) : NULL;
+	const uint8_t *data;
 	char *out;
+	int len;
 
-	if (len <= 0 || len >= AUTHENTICODE_KEY_CHARS / 2 ||
-	    a->key_count >= AUTHENTICODE_MAX_KEYS)
+	if (!id || a->key_count >= AUTHENTICODE_MAX_KEYS)
+		return;
+	len = ASN1_STRING_length(id);
+	data = ASN1_STRING_get0_data(id);
+	if (len <= 0 || len >= AUTHENTICODE_KEY_CHARS / 2)
 		return;
 	out = a->keys[a->key_count++];
 	/* A keyring shows a serial number as it is encoded: a leading 00 keeps it positive. */

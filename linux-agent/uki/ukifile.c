@@ -24,7 +24,7 @@ int ukifile_open_fd(int fd, const char *name, struct ukifile *ret_uki, struct er
 
 	*uki = (struct ukifile){ .fd = fd, .name = strdup(name) };
 	if (!uki->name || fstat(fd, &st) < 0) {
-		err_errno(err, EX_IOERR, errno, "failed to read %s", name);
+		(void)err_errno(err, EX_IOERR, errno, "failed to read %s", name);
 		ukifile_close(uki);
 		return -1;
 	}
