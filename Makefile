@@ -14,7 +14,9 @@
 #   check              every suite
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
 #   check-arm64        the loader on AAVMF; unit tests and simulator for arm64 under qemu-user
-#   lint               shell scripts, Python and manual pages, each by its linter
+#   lint               shell scripts, Python and manual pages, each by its linter; clang, analyse
+#   clang              every source through clang, as a second compiler
+#   analyse            the agent and shared/ through gcc -fanalyzer
 #   unit               unit tests, under ASan and UBSan
 #   unit-programs      build them, run nothing
 #   loader-check       the loader on OVMF, with small images
@@ -33,6 +35,7 @@
 #   bench              beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root)
 #   loader-measure     size and time of the loader
 #   rooms              the rooms of linux-agent/ and what each may include
+#   compile_commands.json  for editors
 #   help               this
 #
 # Variables: ARCH=aarch64 builds for that into build/aarch64 (docs/GUIDE.md, "For another architecture");
@@ -75,8 +78,9 @@ HARDEN        = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -
 HARDEN_x86_64  := -fcf-protection
 HARDEN_aarch64 := -mbranch-protection=standard
 AGENT_OPT     = -O2 -g $(HARDEN)
-PKG_CFLAGS    = $(shell $(PKG_CONFIG) --cflags $(PKGS))
-PKG_LIBS      = $(shell $(PKG_CONFIG) --libs $(PKGS))
+# Asked once, and not before something needs it.
+PKG_CFLAGS    = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS      = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
 
 # --- shared/ compiles into both: freestanding C11, no libc ---
 SHARED_CFLAGS := -std=c11 -ffreestanding -Ishared $(WARN)
@@ -106,7 +110,8 @@ SEES_proof     := $(ROOMS)
 # The room of a path in linux-agent/; the rooms that a source may use; their -I.
 room     = $(word 2,$(subst /, ,$(1)))
 sees     = $(if $(filter linux-agent/%,$(1)),$(call room,$(1)) $(SEES_$(call room,$(1))),$(if $(filter fuzz/%,$(1)),$(ROOMS)))
-INCLUDES = $(patsubst %,-Ilinux-agent/%,$(call sees,$<) $(if $(filter test_% fuzz_%,$(<F))$(filter fuzz/%,$<),testing))
+includes = $(patsubst %,-Ilinux-agent/%,$(call sees,$(1)) $(if $(filter test_% fuzz_%,$(notdir $(1)))$(filter fuzz/%,$(1)),testing))
+INCLUDES = $(call includes,$<)
 EVERY_ROOM := $(patsubst %,-Ilinux-agent/%,$(ROOMS) testing)
 
 AGENT_DIRS := $(ROOMS:%=linux-agent/%)
@@ -174,11 +179,11 @@ deps:
 ALL_CPUS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # make again after deps: pkg-config may have been missing when this one started.
 check: deps
-	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs clang analyse
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) loader loader-test-apps
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
 check-quick: deps
-	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk clang analyse
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) ovmf-test/run-check --quick $(TESTS)
 # The compiler is named, so that one given to this make does not reach it.
 FOR_ARM64 = ARCH=aarch64 BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar
@@ -187,6 +192,7 @@ check-arm64:
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) all loader-test-apps unit-programs proof-programs
 	@PYTHON=$(PYTHON) BUILD=$(BUILD)/aarch64 ovmf-test/run-check --arm64 $(TESTS:$(BUILD)/%=$(BUILD)/aarch64/%)
 lint: deps
+	@$(MAKE) --no-print-directory $(ALL_CPUS) clang analyse
 	@PYTHON=$(PYTHON) ovmf-test/lint
 unit-programs: $(TESTS) $(BUILD)/san/slotctl $(BUILD)/san/fuzz/make_seeds
 demo: deps
@@ -252,6 +258,9 @@ include efi-app/efi.mk
 
 # --- power cuts and faults over both programs ---
 include linux-agent/proof/proof.mk
+
+# --- analysers, sanitizers and counters beside the tests ---
+include ovmf-test/nets.mk
 
 clean:
 	rm -rf $(BUILD)

@@ -96,8 +96,8 @@ static void a_damaged_file_is_an_empty_ledger(void **state)
 	static const char *const damaged[] = {
 		"", "{", "[]", "7", "{\"pending\":7,\"kexec\":[]}",
 		"{\"boot_id\":\"short\",\"pending\":{\"slot\":\"b\",\"how\":\"kexec\",\"left\":1}}",
-		"{\"boot_id\":\"11111111-1111-4111-8111-111111111111\","
-		"\"pending\":{\"slot\":\"c\",\"how\":\"kexec\",\"left\":1},\"kexec\":{\"slot\":7}}",
+		("{\"boot_id\":\"11111111-1111-4111-8111-111111111111\","
+		 "\"pending\":{\"slot\":\"c\",\"how\":\"kexec\",\"left\":1},\"kexec\":{\"slot\":7}}"),
 	};
 
 	(void)state;
