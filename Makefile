@@ -19,6 +19,8 @@
 #   analyse            the agent and shared/ through gcc -fanalyzer
 #   unit               unit tests, under ASan and UBSan
 #   unit-programs      build them, run nothing
+#   tsan               those of what has threads, under ThreadSanitizer
+#   coverage           lines covered by unit tests and dry runs, room by room
 #   loader-check       the loader on OVMF, with small images
 #   loader-faults      deliberate faults of the loader, each to be caught
 #   loader-test-apps   build the small images

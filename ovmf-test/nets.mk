@@ -57,3 +57,20 @@ $(patsubst %,$(BUILD)/analyse/linux-agent/%.c.ok,base/pool bundle/spool bundle/b
 $(BUILD)/analyse/shared/sha256.c.ok: ANALYSE_NOT := -Wno-analyzer-use-of-uninitialized-value
 # A --base is put into an array by one loop and read by another, and does not count as put there.
 $(BUILD)/analyse/linux-agent/verb/verb_bundle_create.c.ok: ANALYSE_NOT := -Wno-analyzer-null-argument
+
+# --- the unit tests again, built under $(BUILD)/tsan and $(BUILD)/coverage by a make of its own,
+# to which SAN is something else ---
+# ThreadSanitizer: of the rooms that use pool.h, and of http, where libcurl has threads.
+THREADED := $(foreach r,base http bundle engine pack stage update,$(filter $(BUILD)/san/linux-agent/$(r)/test_%,$(TESTS)))
+.PHONY: threaded coverage-programs
+threaded: $(THREADED)
+	@TSAN_OPTIONS=halt_on_error=1 shared/run-tests $(THREADED)
+tsan:
+	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/tsan SAN=-fsanitize=thread threaded
+
+# Line coverage, of the unit tests and then of them and the dry runs.
+coverage-programs: $(TESTS) $(BUILD)/san/slotctl
+coverage:
+	@ovmf-test/install-deps ovmf-test/packages-coverage.txt
+	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/coverage SAN='--coverage -O0' coverage-programs
+	@BUILD=$(BUILD)/coverage PYTHON=$(PYTHON) ovmf-test/coverage $(TESTS:$(BUILD)/%=$(BUILD)/coverage/%)
