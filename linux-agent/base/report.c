@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "clock.h"
 #include "out.h"
 #include "systemd.h"
 
@@ -9,18 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_WIDTH = 30, REDRAW_MS = 100 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 void report_init(struct report *report, bool json)
 {
@@ -123,7 +115,7 @@ static void status_tell(const struct report *report, uint64_t done, uint64_t tot
 
 void report_progress(struct report *report, uint64_t done, uint64_t total)
 {
-	uint64_t now = now_ms(), rate;
+	uint64_t now = (uint64_t)clock_ms(CLOCK_MONOTONIC), rate;
 
 	if (!report->json && !report->terminal && !report->service)
 		return;

@@ -2,19 +2,17 @@
 /* One chunk, made and written, or looked at; in any thread. */
 #include "enginework.h"
 
+#include "clock.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <xxhash.h>
 
 enum { ALIGN = 4096 };
 
 uint64_t work_now(void)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
 static void add(uint64_t *sum, uint64_t n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "health_program.h"
 
+#include "clock.h"
 #include "io.h"
 #include "out.h"
 
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum { LEFT_READS = 16 };	/* what is in a pipe whose writers may live on */
 
@@ -19,11 +19,8 @@ extern char **environ;
 
 static int64_t posix_now_ms(void *ctx)
 {
-	struct timespec now = { 0 };
-
 	(void)ctx;
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 static int posix_poll(void *ctx, struct pollfd *fds, nfds_t count, int ms)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "http_exchange.h"
 
+#include "clock.h"
 #include "io.h"
 
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define IGNORED_MAX (64 * 1024)
 #define HEADERS_MAX (300 * 1024)
@@ -14,12 +14,8 @@
 int64_t http_exchange_now_ms(const struct http_exchange *t)
 {
 	const struct fetch_clock *clock = t->options->clock;
-	struct timespec ts;
 
-	if (clock)
-		return clock->now_ms(clock->ctx);
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return clock ? clock->now_ms(clock->ctx) : clock_ms(CLOCK_MONOTONIC);
 }
 
 void http_exchange_sleep_ms(const struct http_exchange *t, unsigned ms)

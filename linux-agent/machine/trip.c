@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "trip.h"
 
+#include "clock.h"
 #include "espfile.h"
 #include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 /* The record is near the start of the log; a longer log is not looked at. */
 #define LOG_MAX_BYTES (512 * 1024)
-
-static int64_t clock_ms(clockid_t clock)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int64_t trip_clock_ms(void)
 {

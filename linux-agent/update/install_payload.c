@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "install_payload.h"
 
+#include "clock.h"
 #include "cmdline.h"
 #include "install_check.h"
 #include "report.h"
@@ -12,14 +13,10 @@
 #include <openssl/evp.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 static uint64_t now(void)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
 static void on_progress(void *ctx, const struct engine_stats *stats)
