@@ -51,5 +51,8 @@ struct disk {
 	int (*room)(void *ctx, const char *path, uint64_t *ret_bytes);
 };
 
+/* flush_dir() of the directory that path is in: 0, or -1 with errno. */
+int disk_flush_parent(const struct disk *disk, const char *path);
+
 /* The machine's own. */
 extern const struct disk disk_posix;

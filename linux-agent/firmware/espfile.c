@@ -23,9 +23,7 @@ int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_pa
 
 static int flush_parent(const struct disk *disk, const char *path, struct err *err)
 {
-	_cleanup_free_ char *copy = strdup(path);
-
-	if (!copy || disk->flush_dir(disk->ctx, dirname(copy)) < 0)
+	if (disk_flush_parent(disk, path) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to flush the directory of %s",
 				 path);
 	return 0;
@@ -84,12 +82,10 @@ static int sink_close(struct sink *sink, int so_far, struct err *err)
 
 int espfile_remove(const struct disk *disk, const char *path, struct err *err)
 {
-	_cleanup_free_ char *copy = strdup(path);
-
 	if (disk->remove(disk->ctx, path) < 0 && errno != ENOENT)
 		return err_errno(err, EX_IOERR, errno, "failed to remove %s", path);
 	/* No directory: no file in it. */
-	if (!copy || (disk->flush_dir(disk->ctx, dirname(copy)) < 0 && errno != ENOENT))
+	if (disk_flush_parent(disk, path) < 0 && errno != ENOENT)
 		return err_errno(err, EX_IOERR, errno, "failed to flush the directory of %s",
 				 path);
 	return 0;

@@ -4,7 +4,6 @@
 #include "io.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <string.h>
 
 enum { BLOCK = 4096 };
@@ -81,13 +80,6 @@ static enum sb_error mirror_read(void *ctx, unsigned copy, uint8_t buf[RECORD_BY
 	return SB_OK;
 }
 
-static int flush_parent(const struct statefile *file)
-{
-	_cleanup_free_ char *copy = strdup(file->mirror);
-
-	return copy ? file->disk->flush_dir(file->disk->ctx, dirname(copy)) : -1;
-}
-
 /* Gives state.bin its full size once; from then on it is only overwritten. */
 static int mirror_open(struct statefile *file, int *ret_fd)
 {
@@ -102,7 +94,7 @@ static int mirror_open(struct statefile *file, int *ret_fd)
 		return -1;
 	if (st.size < STATE_MIRROR_BYTES &&
 	    (disk->write(disk->ctx, fd, zero, sizeof zero, 0) < 0 ||
-	     disk->flush(disk->ctx, fd) < 0 || flush_parent(file) < 0)) {
+	     disk->flush(disk->ctx, fd) < 0 || disk_flush_parent(disk, file->mirror) < 0)) {
 		disk->close(disk->ctx, fd);
 		return -1;
 	}

@@ -20,11 +20,11 @@ FAULTS = [
     ("the UKI is not flushed", "linux-agent/firmware/espfile.c",
      "if (r == 0 && disk->flush(disk->ctx, sink->file) < 0)", "if (0)"),
     ("the directory is not flushed", "linux-agent/firmware/espfile.c",
-     "if (!copy || disk->flush_dir(disk->ctx, dirname(copy)) < 0)", "if (!copy)"),
+     "if (disk_flush_parent(disk, path) < 0)", "if (0)"),
     ("the mirror is not flushed", "linux-agent/machine/statefile.c",
      "    disk->flush(disk->ctx, fd) < 0)\n\t\terror", "    0)\n\t\terror"),
     ("the name of state.bin is not flushed", "linux-agent/machine/statefile.c",
-     " || flush_parent(file) < 0", " || (0 && flush_parent(file) < 0)"),
+     " || disk_flush_parent(disk, file->mirror) < 0", ""),
     ("trial before the image is written", "linux-agent/update/install.c",
      "\tif (save(m, o->report, err) < 0)\n\t\treturn -1;\n\tif (m->mirror_failed)",
      "\tm->state.record.slots[slot].status = SLOT_TRIAL;\n"
