@@ -30,7 +30,7 @@ USES_SHA static __m128i big_endian(const uint8_t *data)
 
 USES_SHA static void compress(__m128i *abef, __m128i *cdgh, const uint8_t *block)
 {
-	__m128i w[4], first = *abef, second = *cdgh;
+	__m128i w[4] = { { 0 } }, first = *abef, second = *cdgh;
 
 	for (int i = 0; i < 64 / ROUNDS; i++) {
 		__m128i next = i < 4 ? big_endian(block + 16 * i) : schedule(w), k;
