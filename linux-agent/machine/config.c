@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "io.h"
+#include "number.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -84,12 +85,9 @@ static int string_set(char **field, const char *value, struct err *err)
 static int number_set(unsigned *field, const struct key *key, const char *value,
 		      struct err *err)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoul(value, &end, 10);
-	if (errno || *end || end == value || *value == '-' || n < key->min || n > key->max)
+	if (!number_parse(value, key->min, key->max, &n))
 		return err_set(err, EX_CONFIG, "%s = %s: must be a number from %u to %u",
 			       key->name, value, key->min, key->max);
 	*field = (unsigned)n;

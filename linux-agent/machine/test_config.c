@@ -139,6 +139,7 @@ static void a_bad_line_is_named_with_file_line_and_key(void **state)
 		{ "[slotboot]\nwatchdog = on\n",
 		  ":2: watchdog = on: must be trial, always or off" },
 		{ "[slotboot]\nwatchdog =\n", ":2: watchdog = : must be trial" },
+		{ "[slotboot]\ntries = +3\n", ":2: tries = +3: must be a number from 1 to 255" },
 		{ "[slotboot]\nwatchdog-timeout = 4\n", ":2: watchdog-timeout = 4: must be a number "
 							"from 5 to 600" },
 		{ "[slotboot]\nsigners = 0\n", ":2: signers = 0: must be a number from 1 to 8" },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
-#include <errno.h>
+#include "number.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,12 +54,9 @@ static bool taken(int option, unsigned takes)
 
 static int tries_parse(const char *text, unsigned *ret_tries, struct err *err)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || end == text || *end || *text == '-' || n < 1 || n > 255)
+	if (!number_parse(text, 1, 255, &n))
 		return err_set(err, EX_USAGE, "--tries=%s: must be a number from 1 to 255", text);
 	*ret_tries = (unsigned)n;
 	return 0;

@@ -4,12 +4,12 @@
 #include "bundle_create.h"
 #include "chunkindex.h"
 #include "manifest.h"
+#include "number.h"
 #include "osrel.h"
 #include "report.h"
 #include "signkey.h"
 #include "io.h"
 
-#include <errno.h>
 #include <string.h>
 
 static const char help_create[] =
@@ -187,18 +187,12 @@ static int base_resolve(const struct bundle_create_options *o, struct bundle_bas
 	return 0;
 }
 
-static int number_parse(const char *option, const char *text, long min, long max, long *ret_n,
-			struct err *err)
+static int number_get(const char *option, const char *text, unsigned min, unsigned max, uint64_t *ret_n,
+		      struct err *err)
 {
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || end == text || *end || n < min || n > max)
-		return err_set(err, EX_USAGE, "--%s=%s: must be a number from %ld to %ld", option,
+	if (!number_parse(text, min, max, ret_n))
+		return err_set(err, EX_USAGE, "--%s=%s: must be a number from %u to %u", option,
 			       text, min, max);
-	*ret_n = n;
 	return 0;
 }
 
@@ -220,17 +214,17 @@ static int chunk_size_parse(const char *text, unsigned *ret_log, struct err *err
 
 static int number_option(int option, struct bundle_create_options *o, struct err *err)
 {
-	long n = 0;
+	uint64_t n = 0;
 
 	if (option == OPT_CHUNK_SIZE)
 		return chunk_size_parse(optarg, &o->chunk_log, err);
 	if (option == OPT_LEVEL) {
-		if (number_parse("level", optarg, 1, 22, &n, err) < 0)
+		if (number_get("level", optarg, 1, 22, &n, err) < 0)
 			return -1;
 		o->level = (int)n;
 		return 0;
 	}
-	if (number_parse("threads", optarg, 1, 64, &n, err) < 0)
+	if (number_get("threads", optarg, 1, 64, &n, err) < 0)
 		return -1;
 	o->threads = (unsigned)n;
 	return 0;

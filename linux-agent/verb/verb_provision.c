@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "io.h"
 #include "native.h"
+#include "number.h"
 #include "options.h"
 #include "provision.h"
 #include "provision_firmware.h"
@@ -91,20 +92,17 @@ static int size_parse(const char *name, const char *text, uint64_t *ret_bytes, s
 	return 0;
 }
 
-static int number_parse(int option, struct provision_options *o, struct err *err)
+static int number_apply(int option, struct provision_options *o, struct err *err)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	errno = 0;
-	n = strtoul(optarg, &end, 10);
 	if (option == OPT_TRIES) {
-		if (errno || *end || *optarg < '0' || *optarg > '9' || n < 1 || n > 255)
+		if (!number_parse(optarg, 1, 255, &n))
 			return err_set(err, EX_USAGE, "--tries=%s: must be a number from 1 to 255", optarg);
 		o->tries = (unsigned)n;
 		return 0;
 	}
-	if (*end || (n != 512 && n != 4096))
+	if (!number_parse(optarg, 512, 4096, &n) || (n != 512 && n != 4096))
 		return err_set(err, EX_USAGE, "--sector-size=%s: must be 512 or 4096", optarg);
 	o->sector_bytes = (unsigned)n;
 	return 0;
@@ -146,7 +144,7 @@ static int option_apply(int option, char **argv, struct words *w, struct err *er
 	case OPT_SIZE: case OPT_ESP_SIZE: case OPT_SLOT_SIZE: case OPT_DATA:
 		return size_apply(option, &w->options, err);
 	case OPT_TRIES: case OPT_SECTOR_SIZE:
-		return number_parse(option, &w->options, err);
+		return number_apply(option, &w->options, err);
 	case OPT_DRY_RUN:
 		w->options.dry_run = true;
 		return 0;
