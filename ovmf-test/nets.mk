@@ -62,15 +62,13 @@ $(BUILD)/analyse/linux-agent/verb/verb_bundle_create.c.ok: ANALYSE_NOT := -Wno-a
 # to which SAN is something else ---
 # ThreadSanitizer: of the rooms that use pool.h, and of http, where libcurl has threads.
 THREADED := $(foreach r,base http bundle engine pack stage update,$(filter $(BUILD)/san/linux-agent/$(r)/test_%,$(TESTS)))
-.PHONY: threaded coverage-programs
-threaded: $(THREADED)
-	@TSAN_OPTIONS=halt_on_error=1 shared/run-tests $(THREADED)
+tsan: THREADED := $(THREADED:$(BUILD)/%=$(BUILD)/tsan/%)
 tsan:
-	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/tsan SAN=-fsanitize=thread threaded
+	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/tsan SAN=-fsanitize=thread $(THREADED)
+	@TSAN_OPTIONS=halt_on_error=1 shared/run-tests $(THREADED)
 
 # Line coverage, of the unit tests and then of them and the dry runs.
-coverage-programs: $(TESTS) $(BUILD)/san/slotctl
 coverage:
 	@ovmf-test/install-deps ovmf-test/packages-coverage.txt
-	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/coverage SAN='--coverage -O0' coverage-programs
+	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/coverage SAN='--coverage -O0' unit-programs
 	@BUILD=$(BUILD)/coverage PYTHON=$(PYTHON) ovmf-test/coverage $(TESTS:$(BUILD)/%=$(BUILD)/coverage/%)
