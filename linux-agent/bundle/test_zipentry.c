@@ -183,22 +183,58 @@ static void put_zip64_field(size_t numbers)
 	free(data);
 }
 
-static void zip64_fields_in_the_directory_are_read_and_must_be_whole(void **state)
+/* The same in the local header, where both sizes must be; all behind it moves. */
+static void put_local_zip64_field(size_t numbers)
 {
-	struct seen seen = { 0 };
-	struct bundle *b;
-	struct err err;
+	static const char name[] = "rootfs.img.zst";
+	uint8_t field[20] = { 1, 0, (uint8_t)(8 * numbers) }, *data, *h = NULL;
+	size_t len, field_len = 4 + 8 * numbers, behind;
+
+	testbundle_zip(&good, zip_path);
+	assert_int_equal(read_file(zip_path, SIZE_MAX / 2, &data, &len), 0);
+	data = realloc(data, len + field_len);
+	for (size_t at = 0; at + 44 < len; at++)
+		if (memcmp(data + at, "PK\3\4", 4) == 0 && memcmp(data + at + 30, name, 14) == 0)
+			h = data + at;
+	assert_non_null(h);
+	for (size_t at = 0; at + 46 < len; at++)
+		if (memcmp(data + at, "PK\1\2", 4) == 0 && le32_get(data + at + 42) > (size_t)(h - data))
+			le32_put(data + at + 42, le32_get(data + at + 42) + (uint32_t)field_len);
+	le64_put(field + 4, le32_get(h + 22));
+	le64_put(field + 12, le32_get(h + 18));
+	memset(h + 18, 0xff, 8);
+	le16_put(h + 28, (uint16_t)(le16_get(h + 28) + field_len));
+	behind = (size_t)(h + 44 - data);
+	memmove(data + behind + field_len, data + behind, len - behind);
+	memcpy(data + behind, field, field_len);
+	len += field_len;
+	le32_put(data + len - 6, le32_get(data + len - 6) + (uint32_t)field_len);
+	testdir_put(&dir, "bundle.zip", data, len);
+	free(data);
+}
+
+static void zip64_fields_are_read_and_must_be_whole(void **state)
+{
+	static void (*const put[])(size_t) = { put_zip64_field, put_local_zip64_field };
 
 	(void)state;
-	put_zip64_field(3);
-	if (open_zip(&b, &err) < 0 ||
-	    bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_memory_equal(seen.data, good.rootfs, ROOTFS_LEN);
-	free(seen.data);
-	bundle_close(b);
+	for (size_t i = 0; i < ARRAY_SIZE(put); i++) {
+		struct seen seen = { 0 };
+		struct bundle *b;
+		struct err err;
+
+		put[i](3 - i);
+		if (open_zip(&b, &err) < 0 ||
+		    bundle_extract(b, &bundle_manifest(b)->payloads[1], sink, &seen, NULL, &err) < 0)
+			fail_msg("%zu: %s", i, err.text);
+		assert_memory_equal(seen.data, good.rootfs, ROOTFS_LEN);
+		free(seen.data);
+		bundle_close(b);
+	}
 	put_zip64_field(2);
 	expect_refused(EX_DATAERR, "its directory does not hold what its end says");
+	put_local_zip64_field(1);
+	expect_extract_refused("rootfs.img.zst has no size in its local header", 0);
 }
 
 static void a_local_header_with_long_extra_fields_is_refused(void **state)
@@ -478,7 +514,7 @@ int main(void)
 		TEST(a_manifest_or_signature_beyond_its_cap_is_refused),
 		TEST(a_local_header_that_disagrees_with_the_directory_is_refused),
 		TEST(lies_in_the_directory_are_refused),
-		TEST(zip64_fields_in_the_directory_are_read_and_must_be_whole),
+		TEST(zip64_fields_are_read_and_must_be_whole),
 		TEST(a_local_header_with_long_extra_fields_is_refused),
 		TEST(a_wrong_crc_is_refused_although_the_hash_is_right),
 		TEST(a_right_crc_does_not_help_wrong_bytes),
