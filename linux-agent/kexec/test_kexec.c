@@ -4,6 +4,7 @@
 #include "kexec.h"
 
 #include "bytes.h"
+#include "native.h"
 #include "testdir.h"
 #include "ukifile.h"
 
@@ -69,9 +70,13 @@ static void what_cannot_boot_here_is_refused_by_name(void **state)
 		uint16_t machine;
 		const char *linux_name, *want;
 	} rows[] = {
+#if defined(__x86_64__)
 		{ PE_MACHINE_AARCH64, ".linux", "is for aarch64" },
+#else
+		{ PE_MACHINE_X86_64, ".linux", "is for x86-64" },
+#endif
 		{ 0x14c, ".linux", "is for 32-bit x86" },
-		{ PE_MACHINE_X86_64, ".linus", "no .linux section" },
+		{ NATIVE_MACHINE, ".linus", "no .linux section" },
 	};
 
 	(void)state;
@@ -101,7 +106,7 @@ static void a_missing_section_is_an_empty_one(void **state)
 
 	(void)state;
 	testdir_make(&dir);
-	uki_put(&dir, PE_MACHINE_X86_64, "quiet", 5, ".linux");
+	uki_put(&dir, NATIVE_MACHINE, "quiet", 5, ".linux");
 	assert_int_equal(ukifile_open(testdir_path(&dir, "uki.efi"), &uki, &err), 0);
 	assert_int_equal(ukifile_section(&uki, ".initrd", 100, &data, &len, &err), 0);
 	assert_int_equal(len, 0);

@@ -35,7 +35,7 @@ static void put_addon(struct fixture *f, const char *name, const char *const sec
 {
 	struct testuki addon;
 
-	testuki_begin(&addon, PE_MACHINE_X86_64);
+	testuki_begin(&addon, NATIVE_MACHINE);
 	for (unsigned i = 0; sections[i][0]; i++)
 		(void)testuki_text(&addon, sections[i][0], sections[i][1]);
 	testdir_put(&f->dir, name, addon.bytes, sizeof addon.bytes);
@@ -295,7 +295,7 @@ static void addons_that_do_not_fit_are_passed_over_and_named(void **state)
 	static const char *const words[] = { "1.addon.efi: not a PE file", "2.addon.efi: no .cmdline",
 					     "3.addon.efi: a UKI", "4.addon.efi: for another kernel",
 					     "5.addon.efi: for another architecture" };
-	struct testuki arm;
+	struct testuki foreign;
 	struct fixture f;
 
 	(void)state;
@@ -306,9 +306,9 @@ static void addons_that_do_not_fit_are_passed_over_and_named(void **state)
 	put_addon(&f, "loader/addons/2.addon.efi", nothing);
 	put_addon(&f, "loader/addons/3.addon.efi", kernel);
 	put_addon(&f, "loader/addons/4.addon.efi", other);
-	testuki_begin(&arm, PE_MACHINE_AARCH64);
-	(void)testuki_text(&arm, ".cmdline", "no");
-	testdir_put(&f.dir, "loader/addons/5.addon.efi", arm.bytes, sizeof arm.bytes);
+	testuki_begin(&foreign, TESTUKI_FOREIGN);
+	(void)testuki_text(&foreign, ".cmdline", "no");
+	testdir_put(&f.dir, "loader/addons/5.addon.efi", foreign.bytes, sizeof foreign.bytes);
 	put(&f, "loader/addons/6.efi", "not asked");
 	assert_int_equal(make(&f), 0);
 	assert_string_equal(f.h.cmdline, "quiet");

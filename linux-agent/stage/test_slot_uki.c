@@ -8,6 +8,7 @@
 #include "testindex.h"
 #include "testpki.h"
 #include "io.h"
+#include "native.h"
 
 #include <fcntl.h>
 #include <openssl/sha.h>
@@ -39,7 +40,7 @@ static uint8_t *uki_make(void)
 	memcpy(file, "MZ", 2);
 	le32_put(file + 0x3c, 64);
 	memcpy(file + 64, "PE\0\0", 4);
-	le16_put(file + 68, PE_MACHINE_X86_64);
+	le16_put(file + 68, NATIVE_MACHINE);
 	le16_put(file + 70, 1);
 	le16_put(file + 84, 112);
 	le16_put(file + 88, 0x20b);

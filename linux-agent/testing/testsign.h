@@ -6,7 +6,7 @@
 #pragma once
 
 #include "bytes.h"
-#include "pe.h"
+#include "native.h"
 #include "testpki.h"
 
 #include <openssl/pkcs7.h>
@@ -50,7 +50,7 @@ static inline void testpe_make(struct testpe *pe)
 	memcpy(pe->bytes, "MZ", 2);
 	le32_put(pe->bytes + 0x3c, TESTPE_AT);
 	memcpy(pe->bytes + TESTPE_AT, "PE\0\0", 4);
-	le16_put(pe->bytes + TESTPE_AT + 4, PE_MACHINE_X86_64);
+	le16_put(pe->bytes + TESTPE_AT + 4, NATIVE_MACHINE);
 	le16_put(pe->bytes + TESTPE_AT + 6, 2);
 	le16_put(pe->bytes + TESTPE_AT + 20, 240);
 	le16_put(pe->bytes + TESTPE_OPT, 0x20b);

@@ -4,13 +4,16 @@
 #pragma once
 
 #include "bytes.h"
-#include "pe.h"
+#include "native.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+/* An architecture that this program is not for. */
+#define TESTUKI_FOREIGN (NATIVE_MACHINE == PE_MACHINE_X86_64 ? PE_MACHINE_AARCH64 : PE_MACHINE_X86_64)
 
 enum {
 	TESTUKI_PE_AT = 64,
@@ -82,7 +85,7 @@ static inline void testuki_make(struct testuki *uki, const char *stub)
 	uint8_t kernel[TESTUKI_KERNEL];
 	char magic[64];
 
-	testuki_begin(uki, PE_MACHINE_X86_64);
+	testuki_begin(uki, NATIVE_MACHINE);
 	testuki_kernel(kernel);
 	(void)testuki_put(uki, ".linux", kernel, sizeof kernel);
 	snprintf(magic, sizeof magic, "#### LoaderInfo: systemd-stub %s ####", stub ? stub : "");

@@ -16,7 +16,7 @@ struct place {
 static void lay_out(struct testuki *uki, uint32_t alignment, uint32_t image_size,
 		    const struct place *places, size_t count)
 {
-	testuki_begin(uki, PE_MACHINE_X86_64);
+	testuki_begin(uki, NATIVE_MACHINE);
 	le32_put(uki->bytes + OPTIONAL_AT + 32, alignment);
 	le32_put(uki->bytes + OPTIONAL_AT + 56, image_size);
 	le32_put(uki->bytes + OPTIONAL_AT + 60, 0x400);
@@ -155,7 +155,7 @@ static void some_firmware_takes_no_more_than_25_sections(void **state)
 	char text[256];
 
 	(void)state;
-	testuki_begin(&uki, PE_MACHINE_X86_64);
+	testuki_begin(&uki, NATIVE_MACHINE);
 	for (unsigned i = 0; i < 25; i++)
 		(void)testuki_text(&uki, ".x", "x");
 	open_uki(&uki, &file);
@@ -175,7 +175,7 @@ static void some_firmware_takes_no_gaps_in_the_file(void **state)
 	char text[256];
 
 	(void)state;
-	testuki_begin(&uki, PE_MACHINE_X86_64);
+	testuki_begin(&uki, NATIVE_MACHINE);
 	le32_put(testuki_header(&uki, testuki_text(&uki, ".sdmagic", "x")) + 20, 0x2120);
 	open_uki(&uki, &file);
 	assert_true(uki_layout_doubt(&file, text, sizeof text));
