@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #include "cmdline.h"
+#include "espdisk.h"
 #include "espfile.h"
 #include "lock.h"
 #include "io.h"
@@ -140,28 +141,36 @@ static void trace_read(struct machine *m)
 }
 
 /* Two disks with the same labels, or a stick: what is mounted is not what the firmware
- * booted from. Of the last firmware boot, so that a kexec leaves it true. */
+ * booted from. After a kexec the variable is of an earlier boot: the system that runs may
+ * have come from another disk than what was jumped from. What / stands on is of this one. */
 static void esp_compare(struct machine *m)
 {
-	_cleanup_free_ char *text = machine_loader_variable(m, "LoaderDevicePartUUID");
+	_cleanup_free_ char *text = NULL;
 	efi_guid_t guid;
 
+	if (!m->is_running || !m->running.kexec)
+		text = machine_loader_variable(m, "LoaderDevicePartUUID");
 	if (!text || efi_str_to_guid(text, &guid) < 0 ||
-	    memcmp(&guid, m->esp.guid, sizeof guid) == 0)
+	    memcmp(&guid, m->esp.guid, sizeof guid) == 0) {
+		(void)esp_disk_compare(&m->esp, running_root_device(m->config), &m->esp_error);
 		return;
+	}
 	(void)err_set(&m->esp_error, EX_CONFIG, "the ESP at %s (partition %u of %s) is not the one "
 		      "that the firmware booted from (partition UUID %s, says LoaderDevicePartUUID): "
 		      "mount that one, or set esp= in slotboot.conf", m->esp.dir, m->esp.part,
 		      m->esp.disk, text);
 }
 
+/* What runs, and from which disk: of two disks with the same labels both may be in doubt,
+ * and the disk is the cause. */
 static int running_open(struct machine *m, enum machine_mode mode, struct err *err)
 {
 	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL, &m->running,
 				     &m->running_error) == 0;
-	if (m->is_running || mode == MACHINE_LOOK)
+	esp_compare(m);
+	if (mode == MACHINE_LOOK || (m->is_running && !m->esp_error.exit))
 		return 0;
-	*err = m->running_error;
+	*err = m->esp_error.exit ? m->esp_error : m->running_error;
 	return -1;
 }
 
@@ -213,11 +222,6 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 	    state_open(m, err) < 0)
 		return -1;
 	trace_read(m);
-	esp_compare(m);
-	if (mode != MACHINE_LOOK && m->esp_error.exit) {
-		*err = m->esp_error;
-		return -1;
-	}
 	return running_open(m, mode, err);
 }
 

@@ -32,7 +32,8 @@ struct machine {
 	const char *warning;		/* of the last save, for people; or NULL */
 	const char *uki_warning;	/* of mark-good: the UKI is another; or NULL */
 	bool mirror_failed;		/* the mirror did not take it */
-	struct err esp_error;		/* the firmware booted from another ESP; exit 0: no */
+	struct err esp_error;		/* the firmware booted from another ESP, or / is on another
+					 * disk; exit 0: no */
 	struct err entries_error;	/* boot entries were not written, which is borne; or 0 */
 };
 

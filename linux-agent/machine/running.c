@@ -201,6 +201,18 @@ char *running_where_mounted(const struct config *config, unsigned slot)
 	return NULL;
 }
 
+dev_t running_root_device(const struct config *config)
+{
+	_cleanup_(mounts_clear) struct mounts mounts = { 0 };
+	const struct mount *m;
+	struct targets targets;
+
+	targets_collect(config, &targets);
+	mounts_read(config->sysroot, &mounts);
+	m = mounts_at(&mounts, "/");
+	return m ? footing_find(config, &targets, &mounts, m, 0).dev : 0;
+}
+
 static int not_a_slot(const struct footing *root, struct err *err)
 {
 	return err_set(err, EX_CONFIG, "failed to find the running slot: root is on %u:%u, which is "

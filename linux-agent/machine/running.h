@@ -18,6 +18,8 @@
 #include "config.h"
 #include "trace.h"
 
+#include <sys/types.h>
+
 /* What the kernel says of its boot loader's type. */
 enum running_bootloader {
 	BOOTLOADER_UNKNOWN,	/* it does not say: not x86 */
@@ -39,6 +41,9 @@ struct running {
 int running_find(const struct config *config, const struct trace *trace,
 		 struct running *ret_running, struct err *err);
 void running_clear(struct running *running);
+
+/* The block device that / stands on, also below an overlay of a slot; 0: none that is known. */
+dev_t running_root_device(const struct config *config);
 
 /* Where a slot is mounted, which must not be written then; NULL: nowhere. The caller
  * frees. */

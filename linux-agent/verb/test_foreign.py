@@ -49,6 +49,45 @@ def test_another_esp_than_the_one_that_was_booted_from_is_named_and_nothing_chan
     machine.check("mark-good")
 
 
+def test_after_a_kexec_the_loaders_word_is_of_an_earlier_boot(machine):  # noqa: F811
+    machine.set_variable("LoaderDevicePartUUID", LOADER, ("66666666-3a50-4b8e-9f47-52c0d1e8b39a\0").encode("utf-16-le"))
+    machine.boot_by("kexec", "a")
+    machine.check("mark-good")
+    assert machine.status()["esp_error"] is None
+
+
+def two_disks(machine):  # noqa: F811
+    """The configured disk is sda; / is on sdb, whose first partition has the same label."""
+    root = machine.top / "sysroot"
+    for number, name in (("8:1", "sda1"), ("8:17", "sdb1")):
+        sysfs = root / f"sys/devices/{name[:3]}/{name}"
+        sysfs.mkdir(parents=True)
+        (sysfs / "uevent").write_text(f"DEVNAME={name}\nPARTN=1\nPARTNAME=esp\n")
+        (sysfs / "partition").write_text("1\n")
+        (root / "sys/dev/block").mkdir(parents=True, exist_ok=True)
+        (root / f"sys/dev/block/{number}").symlink_to(sysfs)
+    for directory in ("sys/class/block", "dev"):
+        (root / directory).mkdir(parents=True)
+    (root / "sys/class/block/sda").symlink_to(root / "sys/devices/sda")
+    (machine.top / "disk.img").rename(root / "dev/sda")
+    (machine.top / "disk.img").symlink_to(root / "dev/sda")
+
+
+def test_root_on_another_disk_with_the_same_labels_is_named_and_nothing_changed(machine):  # noqa: F811
+    two_disks(machine)
+    mountinfo = machine.top / "sysroot/proc/self/mountinfo"
+    mountinfo.write_text("20 1 8:17 / / ro - ext4 /dev/sdb1 ro\n")
+    conf = machine.top / "slotboot.conf"
+    conf.write_text(conf.read_text().replace("[image rootfs]", "[image data]"))
+    for argv in (["mark-good"], ["mark-bad"], ["mark-active", "a"], ["rollback", "--activate=none"]):
+        refuse(machine, CONFIG, ["/ is on", "/dev/sdb1", "/dev/sda1", "two disks with the same labels"], *argv)
+    assert "two disks with the same labels" in machine.check("status")
+    assert "/dev/sdb1" in machine.status()["esp_error"]
+    mountinfo.write_text("20 1 8:1 / / ro - ext4 /dev/sda1 ro\n")
+    machine.check("mark-good")
+    assert machine.status()["esp_error"] is None
+
+
 @pytest.mark.parametrize("name, guid, value", [
     ("SlotTrace", OURS, struct.pack("<8s8BQ4BQ", b"SLOTTRCE", 1, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0).ljust(128, b"\0")),
     ("SlotState", OURS, bytes(320)),

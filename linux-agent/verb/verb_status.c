@@ -179,7 +179,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -194,7 +194,9 @@ static json_t *view_json(const struct view *v)
 		watchdog_json(v), "kexec_loaded", kexec_is_loaded(m->config), "kexec_failures",
 		state->record.kexec_failures, "jump", status_kexec_json(m), "timing_ms",
 		status_timing_json(m), "why", v->why, "attempts",
-		attempts_json(&state->record), "check", state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial");
+		attempts_json(&state->record), "check",
+		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
+		m->esp_error.exit ? m->esp_error.text : NULL);
 }
 
 static void print_slot(const struct view *v, unsigned slot)
