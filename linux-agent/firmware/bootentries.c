@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "bootentries.h"
 
-#include "bootplan.h"
 #include "bytes.h"
 #include "loadoption.h"
 #include "io.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 static const struct {
 	const char *path;
@@ -16,14 +16,6 @@ static const struct {
 	[BOOT_LOADER] = { BOOTENTRIES_LOADER_PATH, "slotboot" },
 	[BOOT_DIRECT_A] = { BOOTENTRIES_A_PATH, "slotboot a" },
 	[BOOT_DIRECT_B] = { BOOTENTRIES_B_PATH, "slotboot b" },
-};
-
-/* What an entry of a role is to hold. */
-struct content {
-	bool wanted;
-	uint32_t attributes;
-	const uint8_t *options;
-	size_t options_len;
 };
 
 static bool is_called(const uint8_t *data, size_t len, unsigned role)
@@ -59,7 +51,7 @@ static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data,
 
 /* Firmware puts marks of its own behind the data. Our loader looks at none of it; the
  * stub reads a string up to its NUL; only where it is to get none, more would be one. */
-static bool options_suffice(enum boot_role role, const struct content *content,
+static bool options_suffice(enum boot_role role, const struct boot_content *content,
 			    const struct load_option *option)
 {
 	if (role == BOOT_LOADER)
@@ -73,7 +65,7 @@ static bool options_suffice(enum boot_role role, const struct content *content,
 /* A full path that firmware has put for our short form, and bits of its own such as
  * LOAD_OPTION_HIDDEN, are left alone: it would put them back at each boot. */
 static bool is_current(const struct esp_info *esp, enum boot_role role,
-		       const struct content *content, const uint8_t *data, size_t len)
+		       const struct boot_content *content, const uint8_t *data, size_t len)
 {
 	const uint32_t bits = LOADOPTION_ACTIVE | LOADOPTION_CATEGORY;
 	struct load_option option;
@@ -87,7 +79,7 @@ static bool is_current(const struct esp_info *esp, enum boot_role role,
 
 /* A variable that cannot be read is foreign: no other's entry blocks ours. */
 static int read_entry(const struct vars *vars, const struct esp_info *esp,
-		      const struct content contents[BOOT_ROLE_COUNT],
+		      const struct boot_content contents[BOOT_ROLE_COUNT],
 		      const struct vars_name *name, struct boot_entry *ret_entry,
 		      unsigned lookalikes[BOOT_ROLE_COUNT], struct err *err)
 {
@@ -106,7 +98,12 @@ static int read_entry(const struct vars *vars, const struct esp_info *esp,
 	};
 	if (ret_entry->role == BOOT_FOREIGN) {
 		unsigned label = r == 0 ? find_label(data, len) : BOOT_ROLE_COUNT;
+		struct load_option option;
 
+		if (r < 0)
+			ret_entry->odd = BOOT_ODD_UNREADABLE;
+		else if (!loadoption_parse(data, len, &option))
+			ret_entry->odd = BOOT_ODD_MALFORMED;
 		if (label < BOOT_ROLE_COUNT && !loadoption_is_elsewhere(data, len, esp->guid))
 			lookalikes[label]++;
 		return 0;
@@ -130,59 +127,58 @@ static bool is_taken(const struct boot_entry *entries, size_t count,
 }
 
 static int read_entries(const struct vars *vars, const struct esp_info *esp,
-			const struct content contents[BOOT_ROLE_COUNT],
-			struct boot_entry **ret_entries, size_t *ret_count,
-			unsigned lookalikes[BOOT_ROLE_COUNT], struct err *err)
+			struct boot_view *view, struct err *err)
 {
 	_cleanup_free_ struct vars_name *names = NULL;
-	_cleanup_free_ struct boot_entry *entries = NULL;
-	size_t name_count = 0, count = 0;
+	struct boot_state *state = &view->state;
+	size_t name_count = 0;
 
 	if (vars_list_boot(vars, &names, &name_count, err) < 0)
 		return -1;
-	entries = calloc(name_count + 1, sizeof *entries);
-	if (!entries)
+	view->entries = calloc(name_count + 1, sizeof *view->entries);
+	if (!view->entries)
 		return err_set(err, EX_SOFTWARE, "out of memory");
+	state->entries = view->entries;
 	for (size_t i = 0; i < name_count; i++) {
-		if (is_taken(entries, count, &names[i]))
+		if (is_taken(view->entries, state->entry_count, &names[i]))
 			continue;
-		if (read_entry(vars, esp, contents, &names[i], &entries[count],
-			       lookalikes, err) < 0)
+		if (read_entry(vars, esp, view->contents, &names[i],
+			       &view->entries[state->entry_count], state->lookalikes, err) < 0)
 			return -1;
-		count++;
+		state->entry_count++;
 	}
-	*ret_entries = entries;
-	*ret_count = count;
-	entries = NULL;
 	return 0;
 }
 
 /* No BootOrder: no numbers. Half a number at the end is dropped, and makes it damaged. */
-static int read_order(const struct vars *vars, uint16_t **ret_order, size_t *ret_count,
-		      bool *ret_damaged, struct err *err)
+static int read_order(const struct vars *vars, struct boot_view *view, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
 	uint16_t *order;
 	size_t len = 0;
 
-	if (vars_get(vars, VARS_GLOBAL, "BootOrder", &data, &len, NULL, err) < 0)
+	int r = vars_get(vars, VARS_GLOBAL, "BootOrder", &data, &len, NULL, err);
+
+	if (r < 0)
 		return -1;
 	order = calloc(len / 2 + 1, sizeof *order);
 	if (!order)
 		return err_set(err, EX_SOFTWARE, "out of memory");
 	for (size_t i = 0; i < len / 2; i++)
 		order[i] = le16_get(data + 2 * i);
-	*ret_order = order;
-	*ret_count = len / 2;
-	*ret_damaged = len % 2 != 0;
+	view->has_order = r == 0;
+	view->order = order;
+	view->state.order = order;
+	view->state.order_count = len / 2;
+	view->state.order_damaged = len % 2 != 0;
 	return 0;
 }
 
 static int write_entry(const struct vars *vars, const struct esp_info *esp,
-		       const struct content contents[BOOT_ROLE_COUNT],
+		       const struct boot_content contents[BOOT_ROLE_COUNT],
 		       const struct boot_op *op, struct err *err)
 {
-	const struct content *content = &contents[op->role];
+	const struct boot_content *content = &contents[op->role];
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len = 0;
 
@@ -206,9 +202,8 @@ static int write_order(const struct vars *vars, const struct boot_plan *plan,
 			VARS_NV_BS_RT, err);
 }
 
-static int apply(const struct vars *vars, const struct esp_info *esp,
-		 const struct content contents[BOOT_ROLE_COUNT],
-		 const struct boot_plan *plan, struct err *err)
+static int carry_out(const struct vars *vars, const struct esp_info *esp,
+		     const struct boot_view *view, const struct boot_plan *plan, struct err *err)
 {
 	for (size_t i = 0; i < plan->op_count; i++) {
 		const struct boot_op *op = &plan->ops[i];
@@ -216,7 +211,7 @@ static int apply(const struct vars *vars, const struct esp_info *esp,
 
 		switch (op->kind) {
 		case BOOT_OP_WRITE:
-			r = write_entry(vars, esp, contents, op, err);
+			r = write_entry(vars, esp, view->contents, op, err);
 			break;
 		case BOOT_OP_ORDER:
 			r = write_order(vars, plan, err);
@@ -231,40 +226,78 @@ static int apply(const struct vars *vars, const struct esp_info *esp,
 	return 0;
 }
 
-int bootentries_sync(const struct vars *vars, const struct esp_info *esp,
-		     const struct boot_want *want, struct err *err)
+int bootentries_apply(const struct vars *vars, const struct esp_info *esp,
+		      const struct boot_view *view, const struct boot_plan *plan, struct err *err)
 {
-	struct content contents[BOOT_ROLE_COUNT] = {
-		[BOOT_LOADER] = { .wanted = want->loader, .attributes = LOADOPTION_ACTIVE },
+	if (carry_out(vars, esp, view, plan, err) < 0)
+		return -1;
+	if (plan->crowded)
+		return err_set(err, EX_IOERR, "refused to make one more boot entry: there are %d "
+			       "of that name that lead elsewhere, so that this firmware seems to "
+			       "change them; efibootmgr -v shows them, efibootmgr -B removes them",
+			       BOOT_LOOKALIKES_MAX);
+	return 0;
+}
+
+void boot_view_clear(struct boot_view *view)
+{
+	free(view->entries);
+	free(view->order);
+	*view = (struct boot_view){ 0 };
+}
+
+int bootentries_read(const struct vars *vars, const struct esp_info *esp,
+		     const struct boot_want *want, struct boot_view *ret_view, struct err *err)
+{
+	_cleanup_(boot_view_clear) struct boot_view view = {
+		.contents[BOOT_LOADER] = { .wanted = want->loader, .attributes = LOADOPTION_ACTIVE },
+		.state.confirmed = want->confirmed,
 	};
-	_cleanup_(boot_plan_clear) struct boot_plan plan = { 0 };
-	_cleanup_free_ struct boot_entry *entries = NULL;
-	_cleanup_free_ uint16_t *order = NULL;
-	struct boot_state state = { .confirmed = want->confirmed };
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		contents[BOOT_DIRECT_A + slot] = (struct content){
+		view.contents[BOOT_DIRECT_A + slot] = (struct boot_content){
 			.wanted = want->direct[slot].present,
 			.attributes = want->direct[slot].active ? LOADOPTION_ACTIVE : 0,
 			.options = want->direct[slot].options,
 			.options_len = want->direct[slot].options_len,
 		};
 	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++)
-		state.wanted[role] = contents[role].wanted;
-	if (read_order(vars, &order, &state.order_count, &state.order_damaged, err) < 0 ||
-	    read_entries(vars, esp, contents, &entries, &state.entry_count, state.lookalikes,
-			 err) < 0)
+		view.state.wanted[role] = view.contents[role].wanted;
+	if (read_order(vars, &view, err) < 0 || read_entries(vars, esp, &view, err) < 0)
 		return err_prefix(err, "failed to read the boot entries");
-	state.order = order;
-	state.entries = entries;
-	if (boot_plan(&state, &plan, err) < 0 || apply(vars, esp, contents, &plan, err) < 0)
-		return -1;
-	if (plan.crowded)
-		return err_set(err, EX_IOERR, "refused to make one more boot entry: there are %d "
-			       "of that name that lead elsewhere, so that this firmware seems to "
-			       "change them; efibootmgr -v shows them, efibootmgr -B removes them",
-			       BOOT_LOOKALIKES_MAX);
+	*ret_view = view;
+	view = (struct boot_view){ 0 };
 	return 0;
+}
+
+uint64_t bootentries_wish(const struct esp_info *esp, const struct boot_view *view,
+			  const struct boot_plan *plan, unsigned thing)
+{
+	const struct boot_content *content = &view->contents[thing % BOOT_ROLE_COUNT];
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len = 0;
+
+	if (thing == BOOT_THING_ORDER)
+		return XXH3_64bits(plan->order, plan->ours * sizeof *plan->order);
+	if (thing == BOOT_THING_DUPLICATES || !content->wanted)
+		return 0;
+	if (loadoption_build(esp, content->attributes, roles[thing].description,
+			     roles[thing].path, content->options, content->options_len, &data,
+			     &len, NULL) < 0)
+		return 0;
+	return XXH3_64bits(data, len);
+}
+
+int bootentries_sync(const struct vars *vars, const struct esp_info *esp,
+		     const struct boot_want *want, struct err *err)
+{
+	_cleanup_(boot_view_clear) struct boot_view view = { 0 };
+	_cleanup_(boot_plan_clear) struct boot_plan plan = { 0 };
+
+	if (bootentries_read(vars, esp, want, &view, err) < 0 ||
+	    boot_plan(&view.state, &plan, err) < 0)
+		return -1;
+	return bootentries_apply(vars, esp, &view, &plan, err);
 }
 
 static int set_active(const struct vars *vars, const struct esp_info *esp, const char *path,

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "bootplan.h"
 #include "err.h"
 #include "espinfo.h"
 #include "native.h"
@@ -36,7 +37,38 @@ struct boot_want {
 	int confirmed;	/* slot that comes first among the direct ones; -1: none, a first */
 };
 
-/* Makes BootOrder and our entries as wanted; foreign entries are neither written
+/* What an entry of a role is to hold. */
+struct boot_content {
+	bool wanted;
+	uint32_t attributes;
+	const uint8_t *options;
+	size_t options_len;
+};
+
+/* The variables as found, held against what is wanted. */
+struct boot_view {
+	struct boot_state state;	/* points into the two below; nothing is given up */
+	struct boot_entry *entries;
+	uint16_t *order;
+	bool has_order;			/* there is a variable BootOrder */
+	struct boot_content contents[BOOT_ROLE_COUNT];	/* options are the want's */
+};
+
+/* Writes nothing. The caller clears *ret_view, and keeps want's options as long. EX_IOERR. */
+int bootentries_read(const struct vars *vars, const struct esp_info *esp,
+		     const struct boot_want *want, struct boot_view *ret_view, struct err *err);
+void boot_view_clear(struct boot_view *view);
+
+/* Carries out a plan that was made of the view. Errors as of bootentries_sync(). */
+int bootentries_apply(const struct vars *vars, const struct esp_info *esp,
+		      const struct boot_view *view, const struct boot_plan *plan, struct err *err);
+
+/* A number for what the plan wants of a thing: another one for another content, the same
+ * whatever is there now. Of BootOrder our own entries in front. */
+uint64_t bootentries_wish(const struct esp_info *esp, const struct boot_view *view,
+			  const struct boot_plan *plan, unsigned thing);
+
+/* Reads, plans and applies. Makes BootOrder and our entries as wanted; foreign entries are neither written
  * nor renumbered nor moved among themselves. Writes only what differs. Durable on
  * 0. EX_IOERR (also: foreign entries with the label of one that is missing keep it
  * from being made, while the others are), EX_NOPERM; EX_SOFTWARE: nothing at all is

@@ -36,7 +36,8 @@ static bool entry_is_better(const struct boot_state *state, const struct boot_en
 	return a->number < b->number;
 }
 
-/* The role's entry that stays; NULL: there is none. */
+/* The role's entry that stays; NULL: there is none. One that cannot be rewritten is better
+ * than none where none may be made. */
 static const struct boot_entry *choose(const struct boot_state *state, enum boot_role role)
 {
 	const struct boot_entry *best = NULL;
@@ -46,7 +47,7 @@ static const struct boot_entry *choose(const struct boot_state *state, enum boot
 	for (size_t i = 0; i < state->entry_count; i++) {
 		const struct boot_entry *entry = &state->entries[i];
 
-		if (entry->role != role || entry->fixed)
+		if (entry->role != role || (entry->fixed && !state->given_up[role]))
 			continue;
 		if (!best || entry_is_better(state, entry, best))
 			best = entry;
@@ -77,14 +78,24 @@ static bool take_free_number(const struct boot_state *state, uint32_t *next,
 	return false;
 }
 
-static void add_op(struct boot_plan *plan, enum boot_op_kind kind, enum boot_role role,
-		   const struct vars_name *name)
+unsigned boot_op_thing(const struct boot_op *op)
 {
-	struct boot_op *op = &plan->ops[plan->op_count++];
+	return op->kind == BOOT_OP_WRITE   ? (unsigned)op->role
+	       : op->kind == BOOT_OP_ORDER ? BOOT_THING_ORDER
+					   : BOOT_THING_DUPLICATES;
+}
 
-	*op = (struct boot_op){ .kind = kind, .role = role };
+static void add_op(const struct boot_state *state, struct boot_plan *plan, enum boot_op_kind kind,
+		   enum boot_role role, const struct vars_name *name)
+{
+	struct boot_op op = { .kind = kind, .role = role };
+
 	if (name)
-		op->name = *name;
+		op.name = *name;
+	if (state->given_up[boot_op_thing(&op)])
+		plan->withheld[boot_op_thing(&op)] = true;
+	else
+		plan->ops[plan->op_count++] = op;
 }
 
 /* False: no number is free. */
@@ -93,15 +104,19 @@ static bool plan_new(const struct boot_state *state, enum boot_role role, uint32
 {
 	struct vars_name name;
 
+	if (state->given_up[role]) {
+		plan->withheld[role] = true;
+		return true;
+	}
 	if (state->lookalikes[role] >= BOOT_LOOKALIKES_MAX) {
-		plan->crowded = true;
+		plan->crowded = plan->withheld[role] = true;
 		return true;
 	}
 	if (!take_free_number(state, next, &kept->number))
 		return false;
 	kept->there = true;
 	(void)snprintf(name.text, sizeof name.text, "Boot%04X", (unsigned)kept->number);
-	add_op(plan, BOOT_OP_WRITE, role, &name);
+	add_op(state, plan, BOOT_OP_WRITE, role, &name);
 	return true;
 }
 
@@ -116,7 +131,7 @@ static bool plan_writes(const struct boot_state *state, struct kept kept[BOOT_RO
 		kept[role] = (struct kept){ .entry = entry, .there = entry != NULL,
 					    .number = entry ? entry->number : 0 };
 		if (entry && !entry->current)
-			add_op(plan, BOOT_OP_WRITE, role, &entry->name);
+			add_op(state, plan, BOOT_OP_WRITE, role, &entry->name);
 		if (!entry && state->wanted[role] &&
 		    !plan_new(state, role, &next, &kept[role], plan))
 			return false;
@@ -137,6 +152,7 @@ static void plan_order(const struct boot_state *state,
 	for (size_t i = 0; i < BOOT_ROLE_COUNT; i++)
 		if (kept[roles[i]].there)
 			plan->order[plan->order_count++] = kept[roles[i]].number;
+	plan->ours = plan->order_count;
 	for (size_t i = 0; i < state->order_count; i++) {
 		const struct boot_entry *entry = entry_find(state, state->order[i]);
 
@@ -147,7 +163,7 @@ static void plan_order(const struct boot_state *state,
 		return;
 	if (state->order_damaged || plan->order_count != state->order_count ||
 	    memcmp(plan->order, state->order, plan->order_count * sizeof *plan->order) != 0)
-		add_op(plan, BOOT_OP_ORDER, BOOT_FOREIGN, NULL);
+		add_op(state, plan, BOOT_OP_ORDER, BOOT_FOREIGN, NULL);
 }
 
 static void plan_deletes(const struct boot_state *state,
@@ -157,7 +173,7 @@ static void plan_deletes(const struct boot_state *state,
 		const struct boot_entry *entry = &state->entries[i];
 
 		if (entry->role != BOOT_FOREIGN && kept[entry->role].entry != entry)
-			add_op(plan, BOOT_OP_DELETE, entry->role, &entry->name);
+			add_op(state, plan, BOOT_OP_DELETE, entry->role, &entry->name);
 	}
 }
 

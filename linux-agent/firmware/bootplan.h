@@ -8,7 +8,8 @@
  * and BootOrder does not name: some firmware takes 0 for none. No more is made once
  * BOOT_LOOKALIKES_MAX foreign entries have its label: firmware has changed what was made
  * before. Foreign entries have no operation, ever; numbers that BootOrder names and no
- * variable has are foreign too.
+ * variable has are foreign too. A thing that is given up, because the firmware has undone it
+ * too often, has no operation either.
  *
  * Operations come in an order that survives a power cut after any of them:
  * entries are written, then BootOrder points at them, then what BootOrder no
@@ -32,10 +33,22 @@ enum boot_role {
 	BOOT_FOREIGN = BOOT_ROLE_COUNT
 };
 
+/* What is written as one, so that firmware can undo it as one. Of a role: its entry. */
+enum boot_thing {
+	BOOT_THING_ORDER = BOOT_ROLE_COUNT,
+	BOOT_THING_DUPLICATES,	/* that there are none */
+	BOOT_THING_COUNT
+};
+
 struct boot_entry {
 	struct vars_name name;	/* as the firmware spells it: Boot00ab is number 0xAB */
 	uint16_t number;
 	enum boot_role role;
+	enum boot_oddity {
+		BOOT_ODD_NOT,
+		BOOT_ODD_UNREADABLE,	/* the firmware does not give it out */
+		BOOT_ODD_MALFORMED,	/* no load option */
+	} odd;			/* foreign all the same */
 	bool current;		/* ours, and its content is what is wanted */
 	bool fixed;		/* ours, but cannot be rewritten: never kept */
 };
@@ -48,6 +61,7 @@ struct boot_state {
 	bool order_damaged;			/* written anew even if it looks right */
 	bool wanted[BOOT_ROLE_COUNT];
 	unsigned lookalikes[BOOT_ROLE_COUNT];	/* foreign, but called as ours is */
+	bool given_up[BOOT_THING_COUNT];	/* not to be written: quirks.h */
 	int confirmed;				/* 1: B before A; else A before B */
 };
 
@@ -66,10 +80,15 @@ struct boot_plan {
 	size_t op_count;
 	uint16_t *order;
 	size_t order_count;
+	size_t ours;		/* the first so many of order are our entries */
+	bool withheld[BOOT_THING_COUNT];	/* it differs, and is given up or crowded: no
+						 * operation */
 	bool crowded;		/* an entry that is wanted is not made: BOOT_LOOKALIKES_MAX */
 };
 
 /* The caller clears *ret_plan. EX_SOFTWARE: nothing is wanted (an empty BootOrder
  * is never planned), no number is free, or no memory. */
 int boot_plan(const struct boot_state *state, struct boot_plan *ret_plan, struct err *err);
+/* What the operation is about: an enum boot_role, or an enum boot_thing. */
+unsigned boot_op_thing(const struct boot_op *op);
 void boot_plan_clear(struct boot_plan *plan);

@@ -73,7 +73,10 @@ static void show_plan(const struct boot_plan *plan, char *out, size_t size)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void run_plan(const struct plan_row *row, bool damaged)
+static const char things[] = "labod";	/* entries, BootOrder, duplicates */
+
+static void run_plan_without(const struct plan_row *row, bool damaged, const char *given_up,
+			     const char *withheld)
 {
 	_cleanup_(boot_plan_clear) struct boot_plan plan = { 0 };
 	struct boot_entry entries[16];
@@ -88,11 +91,21 @@ static void run_plan(const struct plan_row *row, bool damaged)
 
 	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++)
 		state.wanted[role] = strchr(row->wanted, letters[role]) != NULL;
+	for (unsigned thing = 0; thing < BOOT_THING_COUNT; thing++)
+		state.given_up[thing] = strchr(given_up, things[thing]) != NULL;
 	assert_int_equal(boot_plan(&state, &plan, &err), 0);
 	show_plan(&plan, shown, sizeof shown);
 	if (strcmp(shown, row->want) != 0)
 		fail_msg("entries %s, order %s: \"%s\", not \"%s\"", row->entries, row->order,
 			 shown, row->want);
+	for (unsigned thing = 0; thing < BOOT_THING_COUNT; thing++)
+		assert_int_equal(plan.withheld[thing],
+				 strchr(withheld, things[thing]) != NULL);
+}
+
+static void run_plan(const struct plan_row *row, bool damaged)
+{
+	run_plan_without(row, damaged, "", "");
 }
 
 static void run_plans(const struct plan_row *rows, size_t count)
@@ -156,6 +169,30 @@ static void the_number_0000_is_kept_and_never_taken(void **test)
 
 	(void)test;
 	run_plans(rows, ARRAY_SIZE(rows));
+}
+
+static void what_is_given_up_has_no_operation_and_is_told(void **test)
+{
+	static const struct {
+		struct plan_row plan;
+		const char *given_up, *withheld;
+	} rows[] = {
+		{ { "0001l 0002a", "0001 0002", "la", 0, "" }, "labod", "" },
+		{ { "0001l! 0002a", "0001 0002", "la", 0, "" }, "l", "l" },
+		{ { "0001l! 0002a!", "0001 0002", "la", 0, "0002=a" }, "l", "l" },
+		{ { "0002a 0003f", "0002 0003", "la", 0, "" }, "l", "l" },
+		{ { "0003f", "0003", "la", 0, "0001=a [0001 0003]" }, "l", "l" },
+		{ { "0001l 0003f", "0003 0001", "l", 0, "" }, "o", "o" },
+		{ { "0001l! 0003f", "0003 0001", "l", 0, "0001=l" }, "o", "o" },
+		{ { "0001l 0002l", "0001 0002", "l", 0, "[0001]" }, "d", "d" },
+		/* one that cannot be rewritten stays, where no other may be made */
+		{ { "0001l#", "0001", "l", 0, "" }, "l", "l" },
+		{ { "0001l# 0002a", "0001 0002", "la", 0, "" }, "l", "l" },
+	};
+
+	(void)test;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		run_plan_without(&rows[i].plan, false, rows[i].given_up, rows[i].withheld);
 }
 
 static void foreign_entries_keep_their_order(void **test)
@@ -283,6 +320,7 @@ int main(void)
 		cmocka_unit_test(missing_entries_get_the_lowest_free_numbers),
 		cmocka_unit_test(a_number_that_bootorder_names_is_never_taken),
 		cmocka_unit_test(the_number_0000_is_kept_and_never_taken),
+		cmocka_unit_test(what_is_given_up_has_no_operation_and_is_told),
 		cmocka_unit_test(foreign_entries_keep_their_order),
 		cmocka_unit_test(the_loader_comes_first_and_then_the_confirmed_slot),
 		cmocka_unit_test(a_changed_entry_is_rewritten_at_its_number),

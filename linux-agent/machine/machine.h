@@ -68,7 +68,8 @@ int machine_save(struct machine *machine, struct err *err);
 /* The same for a record that has not changed: writes the copies that do not hold it. */
 int machine_repair(struct machine *machine, struct err *err);
 
-/* Brings Boot#### and BootOrder to what the record says. Where our loader started this
+/* Brings Boot#### and BootOrder to what the record says, less what the firmware has undone
+ * too often (quirks.h). Where our loader started this
  * system it does without them: what cannot be written then goes to entries_error. */
 int machine_sync_entries(struct machine *machine, struct err *err);
 

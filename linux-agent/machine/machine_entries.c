@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* machine_sync_entries(), machine_hide_entry(): which boot entries the record asks for. */
-#include "bootentries.h"
+#include "machine_entries.h"
+
 #include "espfile.h"
-#include "machine.h"
 #include "policy.h"
+#include "trip.h"
 #include "ukifile.h"
 #include "io.h"
 
@@ -98,30 +98,156 @@ int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err)
 	return result(machine, r, &why, err);
 }
 
-int machine_sync_entries(struct machine *machine, struct err *err)
+static char *quirks_path(const struct machine *m)
 {
-	const struct record *record = &machine->state.record;
-	uint8_t *options[SLOT_COUNT] = { NULL };
-	struct boot_want want = {
-		.loader = loader_exists(machine),
-		.confirmed = confirmed_slot(record),
-	};
-	struct err why = { 0 };
-	int r;
+	char *path = NULL;
 
+	return asprintf(&path, "%s/" ESP_OURS "/" QUIRKS_FILE, m->esp.dir) < 0 ? NULL : path;
+}
+
+void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirks)
+{
+	_cleanup_free_ char *path = quirks_path(machine);
+	_cleanup_free_ uint8_t *json = NULL;
+	size_t len = 0;
+
+	if (path && read_file(path, QUIRKS_MAX_BYTES, &json, &len) < 0)
+		len = 0;
+	quirks_parse(json, len, ret_quirks);
+}
+
+/* Where that cannot be written the mirror cannot either, which is told: no reason to stop. */
+static void quirks_write(struct machine *m, const struct quirks *quirks)
+{
+	_cleanup_free_ char *path = quirks_path(m), *json = NULL;
+
+	if (path && quirks_format(quirks, &json, NULL) == 0)
+		(void)espfile_write(&m->disk, path, (uint8_t *)json, strlen(json), NULL);
+}
+
+int machine_quirks_forget(struct machine *machine, struct err *err)
+{
+	_cleanup_free_ char *path = quirks_path(machine);
+
+	if (!path)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to name " QUIRKS_FILE);
+	return espfile_remove(&machine->disk, path, err);
+}
+
+void machine_quirks_judge_record(struct machine *machine)
+{
+	const struct state *state = &machine->state;
+	bool behind = state->source == STATE_MIRROR_COPY && state->var_error != SB_ATTRIBUTES;
+	char boot_id[QUIRKS_BOOT_ID_BYTES];
+	struct quirks quirks;
+	struct quirk *quirk = &quirks.of[QUIRK_RECORD];
+
+	trip_boot_id(machine, boot_id);
+	if (machine->running.kexec || !*boot_id)
+		return;
+	machine_quirks_read(machine, &quirks);
+	if (!*quirk->boot_id && behind)	/* the first time: of a boot that is not known */
+		quirk_wrote(quirk, 0, "00000000-0000-0000-0000-000000000000");
+	if (!quirk_judge(quirk, behind, 0, boot_id))
+		return;
+	quirk_wrote(quirk, 0, boot_id);
+	quirks_write(machine, &quirks);
+}
+
+static void want_make(const struct machine *m, struct machine_entries *e)
+{
+	const struct record *record = &m->state.record;
+	struct boot_want *want = &e->want;
+
+	want->loader = loader_exists(m);
+	want->confirmed = confirmed_slot(record);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		enum slot_status status = record->slots[slot].status;
 
-		want.direct[slot].present = status != SLOT_EMPTY;
-		want.direct[slot].active = status == SLOT_KEXEC_TRIAL ||
-					   policy_slot_bootable(record, slot);
-		if (want.direct[slot].active)
-			direct_options(machine, slot, &options[slot],
-				       &want.direct[slot].options_len);
-		want.direct[slot].options = options[slot];
+		want->direct[slot].present = status != SLOT_EMPTY;
+		want->direct[slot].active = status == SLOT_KEXEC_TRIAL ||
+					    policy_slot_bootable(record, slot);
+		if (want->direct[slot].active)
+			direct_options(m, slot, &e->options[slot], &want->direct[slot].options_len);
+		want->direct[slot].options = e->options[slot];
 	}
-	r = bootentries_sync(&machine->vars, &machine->esp, &want, &why);
-	free(options[0]);
-	free(options[1]);
+}
+
+static bool differs(const struct boot_plan *plan, unsigned thing)
+{
+	for (size_t i = 0; i < plan->op_count; i++)
+		if (boot_op_thing(&plan->ops[i]) == thing)
+			return true;
+	return plan->withheld[thing];
+}
+
+/* What came back after a reset, held against what was written before it: by a plan that
+ * leaves nothing out. A kexec resets nothing. */
+static int quirks_judge(const struct machine *m, struct machine_entries *e, struct err *err)
+{
+	_cleanup_(boot_plan_clear) struct boot_plan plan = { 0 };
+
+	if (boot_plan(&e->view.state, &plan, err) < 0)
+		return -1;
+	for (unsigned thing = 0; thing < BOOT_THING_COUNT; thing++) {
+		struct quirk *quirk = &e->quirks.of[thing];
+		uint64_t wish = bootentries_wish(&m->esp, &e->view, &plan, thing);
+
+		if (!m->running.kexec && quirk_judge(quirk, differs(&plan, thing), wish, e->boot_id))
+			e->quirks_changed = true;
+		e->view.state.given_up[thing] = quirk_is_given_up(quirk);
+	}
+	return 0;
+}
+
+int machine_entries_plan(const struct machine *machine, struct machine_entries *ret_entries,
+			 struct err *err)
+{
+	struct machine_entries *e = ret_entries;
+
+	*e = (struct machine_entries){ 0 };
+	want_make(machine, e);
+	trip_boot_id(machine, e->boot_id);
+	machine_quirks_read(machine, &e->quirks);
+	if (bootentries_read(&machine->vars, &machine->esp, &e->want, &e->view, err) < 0 ||
+	    quirks_judge(machine, e, err) < 0)
+		return -1;
+	return boot_plan(&e->view.state, &e->plan, err);
+}
+
+void machine_entries_clear(struct machine_entries *entries)
+{
+	free(entries->options[0]);
+	free(entries->options[1]);
+	boot_view_clear(&entries->view);
+	boot_plan_clear(&entries->plan);
+	*entries = (struct machine_entries){ 0 };
+}
+
+/* Before the variables: a write that a power cut has kept from being made counts as one. */
+static void quirks_note(struct machine *m, struct machine_entries *e)
+{
+	for (size_t i = 0; *e->boot_id && i < e->plan.op_count; i++) {
+		unsigned thing = boot_op_thing(&e->plan.ops[i]);
+
+		quirk_wrote(&e->quirks.of[thing],
+			    bootentries_wish(&m->esp, &e->view, &e->plan, thing), e->boot_id);
+		e->quirks_changed = true;
+	}
+	if (e->quirks_changed)
+		quirks_write(m, &e->quirks);
+}
+
+int machine_sync_entries(struct machine *machine, struct err *err)
+{
+	_cleanup_(machine_entries_clear) struct machine_entries entries = { 0 };
+	struct err why = { 0 };
+	int r = machine_entries_plan(machine, &entries, &why);
+
+	if (r == 0) {
+		quirks_note(machine, &entries);
+		r = bootentries_apply(&machine->vars, &machine->esp, &entries.view, &entries.plan,
+				      &why);
+	}
 	return result(machine, r, &why, err);
 }

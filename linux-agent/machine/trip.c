@@ -43,8 +43,7 @@ static void ledger_write(struct machine *m, const struct ledger *ledger)
 		(void)espfile_write(&m->disk, path, (uint8_t *)json, strlen(json), NULL);
 }
 
-/* "" if it cannot be read. */
-static void boot_id_read(const struct machine *m, char ret_id[37])
+void trip_boot_id(const struct machine *m, char ret_id[static 37])
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ uint8_t *text = NULL;
@@ -69,7 +68,7 @@ void trip_depart(struct machine *machine, enum activate how, unsigned slot,
 	if (how == ACTIVATE_NONE)
 		return;
 	trip_read(machine, &ledger);
-	boot_id_read(machine, ledger.boot_id);
+	trip_boot_id(machine, ledger.boot_id);
 	ledger.pending = ledger.boot_id[0] != 0;
 	ledger.how = how;
 	ledger.left_ms = clock_ms(CLOCK_REALTIME);
@@ -140,7 +139,7 @@ void trip_arrive(struct machine *machine)
 	trip_read(machine, &ledger);
 	if (!ledger.pending)
 		return;
-	boot_id_read(machine, here.boot_id);
+	trip_boot_id(machine, here.boot_id);
 	here.now_ms = clock_ms(CLOCK_REALTIME);
 	here.up_ms = clock_ms(CLOCK_BOOTTIME);
 	here.init_ms = kernel_log_init_ms(machine);
@@ -154,7 +153,7 @@ bool trip_never_left(const struct machine *machine, unsigned slot)
 	char boot_id[37];
 
 	trip_read(machine, &ledger);
-	boot_id_read(machine, boot_id);
+	trip_boot_id(machine, boot_id);
 	return ledger.pending && ledger.how == ACTIVATE_KEXEC && ledger.trip.slot == slot &&
 	       boot_id[0] && strcmp(boot_id, ledger.boot_id) == 0;
 }
@@ -163,6 +162,6 @@ bool trip_boot_changed(const struct machine *machine, const struct ledger *ledge
 {
 	char boot_id[37];
 
-	boot_id_read(machine, boot_id);
+	trip_boot_id(machine, boot_id);
 	return boot_id[0] && ledger->boot_id[0] && strcmp(boot_id, ledger->boot_id) != 0;
 }

@@ -12,6 +12,9 @@
 /* Milliseconds of CLOCK_BOOTTIME: for measuring a phase. */
 int64_t trip_clock_ms(void);
 
+/* The running system's boot_id, or "". */
+void trip_boot_id(const struct machine *machine, char ret_id[static 37]);
+
 /* The file as it is; empty if there is none. */
 void trip_read(const struct machine *machine, struct ledger *ret_ledger);
 

@@ -5,6 +5,7 @@
 #include "rollback_floor.h"
 #include "install_check.h"
 #include "kexec_intent.h"
+#include "machine_entries.h"
 #include "readback.h"
 #include "io.h"
 #include "watchdog.h"
@@ -166,6 +167,7 @@ int mark_good(struct machine *machine, struct err *err)
 	struct watchdog watchdog;
 	struct record before;
 
+	machine_quirks_judge_record(machine);
 	before = *record;
 	if (record_is_void(machine))
 		record_make(machine);

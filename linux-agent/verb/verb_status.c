@@ -6,6 +6,7 @@
 #include "rollback_floor.h"
 #include "install_check.h"
 #include "kexec_intent.h"
+#include "machine_entries.h"
 #include "kexec.h"
 #include "options.h"
 #include "osrel.h"
@@ -170,6 +171,23 @@ static json_t *watchdog_json(const struct view *v)
 			 trace ? resets[trace->reset] : NULL);
 }
 
+/* What the firmware has undone, and is not known to have kept since. */
+static json_t *quirks_json(const struct machine *m)
+{
+	json_t *list = json_array();
+	struct quirks quirks;
+
+	machine_quirks_read(m, &quirks);
+	for (unsigned thing = 0; list && thing < QUIRK_COUNT; thing++)
+		if (quirks.of[thing].undone > 0)
+			(void)json_array_append_new(
+				list, json_pack("{s:s, s:i, s:b}", "thing", quirk_key(thing), "undone",
+						(int)quirks.of[thing].undone, "given_up",
+						thing != QUIRK_RECORD &&
+							quirk_is_given_up(&quirks.of[thing])));
+	return list;
+}
+
 static json_t *view_json(const struct view *v)
 {
 	const struct machine *m = v->machine;
@@ -179,7 +197,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -196,7 +214,7 @@ static json_t *view_json(const struct view *v)
 		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record), "check",
 		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
-		m->esp_error.exit ? m->esp_error.text : NULL);
+		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m));
 }
 
 static void print_slot(const struct view *v, unsigned slot)
@@ -244,6 +262,22 @@ static void print_state(const struct state *state)
 	(void)putchar('\n');
 }
 
+static void print_quirks(const struct machine *m)
+{
+	struct quirks quirks;
+
+	machine_quirks_read(m, &quirks);
+	for (unsigned thing = 0; thing < BOOT_THING_COUNT; thing++)
+		if (quirk_is_given_up(&quirks.of[thing]))
+			out_print("warning    this firmware has undone %u writes of %s, which slotctl "
+				  "leaves alone now: see slotctl doctor\n", quirks.of[thing].undone,
+				  quirk_words(thing));
+	if (quirks.of[QUIRK_RECORD].undone > 0)
+		out_print("warning    this firmware has not kept the variable SlotState over the last "
+			  "resets (%u): the mirror on the ESP stands in for it\n",
+			  quirks.of[QUIRK_RECORD].undone);
+}
+
 static void print_warnings(const struct machine *m)
 {
 	if (m->state.var_error == SB_ATTRIBUTES)
@@ -254,6 +288,7 @@ static void print_warnings(const struct machine *m)
 			  "what is said below of why this slot runs is a guess\n");
 	if (m->esp_error.exit)
 		out_print("warning    %s\n", m->esp_error.text);
+	print_quirks(m);
 }
 
 static void print_watchdog(const struct view *v)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The boot entries of this machine as a reconciler has them: what the record asks for,
+ * what the variables hold, and the writes between the two. machine_sync_entries() carries
+ * them out; slotctl doctor looks at them.
+ */
+#pragma once
+
+#include "bootentries.h"
+#include "machine.h"
+#include "quirks.h"
+
+struct machine_entries {
+	uint8_t *options[SLOT_COUNT];	/* the want's */
+	struct boot_want want;
+	struct boot_view view;
+	struct boot_plan plan;		/* without what is given up */
+	struct quirks quirks;		/* as the file has them, and judged by this boot */
+	bool quirks_changed;
+	char boot_id[QUIRKS_BOOT_ID_BYTES];	/* "": not known, and no quirk is judged */
+};
+
+/* Writes nothing. The caller clears *ret_entries in every case. EX_IOERR, EX_SOFTWARE. */
+int machine_entries_plan(const struct machine *machine, struct machine_entries *ret_entries,
+			 struct err *err);
+void machine_entries_clear(struct machine_entries *entries);
+
+/* The file; empty if there is none. */
+void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirks);
+
+/* Forgets what was given up, so that it is tried anew. Durable on 0. */
+int machine_quirks_forget(struct machine *machine, struct err *err);
+
+/* After a firmware boot, before the record is stored: was the variable behind its mirror,
+ * as where the firmware does not keep it? A file is written only if it was, or was before. */
+void machine_quirks_judge_record(struct machine *machine);
