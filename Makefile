@@ -91,7 +91,7 @@ SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c shared/sha256_%.c,$(w
 
 # --- the rooms of linux-agent/, lowest first. A file includes from its own room, from shared/
 # and from the rooms that its room sees, and from no other: see "make rooms" ---
-ROOMS := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk health verb
+ROOMS := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk health repair verb
 SEES_base      :=
 SEES_http      := base
 SEES_trust     := base
@@ -107,7 +107,8 @@ SEES_kexec     := base http trust bundle uki stage preflight firmware machine
 SEES_update    := base http trust bundle engine uki stage preflight firmware machine kexec
 SEES_disk      := base http trust bundle engine uki stage preflight firmware machine kexec update
 SEES_health    := base http trust bundle engine uki stage preflight firmware machine kexec update
-SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk health
+SEES_repair    := base http trust bundle uki firmware machine
+SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk health repair
 SEES_proof     := $(ROOMS)
 # The room of a path in linux-agent/; the rooms that a source may use; their -I.
 room     = $(word 2,$(subst /, ,$(1)))

@@ -18,6 +18,8 @@
  *     EX_TEMPFAIL 75     busy: another slotctl holds the lock
  *     EX_NOPERM 77       a permission is missing
  *     EX_CONFIG 78       configuration, or a machine that is not set up
+ *
+ * and, of doctor, 1: it found faults.
  */
 #pragma once
 

@@ -96,6 +96,7 @@ static int read_entry(const struct vars *vars, const struct esp_info *esp,
 		.number = (uint16_t)strtoul(name->text + 4, NULL, 16),
 		.role = r == 0 ? find_role(esp, data, len) : BOOT_FOREIGN,
 	};
+	ret_entry->active = r == 0 && len >= 4 && (le32_get(data) & LOADOPTION_ACTIVE);
 	if (ret_entry->role == BOOT_FOREIGN) {
 		unsigned label = r == 0 ? find_label(data, len) : BOOT_ROLE_COUNT;
 		struct load_option option;
@@ -104,6 +105,7 @@ static int read_entry(const struct vars *vars, const struct esp_info *esp,
 			ret_entry->odd = BOOT_ODD_UNREADABLE;
 		else if (!loadoption_parse(data, len, &option))
 			ret_entry->odd = BOOT_ODD_MALFORMED;
+		ret_entry->called = (enum boot_role)label;
 		if (label < BOOT_ROLE_COUNT && !loadoption_is_elsewhere(data, len, esp->guid))
 			lookalikes[label]++;
 		return 0;

@@ -49,6 +49,8 @@ struct boot_entry {
 		BOOT_ODD_UNREADABLE,	/* the firmware does not give it out */
 		BOOT_ODD_MALFORMED,	/* no load option */
 	} odd;			/* foreign all the same */
+	enum boot_role called;	/* of a foreign one: whose label it has; BOOT_ROLE_COUNT: none */
+	bool active;
 	bool current;		/* ours, and its content is what is wanted */
 	bool fixed;		/* ours, but cannot be rewritten: never kept */
 };

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 enum { DEPTH_MAX = 8, SYSFS_MAX = 4096 };
@@ -98,4 +99,29 @@ int esp_disk_compare(const struct esp_info *esp, dev_t root, struct err *err)
 	free(answer.root);
 	free(answer.here);
 	return r;
+}
+
+int esp_mount_check(const struct esp_info *esp, struct err *err)
+{
+	_cleanup_free_ char *sysfs = NULL, *md = NULL, *uuid = NULL;
+	_cleanup_free_ uint8_t *text = NULL;
+	struct stat st;
+	size_t len;
+
+	if (stat(esp->dir, &st) < 0 ||
+	    asprintf(&sysfs, "%s/sys/dev/block/%u:%u", esp->sysroot, major(st.st_dev),
+		     minor(st.st_dev)) < 0 ||
+	    asprintf(&md, "%s/md", sysfs) < 0 || asprintf(&uuid, "%s/dm/uuid", sysfs) < 0)
+		return 0;
+	if (access(md, F_OK) == 0)
+		return err_set(err, EX_CONFIG, "the ESP at %s is mounted from a software RAID (md), of "
+			       "which esp-device names one disk (%s): what the loader writes there, "
+			       "the other disk does not get, and neither does Linux know; give each "
+			       "disk an ESP of its own, and mount one of them", esp->dir, esp->disk);
+	if (read_file(uuid, SYSFS_MAX, &text, &len) == 0 && strstr((char *)text, "mpath-") &&
+	    !strstr(esp->disk, "/dm-") && !strstr(esp->disk, "/mapper/"))
+		return err_set(err, EX_CONFIG, "the ESP at %s is mounted from a multipath device, of "
+			       "which esp-device names one path (%s): name the multipath disk "
+			       "(/dev/mapper/...)", esp->dir, esp->disk);
+	return 0;
 }

@@ -15,3 +15,8 @@
  * the ESP's disk. EX_CONFIG, naming both. 0: nothing speaks against it, also where sysfs
  * does not tell, or the disk is an image file. */
 int esp_disk_compare(const struct esp_info *esp, dev_t root, struct err *err);
+
+/* Whether the directory is mounted from what the loader must not write a part of: -1,
+ * EX_CONFIG, where it is a software RAID, or multipath of which esp-device names one path.
+ * (Without esp-device esp_info_find() refuses both.) */
+int esp_mount_check(const struct esp_info *esp, struct err *err);

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #define ESP_TYPE "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
+#define BASIC_DATA_TYPE "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"
 #define UEVENT_MAX 4096
 /* libblkid counts in these, whatever the device does. */
 #define BLKID_SECTOR 512
@@ -130,6 +131,12 @@ static int read_partition(struct esp_info *esp, struct err *err)
 			       esp->part);
 	type = blkid_partition_get_type_string(part);
 	uuid = blkid_partition_get_uuid(part);
+	if (type && strcasecmp(type, BASIC_DATA_TYPE) == 0)
+		return err_set(err, EX_CONFIG,
+			       "no ESP: partition %u of %s, behind %s, has the type of basic data, "
+			       "so that firmware need not look into it; sfdisk --part-type %s %u "
+			       ESP_TYPE " makes it an EFI system partition", esp->part, esp->disk,
+			       esp->dir, esp->disk, esp->part);
 	if (!type || strcasecmp(type, ESP_TYPE) != 0)
 		return err_set(err, EX_CONFIG,
 			       "no ESP: partition %u of %s, behind %s, is not an EFI system "

@@ -14,6 +14,7 @@
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,6 +64,17 @@ struct vars {
  * runs, a plain directory (files NAME-GUID of 4 bytes of attributes and the
  * data; no root needed). Nothing to close. EX_CONFIG: there is no such place. */
 int vars_efi_open(struct vars *ret_vars, struct err *err);
+
+/* The place itself. */
+struct vars_store {
+	const char *path;
+	bool read_only;
+	bool confined;		/* in a unit or container, where no remount helps */
+	bool has_room;		/* used and free are known: efivarfs, since Linux 6.5 */
+	uint64_t used, free;	/* bytes; the firmware itself may keep more back */
+	unsigned dumps;		/* variables dump-* */
+};
+void vars_efi_look(struct vars_store *ret_store);
 
 /* 0: the caller frees *ret_data (never NULL); 1: absent; -1. ret_attributes may
  * be NULL. EX_IOERR, EX_NOPERM. */

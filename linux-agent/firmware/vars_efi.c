@@ -64,46 +64,55 @@ static unsigned count_dumps(void)
 	return count;
 }
 
-/* Linux says what the firmware has since 6.5; the firmware itself may keep more back. */
-static int fail_full(struct err *err, const char *what)
+void vars_efi_look(struct vars_store *ret_store)
 {
 	const char *path = store_path();
-	unsigned dumps = count_dumps();
-	char used[80] = "", advice[96] = "remove variables that are not needed";
+	struct statvfs flags;
 	struct statfs fs;
 
-	if (is_efivarfs(path) && statfs(path, &fs) == 0 && fs.f_blocks > 0)
-		(void)snprintf(used, sizeof used, " (%llu bytes used, %llu free)",
-			       (unsigned long long)(fs.f_blocks - fs.f_bfree) *
-				       (unsigned long long)fs.f_bsize,
-			       (unsigned long long)fs.f_bfree * (unsigned long long)fs.f_bsize);
-	if (dumps > 0)
-		(void)snprintf(advice, sizeof advice, "remove crash dumps (%u variables dump-*), "
-			       "through /sys/fs/pstore", dumps);
-	return err_set(err, EX_IOERR, "%s: the variable store is full%s; %s", what, used, advice);
+	*ret_store = (struct vars_store){
+		.path = path,
+		.read_only = statvfs(path, &flags) == 0 && (flags.f_flag & ST_RDONLY),
+		.confined = getenv("INVOCATION_ID") || getenv("container") ||
+			    access("/run/systemd/container", F_OK) == 0,
+		.dumps = count_dumps(),
+	};
+	if (!is_efivarfs(path) || statfs(path, &fs) < 0 || fs.f_blocks == 0)
+		return;
+	ret_store->has_room = true;
+	ret_store->used = (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
+	ret_store->free = (uint64_t)fs.f_bfree * (uint64_t)fs.f_bsize;
 }
 
-/* A mount of its own, where no remount helps. */
-static bool is_confined(void)
+static int fail_full(struct err *err, const char *what)
 {
-	return getenv("INVOCATION_ID") || getenv("container") ||
-	       access("/run/systemd/container", F_OK) == 0;
+	char used[80] = "", advice[96] = "remove variables that are not needed";
+	struct vars_store store;
+
+	vars_efi_look(&store);
+	if (store.has_room)
+		(void)snprintf(used, sizeof used, " (%llu bytes used, %llu free)",
+			       (unsigned long long)store.used, (unsigned long long)store.free);
+	if (store.dumps > 0)
+		(void)snprintf(advice, sizeof advice, "remove crash dumps (%u variables dump-*), "
+			       "through /sys/fs/pstore", store.dumps);
+	return err_set(err, EX_IOERR, "%s: the variable store is full%s; %s", what, used, advice);
 }
 
 static int fail_read_only(struct err *err, const char *what)
 {
-	const char *path = store_path();
-	struct statvfs fs;
+	struct vars_store store;
 
-	if (statvfs(path, &fs) < 0 || !(fs.f_flag & ST_RDONLY))
+	vars_efi_look(&store);
+	if (!store.read_only)
 		return err_set(err, EX_IOERR, "%s: the firmware has write-protected it", what);
-	if (is_confined())
+	if (store.confined)
 		return err_set(err, EX_IOERR, "%s: %s is mounted read-only in this unit or "
 			       "container (in a unit by ProtectKernelTunables= or "
-			       "ProtectSystem=strict)", what, path);
+			       "ProtectSystem=strict)", what, store.path);
 	return err_set(err, EX_IOERR, "%s: %s is mounted read-only; mount -o remount,rw %s; if that "
 		       "is refused, the firmware writes no variables while Linux runs", what,
-		       path, path);
+		       store.path, store.path);
 }
 
 /* What the kernel's errnos for a variable mean; see efi_status_to_err() there. */

@@ -215,12 +215,18 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 		return -1;
 	if (locks_take(m, mode, err) < 0)
 		return -1;
-	if (vars_efi_open(&m->vars, err) < 0 ||
-	    esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
-			  err) < 0 ||
-	    images_by_label(m, err) < 0 || targets_distinct(m->config, err) < 0 ||
+	m->step = MACHINE_AT_VARS;
+	if (vars_efi_open(&m->vars, err) < 0)
+		return -1;
+	m->step = MACHINE_AT_ESP;
+	if (esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
+			  err) < 0)
+		return -1;
+	m->step = MACHINE_AT_SLOTS;
+	if (images_by_label(m, err) < 0 || targets_distinct(m->config, err) < 0 ||
 	    state_open(m, err) < 0)
 		return -1;
+	m->step = MACHINE_OPEN;
 	trace_read(m);
 	return running_open(m, mode, err);
 }

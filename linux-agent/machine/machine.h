@@ -12,7 +12,11 @@
 #include "statefile.h"
 #include "vars.h"
 
+/* What could not be opened, or all of it. */
+enum machine_step { MACHINE_AT_CONFIG, MACHINE_AT_VARS, MACHINE_AT_ESP, MACHINE_AT_SLOTS, MACHINE_OPEN };
+
 struct machine {
+	enum machine_step step;
 	struct config *config;
 	int lock;			/* the record may be changed; -1: not now */
 	int install_lock;		/* -1: this is no install */

@@ -23,6 +23,7 @@ static const struct {
 	{ "rollback", verb_rollback, "go back to the other slot" },
 	{ "rehearse", verb_rehearse, "have the firmware prove a slot that was reached by kexec" },
 	{ "kexec", verb_kexec, "load, start, explain or unload a slot's kernel" },
+	{ "doctor", verb_doctor, "what is wrong with what a boot depends on, and what to do" },
 	{ "provision", verb_provision, "put a first installation on an empty disk or image file" },
 	{ "bundle", verb_bundle, "create, show or verify a bundle" },
 };

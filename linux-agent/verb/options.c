@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { OPT_CONFIG = 256, OPT_JSON, OPT_ACTIVATE, OPT_TRIES, OPT_DOWNGRADE, OPT_FORCE, OPT_URL_FILE, OPT_VERIFY_FIRST,
-       OPT_GIVE_UP, OPT_EXPORT, OPT_HELP };
+       OPT_GIVE_UP, OPT_EXPORT, OPT_REPAIR, OPT_HELP };
 
 static const struct option known[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
@@ -21,6 +21,7 @@ static const struct option known[] = {
 	{ "url-file", required_argument, NULL, OPT_URL_FILE },
 	{ "verify-first", required_argument, NULL, OPT_VERIFY_FIRST },
 	{ "export", no_argument, NULL, OPT_EXPORT },
+	{ "repair", no_argument, NULL, OPT_REPAIR },
 	{ "give-up", no_argument, NULL, OPT_GIVE_UP },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -47,6 +48,8 @@ static bool taken(int option, unsigned takes)
 		return takes & TAKES_EXPORT;
 	case OPT_GIVE_UP:
 		return takes & TAKES_GIVE_UP;
+	case OPT_REPAIR:
+		return takes & TAKES_REPAIR;
 	default:
 		return true;
 	}
@@ -87,6 +90,9 @@ static int option_apply(int option, struct options *o, const char **activate,
 		return 0;
 	case OPT_GIVE_UP:
 		o->give_up = true;
+		return 0;
+	case OPT_REPAIR:
+		o->repair = true;
 		return 0;
 	case OPT_ACTIVATE:
 		*activate = optarg;

@@ -20,6 +20,7 @@
 #define TAKES_VERIFY_FIRST 0x40u
 #define TAKES_GIVE_UP 0x80u
 #define TAKES_EXPORT 0x100u
+#define TAKES_REPAIR 0x200u
 
 /* Yes, no, or as the configuration says. */
 enum choice { CHOICE_CONFIG, CHOICE_NO, CHOICE_YES };
@@ -33,6 +34,7 @@ struct options {
 	bool force;
 	bool give_up;
 	bool export;
+	bool repair;
 	const char *url_file;	/* urlfile.h; NULL: not given */
 	enum choice verify_first;
 	char **operands;	/* what follows the options */

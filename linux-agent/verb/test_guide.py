@@ -116,6 +116,21 @@ def test_the_dry_run_goes_as_it_is_printed(tree, parts, pair):
         assert (status != 0) == printed.startswith("slotctl: ") or not command.startswith("slotctl "), command
 
 
+def test_doctor_finds_on_the_broken_machines_what_is_printed(tree, parts):
+    shutil.copy(parts / "good.efi", tree)
+    (block,), (broken, *_) = fenced(section("Dry run")), fenced(section("slotctl doctor"))
+    setup, steps = [], session(broken)
+    for command, _ in session(block):
+        setup.append(command)
+        if command.startswith("slotctl mark-good"):
+            break
+    got = outputs(tree, setup + [command for command, _ in steps], UKI=str(tree / "good.efi"))[len(setup):]
+    assert len(steps) > 12
+    for (command, printed), (said, status) in zip(steps, got, strict=True):
+        assert said.replace(str(tree), "/home/me/slotboot") == printed, command
+        assert status == (1 if "faults found" in printed else 0), command
+
+
 def test_the_disk_can_be_made_as_printed_and_the_command_line_finds_its_slots(tree, parts):
     commands = indented("3. The disk", "sfdisk").replace("/dev/vda", "disk.img")
     (said, status), = outputs(tree, [f"PATH=$PATH:/usr/sbin; truncate -s 12G disk.img; set -e\n{commands}"])

@@ -35,7 +35,7 @@ def test_each_verb_with_json_has_its_schema():
     titles = " ".join(schema["title"] for schema in SCHEMAS.values())
     synopsis = (TOP / "docs/slotctl.8").read_text().split(".Sh SYNOPSIS")[1].split("\n.Sh ")[0]
     verbs = {block.splitlines()[0].removeprefix(".Cm ") for block in synopsis.split(".Nm\n") if "Fl Fl json" in block}
-    assert verbs == {"status", "install", "kexec explain", "bundle create", "bundle info", "provision"}
+    assert verbs == {"status", "install", "kexec explain", "bundle create", "bundle info", "provision", "doctor"}
     assert [verb for verb in verbs if f"slotctl {verb} --json" not in titles] == []
 
 

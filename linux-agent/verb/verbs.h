@@ -21,6 +21,7 @@ int verb_mark_active(int argc, char **argv, struct err *err);
 int verb_rollback(int argc, char **argv, struct err *err);
 int verb_kexec(int argc, char **argv, struct err *err);
 int verb_rehearse(int argc, char **argv, struct err *err);
+int verb_doctor(int argc, char **argv, struct err *err);
 int verb_provision(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "doctor.h"
+
+#include "doctor_checks.h"
+#include "io.h"
+#include "machine_entries.h"
+
+/* What keeps all verbs from working, with the words that they have for it. */
+static void cannot_open(struct findings *findings, const char *id, const char *what,
+			const struct err *why)
+{
+	struct finding *f = finding_add(findings, FINDING_FAULT, id);
+
+	finding_say(f, what, "%s", what);
+	finding_say(f, cause, "%s", why->text);
+}
+
+static void variables_missing(struct findings *findings, const struct err *why)
+{
+	struct vars_store store;
+
+	cannot_open(findings, "efivarfs", "there are no EFI variables to be had", why);
+	vars_efi_look(&store);
+	if (store.confined)
+		finding_text(findings->list[findings->count - 1].remedy,
+			     sizeof findings->list->remedy, "this is a unit or a container: give it "
+			     "%s, or run slotctl outside", store.path);
+}
+
+static void open_machine_examine(struct machine *m, struct findings *findings)
+{
+	doctor_record(m, findings);
+	doctor_slots(m, findings);
+	if (m->state.source != STATE_LOST)
+		doctor_entries(m, findings);
+	if (!m->is_running)
+		cannot_open(findings, "running-unknown", "it is not known which slot runs",
+			    &m->running_error);
+}
+
+/* As much as there is, also where a verb would stop. */
+static void machine_examine(struct machine *m, const struct err *why, struct findings *findings)
+{
+	struct vars_store store;
+	struct err esp_why = *why;
+	bool has_esp = m->step > MACHINE_AT_ESP;
+
+	if (m->step == MACHINE_AT_VARS) {
+		variables_missing(findings, why);
+		has_esp = esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot,
+					&m->esp, &esp_why) == 0;
+	} else {
+		vars_efi_look(&store);
+		doctor_store(&store, findings);
+		doctor_immutable(m, &store, findings);
+	}
+	if (!has_esp) {
+		cannot_open(findings, "esp", "the EFI system partition cannot be used", &esp_why);
+		return;
+	}
+	doctor_esp(m, findings);
+	doctor_loader(m, findings);
+	if (m->step == MACHINE_AT_SLOTS)
+		cannot_open(findings, "slots", "the slots or their record cannot be used", why);
+	if (m->step == MACHINE_OPEN)
+		open_machine_examine(m, findings);
+}
+
+int doctor_examine(const char *config, struct findings *findings, struct err *err)
+{
+	struct machine m;
+	struct err why = { 0 };
+	int r = machine_open(config, MACHINE_LOOK, &m, &why);
+
+	if (r < 0 && (m.step == MACHINE_AT_CONFIG || why.exit == EX_NOPERM)) {
+		*err = why;
+	} else {
+		machine_examine(&m, &why, findings);
+		r = findings->lost ? err_set(err, EX_SOFTWARE, "out of memory") : 0;
+	}
+	machine_close(&m);
+	return r;
+}
+
+int doctor_repair(const char *config, struct err *err)
+{
+	struct vars_store store;
+	struct machine m;
+	int r = machine_open(config, MACHINE_CHANGE, &m, err);
+
+	if (r == 0)
+		vars_efi_look(&store);
+	if (r == 0 && m.state.source == STATE_LOST)
+		r = err_set(err, EX_CONFIG, "there is no valid slot record on this machine; slotctl "
+			    "mark-good makes one");
+	if (r == 0 && doctor_store_is_full(&store))
+		r = err_set(err, EX_IOERR, "refused to write boot entries: the store of EFI variables "
+			    "is nearly full (%llu bytes free)", (unsigned long long)store.free);
+	if (r == 0)
+		r = machine_repair(&m, err);
+	if (r == 0)
+		r = machine_quirks_forget(&m, err);
+	if (r == 0)
+		r = machine_sync_entries(&m, err);
+	if (r == 0 && m.entries_error.exit) {
+		*err = m.entries_error;
+		r = -1;
+	}
+	machine_close(&m);
+	return r;
+}

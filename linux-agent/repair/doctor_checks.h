@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of doctor.h: each looks at one thing, and adds to the findings. */
+#pragma once
+
+#include "finding.h"
+#include "machine.h"
+
+/* Below this many bytes free the store counts as nearly full: Linux keeps 5120 back, since
+ * there are boards that a full store has bricked, and an update needs about two thousand. */
+#define DOCTOR_STORE_MIN 8192
+
+void doctor_store(const struct vars_store *store, struct findings *findings);
+bool doctor_store_is_full(const struct vars_store *store);
+/* Of our entries and BootOrder, which the kernel makes mutable. */
+void doctor_immutable(const struct machine *machine, const struct vars_store *store,
+		      struct findings *findings);
+/* The machine is open. */
+void doctor_entries(const struct machine *machine, struct findings *findings);
+void doctor_record(struct machine *machine, struct findings *findings);
+void doctor_slots(const struct machine *machine, struct findings *findings);
+/* Of the machine at least the ESP is known. */
+void doctor_esp(const struct machine *machine, struct findings *findings);
+void doctor_loader(const struct machine *machine, struct findings *findings);
