@@ -36,6 +36,7 @@
 # Measure and look
 #   bench              beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root)
 #   loader-measure     size and time of the loader
+#   figures            docs/*.svg of docs/*.dot, with graphviz
 #   rooms              the rooms of linux-agent/ and what each may include
 #   compile_commands.json  for editors
 #   help               this
@@ -128,7 +129,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-quick check-arm64 lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms
+.PHONY: all help deps check check-quick check-arm64 lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms figures
 all: $(BUILD)/slotctl loader
 
 help:
@@ -172,6 +173,10 @@ $(BUILD)/san/slotctl: $(BUILD)/san/linux-agent/verb/main.o $(call archives,$(ROO
 	$(Q)$(CC) $(SAN) -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS)
 unit: $(TESTS) $(BUILD)/san/slotctl
 	@shared/run-tests $(TESTS)
+
+figures: $(patsubst %.dot,%.svg,$(wildcard docs/*.dot))
+docs/%.svg: docs/%.dot
+	dot -Tsvg -o $@ $<
 
 rooms:
 	@$(foreach r,$(ROOMS),printf '%-9s sees %s\n' $(r) '$(or $(strip $(SEES_$(r))),nothing)';)
