@@ -19,7 +19,7 @@ USES_SHA static void blocks(uint32_t state[8], const uint8_t *data, size_t count
 	uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
 
 	for (; count > 0; count--, data += 64) {
-		uint32x4_t w[4], first = abcd, second = efgh;
+		uint32x4_t w[4] = { { 0 } }, first = abcd, second = efgh;
 
 		for (int i = 0; i < 64 / ROUNDS; i++) {
 			uint32x4_t next = i < 4 ? vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(data + 16 * i)))
