@@ -13,6 +13,7 @@
 #   demo               the main job, shown in QEMU
 #   check              every suite
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
+#   check-debian       all cases of a real Debian in QEMU
 #   check-arm64        the loader on AAVMF; unit tests and simulator for arm64 under qemu-user
 #   lint               shell scripts, Python and manual pages, each by its linter; clang, analyse
 #   clang              every source through clang, as a second compiler
@@ -129,7 +130,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-quick check-arm64 lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms figures
+.PHONY: all help deps check check-quick check-arm64 check-debian lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms figures
 all: $(BUILD)/slotctl loader
 
 help:
@@ -190,6 +191,9 @@ check: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs clang analyse
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) loader loader-test-apps
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
+check-debian: deps
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all
+	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) -m pytest -v ovmf-test/test_debian.py
 check-quick: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk clang analyse
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) ovmf-test/run-check --quick $(TESTS)

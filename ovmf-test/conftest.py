@@ -126,7 +126,7 @@ def new_machine(request, variants, bundles):
     go with their module."""
     made = []
 
-    def make(storage="virtio", variant=None, watchdog=None, guest_time=False, begin=None):
+    def make(storage="virtio", variant=None, watchdog=None, guest_time=None, begin=None):
         name = re.sub(r"\W", "-", request.node.name.removesuffix(".py"))
         name = "-".join([name, *([watchdog] if watchdog else []), str(len(made))])
         directory = fresh(WORK / "run" / name)

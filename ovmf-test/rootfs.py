@@ -36,7 +36,8 @@ def build(out, work, variant, version, keyring, slotctl=SLOTCTL, with_systemd=Fa
     add_file(tree, "etc/passwd", text="root:x:0:0:root:/tmp:/bin/sh\n")
     add_file(tree, "etc/slotboot/slotboot.conf", text=CONFIG)
     add_file(tree, "etc/slotboot/keyring.pem", keyring)
-    add_file(tree, "usr/sbin/command-server", HERE / "guest/command-server", mode=0o755)
+    for name in ("announce", "command-server"):
+        add_file(tree, f"usr/sbin/{name}", HERE / "guest" / name, mode=0o755)
     (tree / "usr/share").mkdir()
     (tree / "usr/share/filler").write_bytes(_filler(variant))
     if Path(slotctl).exists():

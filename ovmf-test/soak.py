@@ -57,7 +57,7 @@ class Bases:
         recorder.cold_boot(DEADLINE)
         self.pace = Pace(time.monotonic() - since)
         recorder.check("slotctl mark-good", DEADLINE)
-        recorder.shutdown(DEADLINE)
+        recorder.shutdown(deadline=DEADLINE)
         self._keep("confirmed", recorder)
         blklog.leave(begin, recorder.log, None, None, recorder.disk.path)
         if recorder.disk.hashes() != self.disk("confirmed").hashes():

@@ -41,7 +41,7 @@ def kind(request):
 def machine(new_machine, one_at_a_time, kind):
     with one_at_a_time():
         w = images.build("w")
-    machine = new_machine(variant=w, watchdog=kind, guest_time=True)
+    machine = new_machine(variant=w, watchdog=kind, guest_time="leaps")
     furnish(machine, w, kind, TIMEOUT)
     return machine.start()
 

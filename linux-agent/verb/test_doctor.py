@@ -6,7 +6,6 @@ import re
 import shutil
 import struct
 import subprocess
-from pathlib import Path
 
 import pytest
 from test_dryrun import (AT_STATUS_A, BUILD, CONFIG, GLOBAL, IOERR, OURS, TOP, WRITING, create, identities,  # noqa: F401

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""A real Debian, from an empty disk through updates, good ones and bad ones, without a hand on it: the units from the
+package confirm, and give up. The cases share one machine, and go on from each other: those after the two updates find
+version 1 confirmed in slot A, and leave it so. make check has the first of them, make check-debian all."""
+import json
+import shutil
+
+import pytest
+
+import debian
+from httpd import HttpServer
+from machine import Machine
+from paths import WORK
+
+HEALTHY = "rm -f /var/lib/faults/*"
+# In place of the fifteen minutes that slotboot-giveup.timer waits.
+SOON = ("mkdir /run/systemd/system/slotboot-giveup.timer.d && "
+        "printf \"[Timer]\\nOnBootSec=\\nOnBootSec=90\\n\" >/run/systemd/system/slotboot-giveup.timer.d/soon.conf && "
+        "systemctl daemon-reload && systemctl restart slotboot-giveup.timer")
+long_case = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def releases(one_at_a_time):
+    with one_at_a_time():
+        return {version: debian.release(version) for version in ("1", "2")}
+
+
+@pytest.fixture(scope="module")
+def web(releases):
+    server = HttpServer(WORK / "httpd-debian", debian.PLACE).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def machine(releases):
+    directory = WORK / "run" / "debian"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    debian.provision(directory / "disk.img", releases["1"])
+    machine = Machine(directory, directory / "disk.img", guest_time="waits")
+    machine.first = machine.cold_boot()
+    yield machine
+    machine.power_cut()
+    machine.disk.path.unlink()
+
+
+@pytest.fixture
+def update(web):
+    """The command line that installs a version."""
+    def command(version, activate):
+        downgrade = " --allow-downgrade" if version == "1" else ""
+        return f"slotctl install {web.url(f'update-{version}.zip')} --activate={activate}{downgrade}"
+    return command
+
+
+def settled(machine):
+    """The system is up, and no unit has failed; what slotctl says of it."""
+    status, output = machine.run("systemctl is-system-running --wait")
+    assert (status, output) == (0, "running\n"), machine.run("systemctl --failed; journalctl -b -p warning")[1]
+    return machine.status()
+
+
+def order_fault(machine, place, script):
+    """Version 2 is broken there."""
+    machine.check(f"mkdir -p /var/lib/faults && echo '{script}' >/var/lib/faults/{place}-2 && sync")
+
+
+def assert_given_up(machine, detail):
+    """Version 2 was left for version 1, and why is where one looks."""
+    status = settled(machine)
+    assert (status["running"], status["preferred"], status["slots"]["a"]["status"]) == ("a", "a", "good")
+    assert (status["slots"]["b"]["status"], status["slots"]["b"]["reason"]) == ("bad", "health")
+    assert detail in machine.check("slotctl status")
+    assert "slot b" in machine.check("cat /run/motd.d/*")
+    # The journal of the version that was left is still there.
+    assert "slotboot-giveup" in machine.check("journalctl --boot=-1 --no-pager")
+    machine.check(HEALTHY)
+
+
+def test_the_first_boot_confirms_itself(machine):
+    assert (machine.first.variant, machine.first.slot) == ("1", "a")
+    status = settled(machine)
+    assert (status["running"], status["slots"]["a"]["status"], status["slots"]["a"]["version"]) == ("a", "good", "1")
+    assert status["state"]["source"] == "variable"
+
+
+def test_other_programs_see_it_as_it_is(machine):
+    entries = machine.check("efibootmgr")
+    assert "slotboot" in entries
+    loader = machine.check("bootctl status")
+    assert "Product: slotboot" in loader
+    assert "slotboot-a.conf" in machine.check("bootctl list")
+    assert "graphical.target reached" in machine.check("systemd-analyze")
+    assert "slot a, version 1 is confirmed" in machine.check("journalctl -t slotctl --no-pager")
+    assert json.loads(machine.check("cat /run/slotboot/status.json"))["running"] == "a"
+
+
+def test_the_units_are_as_systemd_wants_them(machine):
+    units = "slotboot-confirm.service slotboot-giveup.service slotboot-giveup.timer slotboot-status.service"
+    assert machine.check(f"systemd-analyze verify --man=no {units} 2>&1") == ""
+
+
+def test_an_update_by_reboot_confirms_itself(machine, update):
+    boot = machine.run_to_boot(update("2", "reboot"))
+    assert (boot.variant, boot.slot) == ("2", "b")
+    status = settled(machine)
+    assert (status["boot"], status["preferred"], status["slots"]["b"]["status"]) == ("firmware", "b", "good")
+
+
+def test_an_update_by_kexec_confirms_itself(machine, update):
+    entries = machine.firmware_entries()
+    boot = machine.run_to_boot(update("1", "kexec"))
+    assert (boot.variant, boot.slot, machine.firmware_entries()) == ("1", "a", entries)
+    status = settled(machine)
+    # Good after a kexec is a trial with fresh tries at its first boot through the firmware.
+    assert (status["boot"], status["preferred"], status["slots"]["a"]["status"]) == ("kexec", "a", "trial")
+    assert status["jump"]["proven"]
+
+
+def test_a_failing_check_ends_on_the_old_version(machine, update):
+    order_fault(machine, "health", "echo the pump is dry; exit 1")
+    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
+    assert machine.wait_boot().slot == "a"
+    assert_given_up(machine, "50-order: status 1: the pump is dry")
+
+
+@long_case
+def test_a_failing_check_after_kexec_does_so_too(machine, update):
+    order_fault(machine, "health", "echo the pump is dry; exit 1")
+    assert machine.run_to_boot(update("2", "kexec")).slot == "b"
+    assert machine.wait_boot().slot == "a"
+    assert_given_up(machine, "50-order: status 1: the pump is dry")
+
+
+@long_case
+def test_a_service_that_dies_ends_on_the_old_version(machine, update):
+    order_fault(machine, "health", "systemd-run --quiet --unit=pump --property=RemainAfterExit=yes false; exit 0")
+    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
+    assert machine.wait_boot().slot == "a"
+    assert_given_up(machine, "pump.service")
+
+
+@long_case
+def test_a_boot_that_fails_to_complete_ends_on_the_old_version(machine, update):
+    order_fault(machine, "gate", "exit 1")
+    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
+    assert machine.wait_boot().slot == "a"
+    assert_given_up(machine, "")
+
+
+@long_case
+def test_what_is_typed_by_hand_in_between_confirms_nothing(machine, update):
+    machine.check(update("2", "none"))
+    # There is nothing staged: it refuses, or takes what runs.
+    machine.run("systemctl kexec")
+    for command in ("reboot -f", "systemctl reboot"):
+        assert machine.run_to_boot(command).slot == "a"
+        status = settled(machine)
+        assert (status["preferred"], status["slots"]["b"]["status"]) == ("a", "trial")
+
+
+@long_case
+def test_a_boot_that_never_completes_ends_on_the_old_version(machine, update):
+    order_fault(machine, "gate", SOON + "; exec sleep infinity")
+    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
+    assert machine.wait_boot().slot == "a"
+    assert_given_up(machine, "")
