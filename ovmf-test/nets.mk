@@ -52,7 +52,7 @@ $(BUILD)/analyse/%.ok: %
 # an offset known when the program runs, or inside of what was allocated, is lost to it: here
 # LeakSanitizer watches alone, in the unit tests.
 $(patsubst %,$(BUILD)/analyse/linux-agent/%.c.ok,base/pool bundle/spool bundle/bundle_source_file \
-  machine/config machine/machine pack/packer_base stage/uki_extras): ANALYSE_NOT := -Wno-analyzer-malloc-leak
+  firmware/bootentries machine/config machine/machine machine/machine_entries pack/packer_base stage/uki_extras): ANALYSE_NOT := -Wno-analyzer-malloc-leak
 # The words of the schedule are written in one loop and read in the next.
 $(BUILD)/analyse/shared/sha256.c.ok: ANALYSE_NOT := -Wno-analyzer-use-of-uninitialized-value
 # A --base is put into an array by one loop and read by another, and does not count as put there.
