@@ -226,6 +226,7 @@ bench:
 	@bench/plot $(BUILD)/bench/install.tsv docs/benchmark-install.svg
 	@bench/delta-sizes
 	@bench/stage-cost
+	@bench/digest
 	@$(PYTHON) bench/latency.py
 	@$(MAKE) --no-print-directory loader-measure
 
