@@ -176,7 +176,7 @@ WALK_FAULTS = [
     ("good-limit is not looked at", "shared/policy.c",
      "return slot->good_boots < record->good_limit;", "return true;"),
     ("a trial is started without its digest", "shared/policy.c",
-     ".check_digest = action == DO_BOOT_COUNTED,", ".check_digest = false,"),
+     ".check_digest = action == DO_BOOT_COUNTED ||", ".check_digest ="),
     ("a trial is started without its save", "shared/policy.c",
      ".save_required = action == DO_BOOT_COUNTED &&", ".save_required = false &&"),
     ("a provisional start waits for its save", "shared/policy.c",
