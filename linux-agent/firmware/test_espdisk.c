@@ -62,6 +62,8 @@ static int make_disks(void **state)
 	put_slave("dm-0", "sdb2", "sdb/sdb2");
 	put_device("253:1", "dm-1", "DEVNAME=dm-1\n");
 	put_slave("dm-1", "dm-0", "dm-0");
+	put_device("253:2", "dm-2", "DEVNAME=dm-2\nPARTNAME=slotboot-a\n");
+	put_slave("dm-2", "sdb3", "sdb/sdb3");
 	testdir_text(&dir, "sys/class/block/.made", "");
 	(void)snprintf(script, sizeof script, "%s/sys/class/block/sda", dir.path);
 	assert_int_equal(symlink("../../devices/sda", script), 0);
@@ -90,6 +92,7 @@ static void what_root_stands_on_is_held_against_the_disk_of_the_esp(void **state
 		{ 9, 0, true },		/* mirrored: one leg is here */
 		{ 253, 0, false },	/* verity over the other disk's */
 		{ 253, 1, false },
+		{ 253, 2, true },	/* what it stands on counts, not its own label */
 		{ 8, 99, true },	/* sysfs does not know it */
 	};
 
