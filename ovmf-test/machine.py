@@ -20,7 +20,7 @@ from varstore import VarStore
 
 OVMF = Path("/usr/share/OVMF")
 # For what an idle host of two cores does in seconds: a machine that is stuck ends the wait, a slow host does not.
-BOOT = ANSWER = 600
+BOOT = ANSWER = 1800
 _running = set()
 
 
