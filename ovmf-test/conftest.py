@@ -21,7 +21,7 @@ from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 
 
 # What takes longest begins first, and what goes to any worker comes last, so that none is left alone at the end.
-LONGEST = ("test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
+LONGEST = ("test_debian", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
 
 
 def is_free(item):
