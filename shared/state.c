@@ -89,7 +89,7 @@ static void mirror_take(struct state *s, const struct record *mirror)
 			s->record.slots[i].flags |= SLOT_FLAG_HEARSAY;
 }
 
-static void mirror_compare(const struct state_ops *ops, struct state *s)
+void state_compare(const struct state_ops *ops, struct state *s)
 {
 	uint8_t bytes[RECORD_BYTES], found[RECORD_BYTES];
 
@@ -224,7 +224,7 @@ enum sb_error state_repair(const struct state_ops *ops, struct state *state,
 
 	if (ret_mirror)
 		*ret_mirror = SB_OK;
-	mirror_compare(ops, state);
+	state_compare(ops, state);
 	record_encode(&state->record, bytes);
 	return agent_write(ops, state, state->source == STATE_VARIABLE_COPY, bytes, ret_mirror);
 }

@@ -74,8 +74,8 @@ enum state_save_mode {
 				 * where that is not enough: the variable did not take, or
 				 * the record did not come from it. SB_OK only if all that
 				 * was needed took */
-	STATE_SAVE_AGENT,	/* the agent's, and the loader's before a reset: the variable, then both copies of the mirror; SB_OK only if
-				 * the variable took, or a copy of the mirror where the
+	STATE_SAVE_AGENT,	/* the agent's, and the loader's before a reset: the variable,
+				 * then both copies of the mirror; SB_OK only if the variable took, or a copy of the mirror where the
 				 * variable cannot be replaced (SB_ATTRIBUTES) */
 };
 
@@ -86,6 +86,9 @@ enum state_save_mode {
  * NULL) says how the mirror fared, and source where the record now is. */
 enum sb_error state_save(const struct state_ops *ops, enum state_save_mode mode,
 			 struct state *state, enum sb_error *ret_mirror);
+
+/* Sets mirror_current of each copy: it holds the record, byte for byte. */
+void state_compare(const struct state_ops *ops, struct state *state);
 
 /* The agent's: writes the record as it stands to the copies that do not hold it, and
  * to no other. Results as of state_save(). */

@@ -81,15 +81,13 @@ static bool mirror_unwritable(const struct machine *m, struct findings *findings
 	return true;
 }
 
-/* Both copies are the record, byte for byte. */
 static bool mirror_is_current(const struct machine *m)
 {
-	uint8_t bytes[RECORD_BYTES], found[RECORD_BYTES];
+	struct state state = m->state;
 
-	record_encode(&m->state.record, bytes);
+	state_compare(&m->storage, &state);
 	for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
-		if (m->storage.mirror_read(m->storage.ctx, copy, found) != SB_OK ||
-		    memcmp(bytes, found, sizeof bytes) != 0)
+		if (!state.mirror_current[copy])
 			return false;
 	return true;
 }
