@@ -6,25 +6,26 @@
 #include "machine_entries.h"
 
 /* What keeps all verbs from working, with the words that they have for it. */
-static void cannot_open(struct findings *findings, const char *id, const char *what,
-			const struct err *why)
+static struct finding *cannot_open(struct findings *findings, const char *id, const char *what,
+				   const struct err *why)
 {
 	struct finding *f = finding_add(findings, FINDING_FAULT, id);
 
 	finding_say(f, what, "%s", what);
 	finding_say(f, cause, "%s", why->text);
+	return f;
 }
 
 static void variables_missing(struct findings *findings, const struct err *why)
 {
+	struct finding *f = cannot_open(findings, "efivarfs", "there are no EFI variables to be had",
+					why);
 	struct vars_store store;
 
-	cannot_open(findings, "efivarfs", "there are no EFI variables to be had", why);
 	vars_efi_look(&store);
 	if (store.confined)
-		finding_text(findings->list[findings->count - 1].remedy,
-			     sizeof findings->list->remedy, "this is a unit or a container: give it "
-			     "%s, or run slotctl outside", store.path);
+		finding_say(f, remedy, "this is a unit or a container: give it %s, or run slotctl "
+			    "outside", store.path);
 }
 
 static void open_machine_examine(struct machine *m, struct findings *findings)
@@ -34,7 +35,7 @@ static void open_machine_examine(struct machine *m, struct findings *findings)
 	if (m->state.source != STATE_LOST)
 		doctor_entries(m, findings);
 	if (!m->is_running)
-		cannot_open(findings, "running-unknown", "it is not known which slot runs",
+		(void)cannot_open(findings, "running-unknown", "it is not known which slot runs",
 			    &m->running_error);
 }
 
@@ -55,13 +56,13 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 		doctor_immutable(m, &store, findings);
 	}
 	if (!has_esp) {
-		cannot_open(findings, "esp", "the EFI system partition cannot be used", &esp_why);
+		(void)cannot_open(findings, "esp", "the EFI system partition cannot be used", &esp_why);
 		return;
 	}
 	doctor_esp(m, findings);
 	doctor_loader(m, findings);
 	if (m->step == MACHINE_AT_SLOTS)
-		cannot_open(findings, "slots", "the slots or their record cannot be used", why);
+		(void)cannot_open(findings, "slots", "the slots or their record cannot be used", why);
 	if (m->step == MACHINE_OPEN)
 		open_machine_examine(m, findings);
 }
