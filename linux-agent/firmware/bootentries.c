@@ -158,7 +158,6 @@ static int read_order(const struct vars *vars, struct boot_view *view, struct er
 	_cleanup_free_ uint8_t *data = NULL;
 	uint16_t *order;
 	size_t len = 0;
-
 	int r = vars_get(vars, VARS_GLOBAL, "BootOrder", &data, &len, NULL, err);
 
 	if (r < 0)

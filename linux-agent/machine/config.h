@@ -98,7 +98,7 @@ int config_load(const char *path, struct config **ret_config, struct err *err);
 void config_free(struct config *config);
 void config_freep(struct config **config);
 
-/* good-limit, check and failover, by which the loader goes; watchdog.h has the watchdog. */
+/* good-limit, check and failover, by which the loader goes; settings_to_record() adds the watchdog. */
 void config_to_record(const struct config *config, struct record *record);
 
 /* NULL if there is none of that name. */

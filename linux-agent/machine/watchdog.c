@@ -142,6 +142,15 @@ void watchdog_to_record(const struct config *config, const struct watchdog *watc
 	record->watchdog_s = known ? (uint16_t)config->watchdog_s : 0;
 }
 
+void settings_to_record(const struct config *config, struct record *record)
+{
+	struct watchdog watchdog;
+
+	config_to_record(config, record);
+	watchdog_find(config, &watchdog);
+	watchdog_to_record(config, &watchdog, record);
+}
+
 static int device_open(const struct config *config, unsigned number)
 {
 	char path[512];

@@ -34,6 +34,10 @@ void watchdog_find(const struct config *config, struct watchdog *ret_watchdog);
 void watchdog_to_record(const struct config *config, const struct watchdog *watchdog,
 			struct record *record);
 
+/* All of the configuration that the loader goes by: config_to_record(), and the watchdog
+ * that Linux drives now. */
+void settings_to_record(const struct config *config, struct record *record);
+
 /* After mark-good in a system that was started with the watchdog `armed`: leaves it
  * to the process that feeds it, or stops it through its driver. 0: the machine will
  * not be reset; -1: it will, or may. say gets a sentence in both cases. */

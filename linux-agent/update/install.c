@@ -194,12 +194,9 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 						    ON_INSTALL_KEXEC };
 	unsigned tries = o->tries ? o->tries : m->config->tries;
 	struct record before = m->state.record;
-	struct watchdog watchdog;
 
 	install_describe(manifest_uki(bundle_manifest(bundle)), &m->state.record.slots[slot]);
-	config_to_record(m->config, &m->state.record);
-	watchdog_find(m->config, &watchdog);
-	watchdog_to_record(m->config, &watchdog, &m->state.record);
+	settings_to_record(m->config, &m->state.record);
 	if (how == ACTIVATE_KEXEC && kexec_intent_make(m, slot, err) < 0)
 		return -1;
 	if (!policy_apply(&m->state.record, events[how], slot, (uint8_t)tries))

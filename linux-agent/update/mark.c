@@ -164,7 +164,6 @@ int mark_good(struct machine *machine, struct err *err)
 	struct record *record = &machine->state.record;
 	enum policy_event event = machine->running.kexec ? ON_GOOD_KEXEC : ON_GOOD_FIRMWARE;
 	unsigned slot = machine->running.slot;
-	struct watchdog watchdog;
 	struct record before;
 
 	machine_quirks_judge_record(machine);
@@ -176,9 +175,7 @@ int mark_good(struct machine *machine, struct err *err)
 	if (kexec_intent_check_arrival(machine, err) < 0 ||
 	    record_hold_against_uki(machine, slot, err) < 0)
 		return -1;
-	config_to_record(machine->config, record);
-	watchdog_find(machine->config, &watchdog);
-	watchdog_to_record(machine->config, &watchdog, record);
+	settings_to_record(machine->config, record);
 	if (!policy_apply(record, event, slot, (uint8_t)machine->config->tries))
 		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: an install into it "
 			       "was begun and not completed (status %s)", slot_letter(slot),
