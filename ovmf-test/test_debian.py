@@ -119,35 +119,23 @@ def test_an_update_by_kexec_confirms_itself(machine, update):
     assert status["jump"]["proven"]
 
 
-def test_a_failing_check_ends_on_the_old_version(machine, update):
-    order_fault(machine, "health", "echo the pump is dry; exit 1")
-    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
+DRY = "echo the pump is dry; exit 1"
+DRY_SAYS = "50-order: status 1: the pump is dry"
+
+
+@pytest.mark.parametrize(("place", "script", "activate", "says"), [
+    pytest.param("health", DRY, "reboot", DRY_SAYS, id="a failing check"),
+    pytest.param("health", DRY, "kexec", DRY_SAYS, id="a failing check after kexec", marks=long_case),
+    pytest.param("health", "systemd-run --quiet --unit=pump --property=RemainAfterExit=yes false; exit 0", "reboot",
+                 "pump.service", id="a service that dies", marks=long_case),
+    pytest.param("gate", "exit 1", "reboot", "", id="a boot that fails to complete", marks=long_case),
+    pytest.param("gate", f"{SOON}; exec sleep infinity", "reboot", "", id="a boot that never completes", marks=long_case),
+])
+def test_a_broken_version_is_left_for_the_old_one(machine, update, place, script, activate, says):
+    order_fault(machine, place, script)
+    assert machine.run_to_boot(update("2", activate)).slot == "b"
     assert machine.wait_boot().slot == "a"
-    assert_given_up(machine, "50-order: status 1: the pump is dry")
-
-
-@long_case
-def test_a_failing_check_after_kexec_does_so_too(machine, update):
-    order_fault(machine, "health", "echo the pump is dry; exit 1")
-    assert machine.run_to_boot(update("2", "kexec")).slot == "b"
-    assert machine.wait_boot().slot == "a"
-    assert_given_up(machine, "50-order: status 1: the pump is dry")
-
-
-@long_case
-def test_a_service_that_dies_ends_on_the_old_version(machine, update):
-    order_fault(machine, "health", "systemd-run --quiet --unit=pump --property=RemainAfterExit=yes false; exit 0")
-    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
-    assert machine.wait_boot().slot == "a"
-    assert_given_up(machine, "pump.service")
-
-
-@long_case
-def test_a_boot_that_fails_to_complete_ends_on_the_old_version(machine, update):
-    order_fault(machine, "gate", "exit 1")
-    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
-    assert machine.wait_boot().slot == "a"
-    assert_given_up(machine, "")
+    assert_given_up(machine, says)
 
 
 @long_case
@@ -159,11 +147,3 @@ def test_what_is_typed_by_hand_in_between_confirms_nothing(machine, update):
         assert machine.run_to_boot(command).slot == "a"
         status = settled(machine)
         assert (status["preferred"], status["slots"]["b"]["status"]) == ("a", "trial")
-
-
-@long_case
-def test_a_boot_that_never_completes_ends_on_the_old_version(machine, update):
-    order_fault(machine, "gate", SOON + "; exec sleep infinity")
-    assert machine.run_to_boot(update("2", "reboot")).slot == "b"
-    assert machine.wait_boot().slot == "a"
-    assert_given_up(machine, "")
