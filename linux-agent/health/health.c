@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "health.h"
 
-#include "health_dir.h"
+#include "dropins.h"
 #include "init.h"
 #include "io.h"
 #include "out.h"
@@ -67,15 +67,15 @@ static bool program_holds(const struct watch *w, const char *name, const char *c
 
 static bool programs_hold(const struct watch *w)
 {
-	_cleanup_(health_dir_clear) struct health_dir dir;
+	_cleanup_(dropins_clear) struct dropins dir;
 	struct err err = { 0 };
 
-	if (health_dir_read(w->config->sysroot, &dir, &err) < 0)
+	if (dropins_read(w->config->sysroot, "health.d", "", &dir, &err) < 0)
 		return finding_set(w->finding, "health.d", "failed to read it", err.text);
 	for (size_t i = 0; i < dir.count; i++) {
-		const char *argv[] = { dir.programs[i].path, NULL };
+		const char *argv[] = { dir.files[i].path, NULL };
 
-		if (!program_holds(w, dir.programs[i].name, argv))
+		if (!program_holds(w, dir.files[i].name, argv))
 			return false;
 	}
 	return true;

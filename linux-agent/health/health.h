@@ -3,7 +3,7 @@
  * Is this machine well? All of these must hold, and stay so for health-settle seconds,
  * within health-deadline seconds:
  *
- *   1. each program of health.d (health_dir.h) ends with status 0 within health-timeout;
+ *   1. each program of health.d (dropins.h) ends with status 0 within health-timeout;
  *   2. where systemd runs: no unit has failed, but for those of health-ignore;
  *   3. where systemd runs: each unit of health-units is active.
  *

@@ -2,7 +2,7 @@
 /* The checks themselves, real programs by a clock of the test's own: it moves by what a
  * pause or a hang would take, and by nothing else. */
 #include "health.h"
-#include "health_dir.h"
+#include "dropins.h"
 #include "io.h"
 #include "testdir.h"
 
@@ -190,16 +190,16 @@ static void what_a_program_leaves_behind_is_killed_and_not_waited_for(void **sta
 
 static void names_assert(const char *want)
 {
-	struct health_dir programs;
+	struct dropins programs;
 	struct err err = { 0 };
 	char names[512] = "";
 
-	assert_int_equal(health_dir_read(dir.path, &programs, &err), 0);
+	assert_int_equal(dropins_read(dir.path, "health.d", "", &programs, &err), 0);
 	for (size_t i = 0; i < programs.count; i++) {
-		strcat(strcat(names, i ? " " : ""), programs.programs[i].path + strlen(dir.path));
+		strcat(strcat(names, i ? " " : ""), programs.files[i].path + strlen(dir.path));
 	}
 	assert_string_equal(names, want);
-	health_dir_clear(&programs);
+	dropins_clear(&programs);
 }
 
 static void checks_are_ordered_by_name_and_the_administrators_count_first(void **state)
@@ -223,23 +223,23 @@ static void checks_are_ordered_by_name_and_the_administrators_count_first(void *
 
 static void a_directory_that_cannot_be_read_or_is_too_full_is_an_error(void **state)
 {
-	struct health_dir programs;
+	struct dropins programs;
 	struct err err = { 0 };
 	char name[16];
 
 	(void)state;
 	testdir_text(&dir, "run/slotboot/health.d", "a file");
-	assert_int_equal(health_dir_read(dir.path, &programs, &err), -1);
+	assert_int_equal(dropins_read(dir.path, "health.d", "", &programs, &err), -1);
 	assert_int_equal(err.exit, EX_CONFIG);
-	health_dir_clear(&programs);
+	dropins_clear(&programs);
 	assert_int_equal(unlink(testdir_path(&dir, "run/slotboot/health.d")), 0);
-	for (int i = 0; i <= HEALTH_DIR_MAX; i++) {
+	for (int i = 0; i <= DROPINS_MAX; i++) {
 		snprintf(name, sizeof name, "%d", i);
 		put_check(name, "");
 	}
-	assert_int_equal(health_dir_read(dir.path, &programs, &err), -1);
+	assert_int_equal(dropins_read(dir.path, "health.d", "", &programs, &err), -1);
 	assert_non_null(strstr(err.text, "more than 128"));
-	health_dir_clear(&programs);
+	dropins_clear(&programs);
 }
 
 /* --- the whole --- */
