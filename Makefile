@@ -258,6 +258,8 @@ install: all
 	install -D -m 644 $(LOADER) $(DESTDIR)$(PREFIX)/lib/slotboot/$(notdir $(LOADER))
 	install -d $(DESTDIR)$(UNITDIR)
 	install -m 644 docs/units/slotboot-* $(DESTDIR)$(UNITDIR)
+	install -D -m 644 docs/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/slotboot.conf
+	install -D -m 644 docs/slotboot.conf $(DESTDIR)$(PREFIX)/lib/slotboot/slotboot.conf
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
 	install -D -m 644 linux-agent/completion/slotctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slotctl

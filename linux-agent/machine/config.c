@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "dropins.h"
 #include "io.h"
 #include "number.h"
 
@@ -65,9 +66,11 @@ static const struct key {
 	{ "watchdog-timeout", offsetof(struct config, watchdog_s), 5, 600, NULL },
 };
 
+/* Of one file: a later one may set a key anew. */
 struct parser {
 	struct config *config;
 	bool seen[ARRAY_SIZE(keys)];
+	bool image_seen[CONFIG_MAX_IMAGES][SLOT_COUNT];
 	struct err why;		/* of the first bad line */
 };
 
@@ -148,22 +151,25 @@ static struct config_image *image_get(struct config *config, const char *name)
 	return &config->images[config->image_count++];
 }
 
-static int image_key(struct config *config, const char *image, const char *name,
-		     const char *value, struct err *err)
+static int image_key(struct parser *p, const char *image, const char *name, const char *value,
+		     struct err *err)
 {
 	struct config_image *ci;
+	bool *seen;
 
 	if (strcmp(name, "a") != 0 && strcmp(name, "b") != 0)
 		return err_set(err, EX_CONFIG, "%s: unknown key in [image %s]; expected a or b",
 			       name, image);
 	if (!*value)
 		return err_set(err, EX_CONFIG, "%s: has no value", name);
-	ci = image_get(config, image);
+	ci = image_get(p->config, image);
 	if (!ci)
 		return err_set(err, EX_CONFIG, "[image %s]: more than %d images", image,
 			       CONFIG_MAX_IMAGES);
-	if (ci->target[name[0] - 'a'])
+	seen = &p->image_seen[ci - p->config->images][name[0] - 'a'];
+	if (*seen)
 		return given_twice(name, err);
+	*seen = true;
 	return string_set(&ci->target[name[0] - 'a'], value, err);
 }
 
@@ -176,7 +182,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	if (strcmp(section, "slotboot") == 0)
 		r = main_key(p, name, value, &err);
 	else if (strncmp(section, "image ", 6) == 0 && section[6])
-		r = image_key(p->config, section + 6, name, value, &err);
+		r = image_key(p, section + 6, name, value, &err);
 	else
 		r = err_set(&err, EX_CONFIG, "[%s] %s: unknown section", section, name);
 	if (r < 0 && !p->why.exit)
@@ -260,26 +266,37 @@ static int config_parse(const char *path, const char *text, struct config *confi
 			       p.why.exit ? p.why.text : "not a [section] or a key = value line");
 	if (line < 0)
 		return err_set(err, EX_SOFTWARE, "failed to read the configuration %s", path);
-	return config_complete(path, config, err);
+	return 0;
 }
 
-/* Only a default file that is not there is as good as an empty one: any other that
- * cannot be read may hold rules that would be dropped. */
-static int config_read(const char *path, struct config *config, struct err *err)
+/* What cannot be read may hold rules that would be dropped: it is not as good as empty. */
+static int file_read(const char *path, int missing, struct config *config, struct err *err)
 {
-	const char *name = path ? path : CONFIG_DEFAULT_PATH;
 	_cleanup_free_ uint8_t *text = NULL;
 	size_t len = 0;
 
-	if (read_file(name, FILE_MAX, &text, &len) < 0) {
-		if (!path && errno == ENOENT)
-			return 0;
-		return err_errno(err, path && errno == ENOENT ? EX_NOINPUT : EX_CONFIG, errno,
-				 "failed to read the configuration %s", name);
-	}
-	if (text_check(name, (const char *)text, len, err) < 0)
+	if (read_file(path, FILE_MAX, &text, &len) < 0)
+		return err_errno(err, errno == ENOENT ? missing : EX_CONFIG, errno,
+				 "failed to read the configuration %s", path);
+	if (text_check(path, (const char *)text, len, err) < 0)
 		return -1;
-	return config_parse(name, (const char *)text, config, err);
+	return config_parse(path, (const char *)text, config, err);
+}
+
+static int files_read(const char *root, struct config *config, struct err *err)
+{
+	_cleanup_(dropins_clear) struct dropins dropins = { .count = 0 };
+	_cleanup_free_ char *path = NULL;
+
+	if (dropins_first(root, CONFIG_NAME, &path, err) < 0 ||
+	    (path && file_read(path, EX_CONFIG, config, err) < 0) ||
+	    dropins_read(root, CONFIG_NAME ".d", ".conf", &dropins, err) < 0)
+		return -1;
+	for (size_t i = 0; i < dropins.count; i++)
+		if (file_read(dropins.files[i].path, EX_CONFIG, config, err) < 0)
+			return -1;
+	return config_complete(dropins.count > 0 ? CONFIG_NAME " with its drop-ins" : path ? path : CONFIG_NAME,
+			       config, err);
 }
 
 static int defaults_set(struct config *config, struct err *err)
@@ -298,18 +315,31 @@ static int defaults_set(struct config *config, struct err *err)
 	return string_set(&config->sysroot, "", err);
 }
 
-int config_load(const char *path, struct config **ret_config, struct err *err)
+static int config_read(const char *root, const char *path, struct config *config, struct err *err)
+{
+	if (defaults_set(config, err) < 0)
+		return -1;
+	if (!path)
+		return files_read(root, config, err);
+	return file_read(path, EX_NOINPUT, config, err) < 0 ? -1 : config_complete(path, config, err);
+}
+
+int config_load_below(const char *root, const char *path, struct config **ret_config, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = calloc(1, sizeof *config);
 
 	if (!config)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
-	if (defaults_set(config, err) < 0 || config_read(path, config, err) < 0 ||
-	    credentials_find(config, err) < 0)
+	if (config_read(root, path, config, err) < 0 || credentials_find(config, err) < 0)
 		return -1;
 	*ret_config = config;
 	config = NULL;
 	return 0;
+}
+
+int config_load(const char *path, struct config **ret_config, struct err *err)
+{
+	return config_load_below("", path, ret_config, err);
 }
 
 void config_free(struct config *config)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slotboot.conf: an INI file, /etc/slotboot/slotboot.conf by default.
+ * slotboot.conf: an INI file: /etc/slotboot/slotboot.conf, else that of /run/slotboot,
+ * else that of /usr/lib/slotboot; then the drop-ins of the three, slotboot.conf.d/NAME.conf
+ * (dropins.h), each of which may set keys anew.
  *
  *   [slotboot]
  *   compatible    what bundles must name; install needs it
@@ -40,7 +42,7 @@
 #include "http_options.h"
 #include "record.h"
 
-#define CONFIG_DEFAULT_PATH "/etc/slotboot/slotboot.conf"
+#define CONFIG_NAME "slotboot.conf"
 #define CONFIG_MAX_IMAGES 16
 
 enum config_check {
@@ -91,10 +93,12 @@ struct config {
 	size_t image_count;
 };
 
-/* path NULL: the default file, which may be missing. EX_CONFIG names file, line
- * and key, or says why the file cannot be read; EX_NOINPUT: path is missing;
- * EX_NOPERM. The caller frees. */
+/* path: that file alone; NULL: the system's, none of which need be there. EX_CONFIG names
+ * file, line and key, or says why a file cannot be read; EX_NOINPUT: path is missing. The
+ * caller frees. */
 int config_load(const char *path, struct config **ret_config, struct err *err);
+/* The same of the system below root. */
+int config_load_below(const char *root, const char *path, struct config **ret_config, struct err *err);
 void config_free(struct config *config);
 void config_freep(struct config **config);
 

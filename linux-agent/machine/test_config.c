@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
+#include "io.h"
 
+#include "testdir.h"
 #include "unittest.h"
 
 #include <unistd.h>
@@ -257,6 +259,104 @@ static void a_named_file_must_exist(void **state)
 	assert_int_equal(err.exit, EX_NOINPUT);
 }
 
+/* --- the system's files: /etc, /run and /usr/lib --- */
+
+/* text NULL: a link to /dev/null. */
+static void system_file(const struct testdir *dir, const char *name, const char *text)
+{
+	char all[256];
+
+	snprintf(all, sizeof all, "[slotboot]\n%s\n", text ? text : "");
+	testdir_text(dir, name, all);
+	if (text)
+		return;
+	assert_int_equal(unlink(testdir_path(dir, name)), 0);
+	assert_int_equal(symlink("/dev/null", testdir_path(dir, name)), 0);
+}
+
+#define ETC "etc/slotboot/slotboot.conf"
+#define RUN "run/slotboot/slotboot.conf"
+#define USR "usr/lib/slotboot/slotboot.conf"
+
+static void of_the_systems_files_the_first_counts_and_each_dropin_sets_keys_anew(void **state)
+{
+	static const struct {
+		struct { const char *path, *text; } files[5];
+		unsigned tries, good_limit;
+	} rows[] = {
+		{ { { NULL, NULL } }, 3, 0 },
+		{ { { USR, "tries = 4" } }, 4, 0 },
+		{ { { USR, "tries = 4\ngood-limit = 9" }, { RUN, "tries = 5" } }, 5, 0 },
+		{ { { USR, "tries = 4" }, { RUN, "tries = 5" }, { ETC, "good-limit = 6" } }, 3, 6 },
+		{ { { ETC, "tries = 4\ngood-limit = 6" }, { USR ".d/1.conf", "tries = 5" } }, 5, 6 },
+		{ { { USR ".d/2.conf", "tries = 5" }, { ETC ".d/1.conf", "tries = 6\ngood-limit = 7" } }, 5, 7 },
+		{ { { USR ".d/1.conf", "tries = 5" }, { RUN ".d/1.conf", "tries = 6" } }, 6, 0 },
+		{ { { USR ".d/1.conf", "tries = 5" }, { ETC ".d/1.conf", NULL } }, 3, 0 },
+		{ { { ETC, NULL }, { USR, "tries = 4" } }, 3, 0 },
+		{ { { ETC ".d/1.conf~", "tries = 4" }, { ETC ".d/README", "tries = 5" } }, 3, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(config_freep) struct config *c = NULL;
+		struct testdir dir;
+		struct err err = { 0 };
+
+		testdir_make(&dir);
+		for (size_t f = 0; f < ARRAY_SIZE(rows[i].files) && rows[i].files[f].path; f++)
+			system_file(&dir, rows[i].files[f].path, rows[i].files[f].text);
+		assert_int_equal(config_load_below(dir.path, NULL, &c, &err), 0);
+		assert_int_equal(c->tries, rows[i].tries);
+		assert_int_equal(c->good_limit, rows[i].good_limit);
+		testdir_remove(&dir);
+	}
+}
+
+static void what_is_wrong_in_a_dropin_names_it(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} rows[] = {
+		{ "tries = 0", ".d/1.conf:2: tries = 0" },
+		{ "tries = 1\ntries = 2", ".d/1.conf:3: tries: given twice" },
+		{ "[image x]\na = /dev/1\na = /dev/2", ".d/1.conf:4: a: given twice" },
+		{ "health-settle = 400", "slotboot.conf with its drop-ins: health-settle" },
+		{ "[image x]\na = /dev/1", "slotboot.conf with its drop-ins: [image x] has no key b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct config *c;
+		struct testdir dir;
+		struct err err = { 0 };
+
+		testdir_make(&dir);
+		system_file(&dir, ETC, "tries = 4");
+		system_file(&dir, ETC ".d/1.conf", rows[i].text);
+		assert_int_equal(config_load_below(dir.path, NULL, &c, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		assert_non_null(strstr(err.text, rows[i].why));
+		testdir_remove(&dir);
+	}
+}
+
+static void a_dropin_may_set_one_target_of_an_image_anew(void **state)
+{
+	_cleanup_(config_freep) struct config *c = NULL;
+	struct testdir dir;
+	struct err err = { 0 };
+
+	(void)state;
+	testdir_make(&dir);
+	system_file(&dir, USR, "[image x]\na = /dev/1\nb = /dev/2");
+	system_file(&dir, ETC ".d/1.conf", "[image x]\nb = /dev/3");
+	assert_int_equal(config_load_below(dir.path, NULL, &c, &err), 0);
+	assert_int_equal(c->image_count, 1);
+	assert_string_equal(c->images[0].target[0], "/dev/1");
+	assert_string_equal(c->images[0].target[1], "/dev/3");
+	testdir_remove(&dir);
+}
+
 static void the_record_is_told_what_the_loader_goes_by(void **state)
 {
 	struct config config = { .good_limit = 5, .check = CONFIG_CHECK_ALWAYS, .failover = CONFIG_FAILOVER_RESET };
@@ -283,6 +383,9 @@ int main(void)
 		cmocka_unit_test(a_line_of_198_characters_is_read_and_a_longer_one_is_refused),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_no_empty_one),
 		cmocka_unit_test(a_named_file_must_exist),
+		cmocka_unit_test(of_the_systems_files_the_first_counts_and_each_dropin_sets_keys_anew),
+		cmocka_unit_test(what_is_wrong_in_a_dropin_names_it),
+		cmocka_unit_test(a_dropin_may_set_one_target_of_an_image_anew),
 		cmocka_unit_test(the_record_is_told_what_the_loader_goes_by),
 	};
 

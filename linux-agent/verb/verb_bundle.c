@@ -45,7 +45,7 @@ static const char help_info[] =
 	"  --json           the manifest, and more, as JSON\n"
 	"  --manifest       the manifest alone, its very bytes\n"
 	"  --url-file=FILE  what BUNDLE would be, from a file; -: from standard input\n"
-	"  --config=FILE    instead of " CONFIG_DEFAULT_PATH "\n";
+	"  --config=FILE    instead of the machine's\n";
 
 static const char help_verify[] =
 	"Usage: slotctl bundle verify [--keyring=PEM] [--config=FILE] BUNDLE|--url-file=FILE\n"
@@ -56,7 +56,7 @@ static const char help_verify[] =
 	"\n"
 	"  --keyring=PEM    the trusted certificates, instead of the configured ones\n"
 	"  --url-file=FILE  what BUNDLE would be, from a file; -: from standard input\n"
-	"  --config=FILE    instead of " CONFIG_DEFAULT_PATH "\n";
+	"  --config=FILE    instead of the machine's\n";
 
 enum { OPT_HELP = 256, OPT_JSON, OPT_MANIFEST, OPT_CONFIG, OPT_KEYRING, OPT_SIGNATURE,
        OPT_URL_FILE };

@@ -33,7 +33,7 @@ static const char help[] =
 	"  --verify-first=yes|no  of a web server: fetch and verify all that is needed before\n"
 	"                     the slot is touched (configuration: verify-first)\n"
 	"  --json             progress as JSON lines\n"
-	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
+	"  --config=FILE      instead of the machine's\n";
 
 static volatile sig_atomic_t cancelled, begun;
 

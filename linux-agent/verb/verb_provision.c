@@ -37,7 +37,7 @@ static const char help[] =
 	"  --keyring=FILE     instead of the configuration's\n"
 	"  --compatible=NAME  what the bundle must be for; the configuration's, or any\n"
 	"  --json             progress as JSON lines\n"
-	"  --config=FILE      instead of /etc/slotboot/slotboot.conf\n";
+	"  --config=FILE      instead of the machine's\n";
 
 enum { OPT_HELP = 256, OPT_BUNDLE, OPT_DRY_RUN, OPT_WIPE, OPT_SIZE, OPT_ESP_SIZE, OPT_SLOT_SIZE, OPT_DATA,
        OPT_SECTOR_SIZE, OPT_SEED, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_BOOT_ENTRIES, OPT_JSON,
