@@ -8,6 +8,7 @@
  */
 #include "explore.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,10 @@ int main(int argc, char **argv)
 		(void)puts(modes[i].name);
 	if (o.list)
 		return 0;
+	/* Disks are copied and dropped all the time: from the heap, not from the kernel. */
+	(void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	(void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	(void)mallopt(M_TOP_PAD, 64 << 20);
 	sim_versions_make();
 	for (unsigned i = 0; i < scenario_count; i++)
 		if (strstr(scenarios[i].name, o.scenario))
