@@ -11,7 +11,8 @@
 #
 # Test (docs/TESTING.md says what each proves)
 #   demo               the main job, shown in QEMU
-#   check              every suite
+#   check              what is to pass before each commit, in a quarter of an hour
+#   check-all          every suite, all of it: an hour and a half
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
 #   check-debian       all cases of a real Debian in QEMU
 #   check-arm64        the loader on AAVMF; unit tests and simulator for arm64 under qemu-user
@@ -130,7 +131,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-quick check-arm64 check-debian lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms figures
+.PHONY: all help deps check check-all check-quick check-arm64 check-debian lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms figures
 all: $(BUILD)/slotctl loader
 
 help:
@@ -187,10 +188,10 @@ deps:
 # As many jobs as processors, where make was not told how many.
 ALL_CPUS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # make again after deps: pkg-config may have been missing when this one started.
-check: deps
+check check-all: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs clang analyse
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) loader loader-test-apps
-	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(TESTS)
+	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(if $(filter %-all,$@),--all) $(TESTS)
 check-debian: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all
 	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) -m pytest -v ovmf-test/test_debian.py

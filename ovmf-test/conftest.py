@@ -24,6 +24,32 @@ from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 LONGEST = ("test_debian", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
 
 
+# What make check runs, in about a third of its 15 minutes: for each thing that can go wrong the case that comes closest to
+# a user's machine. The others are in make check-all. A name stands for all its parameters, unless one is given; None is the
+# whole file. Cases that share a machine need those of their file that are named before them, and no others.
+BRIEF = {
+    "test_debian": ("test_the_first_boot_confirms_itself", "test_other_programs_see_it_as_it_is",
+                    "test_the_units_are_as_systemd_wants_them",
+                    "test_a_broken_version_is_left_for_the_old_one[a failing check]"),
+    "test_fallback": ("test_corrupt_trial_uki_fails_over_in_the_same_boot",),
+    "test_forged": ("test_the_esp_alone_makes_no_uki_fit_for_kexec[1]",),
+    "test_guest": ("test_variable_store_gives_back_what_was_set_replaced_and_deleted",
+                   "test_wait_that_fails_shows_the_console"),
+    "test_kexec": ("test_x_to_y_to_z_by_kexec_enters_the_firmware_once",),
+    "test_provisioned": None,
+    "test_refusal": ("test_altered_payload_is_never_written_nor_started",),
+    "test_surroundings": ("test_variable_is_missing", "test_boot_order_is_deleted", "test_trial_kernel_panics[without a root]"),
+    "test_update": ("test_x_to_y_to_z_by_reboot",
+                    "test_the_loader_is_first_in_boot_order_and_the_firmwares_entries_keep_theirs"),
+    "test_watchdog": ("test_healthy_trial_is_confirmed_and_not_reset[i6300esb]", "test_trial_init_hangs[i6300esb]"),
+}
+
+
+def is_brief(item):
+    names = BRIEF.get(item.path.stem, ())
+    return names is None or item.name in names or item.originalname in names
+
+
 def is_free(item):
     """The case begins with a copy of the furnished machine: it needs no other case of its file, nor their worker."""
     return "furnished" in item.fixturenames
@@ -45,6 +71,8 @@ def group(item):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     items.sort(key=position)
+    for item in filter(is_brief, items):
+        item.add_marker("brief")
     for item in filter(lambda item: not is_free(item), items):
         item.add_marker(pytest.mark.xdist_group(group(item)))
     missing = [str(path) for path in (SLOTCTL, LOADER) if not path.exists()]

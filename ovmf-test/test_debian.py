@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A real Debian, from an empty disk through updates, good ones and bad ones, without a hand on it: the units from the
 package confirm, and give up. The cases share one machine, and go on from each other: those after the two updates find
-version 1 confirmed in slot A, and leave it so. make check has the first of them, make check-debian all."""
+version 1 confirmed in slot A, and leave it so. make check has some of them (conftest.py: BRIEF), make check-debian all."""
 import json
 import shutil
 
@@ -17,7 +17,6 @@ HEALTHY = "rm -f /var/lib/faults/*"
 SOON = ("mkdir /run/systemd/system/slotboot-giveup.timer.d && "
         "printf \"[Timer]\\nOnBootSec=\\nOnBootSec=90\\n\" >/run/systemd/system/slotboot-giveup.timer.d/soon.conf && "
         "systemctl daemon-reload && systemctl restart slotboot-giveup.timer")
-long_case = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +124,11 @@ DRY_SAYS = "50-order: status 1: the pump is dry"
 
 @pytest.mark.parametrize(("place", "script", "activate", "says"), [
     pytest.param("health", DRY, "reboot", DRY_SAYS, id="a failing check"),
-    pytest.param("health", DRY, "kexec", DRY_SAYS, id="a failing check after kexec", marks=long_case),
+    pytest.param("health", DRY, "kexec", DRY_SAYS, id="a failing check after kexec"),
     pytest.param("health", "systemd-run --quiet --unit=pump --property=RemainAfterExit=yes false; exit 0", "reboot",
-                 "pump.service", id="a service that dies", marks=long_case),
-    pytest.param("gate", "exit 1", "reboot", "", id="a boot that fails to complete", marks=long_case),
-    pytest.param("gate", f"{SOON}; exec sleep infinity", "reboot", "", id="a boot that never completes", marks=long_case),
+                 "pump.service", id="a service that dies"),
+    pytest.param("gate", "exit 1", "reboot", "", id="a boot that fails to complete"),
+    pytest.param("gate", f"{SOON}; exec sleep infinity", "reboot", "", id="a boot that never completes"),
 ])
 def test_a_broken_version_is_left_for_the_old_one(machine, update, place, script, activate, says):
     order_fault(machine, place, script)
@@ -138,7 +137,6 @@ def test_a_broken_version_is_left_for_the_old_one(machine, update, place, script
     assert_given_up(machine, says)
 
 
-@long_case
 def test_what_is_typed_by_hand_in_between_confirms_nothing(machine, update):
     machine.check(update("2", "none"))
     # There is nothing staged: it refuses, or takes what runs.

@@ -7,7 +7,7 @@ import sys
 
 class X64:
     NAME = "x64"
-    QEMU = ("qemu-system-x86_64", "-machine", "q35")
+    QEMU = ("qemu-system-x86_64", "-machine", "q35,i8042=off,sata=off")
     FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
     VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
     # Where the loader knows how fast its counter runs, and whether it does so in a virtual machine.

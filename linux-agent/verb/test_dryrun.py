@@ -65,8 +65,8 @@ class DryMachine:
     def make_disk(self):
         disk = self.top / "disk.img"
         with disk.open("wb") as f:
-            f.truncate(64 << 20)
-        subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=b"label: gpt\nsize=32MiB, type=uefi, name=esp\n",
+            f.truncate(3 << 20)
+        subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=b"label: gpt\nsize=1MiB, type=uefi, name=esp\n",
                        check=True)
 
     def configure(self, extra="", compatible="acme"):
