@@ -263,6 +263,9 @@ install: all
 	install -D -m 644 docs/slotboot.conf $(DESTDIR)$(PREFIX)/lib/slotboot/slotboot.conf
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
+	install -D -m 755 docs/initramfs-tools/hook $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks/slotboot-installer
+	install -D -m 755 docs/initramfs-tools/script \
+		$(DESTDIR)$(PREFIX)/share/initramfs-tools/scripts/init-premount/slotboot-installer
 	install -D -m 644 linux-agent/completion/slotctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slotctl
 	install -D -m 644 linux-agent/completion/_slotctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_slotctl
 	install -D -m 644 linux-agent/completion/slotctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/slotctl.fish

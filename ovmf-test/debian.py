@@ -21,8 +21,8 @@ GUID = "6d2f7e1c-3a50-4b8e-9f47-52c0d1e8b39"        # and the partition's letter
 # cryptomgr.notests: without KVM the processor has AES instructions and none of those that its driver expects with them.
 COMMAND_LINE = (f"root=PARTUUID={GUID}{{slot}} ro panic=10 slotboot.slot={{slot}} console=ttyS0 no_timer_check "
                 "cryptomgr.notests systemd.show_status=no")
-PACKAGES = ("dbus", "e2fsprogs", "efibootmgr", "initramfs-tools", "kmod", "linux-image-cloud-amd64", "systemd-boot",
-            "systemd-sysv", "udev", "zstd")
+PACKAGES = ("dbus", "dosfstools", "e2fsprogs", "efibootmgr", "initramfs-tools", "kmod", "linux-image-cloud-amd64", "mtools",
+            "systemd-boot", "systemd-sysv", "udev", "zstd")
 OURS = ("slotboot", "slotctl")
 ENABLED = {"multi-user.target.wants": ("announce.service", "command-server.service", "systemd-networkd.service"),
            "boot-complete.target.requires": ("gate.service",)}
@@ -56,19 +56,34 @@ def mirror():
     return uris[0]
 
 
+# As docs/GUIDE.md has it: "An installer".
+INSTALLER = "/etc/slotboot/installer"
+LAYOUT = "--esp-size=256M --slot-size=1G --data=rest"
+
+
+def _installer_hooks():
+    """Leave an initramfs that installs, and no other trace."""
+    return [f"--customize-hook={command}" for command in (
+        f'mkdir "$1{INSTALLER}"',
+        f"upload {pki.identities()['signer'].cert} {INSTALLER}/keyring.pem",
+        f'echo "{LAYOUT}" >"$1{INSTALLER}/options"',
+        'chroot "$1" mkinitramfs -o /boot/installer.img "$(ls "$1/lib/modules")"',
+        f'rm -r "$1{INSTALLER}"')]
+
+
 def base():
     """The root as a tar archive: Debian's packages and ours."""
     ours = repository()
     out, asked = PLACE / "root.tar", PLACE / "packages"
     if not asked.exists() or asked.read_text().split() != [*PACKAGES, *OURS]:
         asked.write_text("\n".join((*PACKAGES, *OURS)))
-    if not newer_than(out, ours / "Packages", asked):
+    if not newer_than(out, ours / "Packages", asked, __file__, pki.identities()["signer"].cert):
         sources = [f"deb {mirror()} bookworm main", f"deb [trusted=yes] copy://{ours} ./"]
         run("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64",
             f"--include={','.join((*PACKAGES, *OURS))}", '--aptopt=Apt::Install-Recommends "false"',
             "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "bookworm", out.with_suffix(".part.tar"), *sources, deadline=3600)
+            *_installer_hooks(), "bookworm", out.with_suffix(".part.tar"), *sources, deadline=3600)
         out.with_suffix(".part.tar").rename(out)
     return out
 
@@ -140,14 +155,14 @@ def _image(out, version):
     shutil.rmtree(work)
 
 
-def _uki(out, version):
+def _uki(out, version, initrd="./boot/initrd.img-", command_line=COMMAND_LINE):
     work = PLACE / f"work-uki-{version}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     name, kernel = _member(base(), "./boot/vmlinuz-")
     (work / "linux").write_bytes(kernel)
-    (work / "initrd").write_bytes(_member(base(), "./boot/initrd.img-")[1])
-    uki.build(out, work, work / "linux", work / "initrd", COMMAND_LINE, _os_release(version),
+    (work / "initrd").write_bytes(_member(base(), initrd)[1])
+    uki.build(out, work, work / "linux", work / "initrd", command_line, _os_release(version),
               name.removeprefix("./boot/vmlinuz-"))
     shutil.rmtree(work)
 
@@ -169,4 +184,17 @@ def release(version):
 def provision(path, first):
     """A disk with this release in slot A."""
     run(SLOTCTL, "provision", path, f"--bundle={first.bundle}", f"--keyring={pki.identities()['signer'].cert}",
-        f"--loader={LOADER}", "--size=3G", "--esp-size=256M", "--slot-size=1G", "--data=rest")
+        f"--loader={LOADER}", "--size=3G", *LAYOUT.split())
+
+
+def installer(path, bundle_url):
+    """A stick whose UKI installs that bundle on the first virtio disk, and switches the machine off."""
+    uki_file = PLACE / "installer.efi"
+    _uki(uki_file, "installer", "./boot/installer.img",
+         f"slotboot.install=/dev/vda slotboot.bundle={bundle_url} ip=dhcp panic=-1 console=ttyS0 no_timer_check cryptomgr.notests")
+    with open(path, "wb") as stick:
+        stick.truncate(160 << 20)
+    run("sfdisk", "--quiet", path, stdin=b"label: gpt\ntype=uefi\n")
+    run("mformat", "-i", f"{path}@@1M", "-F", "-T", str((158 << 20) // 512), "-h", "64", "-s", "32", "::")
+    run("mmd", "-i", f"{path}@@1M", "::EFI", "::EFI/BOOT")
+    run("mcopy", "-i", f"{path}@@1M", uki_file, "::EFI/BOOT/BOOTX64.EFI")
