@@ -39,9 +39,12 @@ $(EFI)/obj/%.o: %.c efi-app/efi.mk
 $(EFI)/slotboot.elf: $(EFI_OBJ) efi-app/efi.lds efi-app/efi.mk
 	$(SAY) CC $@
 	$(Q)$(CC) $(EFI_LDFLAGS) -o $@ $(EFI_OBJ)
-$(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe efi-app/sbat.csv
+$(EFI)/sbat.csv: efi-app/sbat.csv Makefile
+	@mkdir -p $(@D)
+	$(Q)sed 's/@VERSION@/$(VERSION)/' $< >$@
+$(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe $(EFI)/sbat.csv
 	$(SAY) PE $@
-	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=efi-app/sbat.csv
+	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=$(EFI)/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
 EFI_APPS := show show_stub returns_success returns_error leaves_trace hangs resets $(EFI_APPS_$(ARCH))

@@ -42,7 +42,8 @@ static int entry_put(const struct vars *vars, const char *disk, const struct pro
 /* 1: an entry for one of our files on that ESP. */
 static int is_old(const struct vars *vars, const char *name, const uint8_t guid[16], struct err *err)
 {
-	static const char *const paths[] = { BOOTENTRIES_LOADER_PATH, BOOTENTRIES_A_PATH, BOOTENTRIES_B_PATH };
+	static const char *const paths[] = { BOOTENTRIES_LOADER_PATH, BOOTENTRIES_TRIAL_PATH, BOOTENTRIES_A_PATH,
+					    BOOTENTRIES_B_PATH };
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 	int r = vars_get(vars, VARS_GLOBAL, name, &data, &len, NULL, err);

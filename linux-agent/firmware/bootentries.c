@@ -16,6 +16,7 @@ static const struct {
 	[BOOT_LOADER] = { BOOTENTRIES_LOADER_PATH, "slotboot" },
 	[BOOT_DIRECT_A] = { BOOTENTRIES_A_PATH, "slotboot a" },
 	[BOOT_DIRECT_B] = { BOOTENTRIES_B_PATH, "slotboot b" },
+	[BOOT_TRIAL] = { BOOTENTRIES_TRIAL_PATH, "slotboot on trial" },
 };
 
 static bool is_called(const uint8_t *data, size_t len, unsigned role)
@@ -54,7 +55,7 @@ static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data,
 static bool options_suffice(enum boot_role role, const struct boot_content *content,
 			    const struct load_option *option)
 {
-	if (role == BOOT_LOADER)
+	if (role == BOOT_LOADER || role == BOOT_TRIAL)
 		return true;
 	if (content->options_len == 0)
 		return option->options_len == 0;
@@ -252,7 +253,9 @@ int bootentries_read(const struct vars *vars, const struct esp_info *esp,
 {
 	_cleanup_(boot_view_clear) struct boot_view view = {
 		.contents[BOOT_LOADER] = { .wanted = want->loader, .attributes = LOADOPTION_ACTIVE },
+		.contents[BOOT_TRIAL] = { .wanted = want->trial, .attributes = LOADOPTION_ACTIVE },
 		.state.confirmed = want->confirmed,
+		.state.trial_leads = want->trial && want->trial_leads,
 	};
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)

@@ -5,6 +5,9 @@
  *     loader, direct entry of the confirmed slot, direct entry of the other,
  *     every foreign entry in the order found
  *
+ * A new loader on trial has an entry, too, which BootNext names (bootnext.h); it stands in
+ * front of them only while the files of the old one are replaced.
+ *
  * Entries are told apart by device path. The label counts only where firmware has
  * left no path to go by: such an entry is taken over together with its number, or one
  * more would be made at each boot. What to do is decided without I/O in bootplan.h;
@@ -23,11 +26,14 @@
 #include <stdbool.h>
 
 #define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotboot" NATIVE_EFI ".efi"
+#define BOOTENTRIES_TRIAL_PATH "\\EFI\\slotboot\\slotboot" NATIVE_EFI ".new.efi"
 #define BOOTENTRIES_A_PATH "\\EFI\\slotboot\\a\\uki.efi"
 #define BOOTENTRIES_B_PATH "\\EFI\\slotboot\\b\\uki.efi"
 
 struct boot_want {
 	bool loader;			/* an entry for the loader, active */
+	bool trial;			/* one for a new loader ... */
+	bool trial_leads;		/* ... and in front of all */
 	struct {
 		bool present;		/* false: our entry for the slot is removed */
 		bool active;

@@ -144,12 +144,13 @@ static void plan_order(const struct boot_state *state,
 {
 	bool b_first = state->confirmed == 1;
 	const enum boot_role roles[BOOT_ROLE_COUNT] = {
+		BOOT_TRIAL,
 		BOOT_LOADER,
 		b_first ? BOOT_DIRECT_B : BOOT_DIRECT_A,
 		b_first ? BOOT_DIRECT_A : BOOT_DIRECT_B,
 	};
 
-	for (size_t i = 0; i < BOOT_ROLE_COUNT; i++)
+	for (size_t i = state->trial_leads ? 0 : 1; i < BOOT_ROLE_COUNT; i++)
 		if (kept[roles[i]].there)
 			plan->order[plan->order_count++] = kept[roles[i]].number;
 	plan->ours = plan->order_count;

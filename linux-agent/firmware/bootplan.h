@@ -29,6 +29,8 @@ enum boot_role {
 	BOOT_LOADER,
 	BOOT_DIRECT_A,
 	BOOT_DIRECT_B,
+	BOOT_TRIAL,	/* a new loader: its entry is for BootNext, and in BootOrder only while
+			 * the files of the old one are replaced */
 	BOOT_ROLE_COUNT,
 	BOOT_FOREIGN = BOOT_ROLE_COUNT
 };
@@ -62,6 +64,7 @@ struct boot_state {
 	size_t order_count;
 	bool order_damaged;			/* written anew even if it looks right */
 	bool wanted[BOOT_ROLE_COUNT];
+	bool trial_leads;			/* BOOT_TRIAL comes first; else it has no place */
 	unsigned lookalikes[BOOT_ROLE_COUNT];	/* foreign, but called as ours is */
 	bool given_up[BOOT_THING_COUNT];	/* not to be written: quirks.h */
 	int confirmed;				/* 1: B before A; else A before B */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* Entries are "NNNN" and a letter: l loader, a, b direct, f foreign; then '!' for other
+/* Entries are "NNNN" and a letter: l loader, a, b direct, t a new loader, f foreign; then '!' for other
  * content than wanted, '#' for one that cannot be rewritten. */
 struct plan_row {
 	const char *entries, *order, *wanted;
@@ -18,7 +18,7 @@ struct plan_row {
 	const char *want;	/* "0001=l": a write; "[0001 0002]": BootOrder; "-0003" */
 };
 
-static const char letters[] = "labf";
+static const char letters[] = "labtf";
 
 static size_t parse_entries(const char *text, struct boot_entry *entries)
 {
@@ -73,7 +73,7 @@ static void show_plan(const struct boot_plan *plan, char *out, size_t size)
 	assert_int_equal(fclose(f), 0);
 }
 
-static const char things[] = "labod";	/* entries, BootOrder, duplicates */
+static const char things[] = "labtod";	/* entries, BootOrder, duplicates */
 
 static void run_plan_without(const struct plan_row *row, bool damaged, const char *given_up,
 			     const char *withheld)
@@ -87,10 +87,12 @@ static void run_plan_without(const struct plan_row *row, bool damaged, const cha
 		.entries = entries, .entry_count = parse_entries(row->entries, entries),
 		.order = order, .order_count = parse_order(row->order, order),
 		.order_damaged = damaged, .confirmed = row->confirmed,
+		.trial_leads = strchr(row->wanted, 'T') != NULL,
 	};
 
 	for (unsigned role = 0; role < BOOT_ROLE_COUNT; role++)
 		state.wanted[role] = strchr(row->wanted, letters[role]) != NULL;
+	state.wanted[BOOT_TRIAL] |= state.trial_leads;
 	for (unsigned thing = 0; thing < BOOT_THING_COUNT; thing++)
 		state.given_up[thing] = strchr(given_up, things[thing]) != NULL;
 	assert_int_equal(boot_plan(&state, &plan, &err), 0);
@@ -223,6 +225,24 @@ static void the_loader_comes_first_and_then_the_confirmed_slot(void **test)
 	run_plans(rows, ARRAY_SIZE(rows));
 }
 
+/* "t": one on trial, which BootNext will name; "T": its files are being put in place. */
+static void a_new_loader_is_in_bootorder_only_while_the_old_one_is_replaced(void **test)
+{
+	static const struct plan_row rows[] = {
+		{ "0001l 0002a", "0001 0002", "lat", -1, "0003=t" },
+		{ "0001l 0002a 0003t", "0001 0002", "lat", -1, "" },
+		{ "0001l 0002a 0003t", "0001 0002 0003", "lat", -1, "[0001 0002]" },
+		{ "0001l 0002a 0003t", "0001 0002", "laT", -1, "[0003 0001 0002]" },
+		{ "0001l 0002a 0003t", "0003 0001 0002", "laT", -1, "" },
+		{ "0001l 0002a 0003t", "0003 0001 0002", "la", -1, "[0001 0002] -0003" },
+		{ "0001l 0002a 0003t", "0001 0002", "la", -1, "-0003" },
+	};
+
+	(void)test;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		run_plan(&rows[i], false);
+}
+
 static void a_changed_entry_is_rewritten_at_its_number(void **test)
 {
 	static const struct plan_row rows[] = {
@@ -323,6 +343,7 @@ int main(void)
 		cmocka_unit_test(what_is_given_up_has_no_operation_and_is_told),
 		cmocka_unit_test(foreign_entries_keep_their_order),
 		cmocka_unit_test(the_loader_comes_first_and_then_the_confirmed_slot),
+		cmocka_unit_test(a_new_loader_is_in_bootorder_only_while_the_old_one_is_replaced),
 		cmocka_unit_test(a_changed_entry_is_rewritten_at_its_number),
 		cmocka_unit_test(duplicates_go_and_the_right_or_the_first_one_stays),
 		cmocka_unit_test(an_entry_no_longer_wanted_leaves_bootorder_before_it_is_deleted),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine_entries.h"
 
+#include "bootnext.h"
 #include "espfile.h"
+#include "loader_note.h"
 #include "policy.h"
 #include "trip.h"
 #include "ukifile.h"
@@ -64,10 +66,10 @@ static void direct_options(const struct machine *m, unsigned slot, uint8_t **ret
 	ukifile_close(&uki);
 }
 
-static bool loader_exists(const struct machine *m)
+static bool loader_exists(const struct machine *m, const char *efi_path)
 {
 	_cleanup_free_ char *path = NULL;
-	const char *name = strrchr(BOOTENTRIES_LOADER_PATH, '\\') + 1;
+	const char *name = strrchr(efi_path, '\\') + 1;
 
 	return asprintf(&path, "%s/" ESP_OURS "/%s", m->esp.dir, name) >= 0 &&
 	       access(path, F_OK) == 0;
@@ -158,8 +160,13 @@ static void want_make(const struct machine *m, struct machine_entries *e)
 {
 	const struct record *record = &m->state.record;
 	struct boot_want *want = &e->want;
+	struct loader_note note;
 
-	want->loader = loader_exists(m);
+	loader_note_read(m, &note);
+	want->trial = note.trial.known && loader_exists(m, BOOTENTRIES_TRIAL_PATH);
+	want->trial_leads = want->trial && note.proven;
+	/* Its file is being replaced where the new one leads. */
+	want->loader = want->trial_leads || loader_exists(m, BOOTENTRIES_LOADER_PATH);
 	want->confirmed = confirmed_slot(record);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		enum slot_status status = record->slots[slot].status;
@@ -244,6 +251,9 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 	struct err why = { 0 };
 	int r = machine_entries_plan(machine, &entries, &why);
 
+	/* While its entry is there: the number might be another's then. */
+	if (r == 0 && !entries.want.trial)
+		r = bootnext_clear(&machine->vars, &machine->esp, &why);
 	if (r == 0) {
 		quirks_note(machine, &entries);
 		r = bootentries_apply(&machine->vars, &machine->esp, &entries.view, &entries.plan,

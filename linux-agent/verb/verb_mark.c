@@ -5,6 +5,7 @@
 #include "slot_words.h"
 #include "kexec_intent.h"
 #include "kexec.h"
+#include "loader_update.h"
 #include "mark.h"
 #include "options.h"
 #include "out.h"
@@ -78,6 +79,19 @@ static void none_left_print(const struct machine *m)
 			  "last resort\n");
 }
 
+/* The slot is confirmed; what becomes of a loader is no reason to fail. */
+static void loader_print(struct machine *m)
+{
+	struct loader_result result;
+	struct err why = { 0 };
+
+	if (loader_settle(m, &result, &why) < 0)
+		out_print("%swarning: failed to look after the loader: %s\n",
+			  report_to_journal(STDOUT_FILENO) ? "<4>" : "", why.text);
+	else
+		verb_print_loader(&result);
+}
+
 int mark_good_running(const char *config, struct err *err)
 {
 	enum record_watchdog known;
@@ -94,6 +108,7 @@ int mark_good_running(const char *config, struct err *err)
 		events_confirmed(&machine, &before);
 		(void)export_write(&machine, NULL);
 		slot_print(&machine, machine.running.slot);
+		loader_print(&machine);
 		undone_print(&machine, &before);
 		watchdog_print(&machine, known);
 	}

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOADER_DEFAULT "/usr/lib/slotboot/slotboot" NATIVE_EFI ".efi"
 
 static const char help[] =
 	"Usage: slotctl provision DISK|IMAGE --bundle=BUNDLE [OPTION]...\n"

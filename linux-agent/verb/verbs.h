@@ -7,6 +7,8 @@
 
 #include "err.h"
 
+#include "native.h"
+
 #include <jansson.h>
 
 struct machine;
@@ -22,6 +24,7 @@ int verb_rollback(int argc, char **argv, struct err *err);
 int verb_kexec(int argc, char **argv, struct err *err);
 int verb_rehearse(int argc, char **argv, struct err *err);
 int verb_doctor(int argc, char **argv, struct err *err);
+int verb_loader(int argc, char **argv, struct err *err);
 int verb_provision(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);
 
@@ -30,6 +33,13 @@ int mark_good_running(const char *config, struct err *err);
 
 /* What status --json prints: a new reference, or NULL. */
 json_t *status_json(struct machine *machine);
+
+/* The loader that the package brings. */
+#define LOADER_DEFAULT "/usr/lib/slotboot/slotboot" NATIVE_EFI ".efi"
+
+struct loader_result;
+/* What has come of the loader, to standard output; nothing where there is nothing to say. */
+void verb_print_loader(const struct loader_result *result);
 
 /* "warning: ..." for what the last change could not do, and need not. */
 void verb_print_warnings(const struct machine *machine);

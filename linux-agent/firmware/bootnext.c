@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "bootnext.h"
+
+#include "bootentries.h"
+#include "bytes.h"
+#include "io.h"
+#include "loadoption.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether Boot#### of that number leads to the new loader, and may be started. Any
+ * spelling of the number. */
+static bool is_trial(const struct vars *vars, const struct esp_info *esp, const struct vars_name *name)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len = 0;
+
+	return vars_get(vars, VARS_GLOBAL, name->text, &data, &len, NULL, NULL) == 0 &&
+	       loadoption_is_ours(data, len, esp->guid, BOOTENTRIES_TRIAL_PATH) &&
+	       (le32_get(data) & LOADOPTION_ACTIVE);
+}
+
+/* number < 0: the first one that there is, into *ret_number. 1: there is none. */
+static int trial_find(const struct vars *vars, const struct esp_info *esp, int number,
+		      uint16_t *ret_number, struct err *err)
+{
+	_cleanup_free_ struct vars_name *names = NULL;
+	size_t count = 0;
+
+	if (vars_list_boot(vars, &names, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		uint16_t n = (uint16_t)strtoul(names[i].text + 4, NULL, 16);
+
+		if ((number >= 0 && n != number) || !is_trial(vars, esp, &names[i]))
+			continue;
+		*ret_number = n;
+		return 0;
+	}
+	return 1;
+}
+
+/* The number that the variable begins with; 1: it has none. */
+static int number_get(const struct vars *vars, const char *name, uint16_t *ret_number,
+		      struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len = 0;
+	int r = vars_get(vars, VARS_GLOBAL, name, &data, &len, NULL, err);
+
+	if (r != 0 || len < 2)
+		return r < 0 ? -1 : 1;
+	*ret_number = le16_get(data);
+	return 0;
+}
+
+int bootnext_get(const struct vars *vars, const struct esp_info *esp, enum boot_next *ret_next,
+		 struct err *err)
+{
+	uint16_t number = 0;
+	int r = number_get(vars, "BootNext", &number, err);
+
+	*ret_next = BOOT_NEXT_NONE;
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	r = trial_find(vars, esp, number, &number, err);
+	*ret_next = r == 0 ? BOOT_NEXT_TRIAL : BOOT_NEXT_OTHER;
+	return r < 0 ? -1 : 0;
+}
+
+int bootnext_set(const struct vars *vars, const struct esp_info *esp, struct err *err)
+{
+	uint16_t number = 0;
+	uint8_t data[2];
+	int r = trial_find(vars, esp, -1, &number, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : err_set(err, EX_IOERR, "failed to set BootNext: there is no boot "
+					    "entry for the new loader");
+	le16_put(data, number);
+	return vars_set(vars, VARS_GLOBAL, "BootNext", data, sizeof data, VARS_NV_BS_RT, err);
+}
+
+int bootnext_clear(const struct vars *vars, const struct esp_info *esp, struct err *err)
+{
+	enum boot_next next;
+
+	if (bootnext_get(vars, esp, &next, err) < 0)
+		return -1;
+	return next == BOOT_NEXT_TRIAL ? vars_delete(vars, VARS_GLOBAL, "BootNext", err) : 0;
+}
+
+int bootnext_leads(const struct vars *vars, const struct esp_info *esp, bool *ret_leads,
+		   struct err *err)
+{
+	uint16_t number = 0;
+	int r = number_get(vars, "BootOrder", &number, err);
+
+	*ret_leads = false;
+	if (r == 0)
+		r = trial_find(vars, esp, number, &number, err);
+	*ret_leads = r == 0;
+	return r < 0 ? -1 : 0;
+}
