@@ -250,7 +250,8 @@ void world_reimage(struct world *w)
 {
 	struct world fresh;
 
-	scenario_disk(w->device, &fresh);
+	scenario_disk(w->device, w->loader, &fresh);
+	w->ghost.loaders |= 1;
 	memcpy(w->files, fresh.files, sizeof w->files);
 	memcpy(w->name_now, fresh.name_now, sizeof w->name_now);
 	memcpy(w->name_kept, fresh.name_kept, sizeof w->name_kept);

@@ -76,6 +76,6 @@ void world_init(struct world *w)
 	memset(w->name_now, -1, sizeof w->name_now);
 	memset(w->name_kept, -1, sizeof w->name_kept);
 	w->var_flight = -1;
-	w->broken = w->refuse = w->hangs = -1;
+	w->broken = w->refuse = w->hangs = w->loader_broken = -1;
 	w->session.staged = -1;
 }

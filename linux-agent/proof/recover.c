@@ -156,6 +156,23 @@ static void repeat_health(struct world *w, const struct job *job)
 	settle(w);
 }
 
+/* Put on trial again, it comes to where it belongs, or is gone. */
+static void repeat_loader(struct world *w, const struct job *job)
+{
+	int version = job->step->arg;
+	bool works = !w->next_ignored && version != w->loader_broken;
+	int want = works ? version : simfirmware_version(w, NAME_LOADER);
+
+	if (!good(w, "before the repeat") || !boot(w, "before the repeat") ||
+	    !good(w, "before the repeat") || !run(w, OP_LOADER, version, ACTIVATE_NONE, "repeat") ||
+	    !boot(w, "repeat") || !good(w, "repeat"))
+		return;
+	if (simfirmware_version(w, NAME_LOADER) != want ||
+	    simfirmware_version(w, NAME_FALLBACK) != want || simdisk_find(w, NAME_LOADER_TRIAL))
+		violation("the trial of a loader does not come to its end");
+	settle(w);
+}
+
 void recover(struct world *w, const struct job *job)
 {
 	const struct step *step = job->step;
@@ -178,6 +195,9 @@ void recover(struct world *w, const struct job *job)
 		break;
 	case OP_HEALTH:
 		repeat_health(w, job);
+		break;
+	case OP_LOADER:
+		repeat_loader(w, job);
 		break;
 	default:
 		settle(w);

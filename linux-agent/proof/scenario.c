@@ -22,6 +22,7 @@
 #define ACTIVE(slot) { .op = OP_ACTIVE, .arg = (slot) }
 #define UNWELL { .op = OP_HEALTH }
 #define BACK(how) { .op = OP_ROLLBACK, .activate = ACTIVATE_##how }
+#define LOADER(v) { .op = OP_LOADER, .arg = (v) }
 #define UPDATED BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD
 
 const struct scenario scenarios[] = {
@@ -87,6 +88,14 @@ const struct scenario scenarios[] = {
 		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD } },
 	{ "a kexec into what hangs", .hangs = 2, .setup = 2, .count = 5, .steps = {
 		BOOT, GOOD, INSTALL(1, KEXEC), JUMP, GOOD } },
+	{ "a new loader", .loader = true, .setup = 4, .count = 10, .steps = {
+		BOOT, GOOD, BOOT, GOOD, LOADER(1), BOOT, GOOD, BOOT, LOADER(2), BOOT } },
+	{ "a new loader that gives up", .loader = true, .loader_broken = 2, .setup = 4, .count = 8,
+	  .steps = { BOOT, GOOD, BOOT, GOOD, LOADER(1), BOOT, GOOD, BOOT } },
+	{ "a new loader where BootNext is ignored", .loader = true, .next_ignored = true, .setup = 4,
+	  .count = 8, .steps = { BOOT, GOOD, BOOT, GOOD, LOADER(1), BOOT, GOOD, BOOT } },
+	{ "a new loader with a new system", .loader = true, .setup = 5, .count = 9, .steps = {
+		BOOT, GOOD, BOOT, GOOD, LOADER(1), INSTALL(1, REBOOT), BOOT, GOOD, BOOT } },
 };
 const unsigned scenario_count = sizeof scenarios / sizeof scenarios[0];
 
@@ -147,7 +156,7 @@ static void duplicates_put(struct world *w)
 }
 
 /* Slot a holds version 0. */
-void scenario_disk(bool device, struct world *ret_world)
+void scenario_disk(bool device, bool loader, struct world *ret_world)
 {
 	const struct sim_version *v = &sim_versions[0];
 	struct world *w = ret_world;
@@ -155,12 +164,14 @@ void scenario_disk(bool device, struct world *ret_world)
 
 	world_init(w);
 	w->device = device;
-	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = true;
+	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = w->dir_now[DIR_BOOT] = true;
 	simdisk_put(w, NAME_UKI_A, v->uki, v->uki_len);
 	memcpy(zero, v->image, v->image_len);
 	simdisk_put(w, NAME_IMAGE_A, zero, device ? sizeof zero : v->image_len);
 	memset(zero, 0, sizeof zero);
 	simdisk_put(w, NAME_IMAGE_B, zero, device ? sizeof zero : 0);
+	if (loader)
+		simfirmware_provide(w);
 	power_down(w);
 }
 
@@ -169,8 +180,11 @@ void scenario_begin(const struct scenario *scenario, struct world *ret_world)
 	static const uint8_t order[] = { 0, 0, 4, 0 };
 	struct world *w = ret_world;
 
-	scenario_disk(scenario->device, w);
+	scenario_disk(scenario->device, scenario->loader, w);
 	w->good_limit = scenario->good_limit;
+	w->loader = scenario->loader;
+	w->loader_broken = scenario->loader_broken - 1;
+	w->next_ignored = scenario->next_ignored;
 	w->broken = scenario->broken - 1;
 	w->hangs = scenario->hangs - 1;
 	w->watchdog = scenario->hangs > 0;

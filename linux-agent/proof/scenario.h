@@ -15,6 +15,9 @@ struct scenario {
 	bool duplicates;	/* each of our boot entries is there twice */
 	bool squatted;		/* SlotState has other attributes, and cannot go */
 	bool foreign;		/* SlotState is another disk's */
+	bool loader;		/* it is a file, in both places; boots by \EFI\BOOT at first */
+	int loader_broken;	/* version of it that gives up at once, + 1; 0: none */
+	bool next_ignored;	/* the firmware does not look at BootNext */
 	unsigned setup;		/* steps at the beginning that are not cut */
 	unsigned count;
 	struct step steps[SCENARIO_STEPS];
@@ -47,6 +50,6 @@ extern const struct mode modes[];
 extern const unsigned mode_count;
 
 /* The machine's disk, new, and nothing else. */
-void scenario_disk(bool device, struct world *ret_world);
+void scenario_disk(bool device, bool loader, struct world *ret_world);
 /* The machine before the first step: slot a holds version 0, no record. */
 void scenario_begin(const struct scenario *scenario, struct world *ret_world);

@@ -37,6 +37,7 @@ enum op {
 	OP_REFUSED,	/* an install that must be refused */
 	OP_BREAKS,	/* an install whose transfer breaks off half way */
 	OP_LOSE_VARS,	/* the firmware forgets every variable of ours */
+	OP_LOADER,	/* a new loader is put on trial */
 	OP_FOREIGN,	/* the other disk's system stores its record in the variable */
 	OP_COUNT
 };
@@ -75,6 +76,17 @@ struct state_ops simloader_storage(struct world *w, bool kept);
 void simloader_boot(struct world *w);
 /* What runs hangs with the watchdog armed: reset, and the loader again. */
 void simloader_reset(struct world *w);
+
+/* simfirmware.c: which loader the firmware starts, by BootNext, BootOrder and \EFI\BOOT; where
+ * that is no file in this world, the loader is there. False: none. */
+bool simfirmware_pick(struct world *w);
+/* The first version of it, in both places. */
+void simfirmware_provide(struct world *w);
+/* The version that a file holds to the last byte; -1: none. */
+int simfirmware_version(const struct world *w, enum sim_name name);
+/* For the agent; the caller frees. */
+struct loader_file;
+void simfirmware_file(unsigned version, struct loader_file *ret_file);
 
 /* What boot entries name the ESP by. */
 struct esp_info;

@@ -5,6 +5,7 @@
 #include "confirm.h"
 #include "kexec_intent.h"
 #include "kexec.h"
+#include "loader_update.h"
 #include "mark.h"
 #include "report.h"
 #include "sim.h"
@@ -37,7 +38,7 @@ const char *op_text(enum op op)
 	static const char *const text[OP_COUNT] = {
 		"boot", "install", "kexec", "mark-good", "mark-bad", "mark-active", "rollback",
 		"a failed health check",
-		"refused install", "install that breaks off", "variables lost",
+		"refused install", "install that breaks off", "variables lost", "loader install",
 		"the other disk's record",
 	};
 
@@ -131,6 +132,26 @@ static int rollback(struct machine *m, const struct step *step, struct err *err)
 	return r;
 }
 
+/* As mark_good_running() does: what fails of the loader is a warning there. */
+static int good(struct machine *m, struct err *err)
+{
+	struct loader_result result;
+	int r = mark_good(m, err);
+
+	if (r == 0)
+		(void)loader_settle(m, &result, NULL);
+	return r;
+}
+
+static int loader(struct machine *m, unsigned version, struct err *err)
+{
+	_cleanup_(loader_file_clear) struct loader_file file = { 0 };
+	struct loader_result result;
+
+	simfirmware_file(version, &file);
+	return loader_install(m, &file, &result, err);
+}
+
 static int agent_verb(struct machine *m, const struct step *step, struct err *err)
 {
 	static const struct health_finding finding = { "check", "status 1", "a line" };
@@ -141,7 +162,9 @@ static int agent_verb(struct machine *m, const struct step *step, struct err *er
 	case OP_BREAKS:
 		return install(m, step, err);
 	case OP_GOOD:
-		return mark_good(m, err);
+		return good(m, err);
+	case OP_LOADER:
+		return loader(m, (unsigned)step->arg, err);
 	case OP_BAD:
 		(void)kexec_cancel(m->config, NULL);
 		(void)kexec_intent_forget(m);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "native.h"
 #include "world.h"
 
 #include <errno.h>
@@ -27,10 +28,14 @@ static const struct {
 	[NAME_JSON_B] = { "esp/EFI/slotboot/b/manifest.json", DIR_B, 1 },
 	[NAME_P7S_B] = { "esp/EFI/slotboot/b/manifest.p7s", DIR_B, 1 },
 	[NAME_IMAGE_B] = { "slot-b", -1, 1 },
+	[NAME_LOADER] = { "esp/EFI/slotboot/slotboot" NATIVE_EFI ".efi", DIR_OURS, -1 },
+	[NAME_LOADER_TRIAL] = { "esp/EFI/slotboot/slotboot" NATIVE_EFI ".new.efi", DIR_OURS, -1 },
+	[NAME_LOADER_NOTE] = { "esp/EFI/slotboot/loader.json", DIR_OURS, -1 },
+	[NAME_FALLBACK] = { "esp/EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", DIR_BOOT, -1 },
 };
 
 static const char *const dirs[DIR_COUNT] = {
-	"esp/EFI/slotboot", "esp/EFI/slotboot/a", "esp/EFI/slotboot/b",
+	"esp/EFI/slotboot", "esp/EFI/slotboot/a", "esp/EFI/slotboot/b", "esp/EFI/BOOT",
 };
 
 int simdisk_name(const char *path)
@@ -334,7 +339,7 @@ static int disk_flush_dir(void *ctx, const char *path)
 	for (int i = 0; i < NAME_COUNT; i++)
 		if (names[i].dir == dir)
 			w->name_kept[i] = w->name_now[i];
-	for (int i = DIR_A; dir == DIR_OURS && i < DIR_COUNT; i++)
+	for (int i = DIR_A; dir == DIR_OURS && i <= DIR_B; i++)
 		w->dir_kept[i] = w->dir_now[i];
 	return 0;
 }

@@ -147,17 +147,20 @@ int __wrap_ukifile_open(const char *path, struct ukifile *ret_uki, struct err *e
 	return ukifile_open_fd(fd, path, ret_uki, err);
 }
 
-/* All that there is of /sys: a watchdog that Linux drives. */
+/* All that there is of /sys: a watchdog that Linux drives. And of /proc, where the loader is
+ * a file: which boot this is. */
 static bool is_sys_file(const char *path, struct sim_file *file)
 {
-	static const char identity[] = "iTCO_wdt\n";
+	char text[64] = "";
 
-	if (!sim_world->watchdog ||
-	    strcmp(path, SIM_SYSROOT "/sys/class/watchdog/watchdog0/identity") != 0)
-		return false;
-	memcpy(file->now, identity, sizeof identity);
-	file->size = sizeof identity - 1;
-	return true;
+	if (sim_world->watchdog &&
+	    strcmp(path, SIM_SYSROOT "/sys/class/watchdog/watchdog0/identity") == 0)
+		(void)snprintf(text, sizeof text, "iTCO_wdt\n");
+	if (sim_world->loader && strcmp(path, SIM_SYSROOT "/proc/sys/kernel/random/boot_id") == 0)
+		(void)snprintf(text, sizeof text, "00000000-0000-4000-8000-%012u\n", sim_world->boots);
+	memcpy(file->now, text, sizeof text);
+	file->size = (uint16_t)strlen(text);
+	return *text;
 }
 
 int __wrap_read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len)
@@ -190,12 +193,16 @@ int __wrap_cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *s
 	return 0;
 }
 
-/* Of the loader's own file, which is always there. */
+/* Where the loader is no file in this world, it is there. */
 int __wrap_access(const char *path, int mode)
 {
+	int name = simdisk_name(path);
+
 	(void)mode;
 	errno = ENOENT;
-	return strncmp(path, "esp/", 4) == 0 ? 0 : -1;
+	if (name < 0 || (name == NAME_LOADER && !sim_world->loader))
+		return name < 0 ? -1 : 0;
+	return simdisk_find(sim_world, (enum sim_name)name) ? 0 : -1;
 }
 
 time_t __wrap_time(time_t *t)

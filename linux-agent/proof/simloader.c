@@ -254,7 +254,8 @@ static bool boot_once(struct world *w, int hung)
 	w->session = (struct session){ .staged = -1 };
 	w->ghost.guard = 3;
 	check_tries(w, &fw.at_begin);
-	boot(&fw);
+	if (simfirmware_pick(w))
+		boot(&fw);
 	check_guard(w, "the loader");
 	check_stored(w, &fw.at_begin, &before);
 	if (hung >= 0 && !w->fault.dead)

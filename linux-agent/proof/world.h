@@ -18,19 +18,20 @@
 #include <stdint.h>
 
 enum { SIM_SECTOR = 512, SIM_SECTORS = 3, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
-enum { SIM_FILES = 26, SIM_VARS = 12, SIM_VAR_MAX = 384 };
+enum { SIM_FILES = 30, SIM_VARS = 18, SIM_VAR_MAX = 384 };
 
 enum sim_name {
 	NAME_STATE,
 	NAME_HEALTH, NAME_FLOOR_1_JSON, NAME_FLOOR_1_P7S, NAME_FLOOR_2_JSON, NAME_FLOOR_2_P7S,
 	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A, NAME_IMAGE_A,
 	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_IMAGE_B,
+	NAME_LOADER, NAME_LOADER_TRIAL, NAME_LOADER_NOTE, NAME_FALLBACK,
 	NAME_COUNT
 };
 #define NAME_UKI(slot) ((slot) ? NAME_UKI_B : NAME_UKI_A)
 #define NAME_IMAGE(slot) ((slot) ? NAME_IMAGE_B : NAME_IMAGE_A)
 
-enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_COUNT };
+enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BOOT, DIR_COUNT };
 
 /* What changes something; each is counted and can be cut. */
 enum mutation {
@@ -71,7 +72,7 @@ struct sim_file {
 struct sim_var {
 	bool used;
 	enum vars_guid guid;
-	char name[16];
+	char name[24];
 	uint16_t len;
 	uint32_t attributes;
 	uint8_t data[SIM_VAR_MAX];
@@ -95,6 +96,7 @@ struct ghost {
 	bool trial[2];		/* seen at the last boot, with so many tries left: */
 	uint8_t left[2];
 	bool agent_ran;		/* since then, so tries may have been granted */
+	unsigned loaders;	/* bit per version of the loader that has booted, or was there */
 	bool flipped;		/* a bit of a trial's UKI */
 	bool flipped_all;	/* of every UKI */
 	uint64_t mirror_floor;	/* newest sequence that the mirror held durably */
@@ -116,6 +118,10 @@ struct world {
 	int hangs;		/* version whose image hangs; -1 */
 	bool watchdog;		/* the machine has one, and the agent has seen it */
 	bool latch;		/* it caused the last reset, and nobody has asked yet */
+	bool loader;		/* its loader is a file, which the firmware has to find */
+	int loader_broken;	/* version of it that gives up at once; -1 */
+	unsigned boots;		/* through the firmware, where the loader is a file */
+	bool next_ignored;	/* BootNext is not looked at */
 	uint8_t good_limit;
 	struct fault fault;
 	struct session session;
