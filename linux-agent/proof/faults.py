@@ -12,6 +12,9 @@ import subprocess
 import sys
 import time
 
+# Of the scenarios only those of that word are run, where a fault names one: they are not the first.
+NEW = "a new loader"
+
 FAULTS = [
     ("a slot target is not flushed", "linux-agent/update/slot_target.c",
      "if (dev->disk->flush(dev->disk->ctx, dev->file) < 0)", "if (0)"),
@@ -105,6 +108,14 @@ FAULTS = [
     ("success although the variable did not take", "linux-agent/machine/machine.c",
      "STATE_SAVE_AGENT, &machine->state, &mirror);",
      "STATE_SAVE_AGENT, &machine->state, &mirror);\n\terror = SB_OK;"),
+    ("the old loader is replaced while BootOrder leads to it", "linux-agent/update/loader_settle.c",
+     "lead(m, &leads, err) < 0)", "(leads = true, 0))", NEW),
+    ("a loader that did not start is promoted", "linux-agent/update/loader_settle.c",
+     "if (started != LOADER_TRIAL || strcmp(version, note->trial.version) != 0)", "if (0)", NEW),
+    ("a new loader is promoted in name only", "linux-agent/update/loader_settle.c",
+     "if (!loader_id_is(&id, &files->home) && loader_file_put(m, source, files->home.path, err) < 0)", "if (0)", NEW),
+    ("BootNext outlives the entry that it names", "linux-agent/machine/machine_entries.c",
+     "if (r == 0 && !entries.want.trial)", "if (0)", NEW),
     ("deletions, BootOrder, then its entries", "linux-agent/firmware/bootentries.c",
      "&plan->ops[i];", "&plan->ops[plan->op_count - 1 - i];"),
     ("deletions before BootOrder", "linux-agent/firmware/bootplan.c",
@@ -246,7 +257,7 @@ def fault_build(o, source, text, walk):
     return program, ""
 
 
-def fault_try(o, source, old, new, walk):
+def fault_try(o, source, old, new, walk, scenario=""):
     with open(source, encoding="utf-8") as f:
         text = f.read()
     if text.count(old) != 1:
@@ -256,7 +267,7 @@ def fault_try(o, source, old, new, walk):
         return False, "does not build: " + output
     # What the quick set's samples miss, all combinations must show.
     for how in ([[]] if walk else [["--quick"], []]):
-        done = run([program, "--first", *how])
+        done = run([program, "--first", *how, *(["--scenario", scenario] if scenario else [])])
         lines = [x for x in done.stdout.splitlines() if x.startswith("VIOLATION")]
         if lines:
             return True, lines[0][11:]
@@ -278,11 +289,11 @@ def main():
     os.makedirs(o.build, exist_ok=True)
     passed = failed = 0
     begin = time.monotonic()
-    for name, source, old, new in FAULTS + WALK_FAULTS:
+    for fault in FAULTS + WALK_FAULTS:
+        name, source, old, new, *scenario = fault
         if o.only not in name:
             continue
-        walk = (name, source, old, new) in WALK_FAULTS
-        caught, why = fault_try(o, source, old, new, walk)
+        caught, why = fault_try(o, source, old, new, fault in WALK_FAULTS, *scenario)
         passed, failed = passed + caught, failed + (not caught)
         print(f"{'caught' if caught else 'NOT CAUGHT'}: {name}: {why}", flush=True)
     print(f"deliberate faults: {time.monotonic() - begin:.0f} s")

@@ -5,6 +5,7 @@ import shutil
 import struct
 
 import pytest
+import test_schema
 from test_dryrun import (BUILD, CONFIG, DATAERR, GLOBAL, LOADER, OURS, create, identities, load_option,  # noqa: F401
                          machine, parts, refuse)
 
@@ -77,6 +78,15 @@ class Firmware:
         return json.loads(self.file("EFI/slotboot/loader.json").read_text())
 
 
+def told(machine):  # noqa: F811
+    """What status says: version of the file, whether it was kept, versions on trial and dropped."""
+    status = machine.status()
+    test_schema.check("status", status)
+    loader = status["loader_file"]
+    return (loader["file"]["version"], loader["kept"], (loader["trial"] or {}).get("version"),
+            loader["dropped"] and (loader["dropped"]["version"], loader["dropped"]["why"]))
+
+
 @pytest.fixture
 def new(tmp_path):
     path = tmp_path / "new.efi"
@@ -104,11 +114,13 @@ def test_a_new_loader_is_tried_by_bootnext_and_promoted(firmware, machine, new):
     assert "version 0.2 will be tried" in out
     assert firmware.versions() == ["0.1", "0.2", "0.1"] and firmware.numbers("BootOrder") == before
     assert "will be tried" in machine.check("mark-good")
+    assert told(machine) == ("0.1", True, "0.2", None)
     assert firmware.boot() == TRIAL and firmware.numbers("BootNext") == []
     assert "version 0.2 has started this machine" in machine.check("mark-good")
     assert firmware.versions() == ["0.2", None, "0.2"] and firmware.numbers("BootOrder") == before
     assert TRIAL not in firmware.entries().values()
     assert firmware.note()["promoted"]["version"] == "0.2" and "trial" not in firmware.note()
+    assert told(machine) == ("0.2", True, None, None)
     settled = machine.bytes()
     machine.check("mark-good")
     assert firmware.boot() == HOME
@@ -126,7 +138,8 @@ def test_a_loader_that_did_not_come_up_is_dropped_and_named(firmware, machine, n
     assert firmware.boot() == HOME
     assert "version 0.2 was tried and is dropped" in machine.check("mark-good")
     assert firmware.versions() == ["0.1", None, "0.1"] and firmware.numbers("BootNext") == []
-    assert firmware.note()["failed"]["why"] == why
+    assert firmware.note()["failed"]["why"] == why and told(machine) == ("0.1", True, None, ("0.2", why))
+    assert "warning: version 0.2 was tried and dropped" in machine.check("status")
     kept = [k for k in before if LOADER not in k and "json" not in k]
     assert {k: machine.bytes()[k] for k in kept} == {k: before[k] for k in kept}
 

@@ -13,6 +13,7 @@
 #include "out.h"
 #include "policy.h"
 #include "status_kexec.h"
+#include "status_loader.h"
 #include "io.h"
 #include "verbs.h"
 #include "watchdog.h"
@@ -197,7 +198,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -214,7 +215,7 @@ static json_t *view_json(const struct view *v)
 		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record), "check",
 		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
-		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m));
+		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m), "loader_file", status_loader_json(m));
 }
 
 static void print_slot(const struct view *v, unsigned slot)
@@ -333,6 +334,7 @@ static void print_text(const struct view *v)
 			  v->image.image_version ? v->image.image_version : "(no IMAGE_VERSION)");
 	if (v->loader)
 		out_print("loader     %s\n", v->loader);
+	status_loader_print(m);
 	out_print("preferred  slot %c\n", slot_letter(m->state.record.preferred));
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		print_slot(v, slot);

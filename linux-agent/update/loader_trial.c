@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* A new loader is put on trial. */
+#include "loader_update.h"
+
+#include "bootnext.h"
+#include "espfile.h"
+#include "readback.h"
+#include "io.h"
+#include "trip.h"
+
+#include <errno.h>
+
+/* For the note, directory growth, and rounding to clusters. */
+#define ROOM_TO_SPARE (128 * 1024)
+/* As doctor has it: Linux keeps 5120 bytes back, since a full store has bricked boards. */
+#define STORE_MIN 8192
+
+int loader_file_put(struct machine *machine, const struct loader_file *source, const char *path,
+		    struct err *err)
+{
+	if (espfile_write(&machine->disk, path, source->data, source->len, err) < 0)
+		return -1;
+	return readback_check(&machine->disk, path, source->len, source->sha256, NULL, err);
+}
+
+int loader_check(const uint8_t *data, size_t len, const char *name, struct loader_file *ret_file,
+		 struct err *err)
+{
+	struct loader_file file = { .there = true, .len = len, .data = (uint8_t *)(uintptr_t)data };
+
+	loader_file_judge(&file);
+	if (file.why.exit)
+		return err_set(err, EX_DATAERR, "%s is no loader: %s", name, file.why.text);
+	if (!file.ours)
+		return err_set(err, EX_DATAERR, "%s is no loader: it is a program, but not slotboot (its "
+			       ".sbat does not name it)", name);
+	*ret_file = file;
+	return 0;
+}
+
+static int check_started(const struct machine *m, const struct loader_note *note, struct err *err)
+{
+	char version[LOADER_VERSION_BYTES];
+
+	switch (loader_started(m, version)) {
+	case LOADER_HOME:
+		return 0;
+	case LOADER_TRIAL:
+		if (!note->trial.known)
+			return 0;	/* and it was promoted since */
+		return err_set(err, EX_CONFIG, "this machine was started by a loader on trial: run "
+			       "slotctl mark-good first");
+	case LOADER_FALLBACK:
+		return err_set(err, EX_CONFIG, "this machine was started by \\EFI\\BOOT, not by the "
+			       "boot entry of the loader: run slotctl mark-good, which makes the entry, "
+			       "and reboot; on firmware that has no use for entries the loader cannot "
+			       "be replaced safely");
+	case LOADER_ELSEWHERE:
+		break;
+	}
+	return err_set(err, EX_CONFIG, "it is not known by which file the firmware started the loader: "
+		       "LoaderInfo and LoaderImageIdentifier are not slotboot's, so that another boot "
+		       "loader, or a direct entry, has started this machine");
+}
+
+static int check_next(const struct machine *m, struct err *err)
+{
+	enum boot_next next;
+	struct vars_store store;
+
+	vars_efi_look(&store);
+	if (store.has_room && store.free < STORE_MIN)
+		return err_set(err, EX_IOERR, "the store of EFI variables is nearly full (%llu bytes "
+			       "free): nothing is written; see slotctl doctor",
+			       (unsigned long long)store.free);
+	if (bootnext_get(&m->vars, &m->esp, &next, err) < 0)
+		return -1;
+	if (next == BOOT_NEXT_OTHER)
+		return err_set(err, EX_CONFIG, "BootNext names another entry already: reboot, or take it "
+			       "back with efibootmgr -N");
+	return 0;
+}
+
+static int check_room(const struct machine *m, size_t len, struct err *err)
+{
+	uint64_t room;
+
+	if (m->disk.room(m->disk.ctx, m->esp.dir, &room) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to read the free space of the ESP at %s",
+				 m->esp.dir);
+	if (room < ROOM_TO_SPARE || len > room - ROOM_TO_SPARE)
+		return err_set(err, EX_DATAERR, "the loader (%zu bytes) does not fit the ESP at %s beside "
+			       "the old one (%llu bytes free)", len, m->esp.dir,
+			       (unsigned long long)room);
+	return 0;
+}
+
+int loader_check_machine(const struct machine *machine, size_t len, struct err *err)
+{
+	_cleanup_(loader_file_clear) struct loader_file home = { 0 };
+	struct loader_note note;
+
+	loader_note_read(machine, &note);
+	if (note.proven)
+		return err_set(err, EX_CONFIG, "a new loader is just being promoted: run slotctl mark-good "
+			       "first");
+	if (check_started(machine, &note, err) < 0 ||
+	    loader_file_read(machine, LOADER_HOME, &home, err) < 0)
+		return -1;
+	if (!loader_file_good(&home))
+		return err_set(err, EX_CONFIG, "the loader that is there (%s) is no whole slotboot, so "
+			       "that there is nothing to fall back to: see slotctl doctor", home.path);
+	if (check_next(machine, err) < 0)
+		return -1;
+	return check_room(machine, len, err);
+}
+
+/* Of a trial nothing is left, whatever fails. */
+static void undo(struct machine *m, struct loader_note *note, const char *path)
+{
+	note->trial.known = note->proven = false;
+	(void)bootnext_clear(&m->vars, &m->esp, NULL);
+	(void)loader_note_write(m, note, NULL);
+	(void)machine_sync_entries(m, NULL);
+	(void)espfile_remove(&m->disk, path, NULL);
+}
+
+static int arm(struct machine *m, struct err *err)
+{
+	if (machine_sync_entries(m, err) < 0)
+		return -1;
+	if (m->entries_error.exit) {
+		*err = m->entries_error;
+		return -1;
+	}
+	return bootnext_set(&m->vars, &m->esp, err);
+}
+
+int loader_install(struct machine *machine, const struct loader_file *file,
+		   struct loader_result *ret_result, struct err *err)
+{
+	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, trial = { 0 };
+	struct loader_note note;
+
+	*ret_result = (struct loader_result){ .what = LOADER_SAME, .id = loader_id_of(file) };
+	loader_note_read(machine, &note);
+	if (loader_file_read(machine, LOADER_HOME, &home, err) < 0 ||
+	    loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0)
+		return -1;
+	if (loader_id_is(&ret_result->id, &home))
+		return 0;
+	ret_result->what = LOADER_WAITING;
+	note.trial = ret_result->id;
+	note.failed.known = note.proven = false;
+	trip_boot_id(machine, note.boot_id);
+	if (bootnext_clear(&machine->vars, &machine->esp, err) == 0 &&
+	    loader_file_put(machine, file, trial.path, err) == 0 &&
+	    loader_note_write(machine, &note, err) == 0 && arm(machine, err) == 0)
+		return 0;
+	undo(machine, &note, trial.path);
+	return err_prefix(err, "failed to put the new loader on trial");
+}
