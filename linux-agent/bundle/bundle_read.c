@@ -53,6 +53,13 @@ static int manifest_read(struct bundle *b, const struct bundle_options *options,
 	return manifest_parse(b->json, b->json_len, &b->manifest, err);
 }
 
+static int entry_check(const struct bundle *b, const char *name, struct err *err)
+{
+	if (!name || ziparchive_has(b->archive, name, NULL))
+		return 0;
+	return err_set(err, EX_DATAERR, "%s is missing: the manifest names it, the ZIP has none", name);
+}
+
 /* Everything the manifest names must be there, before a slot is touched. */
 static int entries_check(const struct bundle *b, const struct payload *p, struct err *err)
 {
@@ -67,15 +74,15 @@ static int entries_check(const struct bundle *b, const struct payload *p, struct
 		names[count++] = p->bases[i].index.file;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (names[i] && !ziparchive_has(b->archive, names[i], NULL))
-			return err_set(err, EX_DATAERR, "%s is missing: the manifest names it, the "
-				       "ZIP has none", names[i]);
+		if (entry_check(b, names[i], err) < 0)
+			return -1;
 	return 0;
 }
 
 static int bundle_read(struct bundle *b, const struct bundle_options *options, struct err *err)
 {
-	if (ziparchive_open(b->source, &b->archive, err) < 0 || manifest_read(b, options, err) < 0)
+	if (ziparchive_open(b->source, &b->archive, err) < 0 || manifest_read(b, options, err) < 0 ||
+	    entry_check(b, b->manifest->loader.file, err) < 0)
 		return -1;
 	for (size_t i = 0; i < b->manifest->payload_count; i++)
 		if (entries_check(b, &b->manifest->payloads[i], err) < 0)

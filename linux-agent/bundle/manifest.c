@@ -323,9 +323,11 @@ static int text_order(const void *a, const void *b)
 
 static int files_unique(const struct manifest *m, struct err *err)
 {
-	const char *all[MANIFEST_MAX_PAYLOADS * PAYLOAD_MAX_FILES];
+	const char *all[MANIFEST_MAX_PAYLOADS * PAYLOAD_MAX_FILES + 1];
 	size_t n = 0;
 
+	if (m->loader.file)
+		all[n++] = m->loader.file;
 	for (size_t i = 0; i < m->payload_count; i++) {
 		const char *files[PAYLOAD_MAX_FILES];
 		size_t count = files_list(&m->payloads[i], files);
@@ -410,6 +412,13 @@ static int floor_parse(const json_t *root, struct manifest *m, struct err *err)
 	return 0;
 }
 
+static int loader_parse(const json_t *root, struct manifest *m, struct err *err)
+{
+	if (!json_object_get(root, "loader"))
+		return 0;
+	return pinned_parse(root, "", "loader", MANIFEST_MAX_LOADER_BYTES, &m->loader, err);
+}
+
 int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manifest,
 		   struct err *err)
 {
@@ -421,7 +430,7 @@ int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manife
 	if (root_load(json, len, &root, err) < 0 ||
 	    text_copy(root, "", &rule_compatible, &m->compatible, err) < 0 ||
 	    text_copy(root, "", &rule_version, &m->version, err) < 0 ||
-	    floor_parse(root, m, err) < 0 ||
+	    floor_parse(root, m, err) < 0 || loader_parse(root, m, err) < 0 ||
 	    payloads_parse(json_object_get(root, "payloads"), m, err) < 0)
 		return -1;
 	*ret_manifest = m;
@@ -450,6 +459,7 @@ void manifest_free(struct manifest *manifest)
 		return;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		payload_clear(&manifest->payloads[i]);
+	free(manifest->loader.file);
 	free(manifest->compatible);
 	free(manifest->version);
 	free(manifest);

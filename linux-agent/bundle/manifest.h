@@ -19,6 +19,8 @@
  * An image without "file" is one by reference: the machine has its bytes, in either slot,
  * and its index says which they are.
  *
+ * Beside payloads there may be "loader": { "file": "loader.efi", "size": 1, "sha256": "..." }.
+ *
  * What the manifest pins by size and SHA-256 (indexes, dictionaries) is as good as
  * signed; the data entries are not pinned: the chunk index says what they yield.
  */
@@ -37,6 +39,7 @@
 /* Of an index entry and of a dictionary: a reader may hold one in memory. */
 #define MANIFEST_MAX_INDEX_BYTES (64 * 1024 * 1024)
 #define MANIFEST_MAX_DICTIONARY_BYTES (1024 * 1024)
+#define MANIFEST_MAX_LOADER_BYTES (4 * 1024 * 1024)
 
 enum payload_type {
 	PAYLOAD_UKI,		/* exactly one, goes to the slot's directory on the ESP */
@@ -83,6 +86,7 @@ struct manifest {
 	char *compatible;	/* 1 to 128 printable ASCII characters */
 	char *version;		/* UAPI.10 version: [A-Za-z0-9._~^+-]{1,64} */
 	bool raises_floor;	/* once good, no lower version is installed any more; rollback_floor.h */
+	struct pinned_entry loader;	/* a new loader, as it is; optional */
 	struct payload payloads[MANIFEST_MAX_PAYLOADS];
 	size_t payload_count;	/* at least 1 */
 };

@@ -94,6 +94,8 @@ int manifest_format(const struct manifest *manifest, char **ret_json, struct err
 			 manifest->compatible, "version", manifest->version, "payloads", list);
 	if (root && manifest->raises_floor && !set(root, "raises-floor", json_true()))
 		return err_set(err, EX_SOFTWARE, "failed to write manifest.json: out of memory");
+	if (root && manifest->loader.file && !set(root, "loader", pinned_json(&manifest->loader)))
+		return err_set(err, EX_SOFTWARE, "failed to write manifest.json: out of memory");
 	for (size_t i = 0; root && i < manifest->payload_count; i++)
 		if (json_array_append_new(list, payload_json(&manifest->payloads[i])) < 0)
 			return err_set(err, EX_SOFTWARE, "failed to write manifest.json: "

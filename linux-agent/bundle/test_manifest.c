@@ -110,6 +110,42 @@ static void raising_the_floor_is_read_and_written_back(void **state)
 	assert_non_null(strstr(err.text, "raises-floor must be true or false"));
 }
 
+static void a_loader_is_read_and_written_back(void **state)
+{
+	static const char with[] = "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\","
+				   PINNED("loader", "loader.efi", "9") ",\"payloads\":[" UKI "]}";
+	static const struct {
+		const char *json, *words;
+	} bad[] = {
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\",\"loader\":1,\"payloads\":[" UKI "]}",
+		  "loader is not an object" },
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\","
+		  PINNED("loader", "loader.efi", "4194305") ",\"payloads\":[" UKI "]}",
+		  "loader.size is larger" },
+		{ "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\","
+		  PINNED("loader", "uki.efi", "9") ",\"payloads\":[" UKI "]}", "the same file, uki.efi" },
+	};
+	struct manifest *m = NULL;
+	char *text = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse(with, &m, &err), 0);
+	for (int round = 0; round < 2; round++) {
+		assert_string_equal(m->loader.file, "loader.efi");
+		assert_int_equal(m->loader.size, 9);
+		assert_int_equal(manifest_format(m, &text, &err), 0);
+		manifest_free(m);
+		assert_int_equal(parse(text, &m, &err), 0);
+		free(text);
+	}
+	manifest_free(m);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(parse(bad[i].json, &m, &err), -1);
+		assert_non_null(strstr(err.text, bad[i].words));
+	}
+}
+
 static void the_entries_of_every_layout_are_read_and_written_back(void **state)
 {
 	static const char json[] = WITH(UKI_AND(
@@ -378,6 +414,7 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(an_image_without_a_file_is_one_by_reference),
 		cmocka_unit_test(raising_the_floor_is_read_and_written_back),
+		cmocka_unit_test(a_loader_is_read_and_written_back),
 		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),
 		cmocka_unit_test(layouts_and_dictionary_may_be_absent),
 		cmocka_unit_test(unknown_keys_of_a_newer_writer_are_ignored),

@@ -252,7 +252,11 @@ static int payload_check(struct bundle *bundle, const struct payload *p, struct 
 int bundle_check(struct bundle *bundle, struct err *err)
 {
 	const struct manifest *m = bundle_manifest(bundle);
+	_cleanup_free_ uint8_t *loader = NULL;
+	size_t len;
 
+	if (m->loader.file && bundle_pinned(bundle, &m->loader, &loader, &len, err) < 0)
+		return -1;
 	for (size_t i = 0; i < m->payload_count; i++)
 		if (payload_check(bundle, &m->payloads[i], err) < 0)
 			return -1;

@@ -148,6 +148,9 @@ static int plan_make(struct draft *d, struct err *err)
 	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
 	d->manifest->raises_floor = o->raise_floor;
+	d->manifest->loader.size = 1;
+	if (o->loader && !text_make(&d->manifest->loader.file, "loader.efi"))
+		return no_memory(err);
 	if (plan_payload(d, PAYLOAD_UKI, &uki, err) < 0 || plan_images(d, true, err) < 0 ||
 	    plan_images(d, false, err) < 0)
 		return -1;
@@ -286,6 +289,23 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 	return 0;
 }
 
+/* As it is: it is small, and each machine has room for two. */
+static int pack_loader(struct draft *d, const char *path, struct err *err)
+{
+	struct ukifile file;
+	uint8_t *data;
+	size_t len;
+
+	if (read_file(path, MANIFEST_MAX_LOADER_BYTES, &data, &len) < 0)
+		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s", path);
+	if (ukifile_open(path, &file, NULL) < 0) {
+		free(data);
+		return err_set(err, EX_DATAERR, "--loader=%s: it is no EFI program", path);
+	}
+	ukifile_close(&file);
+	return pinned_add(d, RANK_LOADER, &d->manifest->loader, data, len, err);
+}
+
 /* --- the whole --- */
 
 static int manifest_add(struct draft *d, struct err *err)
@@ -360,6 +380,8 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
 	    layout_check(options, err) < 0 ||
 	    roothash_check_files(d->manifest, d->files, err) < 0)
+		return -1;
+	if (options->loader && pack_loader(d, options->loader, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->manifest->payload_count; i++)
 		if (pack_payload(d, &d->manifest->payloads[i], d->files[i], err) < 0)

@@ -31,6 +31,7 @@ struct bundle_create_options {
 	const char *compatible;
 	const char *version;
 	bool raise_floor;	/* struct manifest, raises_floor */
+	const char *loader;	/* stored as loader.efi; NULL: none */
 	const char *uki;	/* stored as uki.efi.zst and beside it */
 	const struct bundle_image *images;
 	size_t image_count;

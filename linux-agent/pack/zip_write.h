@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <zip.h>
 
-/* The order of docs/FORMAT.md: the manifest, its signature, then for each payload its
+/* The order of docs/FORMAT.md: the manifest, its signature, a loader, then for each payload its
  * small entries and its frames. */
 enum {
 	RANK_MANIFEST,
 	RANK_SIGNATURE,
+	RANK_LOADER,
 	RANK_PAYLOADS,
 	/* within a payload; bases add their number */
 	RANK_INDEX = 0,

@@ -268,7 +268,7 @@ int install_prepare(struct install *in, struct err *err)
 		    bundle_signer(in->bundle));
 	if (install_check_identity(m, manifest, o->allow_downgrade, o->report, err) < 0 ||
 	    install_check_room(m, in->bundle, in->slot, err) < 0 ||
-	    install_payloads_prepare(in, err) < 0)
+	    install_loader_prepare(in, err) < 0 || install_payloads_prepare(in, err) < 0)
 		return -1;
 	return check_cancel(o, err);
 }
@@ -313,6 +313,9 @@ int install_run(struct machine *machine, const struct install_options *options,
 		return -1;
 	in->was_writing = machine->state.record.slots[in->slot].status == SLOT_WRITING;
 	r = install_from(in, err);
+	if (r == 0)
+		install_loader(in);
+	loader_file_clear(&in->loader);
 	install_payloads_close(in);
 	bundle_close(in->bundle);
 	if (r < 0)

@@ -224,6 +224,7 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 		       unsigned slot, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(bundle);
+	uint64_t loader = manifest->loader.file ? manifest->loader.size : 0;
 	size_t json_len, p7s_len;
 	const uint8_t *json, *p7s;
 
@@ -233,7 +234,7 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 		int r = payload->type == PAYLOAD_UKI
 				? espfile_check_room(&machine->disk, machine->esp.dir, slot,
 						     payload->size + payload->index.size +
-						     json_len + p7s_len, err)
+						     json_len + p7s_len + loader, err)
 				: image_room(machine, payload, slot, err);
 
 		if (r < 0)

@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "install.h"
+#include "loader_file.h"
 #include "slot_target.h"
 
 struct install_payload {
@@ -26,6 +27,7 @@ struct install {
 	struct engine_stats stats;
 	uint64_t start;			/* monotonic, ns */
 	int uki;			/* memory file, or -1 */
+	struct loader_file loader;	/* that the bundle brings; data NULL: none */
 	struct installed installed;	/* install_run()'s, once it is done */
 	struct install_payload payloads[MANIFEST_MAX_PAYLOADS];	/* in the manifest's order */
 };
@@ -42,6 +44,15 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 
 /* What was fetched and reused, and where the time went. */
 void install_payloads_report(const struct install *in);
+
+/* --- install_loader.c: a loader that the bundle brings ------------------------ */
+
+/* Reads and checks it, before the slot is touched. EX_DATAERR. */
+int install_loader_prepare(struct install *in, struct err *err);
+
+/* Puts it on trial, once the slot is complete. What keeps it from that is a warning: no
+ * update fails for its loader. */
+void install_loader(struct install *in);
 
 /* --- install.c: the parts of an install that a first one has, too ------------- */
 

@@ -38,6 +38,14 @@ int loader_check(const uint8_t *data, size_t len, const char *name, struct loade
 	return 0;
 }
 
+bool loader_is_installed(const struct machine *machine, const struct loader_file *file)
+{
+	_cleanup_(loader_file_clear) struct loader_file home = { 0 };
+	const struct loader_id id = loader_id_of(file);
+
+	return loader_file_read(machine, LOADER_HOME, &home, NULL) == 0 && loader_id_is(&id, &home);
+}
+
 static int check_started(const struct machine *m, const struct loader_note *note, struct err *err)
 {
 	char version[LOADER_VERSION_BYTES];
@@ -139,16 +147,15 @@ static int arm(struct machine *m, struct err *err)
 int loader_install(struct machine *machine, const struct loader_file *file,
 		   struct loader_result *ret_result, struct err *err)
 {
-	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, trial = { 0 };
+	_cleanup_(loader_file_clear) struct loader_file trial = { 0 };
 	struct loader_note note;
 
 	*ret_result = (struct loader_result){ .what = LOADER_SAME, .id = loader_id_of(file) };
 	loader_note_read(machine, &note);
-	if (loader_file_read(machine, LOADER_HOME, &home, err) < 0 ||
-	    loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0)
-		return -1;
-	if (loader_id_is(&ret_result->id, &home))
+	if (loader_is_installed(machine, file))
 		return 0;
+	if (loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0)
+		return -1;
 	ret_result->what = LOADER_WAITING;
 	note.trial = ret_result->id;
 	note.failed.known = note.proven = false;

@@ -44,6 +44,9 @@ int loader_check(const uint8_t *data, size_t len, const char *name, struct loade
  * EX_IOERR (also: the store of variables is nearly full), EX_DATAERR (no room on the ESP). */
 int loader_check_machine(const struct machine *machine, size_t len, struct err *err);
 
+/* Whether it is what the boot entry starts already. */
+bool loader_is_installed(const struct machine *machine, const struct loader_file *file);
+
 /* Becomes of the file at path what source holds: written, flushed, read back. EX_IOERR. */
 int loader_file_put(struct machine *machine, const struct loader_file *source, const char *path,
 		    struct err *err);

@@ -3,10 +3,11 @@
 import json
 import shutil
 import struct
+import subprocess
 
 import pytest
 import test_schema
-from test_dryrun import (BUILD, CONFIG, DATAERR, GLOBAL, LOADER, OURS, create, identities, load_option,  # noqa: F401
+from test_dryrun import (BUILD, CONFIG, DATAERR, GLOBAL, LOADER, OURS, SLOTCTL, create, identities, load_option,  # noqa: F401
                          machine, parts, refuse)
 
 HOME, TRIAL, FALLBACK = "EFI/slotboot/slotbootx64.efi", "EFI/slotboot/slotbootx64.new.efi", "EFI/BOOT/BOOTX64.EFI"
@@ -267,3 +268,52 @@ def test_firmware_that_locks_bootorder_keeps_its_old_loader(firmware, machine, n
     order.write_bytes(struct.pack("<I", 0x27) + order.read_bytes()[4:])     # authenticated: nobody writes it
     assert "BootOrder cannot be changed" in machine.check("mark-good")
     assert firmware.versions() == ["0.1", None, "0.1"]
+
+
+@pytest.fixture
+def bundle(tmp_path, identities, parts):  # noqa: F811
+    def make(loader, version="2"):
+        subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path / 'with.zip'}", "--compatible=acme",
+                        f"--version={version}", f"--uki={parts / 'good.efi'}", f"--image=rootfs={parts / 'rootfs.img'}",
+                        f"--loader={loader}", f"--key={identities['signer'].key}", f"--cert={identities['signer'].cert}"],
+                       check=True, capture_output=True)
+        return tmp_path / "with.zip"
+    return make
+
+
+def test_a_bundle_that_brings_a_loader_puts_it_on_trial_with_the_slot(firmware, machine, new, bundle):  # noqa: F811
+    zip_file = bundle(new)
+    assert "loader.efi" in machine.run("bundle", "info", zip_file)[1]
+    out = machine.check("install", zip_file, "--activate=none")
+    assert "tries version 0.2 of the loader" in out and firmware.versions() == ["0.1", "0.2", "0.1"]
+    machine.check("mark-active", "b")
+    assert firmware.boot() == TRIAL
+    machine.boot_by("firmware", "b")
+    machine.set_variable("LoaderEntrySelected", LOADER, "slotboot-b.efi\0".encode("utf-16le"))
+    assert "is kept" in machine.check("mark-good")
+    assert firmware.versions() == ["0.2", None, "0.2"] and machine.status()["slots"]["b"]["status"] == "good"
+    # The same again: nothing to do.
+    assert "loader" not in machine.check("install", bundle(new, "3"), "--activate=none")
+
+
+def test_a_loader_that_was_dropped_spoils_no_later_update(firmware, machine, new, bundle):  # noqa: F811
+    firmware.broken = ["0.2"]
+    machine.check("install", bundle(new), "--activate=none")
+    assert firmware.boot() == HOME
+    machine.check("mark-good")
+    status, said, _ = machine.run("install", bundle(new, "3"), "--activate=none")
+    assert status == 0 and "the loader is not updated: version 0.2 was tried on this machine" in said
+    assert firmware.versions() == ["0.1", None, "0.1"]
+    assert "will be tried" in machine.check("loader", "install", new)
+
+
+def test_where_the_loader_cannot_be_tried_the_update_goes_on(firmware, machine, new, bundle):  # noqa: F811
+    by_fallback(firmware)
+    status, said, _ = machine.run("install", bundle(new), "--activate=none")
+    assert status == 0 and "the loader is not updated: this machine was started by" in said
+    assert machine.status()["slots"]["b"]["status"] == "trial"
+
+
+def test_a_bundle_with_what_is_no_loader_is_refused(firmware, machine, parts, bundle):  # noqa: F811
+    refuse(machine, DATAERR, ["loader.efi is no loader", "not slotboot"], "install", bundle(parts / "good.efi"),
+           "--activate=none")

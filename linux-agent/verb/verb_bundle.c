@@ -241,6 +241,13 @@ static void info_print(const struct bundle *bundle, const char *where)
 	out_print("signature   not checked (slotctl bundle verify does)\n");
 	if (m->raises_floor)
 		out_print("floor       raised to this version by mark-good\n");
+	if (m->loader.file) {
+		char sha256[2 * sizeof m->loader.sha256 + 1];
+
+		hex_encode(m->loader.sha256, sizeof m->loader.sha256, sha256);
+		out_print("loader      %s, %llu bytes\n            sha256 %s\n", m->loader.file,
+			  (unsigned long long)m->loader.size, sha256);
+	}
 	for (size_t i = 0; i < m->payload_count; i++) {
 		const struct payload *p = &m->payloads[i];
 		char sha256[2 * sizeof p->sha256 + 1];

@@ -31,6 +31,7 @@ static const char help_create[] =
 	"  --reference=NAME=FILE[,roothash=HEX]\n"
 	"                     an image that the machines have, in either slot: its bytes are\n"
 	"                     left out; a machine without it refuses the bundle\n"
+	"  --loader=FILE      a new loader: each machine tries it once, together with the slot\n"
 	"  --base=[NAME=]FILE an older image of NAME (or uki): machines that run it fetch\n"
 	"                     only the difference; NAME is needed unless there is one\n"
 	"                     image; may be repeated\n"
@@ -51,7 +52,7 @@ static const char help_create[] =
 
 enum {
 	OPT_HELP = 256,
-	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY, OPT_CERT,
+	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY, OPT_CERT,
 	OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
@@ -60,6 +61,7 @@ static const struct option create_options[] = {
 	{ "compatible", required_argument, NULL, OPT_COMPATIBLE },
 	{ "version", required_argument, NULL, OPT_VERSION },
 	{ "uki", required_argument, NULL, OPT_UKI },
+	{ "loader", required_argument, NULL, OPT_LOADER },
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "reference", required_argument, NULL, OPT_REFERENCE },
 	{ "base", required_argument, NULL, OPT_BASE },
@@ -246,6 +248,9 @@ static int create_option(int option, struct creation *c, struct err *err)
 		return 0;
 	case OPT_UKI:
 		o->uki = optarg;
+		return 0;
+	case OPT_LOADER:
+		o->loader = optarg;
 		return 0;
 	case OPT_KEY:
 		return key_add(c, optarg, err);
