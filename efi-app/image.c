@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "image.h"
 
-#include "pe.h"
-
 static enum sb_error image_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
 {
 	const uint8_t *base = ctx;
@@ -12,8 +10,7 @@ static enum sb_error image_read(void *ctx, uint64_t offset, uint8_t *buf, size_t
 	return SB_OK;
 }
 
-const uint8_t *image_section(const EFI_LOADED_IMAGE *loaded, const char *name,
-			     size_t *ret_len)
+enum sb_error image_open(const EFI_LOADED_IMAGE *loaded, struct pe_image *ret_image)
 {
 	struct pe_source source = {
 		.ctx = loaded->ImageBase,
@@ -21,10 +18,17 @@ const uint8_t *image_section(const EFI_LOADED_IMAGE *loaded, const char *name,
 		.mapped = true,
 		.read = image_read,
 	};
+
+	return pe_open(&source, ret_image);
+}
+
+const uint8_t *image_section(const EFI_LOADED_IMAGE *loaded, const char *name,
+			     size_t *ret_len)
+{
 	struct pe_image image;
 	struct pe_section section;
 
-	if (pe_open(&source, &image) != SB_OK ||
+	if (image_open(loaded, &image) != SB_OK ||
 	    pe_section_find(&image, name, &section) != SB_OK)
 		return NULL;
 	*ret_len = (size_t)section.size;

@@ -3,6 +3,7 @@
 
 #include "cmdline.h"
 #include "image.h"
+#include "profile.h"
 
 /* One code point (RFC 3629) and how many bytes it took; 0 if it is none. */
 static unsigned utf8_get(const uint8_t *p, size_t left, uint32_t *ret_code)
@@ -51,7 +52,29 @@ static size_t utf16_from_utf8(const uint8_t *text, size_t len, CHAR16 *ret_units
 	return out;
 }
 
-CHAR16 *options_fill(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
+static CHAR16 *options_set(EFI_LOADED_IMAGE *child, CHAR16 *options, size_t units)
+{
+	child->LoadOptions = options;
+	child->LoadOptionsSize = (UINT32)(units * sizeof *options);
+	return options;
+}
+
+static CHAR16 *profile_choose(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
+{
+	char text[PROFILE_OPTIONS_MAX];
+	struct pe_image image;
+	unsigned profile;
+	size_t units;
+	void *memory;
+
+	if (image_open(child, &image) != SB_OK || profile_find(&image, slot, &profile) != SB_OK ||
+	    EFI_ERROR(l->bs->AllocatePool(EfiLoaderData, sizeof text * sizeof(CHAR16), &memory)))
+		return NULL;
+	units = utf16_from_utf8((const uint8_t *)text, profile_options(profile, text), memory);
+	return options_set(child, memory, units);
+}
+
+static CHAR16 *slot_fill(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
 {
 	size_t len = 0, filled = 0, units;
 	const uint8_t *text = image_section(child, ".cmdline", &len);
@@ -72,7 +95,12 @@ CHAR16 *options_fill(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
 		(void)l->bs->FreePool(memory);
 		return NULL;
 	}
-	child->LoadOptions = options;
-	child->LoadOptionsSize = (UINT32)(units * sizeof *options);
-	return options;
+	return options_set(child, options, units);
+}
+
+CHAR16 *options_fill(struct loader *l, EFI_LOADED_IMAGE *child, unsigned slot)
+{
+	CHAR16 *options = profile_choose(l, child, slot);
+
+	return options ? options : slot_fill(l, child, slot);
 }

@@ -97,25 +97,49 @@ static void indexes_make(void)
 	free(data);
 }
 
-/* Its sections moved together, or most of the file would be zeros. */
+/* Its sections moved together, or most of the file would be zeros. Returns its end. */
+static uint32_t uki_shrink(struct testuki *uki)
+{
+	uint32_t end = 1024;
+
+	for (unsigned i = 0; i < uki->count; i++) {
+		uint8_t *h = testuki_header(uki, i);
+		uint32_t raw = le32_get(h + 16);
+
+		memmove(uki->bytes + end, uki->bytes + le32_get(h + 20), raw);
+		le32_put(h + 12, end);
+		le32_put(h + 20, end);
+		end += raw;
+	}
+	return end;
+}
+
+static void profiles_make(void)
+{
+	static const char text[] = "ID=slot-b\nTITLE=\"Slot B\"\n";
+	static struct testuki uki;
+	uint32_t end;
+
+	testuki_make(&uki, "257.1");
+	(void)testuki_text(&uki, ".profile", "ID='slot-a'\n");
+	(void)testuki_text(&uki, ".cmdline", "root=/dev/a");
+	(void)testuki_text(&uki, ".profile", text);
+	(void)testuki_text(&uki, ".cmdline", "root=/dev/b");
+	end = uki_shrink(&uki);
+	put("fuzz_pe", "profiles", uki.bytes, end);
+	put("fuzz_profile", "b", (const uint8_t *)text, sizeof text - 1);
+}
+
 static void uki_make(void)
 {
 	static struct testuki uki;
-	uint32_t end = 1024;
+	uint32_t end;
 
 	testuki_make(&uki, "257.1");
 	(void)testuki_text(&uki, ".cmdline", "root=/dev/{slot} slot={SLOT}");
 	(void)testuki_text(&uki, ".initrd", "initrd");
 	(void)testuki_text(&uki, ".osrel", "ID=x\n");
-	for (unsigned i = 0; i < uki.count; i++) {
-		uint8_t *h = testuki_header(&uki, i);
-		uint32_t raw = le32_get(h + 16);
-
-		memmove(uki.bytes + end, uki.bytes + le32_get(h + 20), raw);
-		le32_put(h + 12, end);
-		le32_put(h + 20, end);
-		end += raw;
-	}
+	end = uki_shrink(&uki);
 	put("fuzz_pe", "uki", uki.bytes, end);
 	put("fuzz_kexec", "uki", uki.bytes, end);
 	put("fuzz_kernel_image", "x86", uki.bytes + 1024, KERNEL_IMAGE_HEADER);
@@ -241,6 +265,7 @@ static void all(void **state)
 	records_make();
 	indexes_make();
 	uki_make();
+	profiles_make();
 	signed_make();
 	bundle_make();
 	loadoption_make();

@@ -51,6 +51,7 @@ class Machine:
         self.disk, self.vars_path = self.at("disk.img"), self.at("vars.fd")
         self.serial, self.debug = self.at("serial.log"), self.at("debug.bin")
         self.drive, self.device = "", ""    # more options of QEMU's disk
+        self.qemu, self.firmware = ARCH.QEMU, ARCH.FIRMWARE
         disk_make(self.disk, mebibytes, esp)
         # AAVMF's is 64 MB of almost nothing.
         call("cp", "--sparse=always", ARCH.VARIABLES, self.vars_path)
@@ -99,9 +100,9 @@ class Machine:
             if os.path.exists(path):
                 os.remove(path)
         command = [
-            *ARCH.QEMU, "-nodefaults", "-no-user-config", "-accel", "tcg,thread=single",
+            *self.qemu, "-nodefaults", "-no-user-config", "-accel", "tcg,thread=single",
             "-m", "256", "-display", "none",
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={ARCH.FIRMWARE}",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={self.firmware}",
             "-drive", f"if=pflash,format=raw,unit=1,file={self.vars_path}",
             "-drive", f"if=none,id=d,format=raw,file={self.disk}{self.drive}",
             "-device", f"virtio-blk-pci,drive=d{self.device}",

@@ -83,6 +83,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	EFI_GUID loader_guid = { 0x4a67b082, 0x0a4c, 0x41cf,
 				 { 0xb6, 0xc7, 0x44, 0x0b, 0x29, 0xbb, 0x8c, 0x4f } };
 	EFI_LOADED_IMAGE *self;
+	EFI_GUID global_guid = EFI_GLOBAL_VARIABLE;
 	EFI_DEVICE_PATH *node;
 
 	if (EFI_ERROR(st->BootServices->HandleProtocol(image, &loaded_guid, (void **)&self)))
@@ -93,6 +94,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	show(st, "LoadOptions", self->LoadOptions, self->LoadOptionsSize);
 	show_variable(st, "SlotState", slot_guid);
 	show_variable(st, "SlotTrace", slot_guid);
+	show_variable(st, "SecureBoot", global_guid);
 	for (unsigned i = 0; i < sizeof loader_names / sizeof loader_names[0]; i++)
 		show_variable(st, loader_names[i], loader_guid);
 	put_text(st, "\r\nSHOW end 00\r\n");

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""A slot's own command line by a profile of its UKI, also on firmware with Secure Boot."""
+import os
+import struct
+import subprocess
+import sys
+import uuid
+
+from arch import ARCH
+from boot import Boot, read
+from common import EFI, LOADER, LOADER_PATH, case, machine, x64_only
+from machine import call
+from record import FAILED, GOOD, LOAD, record, slot
+from varstore import GLOBAL
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"       # the GUID of db and dbx
+X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
+SIGNED_UPDATES = 0x27       # NV, BS, RT, and only by updates that are signed
+BOTH = ("ID=main\n", "TITLE=B\nID=\"slot-b\"\n", "TITLE=none\n", "ID=slot-a\n")
+
+
+def built(folder, *profiles, base="root=x slot={slot}"):
+    """The application that shows its options, as a UKI with these profiles; base: the common .cmdline."""
+    os.makedirs(folder, exist_ok=True)
+    sections = [(".cmdline", base)]
+    for number, text in enumerate(profiles):
+        sections += [(".profile", text), (".cmdline", f"profile={number}")]
+    arguments = []
+    for number, (name, text) in enumerate(sections):
+        path = os.path.join(folder, f"section-{number}")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        arguments.append(f"{name}={path}")
+    out = os.path.join(folder, "uki.efi")
+    call(sys.executable, os.path.join(TOP, "efi-app/elf2pe"), os.path.join(EFI, "test/show.elf"), out, *arguments)
+    return out
+
+
+def options(folder, uki, letter):
+    state = record(slot(GOOD), slot(GOOD), preferred="ab".index(letter))
+    boot = Boot(machine(folder, state, a=uki, b=uki))
+    assert boot.path == f"\\EFI\\slotboot\\{letter}\\uki.efi"
+    boot.silent()
+    return boot.options
+
+
+@case
+def the_profile_of_slot_a_is_passed_by_its_number_alone(folder):
+    assert options(folder, built(folder + "-uki", *BOTH), "a") == "@3"
+
+
+@case
+def the_profile_of_slot_b_is_passed_by_its_number_alone(folder):
+    assert options(folder, built(folder + "-uki", *BOTH), "b") == "@1"
+
+
+@case
+def profiles_for_no_slot_leave_the_filled_in_command_line(folder):
+    uki = built(folder + "-uki", "ID=main\n", base="root=x slot={slot}")
+    # The command line of profile 0, which has no slot in it, is what counts.
+    assert options(folder, uki, "b") == ""
+
+
+@case
+def of_two_profiles_for_a_slot_neither_is_passed(folder):
+    assert options(folder, built(folder + "-uki", *BOTH, "ID=slot-b\n"), "b") == ""
+
+
+def certificate(folder):
+    key, cert, der = (os.path.join(folder, name) for name in ("key.pem", "cert.pem", "cert.der"))
+    call("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=test",
+         "-keyout", key, "-out", cert, stderr=subprocess.DEVNULL)
+    call("openssl", "x509", "-in", cert, "-outform", "DER", "-out", der)
+    return key, cert, read(der)
+
+
+def signature_list(der):
+    """EFI_SIGNATURE_LIST of one certificate (UEFI 2.10, 32.4.1)."""
+    size = 16 + len(der)
+    return X509.bytes_le + struct.pack("<III", 28 + size, 0, size) + uuid.UUID(GLOBAL).bytes_le + der
+
+
+def secured(folder, uki, sign=True):
+    """A machine whose firmware starts what the one key has signed: the loader, and with sign the UKIs."""
+    os.makedirs(folder + "-uki", exist_ok=True)
+    key, cert, der = certificate(folder + "-uki")
+
+    def signed(path, name):
+        out = os.path.join(folder + "-uki", name)
+        call("sbsign", "--key", key, "--cert", cert, "--output", out, path, stderr=subprocess.DEVNULL)
+        return out
+
+    chosen = signed(uki, "signed.efi") if sign else uki
+    m = machine(folder, record(slot(GOOD), slot(GOOD), preferred=1), a=signed(uki, "signed.efi"), b=chosen)
+    m.put(LOADER_PATH.replace("\\", "/"), signed(LOADER, "loader.efi"))
+    m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
+    one = signature_list(der)
+    m.seed(("db", one, SECURITY, SIGNED_UPDATES), ("KEK", one, GLOBAL, SIGNED_UPDATES),
+           ("PK", one, GLOBAL, SIGNED_UPDATES))
+    return m
+
+
+@x64_only(case)
+def under_secure_boot_the_profile_is_passed_too(folder):
+    boot = Boot(secured(folder, built(folder + "-uki", *BOTH)))
+    assert boot.shown["SecureBoot"] == b"\1", "Secure Boot is off"
+    assert boot.path == "\\EFI\\slotboot\\b\\uki.efi" and boot.options == "@1"
+    boot.silent()
+
+
+@x64_only(case)
+def under_secure_boot_an_unsigned_uki_fails_over(folder):
+    boot = Boot(secured(folder, built(folder + "-uki", *BOTH), sign=False))
+    assert boot.path == "\\EFI\\slotboot\\a\\uki.efi" and boot.options == "@3"
+    boot.steps((1, FAILED, LOAD))
+    boot.says("slot b: the firmware could not load its UKI")
