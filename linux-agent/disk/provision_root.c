@@ -4,7 +4,7 @@
 #include "cmdline.h"
 #include "io.h"
 #include "record.h"
-#include "ukifile.h"
+#include "slot_cmdline.h"
 
 #include <efivar.h>
 #include <string.h>
@@ -17,15 +17,15 @@
 static int root_guid(const struct ukifile *uki, unsigned slot, uint8_t ret_guid[LAYOUT_GUID_BYTES],
 		     struct err *err)
 {
-	_cleanup_free_ char *cmdline = NULL;
+	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };
 	char text[LAYOUT_GUID_TEXT];
 	const char *root;
 	efi_guid_t guid;
 	size_t len;
 
-	if (ukifile_cmdline(uki, slot, &cmdline, NULL, err) < 0)
+	if (slot_cmdline_read(uki, slot, &cmdline, err) < 0)
 		return -1;
-	root = cmdline_get(cmdline, "root", &len);
+	root = cmdline_get(cmdline.text, "root", &len);
 	/* "/PARTNROFF=1": some other partition. */
 	if (!root || len < PREFIX_LEN || strncmp(root, PREFIX, PREFIX_LEN) != 0 ||
 	    memchr(root, '/', len))
@@ -91,7 +91,7 @@ static int guids_take(struct layout *layout, bool adopted, uint8_t guids[SLOT_CO
 		return 0;
 	if (memcmp(guids[0], guids[1], LAYOUT_GUID_BYTES) == 0)
 		return err_set(err, EX_DATAERR, "the UKI's command line has the same root=" PREFIX " in both slots: "
-			       "put {slot} in it, in the place of its last digit");
+			       "put {slot} in it, in the place of its last digit, or give each slot a profile");
 	if (adopted)
 		return kept_check(a, guids[0], err) < 0 ? -1 : kept_check(b, guids[1], err);
 	guid_give(layout, LAYOUT_A, guids[0]);

@@ -5,8 +5,8 @@
 #include "espfile.h"
 #include "loader_note.h"
 #include "policy.h"
+#include "slot_cmdline.h"
 #include "trip.h"
-#include "ukifile.h"
 #include "io.h"
 
 #include <errno.h>
@@ -48,20 +48,22 @@ static int options_make(const char *text, uint8_t **ret_data, size_t *ret_len)
 	return 0;
 }
 
-/* The filled-in command line of a UKI with {slot}, which without the loader would
- * reach the kernel unfilled. A UKI that cannot be read gets no options. */
+/* What the loader would pass, without which the kernel would get the wrong command line. A
+ * UKI that cannot be read gets no options. */
 static void direct_options(const struct machine *m, unsigned slot, uint8_t **ret_data,
 			   size_t *ret_len)
 {
+	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
 	struct ukifile uki;
-	bool has_slot = false;
 
 	if (machine_slot_file(m, slot, "uki.efi", &path, NULL) < 0 ||
 	    ukifile_open(path, &uki, NULL) < 0)
 		return;
-	if (ukifile_cmdline(&uki, slot, &text, &has_slot, NULL) == 0 && has_slot)
+	if (slot_cmdline_read(&uki, slot, &cmdline, NULL) == 0)
+		text = slot_cmdline_options(&cmdline);
+	if (text && *text)
 		(void)options_make(text, ret_data, ret_len);
 	ukifile_close(&uki);
 }

@@ -3,11 +3,14 @@
 
 #include "bundle.h"
 #include "bundle_check.h"
+#include "cmdline.h"
 #include "zip_write.h"
 #include "cms.h"
 #include "packer.h"
+#include "record.h"
 #include "roothash.h"
 #include "report.h"
+#include "slot_cmdline.h"
 #include "uki_layout.h"
 #include "io.h"
 
@@ -341,6 +344,29 @@ static int zip_check(const char *path, struct err *err)
 	return bundle_check(b, err);
 }
 
+static void cmdlines_report(struct report *report, const struct slot_cmdline cmdlines[SLOT_COUNT])
+{
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		report_step(report, "cmdline", "slot %c: %s", slot_letter(slot), cmdlines[slot].text);
+	report_step(report, "cmdline-way", "these command lines: %s%s", slot_way_text(cmdlines[0].way),
+		    cmdlines[0].way == SLOT_WAY_FILL ? ", which Secure Boot does not let it do" : "");
+}
+
+/* Where they are asked for: what each slot's kernel will get. */
+static int cmdlines_check(const struct bundle_create_options *o, const struct ukifile *uki,
+			  struct err *err)
+{
+	struct slot_cmdline cmdlines[SLOT_COUNT];
+
+	if (slot_cmdline_check(uki, false, cmdlines, err) < 0)
+		return -1;
+	if (o->report)
+		cmdlines_report(o->report, cmdlines);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		slot_cmdline_clear(&cmdlines[slot]);
+	return 0;
+}
+
 /* What is no PE file at all is left to the machine's own check. */
 static int layout_check(const struct bundle_create_options *o, struct err *err)
 {
@@ -351,6 +377,8 @@ static int layout_check(const struct bundle_create_options *o, struct err *err)
 	if (ukifile_open(o->uki, &uki, NULL) < 0)
 		return 0;
 	r = uki_layout_check(&uki, err);
+	if (r == 0)
+		r = cmdlines_check(o, &uki, err);
 	if (r == 0 && o->report && uki_layout_doubt(&uki, doubt, sizeof doubt))
 		report_warning(o->report, "%s", doubt);
 	ukifile_close(&uki);

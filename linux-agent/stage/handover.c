@@ -4,6 +4,7 @@
 #include "addon.h"
 #include "cmdline.h"
 #include "kernel_image.h"
+#include "slot_cmdline.h"
 #include "stub.h"
 #include "io.h"
 
@@ -43,21 +44,21 @@ static int text_clean(const struct plan *p, const struct ukifile *file, const ch
 }
 
 /* The loader hands a command line with {slot} in it over itself, and there "@1 " at its
- * begin chooses a profile. */
+ * begin chooses a profile. Of a profile for the slot it passes the number. */
 static int own_text(struct plan *p, unsigned slot, char **ret_text, struct err *err)
 {
-	_cleanup_free_ char *filled = NULL;
+	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };
 	_cleanup_free_ uint8_t *raw = NULL;
 	struct pe_section section;
 	const char *rest;
-	bool has_slot;
 	size_t len;
 
-	if (ukifile_cmdline(p->uki, slot, &filled, &has_slot, err) < 0)
+	if (slot_cmdline_read(p->uki, slot, &cmdline, err) < 0)
 		return -1;
-	rest = filled;
-	if (has_slot && stub_does(p->stub, STUB_PROFILES) &&
-	    stub_profile_parse(filled, &p->profile, &rest)) {
+	p->profile = cmdline.profile;
+	rest = cmdline.text;
+	if (cmdline.way == SLOT_WAY_FILL && stub_does(p->stub, STUB_PROFILES) &&
+	    stub_profile_parse(cmdline.text, &p->profile, &rest)) {
 		if (ukifile_part(p->uki, p->profile, ".profile", &section, err) < 0)
 			return -1;
 		if (p->profile > 0 && section.size == 0)

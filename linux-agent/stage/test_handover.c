@@ -379,6 +379,36 @@ static void a_profile_is_chosen_by_the_command_line_that_is_handed_over(void **s
 	refused(&f, EX_DATAERR, "two .cmdline sections");
 }
 
+/* Slot b, of which the fixture asks. */
+static void the_profile_of_the_slot_goes_before_the_common_sections(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "257");
+	put_profiles(&f, "root={slot}");
+	(void)testuki_text(&f.uki, ".profile", "ID=slot-a");
+	(void)testuki_text(&f.uki, ".cmdline", "root=A");
+	(void)testuki_text(&f.uki, ".profile", "ID=slot-b");
+	(void)testuki_text(&f.uki, ".cmdline", "root=B");
+	gives(&f, "root=B", "initrd-\n" PROFILE("slot-b"));
+	end(&f);
+	begin(&f, "257");
+	put_profiles(&f, "root={slot}");
+	(void)testuki_text(&f.uki, ".profile", "ID=slot-b");
+	(void)testuki_text(&f.uki, ".initrd", "special");
+	(void)testuki_text(&f.uki, ".profile", "ID=slot-a");
+	/* Nobody fills the common one in: the loader passes "@2". */
+	gives(&f, "root={slot}", "special\n" PROFILE("slot-b"));
+	end(&f);
+	begin(&f, "257");
+	(void)testuki_text(&f.uki, ".profile", "ID=slot-a");
+	refused(&f, EX_DATAERR, "no profile for slot b");
+	begin(&f, "256");
+	(void)testuki_text(&f.uki, ".profile", "ID=slot-b");
+	refused(&f, EX_DATAERR, "of systemd 256, does not know");
+}
+
 static void sections_that_are_not_as_they_should_be(void **state)
 {
 	struct fixture f;
@@ -553,6 +583,7 @@ int main(void)
 		cmocka_unit_test(addons_that_do_not_fit_are_passed_over_and_named),
 		cmocka_unit_test(addons_are_refused_under_secure_boot),
 		cmocka_unit_test(a_profile_is_chosen_by_the_command_line_that_is_handed_over),
+		cmocka_unit_test(the_profile_of_the_slot_goes_before_the_common_sections),
 		cmocka_unit_test(sections_that_are_not_as_they_should_be),
 		cmocka_unit_test(sections_may_lie_in_any_order),
 		cmocka_unit_test(a_part_is_the_smaller_of_its_two_sizes),

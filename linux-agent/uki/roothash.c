@@ -3,6 +3,8 @@
 
 #include "cmdline.h"
 #include "io.h"
+#include "record.h"
+#include "slot_cmdline.h"
 #include "verity.h"
 
 #include <string.h>
@@ -47,19 +49,28 @@ static int word_check(const struct payload *image, const char *word, const char 
 	return 0;
 }
 
-int roothash_check_cmdline(const struct manifest *manifest, const struct ukifile *uki,
-			   struct err *err)
+static int slot_check(const struct manifest *manifest, const struct ukifile *uki, unsigned slot,
+		      struct err *err)
 {
-	_cleanup_free_ char *cmdline = NULL;
+	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };
 
-	if (ukifile_cmdline(uki, 0, &cmdline, NULL, err) < 0)
+	if (slot_cmdline_read(uki, slot, &cmdline, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		const struct payload *image = image_find(manifest, words[i].image);
 
-		if (image && word_check(image, words[i].word, cmdline, err) < 0)
+		if (image && word_check(image, words[i].word, cmdline.text, err) < 0)
 			return -1;
 	}
+	return 0;
+}
+
+int roothash_check_cmdline(const struct manifest *manifest, const struct ukifile *uki,
+			   struct err *err)
+{
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (slot_check(manifest, uki, slot, err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ukifile.h"
 
-#include "cmdline.h"
 #include "io.h"
 #include "native.h"
 
@@ -181,24 +180,5 @@ int ukifile_section_in(const struct ukifile *uki, unsigned profile, const char *
 	data[s.size] = 0;
 	*ret_data = data;
 	*ret_len = s.size;
-	return 0;
-}
-
-int ukifile_cmdline(const struct ukifile *uki, unsigned slot, char **ret_text,
-		    bool *ret_has_slot, struct err *err)
-{
-	_cleanup_free_ uint8_t *raw = NULL;
-	size_t raw_len, len;
-	char *text;
-
-	if (ukifile_section(uki, ".cmdline", CMDLINE_MAX, &raw, &raw_len, err) < 0)
-		return -1;
-	text = malloc(raw_len + 1);
-	if (!text)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", uki->name);
-	(void)cmdline_fill(raw, raw_len, slot, text, raw_len + 1, &len);	/* never grows */
-	if (ret_has_slot)
-		*ret_has_slot = cmdline_has_slot(raw, raw_len);
-	*ret_text = text;
 	return 0;
 }

@@ -42,8 +42,3 @@ int ukifile_section_in(const struct ukifile *uki, unsigned profile, const char *
 /* The same in profile 0. */
 int ukifile_section(const struct ukifile *uki, const char *section, size_t max,
 		    uint8_t **ret_data, size_t *ret_len, struct err *err);
-
-/* .cmdline with the slot filled in; *ret_has_slot (may be NULL): whether there
- * was anything to fill in. The caller frees. */
-int ukifile_cmdline(const struct ukifile *uki, unsigned slot, char **ret_text,
-		    bool *ret_has_slot, struct err *err);

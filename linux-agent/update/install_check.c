@@ -6,10 +6,10 @@
 #include "rollback_floor.h"
 #include "roothash.h"
 #include "policy.h"
+#include "slot_cmdline.h"
 #include "slot_target.h"
 #include "uki_layout.h"
 #include "ukifile.h"
-#include "utf8.h"
 #include "io.h"
 #include "verity.h"
 #include "version_compare.h"
@@ -245,25 +245,18 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 	return check_mounted(machine, slot, err);
 }
 
-/* systemd-stub takes its command line from the UKI alone under Secure Boot, so
- * that {slot} would reach the kernel as it is. */
-static int check_cmdline(struct machine *machine, const struct ukifile *uki,
-			     struct err *err)
+static int check_cmdline(struct machine *machine, const struct ukifile *uki, struct report *report,
+			 struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
-	bool has_slot, secure;
+	struct slot_cmdline cmdlines[SLOT_COUNT];
+	bool secure;
 
-	if (ukifile_cmdline(uki, 0, &text, &has_slot, err) < 0 ||
-	    machine_secure_boot(machine, &secure, err) < 0)
+	if (machine_secure_boot(machine, &secure, err) < 0 ||
+	    slot_cmdline_check(uki, secure, cmdlines, err) < 0)
 		return -1;
-	if (has_slot && !utf8_is(text))
-		return err_set(err, EX_DATAERR,
-			       "the UKI's command line has {slot} and is not UTF-8: the loader "
-			       "would leave it unfilled");
-	if (has_slot && secure)
-		return err_set(err, EX_DATAERR,
-			       "the UKI's command line has {slot}, which systemd-stub leaves "
-			       "unfilled under Secure Boot; build it with roothash= instead");
+	report_step(report, "cmdline", "the slot's command line: %s", slot_way_text(cmdlines[0].way));
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		slot_cmdline_clear(&cmdlines[slot]);
 	return 0;
 }
 
@@ -282,7 +275,7 @@ int install_check_uki(struct machine *machine, const struct manifest *manifest, 
 	if (r == 0)
 		r = uki_layout_check(&uki, err);
 	if (r == 0)
-		r = check_cmdline(machine, &uki, err);
+		r = check_cmdline(machine, &uki, report, err);
 	if (r == 0)
 		r = roothash_check_cmdline(manifest, &uki, err);
 	if (r == 0 && uki_layout_doubt(&uki, doubt, sizeof doubt))

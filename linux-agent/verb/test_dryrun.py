@@ -626,11 +626,6 @@ def test_a_uki_with_more_sections_than_some_firmware_takes_is_a_warning(machine,
     assert "sections" not in create_uki(tmp_path, parts / "good.efi").stdout
 
 
-def test_a_slot_token_under_secure_boot(machine, create):
-    machine.set_variable("SecureBoot", GLOBAL, b"\1")
-    refuse_install(machine, DATAERR, ["{slot}", "Secure Boot"], create())
-
-
 def test_no_such_bundle(machine, tmp_path):
     refuse_install(machine, NOINPUT, ["nothing.zip"], tmp_path / "nothing.zip")
     refuse_install(machine, NOINPUT, ["nothing.zip"], f"file://{tmp_path}/nothing.zip")
