@@ -102,6 +102,16 @@ static void zip_discardp(zip_t **zip)
 		zip_discard(*zip);
 }
 
+/* The later name is that of libzip 1.10 and later; Debian 12 has 1.7. */
+static zip_source_t *entry_source(zip_t *zip, const struct zip_write_entry *e)
+{
+#if LIBZIP_VERSION_MAJOR == 1 && LIBZIP_VERSION_MINOR < 10
+	return zip_source_zip(zip, e->from, e->from_index, 0, 0, -1);
+#else
+	return zip_source_zip_file(zip, e->from, e->from_index, 0, 0, -1, NULL);
+#endif
+}
+
 static zip_source_t *source_make(zip_t *zip, struct zip_write_entry *e)
 {
 	FILE *file = e->file;
@@ -109,7 +119,7 @@ static zip_source_t *source_make(zip_t *zip, struct zip_write_entry *e)
 	if (e->data)
 		return zip_source_buffer(zip, e->data, e->len, 0);
 	if (e->from)
-		return zip_source_zip(zip, e->from, e->from_index, 0, 0, -1);
+		return entry_source(zip, e);
 	/* libzip reads from where the file stands, and closes it in the end. */
 	if (fseeko(file, 0, SEEK_SET) != 0)
 		return NULL;
