@@ -2,6 +2,7 @@
 #include "bli.h"
 
 #include "cmdline.h"
+#include "record.h"
 #include "ticks.h"
 
 static const EFI_GUID loader_guid = {
@@ -11,6 +12,8 @@ static const EFI_GUID loader_guid = {
 enum {
 	GUID_TEXT = 36,
 	DECIMAL_TEXT = 20,
+	ENTRY_TEXT = 14,	/* slotboot-a.efi */
+	ENTRY_LETTER = 9,
 	PATH_UNITS = 256,
 };
 
@@ -86,6 +89,48 @@ void bli_announce(struct loader *l, uint64_t begin)
 	time_set(l, L"LoaderTimeInitUSec", begin);
 	variable_set(l, L"LoaderInfo", info, sizeof info);
 	identifier_set(l);
+}
+
+static EFI_STATUS once_get(struct loader *l, CHAR16 *text, UINTN *len)
+{
+	EFI_GUID guid = loader_guid;
+
+	return l->rt->GetVariable((CHAR16 *)(uintptr_t)L"LoaderEntryOneShot", &guid, NULL, len, text);
+}
+
+/* Entry names are ours as they are spelled in LoaderEntrySelected. */
+static int entry_slot(const CHAR16 *text, size_t units)
+{
+	static const CHAR16 entry[ENTRY_TEXT + 1] = L"slotboot-?.efi";
+
+	if (units != ENTRY_TEXT && !(units == ENTRY_TEXT + 1 && text[ENTRY_TEXT] == 0))
+		return -1;
+	for (unsigned i = 0; i < ENTRY_TEXT; i++)
+		if (i != ENTRY_LETTER && text[i] != entry[i])
+			return -1;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (text[ENTRY_LETTER] == (CHAR16)slot_letter(slot))
+			return (int)slot;
+	return -1;
+}
+
+/* One that stays would start the slot at each boot: then it does not count. */
+int bli_once(void *ctx)
+{
+	struct loader *l = ctx;
+	CHAR16 text[ENTRY_TEXT + 1];
+	UINTN len = sizeof text;
+	EFI_GUID guid = loader_guid;
+	int slot;
+
+	if (EFI_ERROR(once_get(l, text, &len)))
+		return -1;
+	slot = entry_slot(text, len / sizeof text[0]);
+	if (slot < 0)
+		return -1;
+	(void)l->rt->SetVariable((CHAR16 *)(uintptr_t)L"LoaderEntryOneShot", &guid, 0, 0, NULL);
+	len = sizeof text;
+	return once_get(l, text, &len) == EFI_NOT_FOUND ? slot : -1;
 }
 
 void bli_selected(struct loader *l, unsigned slot)

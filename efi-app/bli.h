@@ -12,6 +12,10 @@
  *     LoaderTimeExecUSec     when it was about to load the UKI
  *     LoaderDevicePartUUID   of the ESP, lower case
  *
+ *
+ * And one that is read: LoaderEntryOneShot, the entry to start once. Other values than
+ * slotboot-a.efi and slotboot-b.efi are another's, and left alone.
+ *
  * Each costs some 285,000 instructions in OVMF (make loader-measure), more than
  * all of the loader's own code; so none is set that says nothing. LoaderFeatures
  * would be 0, which is what its absence means. The times are left out in virtual
@@ -25,6 +29,9 @@
 /* begin: ticks_read() at entry. Sets what is known before a slot is chosen, and
  * l->ticks_per_second. */
 void bli_announce(struct loader *l, uint64_t begin);
+
+/* For struct boot_ops: LoaderEntryOneShot, which is deleted. */
+int bli_once(void *ctx);
 
 /* Just before the slot's UKI is loaded. */
 void bli_selected(struct loader *l, unsigned slot);

@@ -60,6 +60,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		.watchdog_arm = watchdog_arm,
 		.watchdog_disarm = watchdog_disarm,
 		.watchdog_fired = watchdog_fired,
+		.once = bli_once,
 		.reset = reset,
 	};
 	struct trace trace;

@@ -95,6 +95,7 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	struct boot_step step;
 	struct record before;
 	struct state state;
+	int once = ops->once ? ops->once(ops->ctx) : -1;
 
 	state_load(&ops->storage, &state);
 	trace.source = state.source;
@@ -104,6 +105,9 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	trace.reset = reset_cause(ops, &state);
 	policy_boot_begin(&policy, state.source == STATE_LOST ? NULL : &state.record,
 			  state.unmirrored, trace.reset == TRACE_RESET_WATCHDOG);
+	if (once >= 0)
+		policy_boot_once(&policy, (unsigned)once);
+	trace.once = policy.once > 0;
 	before = state.source == STATE_LOST ? policy.record : state.record;
 
 	for (;;) {

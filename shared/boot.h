@@ -32,6 +32,9 @@ struct boot_ops {
 	enum trace_reset (*watchdog_fired)(void *ctx, enum record_watchdog kind);
 	/* Resets the machine; returns only if that does not work. May be NULL. */
 	void (*reset)(void *ctx);
+	/* The slot that somebody wants started in this boot alone, and has it forgotten by
+	 * whatever told it; -1: none, or it cannot be forgotten. May be NULL. */
+	int (*once)(void *ctx);
 };
 
 /* Returns when no slot is left: the caller returns to the firmware. */

@@ -170,7 +170,7 @@ static bool next_normal(struct boot_policy *policy, struct boot_step *ret_step)
 {
 	unsigned first = policy->considered[0] || policy->considered[1]
 				 ? (policy->considered[0] ? 1u : 0u)
-				 : policy->record.preferred;
+				 : policy->once ? policy->once - 1u : policy->record.preferred;
 
 	for (unsigned i = 0; i < SLOT_COUNT; i++) {
 		unsigned slot = i == 0 ? first : 1 - first;
@@ -343,6 +343,19 @@ static void slot_enter(struct slot *s, enum slot_status status, enum slot_reason
 	s->efi_status = 0;
 	if (status != SLOT_TRIAL)
 		s->flags &= (uint8_t)~SLOT_FLAG_KEXEC_GOOD;
+}
+
+void policy_boot_once(struct boot_policy *policy, unsigned slot)
+{
+	struct slot *s = &policy->record.slots[slot];
+
+	if (s->status == SLOT_EMPTY || s->status == SLOT_WRITING)
+		return;
+	policy->once = (uint8_t)(slot + 1);
+	if (s->status == SLOT_GOOD || s->tries_left > 0)
+		return;
+	slot_enter(s, SLOT_TRIAL, REASON_NONE, 1);
+	policy->dirty = true;
 }
 
 /* mark-good after a kexec again, or mark-active of a trial: no fresh tries, or a

@@ -8,7 +8,8 @@
  * How the loader walks (policy_boot_next):
  *   1. a slot in kexec-trial is marked bad: a firmware boot came first, for the
  *      watchdog's sake or otherwise;
- *   2. the preferred slot, then the other, each through the loader's table;
+ *   2. the preferred slot, or the one that somebody wants for this boot, then the other,
+ *      each through the loader's table;
  *   3. last resort: any slot with an image that this boot has not started yet,
  *      trial before bad, the preferred one first, nothing spent; the digest is checked;
  *   4. the same of what has not been loaded yet, whatever its digest;
@@ -53,6 +54,7 @@ struct boot_policy {
 	bool unmirrored;	/* the disk may be newer than the record: see state.h */
 	bool dirty;		/* record differs from what is stored */
 	uint8_t chosen;		/* the preferred slot as the boot began */
+	uint8_t once;		/* the slot for this boot alone, + 1; 0: none */
 	bool hung[SLOT_COUNT];	/* it ran last, and the watchdog reset it */
 	bool considered[SLOT_COUNT];
 	bool started[SLOT_COUNT];
@@ -82,6 +84,11 @@ bool policy_reset_matters(const struct record *record);
  * stored since, and to a slot in kexec-trial. */
 void policy_boot_begin(struct boot_policy *policy, const struct record *record,
 		       bool unmirrored, bool watchdog_reset);
+
+/* Behind it: this slot goes first in this boot, whatever is preferred, which stays as it is.
+ * One that is bad, or has no try left, gets one for it. One that is empty or in writing is
+ * not started. The caller has seen to it that the next boot is not told the same. */
+void policy_boot_once(struct boot_policy *policy, unsigned slot);
 
 /* The next thing to do. Changes policy->record as the table says. */
 struct boot_step policy_boot_next(struct boot_policy *policy);

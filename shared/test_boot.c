@@ -22,6 +22,7 @@ struct machine {
 	unsigned armed, arms, disarms, asked;	/* armed: seconds, 0 after a disarm */
 	unsigned armed_at_start[2];
 	unsigned resets;
+	int once;			/* the slot wanted, + 1; 0: none */
 	struct trace trace;
 	jmp_buf booted;
 };
@@ -139,6 +140,17 @@ static void reset(void *ctx)
 	((struct machine *)ctx)->resets++;
 }
 
+/* Asked before anything is read or written; told once. */
+static int once(void *ctx)
+{
+	struct machine *m = ctx;
+	int slot = m->once - 1;
+
+	assert_int_equal(m->var_reads + m->var_writes, 0);
+	m->once = 0;
+	return slot;
+}
+
 static struct state_ops storage_of(struct machine *m)
 {
 	return (struct state_ops){ m, var_read, var_write, mirror_read, mirror_write, m->esp };
@@ -148,7 +160,7 @@ static struct state_ops storage_of(struct machine *m)
 static char boot(struct machine *m)
 {
 	struct boot_ops ops = { m, storage_of(m), start, report,
-				watchdog_arm, watchdog_disarm, watchdog_fired, reset };
+				watchdog_arm, watchdog_disarm, watchdog_fired, reset, once };
 	struct trace trace;
 
 	memset(m->started, 0, sizeof m->started);
@@ -202,6 +214,34 @@ static void a_steady_boot_writes_nothing(void **state)
 	assert_int_equal(m.var_writes + m.mirror_writes, 0);
 	assert_true(trace_is_plain(&m.trace));
 	assert_false(m.digest_asked);
+}
+
+/* "slotboot-b.efi" in LoaderEntryOneShot: b's try is stored before it starts, the trace says
+ * why it ran, and the next boot is as ever. */
+static void a_slot_that_is_wanted_once_is_started_once(void **state)
+{
+	uint8_t bytes[TRACE_BYTES];
+	struct machine m;
+	struct trace back;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_BAD, 0);
+	m.once = 2;
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(stored(&m).slots[1].status, SLOT_TRIAL);
+	assert_int_equal(stored(&m).slots[1].tries_left, 0);
+	assert_int_equal(stored(&m).preferred, 0);
+	assert_true(m.trace.once && m.digest_asked);
+	assert_false(trace_is_plain(&m.trace));
+	trace_encode(&m.trace, bytes);
+	assert_int_equal(trace_decode(bytes, sizeof bytes, &back), SB_OK);
+	assert_true(back.once);
+	assert_int_equal(boot(&m), 'a');
+	assert_int_equal(m.var_writes + m.mirror_writes, 0);
+	machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+	m.once = 2;
+	assert_int_equal(boot(&m), 'b');
+	assert_int_equal(m.var_writes + m.mirror_writes, 0);
 }
 
 /* Also then it writes nothing, as long as the digest is right. */
@@ -941,6 +981,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_steady_boot_writes_nothing),
+		cmocka_unit_test(a_slot_that_is_wanted_once_is_started_once),
 		cmocka_unit_test(with_check_always_a_good_slot_is_looked_at_too),
 		cmocka_unit_test(an_unconfirmed_trial_falls_back_after_its_tries),
 		cmocka_unit_test(a_failure_costs_no_reboot_and_its_reason_is_kept),

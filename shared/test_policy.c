@@ -567,6 +567,68 @@ static void the_document_has_the_same_tables(void **state)
 	table_compare("The agent", policy_event_rows, event_row);
 }
 
+/* The first step, whether it must be saved, and the record after it. */
+static void a_slot_that_is_wanted_for_one_boot_goes_first_and_the_preference_stays(void **state)
+{
+	static const struct {
+		enum slot_status b;
+		uint8_t tries;
+		unsigned starts;
+		bool save;
+		uint8_t left;
+	} rows[] = {
+		{ SLOT_GOOD,    0, 1, false, 0 },
+		{ SLOT_TRIAL,   2, 1, true,  1 },
+		{ SLOT_TRIAL,   0, 1, true,  0 },
+		{ SLOT_BAD,     0, 1, true,  0 },
+		{ SLOT_WRITING, 0, 0, false, 0 },
+		{ SLOT_EMPTY,   0, 0, false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct record r = two_slots(SLOT_GOOD, rows[i].b);
+		struct boot_policy p;
+		struct boot_step step;
+
+		r.slots[1].tries_left = r.slots[1].tries_granted = rows[i].tries;
+		policy_boot_begin(&p, &r, false, false);
+		policy_boot_once(&p, 1);
+		step = policy_boot_next(&p);
+		assert_int_equal(step.slot, rows[i].starts);
+		assert_int_equal(step.save_required, rows[i].save);
+		assert_int_equal(step.check_digest, rows[i].save);
+		assert_int_equal(p.record.preferred, 0);
+		assert_int_equal(p.record.slots[1].tries_left, rows[i].left);
+		if (rows[i].save)
+			assert_int_equal(p.record.slots[1].status, SLOT_TRIAL);
+	}
+}
+
+static void a_slot_wanted_once_that_does_not_start_hands_over_to_the_other(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_BAD);
+	struct boot_policy p;
+	struct boot_step step;
+
+	(void)state;
+	policy_boot_begin(&p, &r, false, false);
+	policy_boot_once(&p, 1);
+	step = policy_boot_next(&p);
+	policy_boot_saved(&p, &step, false);	/* its try cannot be stored */
+	step = policy_boot_next(&p);
+	assert_int_equal(step.slot, 0);
+	assert_false(step.last_resort);
+	policy_boot_begin(&p, &r, false, false);
+	policy_boot_once(&p, 1);
+	step = policy_boot_next(&p);
+	policy_boot_saved(&p, &step, true);
+	policy_boot_failed(&p, &step, REASON_LOAD, 1);
+	step = policy_boot_next(&p);
+	assert_int_equal(step.slot, 0);
+	assert_int_equal(p.record.slots[1].status, SLOT_BAD);
+}
+
 static void print_tables(void)
 {
 	char row[512];
@@ -600,6 +662,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(rollback_leaves_an_unconfirmed_slot_bad_and_a_good_one_good),
 		cmocka_unit_test(a_failed_health_check_goes_to_the_other_slot_or_is_refused),
 		cmocka_unit_test(marking_the_only_slot_bad_keeps_the_preference),
+		cmocka_unit_test(a_slot_that_is_wanted_for_one_boot_goes_first_and_the_preference_stays),
+		cmocka_unit_test(a_slot_wanted_once_that_does_not_start_hands_over_to_the_other),
 		cmocka_unit_test(what_has_no_image_cannot_be_marked),
 		cmocka_unit_test(the_document_has_the_same_tables),
 	};

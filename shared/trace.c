@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 
-enum { AT_STEPS = 24, STEP_BYTES = 12, TRACE_VERSION = 1 };
+enum { AT_STEPS = 24, STEP_BYTES = 12, AT_ONCE = 120, TRACE_VERSION = 1 };
 
 _Static_assert(AT_STEPS + TRACE_STEPS * STEP_BYTES + 8 == TRACE_BYTES, "trace layout");
 
@@ -29,6 +29,7 @@ void trace_encode(const struct trace *trace, uint8_t ret_bytes[TRACE_BYTES])
 	p[13] = (uint8_t)trace->step_count;
 	p[14] = (uint8_t)trace->watchdog;
 	p[15] = (uint8_t)trace->reset;
+	p[AT_ONCE] = trace->once;
 	le64_put(p + 16, trace->sequence);
 	for (unsigned i = 0; i < trace->step_count; i++) {
 		const struct trace_step *s = &trace->steps[i];
@@ -68,7 +69,7 @@ enum sb_error trace_decode(const uint8_t *bytes, size_t len, struct trace *ret_t
 	if (bytes[9] > STATE_MIRROR_COPY || bytes[10] >= SB_ERROR_COUNT ||
 	    bytes[11] >= SB_ERROR_COUNT || bytes[12] >= SB_ERROR_COUNT ||
 	    bytes[13] > TRACE_STEPS || bytes[14] >= TRACE_WATCHDOG_COUNT ||
-	    bytes[15] >= TRACE_RESET_COUNT)
+	    bytes[15] >= TRACE_RESET_COUNT || bytes[AT_ONCE] > 1)
 		return SB_RANGE;
 	t.source = (enum state_source)bytes[9];
 	t.var_error = (enum sb_error)bytes[10];
@@ -76,6 +77,7 @@ enum sb_error trace_decode(const uint8_t *bytes, size_t len, struct trace *ret_t
 	t.save_error = (enum sb_error)bytes[12];
 	t.watchdog = (enum trace_watchdog)bytes[14];
 	t.reset = (enum trace_reset)bytes[15];
+	t.once = bytes[AT_ONCE];
 	t.sequence = le64_get(bytes + 16);
 	for (unsigned i = 0; i < bytes[13]; i++)
 		if (!step_decode(bytes + AT_STEPS + i * STEP_BYTES, &t.steps[i]))

@@ -17,7 +17,8 @@
  *         15    1  what caused the last reset (enum trace_reset)
  *         16    8  sequence of the record that was read
  *         24   12  step 0, ... step 7
- *        120    8  reserved
+ *        120    1  1: the first step is what somebody wanted for this boot alone
+ *        121    7  reserved
  *
  *     step: 0 1 slot; 1 1 what (enum trace_what); 2 1 reason; 3 1 last resort (2: its
  *           digest unchecked); 4 8 EFI_STATUS
@@ -67,6 +68,7 @@ struct trace {
 	enum sb_error var_error, mirror_error, save_error;
 	enum trace_watchdog watchdog;
 	enum trace_reset reset;
+	bool once;
 	uint64_t sequence;
 	unsigned step_count;
 	struct trace_step steps[TRACE_STEPS];

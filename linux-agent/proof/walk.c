@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every state of the record that events can lead to: the loader's boot with each
- * outcome of each save and start, after a reset by the watchdog and by anything
+ * Every state of the record that events can lead to: the loader's boot, also where somebody
+ * wants one slot for it alone, with each outcome of each save and start, after a reset by the watchdog and by anything
  * else, and each verb of the agent. What holds in all of them is checked on the
  * way. No disk here, only the policy; tries 2, good-limit 0 and 2.
  */
@@ -151,6 +151,7 @@ struct boot {
 	bool undisturbed;		/* every save and start went well so far */
 	bool watchdog;			/* it caused the reset before */
 	bool unmirrored;
+	int once;			/* wanted for this boot alone; -1: none */
 	bool tried[SLOT_COUNT];		/* started, or its digest was wrong */
 	bool loaded[SLOT_COUNT];
 };
@@ -230,10 +231,28 @@ static void check_step(const struct boot *b, const struct boot_step *step)
 	    b->policy.record.slots[step->slot].tries_left >= begin->tries_left)
 		broken(&b->begin, "a try is not spent");
 	if (step->save && b->undisturbed && b->begin.good_limit == 0 &&
+	    (b->once < 0 || b->begin.slots[b->once].status == SLOT_GOOD) &&
 	    b->begin.slots[b->begin.preferred].status == SLOT_GOOD &&
 	    b->begin.slots[1 - b->begin.preferred].status != SLOT_KEXEC_TRIAL)
 		broken(&b->begin, "a steady boot saves");
 	check_watchdog(b, step);
+}
+
+/* What is wanted for this boot alone goes first, if it is there and may be counted, and leaves
+ * the preference as it was. */
+static void check_once(const struct boot *b, const struct boot_step *step)
+{
+	const struct record *begin = &b->begin;
+	const struct slot *slot = &begin->slots[b->once];
+	bool limit = slot->status == SLOT_GOOD && begin->good_limit > 0 &&
+		     slot->good_boots >= begin->good_limit;
+
+	if (has_image(slot) && !limit && (step->firmware || (int)step->slot != b->once))
+		broken(begin, "a slot is wanted for this boot, and another one is started");
+	if (has_image(slot) && !limit && begin->slots[0].status != SLOT_KEXEC_TRIAL &&
+	    begin->slots[1].status != SLOT_KEXEC_TRIAL &&
+	    b->policy.record.preferred != begin->preferred)
+		broken(begin, "a slot is wanted for this boot, and the preference has moved");
 }
 
 static void boot_on(struct boot b, unsigned depth);
@@ -289,6 +308,8 @@ static void boot_on(struct boot b, unsigned depth)
 		broken(&b.begin, "a boot does not end");
 		return;
 	}
+	if (depth == 0 && b.once >= 0)
+		check_once(&b, &step);
 	if (!step.firmware)
 		check_step(&b, &step);
 	else if (b.undisturbed && (has_image(&b.begin.slots[0]) || has_image(&b.begin.slots[1])))
@@ -303,12 +324,17 @@ static void boot_on(struct boot b, unsigned depth)
 	}
 }
 
-static void boot(const struct record *record, bool unmirrored, bool watchdog)
+static void boot(const struct record *record, bool unmirrored, bool watchdog, int once)
 {
 	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true,
-			  .watchdog = watchdog, .unmirrored = unmirrored };
+			  .watchdog = watchdog, .unmirrored = unmirrored, .once = once };
 
 	policy_boot_begin(&b.policy, record, unmirrored, watchdog);
+	if (once >= 0)
+		policy_boot_once(&b.policy, (unsigned)once);
+	/* The try that it gets for this, as though it had had it. */
+	if (once >= 0 && b.policy.record.slots[once].status == SLOT_TRIAL)
+		b.begin.slots[once] = b.policy.record.slots[once];
 	boot_on(b, 0);
 }
 
@@ -425,10 +451,12 @@ static bool walk(uint8_t good_limit, uint8_t watchdog_flags)
 
 		if (record_decode(node.bytes, sizeof node.bytes, &record) != SB_OK)
 			continue;
-		boot(&record, false, false);
-		boot(&record, false, true);
-		if (!has_image(&record.slots[0]) || !has_image(&record.slots[1]))
-			boot(&record, true, false);
+		for (int once = -1; once < SLOT_COUNT; once++) {
+			boot(&record, false, false, once);
+			boot(&record, false, true, once);
+			if (!has_image(&record.slots[0]) || !has_image(&record.slots[1]))
+				boot(&record, true, false, once);
+		}
 		if (node.running != DOWN)
 			agent_events(&record, &node);
 	}

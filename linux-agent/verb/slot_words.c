@@ -156,7 +156,8 @@ static void why_firmware(struct text *t, const struct state *state, const struct
 	why_source(t, trace);
 	if (first && trace->source != STATE_LOST && trace->steps[0].slot == r->slot &&
 	    !trace->steps[0].last_resort) {
-		say(t, "Slot %c was started: it was the preferred slot", slot_letter(r->slot));
+		say(t, "Slot %c was started: it was %s", slot_letter(r->slot), trace->once
+		    ? "wanted for this boot alone (LoaderEntryOneShot)" : "the preferred slot");
 		if (s->status == SLOT_TRIAL)
 			say(t, ", on trial (%u of %u tries left)", s->tries_left,
 			    s->tries_granted);
