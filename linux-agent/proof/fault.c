@@ -42,6 +42,7 @@ enum verdict fault_next(struct world *w, enum mutation kind)
 	struct fault *f = &w->fault;
 	unsigned n = f->count++;
 
+	f->var_writes += kind == MUT_VAR_SET || kind == MUT_VAR_DELETE;
 	if (f->dead)
 		return fail(w, EIO);
 	if (f->mode == FAULT_CUT && n == f->at) {

@@ -163,6 +163,11 @@ int main(int argc, char **argv)
 	(void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	(void)mallopt(M_TOP_PAD, 64 << 20);
 	sim_versions_make();
+	place = (struct place){ .scenario = "writes", .mode = "none", .op = "", .cut = -1, .cut2 = -1 };
+	if (all)
+		writes_check();
+	failed += violation_count() > 0;
+	passed += all && violation_count() == 0;
 	for (unsigned i = 0; i < scenario_count; i++)
 		if (strstr(scenarios[i].name, o.scenario))
 			modes_run(&scenarios[i], &o, &passed, &failed);

@@ -49,6 +49,9 @@ struct mode {
 extern const struct mode modes[];
 extern const unsigned mode_count;
 
+/* writes.c: variables written in one cycle of an update, held against what is documented. */
+void writes_check(void);
+
 /* The machine's disk, new, and nothing else. */
 void scenario_disk(bool device, bool loader, struct world *ret_world);
 /* The machine before the first step: slot a holds version 0, no record. */

@@ -57,6 +57,7 @@ struct fault {
 	enum fault_store store;	/* every set of a variable: refused, or a lie */
 	bool no_mirror;		/* every write to state.bin fails */
 	unsigned count, reads;	/* mutations and reads so far */
+	unsigned var_writes;	/* of them, those of variables */
 	bool dead;		/* the power is gone */
 	bool hit;		/* the fault happened */
 };
