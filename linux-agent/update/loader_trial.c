@@ -9,6 +9,7 @@
 #include "trip.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* For the note, directory growth, and rounding to clusters. */
 #define ROOM_TO_SPARE (128 * 1024)
@@ -147,15 +148,21 @@ static int arm(struct machine *m, struct err *err)
 int loader_install(struct machine *machine, const struct loader_file *file,
 		   struct loader_result *ret_result, struct err *err)
 {
-	_cleanup_(loader_file_clear) struct loader_file trial = { 0 };
+	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, trial = { 0 };
+	char version[LOADER_VERSION_BYTES];
 	struct loader_note note;
 
 	*ret_result = (struct loader_result){ .what = LOADER_SAME, .id = loader_id_of(file) };
 	loader_note_read(machine, &note);
-	if (loader_is_installed(machine, file))
-		return 0;
-	if (loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0)
+	if (loader_file_read(machine, LOADER_HOME, &home, err) < 0 ||
+	    loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0)
 		return -1;
+	if (loader_id_is(&ret_result->id, &home))
+		return 0;
+	/* The one to stay with, where no mark-good has seen it yet: it has started this machine. */
+	if (!note.promoted.known && loader_started(machine, version) == LOADER_HOME &&
+	    loader_file_good(&home) && strcmp(version, home.version) == 0)
+		note.promoted = loader_id_of(&home);
 	ret_result->what = LOADER_WAITING;
 	note.trial = ret_result->id;
 	note.failed.known = note.proven = false;
