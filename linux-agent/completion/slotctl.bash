@@ -12,6 +12,7 @@ _slotctl_rows=(
 	'rehearse: --activate=none|reboot --config='
 	'kexec: load exec explain unload a b --json --config='
 	'doctor: --repair --json --config='
+	'report: --config='
 	'loader: install --config='
 	'provision: --bundle= --dry-run --wipe= --size= --esp-size= --slot-size= --data=rest --sector-size=512|4096 --seed= --boot-entries --tries= --loader= --keyring= --compatible= --json --config='
 	'bundle: create sign info verify'

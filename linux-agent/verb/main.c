@@ -24,6 +24,7 @@ static const struct {
 	{ "rehearse", verb_rehearse, "have the firmware prove a slot that was reached by kexec" },
 	{ "kexec", verb_kexec, "load, start, explain or unload a slot's kernel" },
 	{ "doctor", verb_doctor, "what is wrong with what a boot depends on, and what to do" },
+	{ "report", verb_report, "an archive for a bug tracker, with secrets masked" },
 	{ "loader", verb_loader, "try a new loader, and keep it if it works" },
 	{ "provision", verb_provision, "put a first installation on an empty disk or image file" },
 	{ "bundle", verb_bundle, "create, show or verify a bundle" },

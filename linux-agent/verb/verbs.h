@@ -24,6 +24,7 @@ int verb_rollback(int argc, char **argv, struct err *err);
 int verb_kexec(int argc, char **argv, struct err *err);
 int verb_rehearse(int argc, char **argv, struct err *err);
 int verb_doctor(int argc, char **argv, struct err *err);
+int verb_report(int argc, char **argv, struct err *err);
 int verb_loader(int argc, char **argv, struct err *err);
 int verb_provision(int argc, char **argv, struct err *err);
 int verb_bundle(int argc, char **argv, struct err *err);
