@@ -315,7 +315,6 @@ int install_run(struct machine *machine, const struct install_options *options,
 	r = install_from(in, err);
 	if (r == 0)
 		install_loader(in);
-	loader_file_clear(&in->loader);
 	install_payloads_close(in);
 	bundle_close(in->bundle);
 	if (r < 0)

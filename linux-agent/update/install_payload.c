@@ -247,6 +247,7 @@ void install_payloads_close(struct install *in)
 			slot_target_close(&p->target);
 		engine_close(p->engine);
 	}
+	loader_file_clear(&in->loader);
 	if (in->uki >= 0)
 		(void)close(in->uki);
 }
