@@ -148,7 +148,7 @@ static void a_note_says_what_was_written_and_nonsense_says_nothing(void **test)
 	static const char *const nonsense[] = {
 		"", "{", "[]", "{\"trial\":1}", "{\"trial\":{\"version\":\"1\"}}",
 		"{\"trial\":{\"version\":\"1\",\"sha256\":\"00\"}}",
-		"{\"trial\":{\"version\":\"a b\",\"sha256\":\"" "0000000000000000000000000000000000000000000000000000000000000000\"}}",
+		"{\"trial\":{\"version\":\"a b\",\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}}",
 	};
 	struct loader_note note = { .promoted = { .known = true, .version = "1", .sha256 = { 1 } },
 				    .trial = { .known = true, .version = "2~rc1", .sha256 = { 2 } },
