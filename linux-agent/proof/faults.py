@@ -232,6 +232,10 @@ WALK_FAULTS = [
      "if (policy->hung[slot])", "if (0)"),
     ("a record that does not fit its decoder", "shared/policy.c",
      "s->tries_left = status == SLOT_TRIAL ? tries : 0;", "s->tries_left = tries;"),
+    ("a slot that is wanted for one boot is not the first", "shared/policy.c",
+     "policy->once ? policy->once - 1u : policy->record.preferred;", "policy->record.preferred;"),
+    ("a bad slot that is wanted for one boot gets no try", "shared/policy.c",
+     "slot_enter(s, SLOT_TRIAL, REASON_NONE, 1);", "s->status = SLOT_TRIAL;"),
 ]
 
 
