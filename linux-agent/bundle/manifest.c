@@ -47,7 +47,10 @@ static const struct text_rule rule_root_hash = {
 	"roothash", 64, 128, "abcdef" DIGIT, "64 to 128 lower-case hexadecimal digits",
 };
 static const struct text_rule rule_type = {
-	"type", 1, 16, LOWER, "\"uki\" or \"image\"",
+	"type", 1, 16, LOWER, "\"uki\", \"image\" or \"addon\"",
+};
+static const struct text_rule rule_slot = {
+	"slot", 1, 1, "ab", "\"a\" or \"b\"",
 };
 
 /* Where in the manifest, for messages: short by construction, cut if not. */
@@ -100,14 +103,17 @@ static int text_copy(const json_t *object, const char *where, const struct text_
 static int type_parse(const json_t *object, const char *where, enum payload_type *ret_type,
 		      struct err *err)
 {
+	static const char *const types[] = { "uki", "image", "addon" };
 	const char *type;
 
 	if (text_get(object, where, &rule_type, &type, err) < 0)
 		return -1;
-	if (strcmp(type, "uki") != 0 && strcmp(type, "image") != 0)
-		return key_bad(where, "type", "must be \"uki\" or \"image\"", err);
-	*ret_type = strcmp(type, "uki") == 0 ? PAYLOAD_UKI : PAYLOAD_IMAGE;
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(type, types[i]) == 0) {
+			*ret_type = (enum payload_type)i;
+			return 0;
+		}
+	return key_bad(where, "type", "must be \"uki\", \"image\" or \"addon\"", err);
 }
 
 /* File names that are never part of a payload: two of our own, two of the file
@@ -242,7 +248,7 @@ static int bases_parse(const json_t *payload, const char *where, struct payload 
 static int full_parse(const json_t *object, const char *where, struct payload *p,
 		      struct err *err)
 {
-	if (p->type == PAYLOAD_UKI || json_object_get(object, rule_file.key))
+	if (p->type != PAYLOAD_IMAGE || json_object_get(object, rule_file.key))
 		return file_parse(object, where, &p->file, err);
 	if (json_object_get(object, "blocks") || json_object_get(object, "bases"))
 		return key_bad(where, rule_file.key, "is missing, beside blocks or bases", err);
@@ -264,6 +270,23 @@ static int image_parse(const json_t *object, const char *where, struct payload *
 	return 0;
 }
 
+static int addon_parse(const json_t *object, const char *where, struct payload *p,
+		       struct err *err)
+{
+	const char *slot;
+
+	if (text_get(object, where, &rule_slot, &slot, err) < 0)
+		return -1;
+	if (p->size > MANIFEST_MAX_ADDON_BYTES)
+		return key_bad(where, "size", "is larger than this slotctl reads", err);
+	p->slot = *slot == 'b';
+	if (asprintf(&p->name, "slot-%s.addon", slot) < 0) {
+		p->name = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
+	}
+	return 0;
+}
+
 static int payload_parse(const json_t *object, size_t index, struct payload *p, struct err *err)
 {
 	char where[WHERE_MAX];
@@ -277,6 +300,8 @@ static int payload_parse(const json_t *object, size_t index, struct payload *p, 
 	    size_and_hash_parse(object, where, &p->size, p->sha256, err) < 0)
 		return -1;
 	if (p->type == PAYLOAD_IMAGE && image_parse(object, where, p, err) < 0)
+		return -1;
+	if (p->type == PAYLOAD_ADDON && addon_parse(object, where, p, err) < 0)
 		return -1;
 	if (p->type == PAYLOAD_UKI && !(p->name = strdup("uki")))
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
@@ -362,6 +387,9 @@ static int payloads_parse(const json_t *list, struct manifest *m, struct err *er
 	if (!manifest_uki(m))
 		return err_set(err, EX_DATAERR,
 			       "manifest.json: payloads has no payload of type \"uki\"");
+	if (!manifest_addon(m, 0) != !manifest_addon(m, 1))
+		return err_set(err, EX_DATAERR, "manifest.json: payloads has an addon for one slot "
+			       "alone");
 	return 0;
 }
 
@@ -468,6 +496,14 @@ void manifest_free(struct manifest *manifest)
 void manifest_freep(struct manifest **manifest)
 {
 	manifest_free(*manifest);
+}
+
+const struct payload *manifest_addon(const struct manifest *manifest, unsigned slot)
+{
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_ADDON && manifest->payloads[i].slot == slot)
+			return &manifest->payloads[i];
+	return NULL;
 }
 
 const struct payload *manifest_uki(const struct manifest *manifest)

@@ -16,6 +16,9 @@
  *         "bases":  [ { "file": "rootfs.from-1.zst", "index": { ... },
  *                       "size": 1, "sha256": "..." } ] } ] }
  *
+ * An addon is { "type": "addon", "slot": "a", "file", "size", "sha256", "index" }; there
+ * is one for each slot, or none.
+ *
  * An image without "file" is one by reference: the machine has its bytes, in either slot,
  * and its index says which they are.
  *
@@ -40,10 +43,12 @@
 #define MANIFEST_MAX_INDEX_BYTES (64 * 1024 * 1024)
 #define MANIFEST_MAX_DICTIONARY_BYTES (1024 * 1024)
 #define MANIFEST_MAX_LOADER_BYTES (4 * 1024 * 1024)
+#define MANIFEST_MAX_ADDON_BYTES (16 * 1024 * 1024)
 
 enum payload_type {
 	PAYLOAD_UKI,		/* exactly one, goes to the slot's directory on the ESP */
 	PAYLOAD_IMAGE,		/* goes to the device or file configured for its name */
+	PAYLOAD_ADDON,		/* of the UKI, for one slot: goes beside it on the ESP */
 };
 
 /* An entry of the ZIP whose bytes the manifest pins. */
@@ -70,7 +75,9 @@ struct payload_base {
 
 struct payload {
 	enum payload_type type;
-	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki" */
+	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki";
+				 * addons: "slot-a.addon" */
+	unsigned slot;		/* addons: whose */
 	char *file;		/* the whole of it in frames: [A-Za-z0-9._-]+, no directory;
 				 * NULL: an image by reference, which has no other layouts */
 	uint64_t size;		/* bytes, unpacked; at least 1, at most INT64_MAX */
@@ -102,6 +109,9 @@ void manifest_freep(struct manifest **manifest);
 
 /* The one UKI of the bundle; never NULL after manifest_parse(). */
 const struct payload *manifest_uki(const struct manifest *manifest);
+
+/* The slot's addon, or NULL. */
+const struct payload *manifest_addon(const struct manifest *manifest, unsigned slot);
 
 /* Deterministic JSON text for the same manifest (sorted keys, newline at the
  * end). The caller frees. */

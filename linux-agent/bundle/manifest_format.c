@@ -70,12 +70,14 @@ static json_t *bases_json(const struct payload *p)
 
 static json_t *payload_json(const struct payload *p)
 {
-	_cleanup_(json_decrefp) json_t *object = p->file || p->type == PAYLOAD_UKI
+	static const char *const types[] = { "uki", "image", "addon" };
+	_cleanup_(json_decrefp) json_t *object = p->file || p->type != PAYLOAD_IMAGE
 		? entry_json(p->file, p->size, p->sha256) : reference_json(p);
 
-	if (!set(object, "type", json_string(p->type == PAYLOAD_UKI ? "uki" : "image")) ||
+	if (!set(object, "type", json_string(types[p->type])) ||
 	    !set(object, "index", pinned_json(&p->index)) ||
 	    (p->type == PAYLOAD_IMAGE && !set(object, "name", json_string(p->name))) ||
+	    (p->type == PAYLOAD_ADDON && !set(object, "slot", json_string(p->slot ? "b" : "a"))) ||
 	    (p->root_hash && !set(object, "roothash", json_string(p->root_hash))) ||
 	    (p->blocks.file && !set(object, "blocks", blocks_json(&p->blocks))) ||
 	    (p->base_count > 0 && !set(object, "bases", bases_json(p))))

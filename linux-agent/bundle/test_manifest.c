@@ -84,6 +84,36 @@ static void an_image_without_a_file_is_one_by_reference(void **state)
 	free(json);
 }
 
+#define ADDON(slot, file, size)                                                          \
+	"{\"type\":\"addon\",\"slot\":" slot ",\"file\":\"" file "\",\"size\":" size               \
+	",\"sha256\":\"" HASH "\"," PINNED("index", file ".index", "60") "}"
+
+static void addons_are_one_for_each_slot(void **state)
+{
+	struct manifest *m;
+	struct err err;
+	char *json;
+
+	(void)state;
+	assert_int_equal(parse(WITH(ADDON("\"b\"", "b", "9") "," UKI "," ADDON("\"a\"", "a", "16777216")),
+			       &m, &err), 0);
+	assert_ptr_equal(manifest_addon(m, 0), &m->payloads[2]);
+	assert_ptr_equal(manifest_addon(m, 1), &m->payloads[0]);
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	manifest_free(m);
+	assert_int_equal(parse(json, &m, &err), 0);
+	assert_string_equal(manifest_addon(m, 0)->name, "slot-a.addon");
+	assert_string_equal(manifest_addon(m, 0)->file, "a");
+	assert_string_equal(manifest_addon(m, 1)->name, "slot-b.addon");
+	assert_int_equal(manifest_addon(m, 1)->size, 9);
+	manifest_free(m);
+	free(json);
+	assert_int_equal(parse(WITH(UKI), &m, &err), 0);
+	assert_null(manifest_addon(m, 0));
+	assert_null(manifest_addon(m, 1));
+	manifest_free(m);
+}
+
 static void raising_the_floor_is_read_and_written_back(void **state)
 {
 	struct manifest *m;
@@ -253,6 +283,11 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		{ WITH("{\"type\":\"sparse\"}"), "payloads[0].type must be" },
 		{ WITH("{}"), "payloads[0].type is missing" },
 		{ WITH("{\"type\":\"uki\"}"), "payloads[0].file is missing" },
+		{ WITH(UKI "," ADDON("\"a\"", "a", "9")), "an addon for one slot alone" },
+		{ WITH(UKI "," ADDON("\"a\"", "a", "9") "," ADDON("\"a\"", "b", "9")), "have the same name, slot-a.addon" },
+		{ WITH(UKI "," ADDON("\"c\"", "a", "9")), "payloads[1].slot must be \"a\" or \"b\"" },
+		{ WITH(UKI "," ADDON("1", "a", "9")), "payloads[1].slot must be" },
+		{ WITH(UKI "," ADDON("\"a\"", "a", "16777217")), "payloads[1].size is larger" },
 		{ WITH(UKI ",{\"type\":\"image\"}"), "payloads[1].size is missing" },
 		{ WITH(UKI "," REFERENCE(",\"blocks\":{}")),
 		  "payloads[1].file is missing, beside blocks or bases" },
@@ -413,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(an_image_without_a_file_is_one_by_reference),
+		cmocka_unit_test(addons_are_one_for_each_slot),
 		cmocka_unit_test(raising_the_floor_is_read_and_written_back),
 		cmocka_unit_test(a_loader_is_read_and_written_back),
 		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),

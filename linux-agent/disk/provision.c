@@ -218,7 +218,7 @@ static void install_fill(struct provision *p)
 				       .state.source = STATE_LOST };
 	record_init(&p->machine.state.record);
 	p->install = (struct install){ .machine = &p->machine, .options = &p->how, .bundle = p->bundle, .slot = 0,
-				       .uki = -1 };
+				       .uki = -1, .addon = -1 };
 }
 
 /* --- steps 2 to 5 ---------------------------------------------------------- */

@@ -29,14 +29,28 @@ static int flush_parent(const struct disk *disk, const char *path, struct err *e
 	return 0;
 }
 
+static int dir_failed(const char *path, struct err *err)
+{
+	return err_errno(err, EX_IOERR, errno, "failed to create the directory of %s", path);
+}
+
 static int make_parent(const struct disk *disk, const char *path, struct err *err)
 {
-	_cleanup_free_ char *copy = strdup(path);
+	_cleanup_free_ char *copy = strdup(path), *above = NULL;
 	char *dir = copy ? dirname(copy) : NULL;
+	int r = dir ? disk->make_dir(disk->ctx, dir) : -1;
 
-	if (!dir || (disk->make_dir(disk->ctx, dir) < 0 && errno != EEXIST))
-		return err_errno(err, EX_IOERR, errno, "failed to create the directory of %s",
-				 path);
+	/* An addon's, where the slot has no directory yet. */
+	if (dir && r < 0 && errno == ENOENT) {
+		above = strdup(dir);
+		if (!above || (disk->make_dir(disk->ctx, dirname(above)) < 0 && errno != EEXIST))
+			return dir_failed(path, err);
+		if (flush_parent(disk, above, err) < 0)
+			return -1;
+		r = disk->make_dir(disk->ctx, dir);
+	}
+	if (r < 0 && (!dir || errno != EEXIST))
+		return dir_failed(path, err);
 	return flush_parent(disk, dir, err);
 }
 

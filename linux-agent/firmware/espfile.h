@@ -4,6 +4,7 @@
  *
  *     EFI/slotboot/state.bin          the mirror of the slot record
  *     EFI/slotboot/a/uki.efi          slot a's UKI, and b/ likewise
+ *     EFI/slotboot/a/uki.efi.extra.d/slotboot.addon.efi   its addon, where the bundle has them
  *     EFI/slotboot/a/uki.index        its chunk index,
  *     EFI/slotboot/a/manifest.json    what was installed, and its signature:
  *     EFI/slotboot/a/manifest.p7s     the bundle's own bytes
@@ -19,6 +20,8 @@
 #include "record.h"
 
 #define ESP_OURS "EFI/slotboot"
+#define ESP_ADDON "slotboot.addon.efi"
+#define ESP_ADDON_PATH "uki.efi.extra.d/" ESP_ADDON	/* in a slot's directory */
 
 /* "ESP/EFI/slotboot/a/NAME"; name NULL: the directory. The caller frees. */
 int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_path,
@@ -32,7 +35,8 @@ int espfile_write(const struct disk *disk, const char *path, const uint8_t *data
  * not flushed. */
 int espfile_remove(const struct disk *disk, const char *path, struct err *err);
 
-/* As espfile_write(), from the first size bytes of fd; creates the slot's directory. */
+/* As espfile_write(), from the first size bytes of fd; creates the file's directory, and
+ * the one that that is in. */
 int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
 		 const volatile int *cancel, struct err *err);
 

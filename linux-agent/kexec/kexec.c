@@ -2,6 +2,7 @@
 #include "kexec.h"
 
 #include "cmdline.h"
+#include "espfile.h"
 #include "handover.h"
 #include "kexec_slot.h"
 #include "loadpin.h"
@@ -191,9 +192,15 @@ static int load(const struct config *config, const char *name, struct handover *
 	return 0;
 }
 
-int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
-		   struct handover *ret_handover, struct err *err)
+int kexec_handover(struct machine *machine, const struct ukifile *uki,
+		   const struct manifest *manifest, unsigned slot, struct handover *ret_handover,
+		   struct err *err)
 {
+	struct uki_place place = {
+		.esp = machine->esp.dir,
+		.addon_name = ESP_ADDON,
+		.addon = manifest ? manifest_addon(manifest, slot) : NULL,
+	};
 	_cleanup_free_ char *extra_dir = NULL;
 	bool secure;
 
@@ -203,8 +210,8 @@ int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned 
 	}
 	if (machine_secure_boot(machine, &secure, err) < 0)
 		return -1;
-	return handover_make(uki, &(struct uki_place){ machine->esp.dir, extra_dir }, slot, secure,
-			     ret_handover, err);
+	place.extra_dir = extra_dir;
+	return handover_make(uki, &place, slot, secure, ret_handover, err);
 }
 
 struct kexec_image {
@@ -225,7 +232,7 @@ int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **r
 	image->handover = (struct handover){ .kernel = MEMFILE_NONE, .initrd = MEMFILE_NONE };
 	if (kexec_slot_open(machine, slot, &uki, err) < 0)
 		return -1;
-	r = kexec_handover(machine, &uki.uki, slot, &image->handover, err);
+	r = kexec_handover(machine, &uki.uki, uki.manifest, slot, &image->handover, err);
 	image->name = uki.uki.name;
 	uki.uki.name = NULL;
 	slot_uki_close(&uki);	/* its memory is the kernel's to have */

@@ -41,9 +41,10 @@ int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
 	       struct kexec_image *image, struct err *err);
 
 /* What would be staged of a UKI that is the slot's, without its tokens and without
- * the system call; for kexec explain. As handover_make(). */
-int kexec_handover(struct machine *machine, const struct ukifile *uki, unsigned slot,
-		   struct handover *ret_handover, struct err *err);
+ * the system call; for kexec explain. manifest: the signed one that vouches for the slot, or
+ * NULL. As handover_make(). */
+int kexec_handover(struct machine *machine, const struct ukifile *uki,
+		   const struct manifest *manifest, unsigned slot, struct handover *ret_handover, struct err *err);
 
 /* slotboot.conf names the files that go to the kernel, for LoadPin. */
 bool kexec_is_pinned(const struct config *config);

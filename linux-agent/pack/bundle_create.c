@@ -96,7 +96,7 @@ static int plan_payload(struct draft *d, enum payload_type type, const struct bu
 	p->size = p->index.size = 1;
 	if (!text_make(&p->name, "%s", name) ||
 	    (!image->by_reference &&
-	     !text_make(&p->file, "%s.%s.zst", name, type == PAYLOAD_UKI ? "efi" : "img")) ||
+	     !text_make(&p->file, "%s.%s.zst", name, type == PAYLOAD_IMAGE ? "img" : "efi")) ||
 	    !text_make(&p->index.file, "%s.index", name) ||
 	    (image->root_hash && !text_make(&p->root_hash, "%s", image->root_hash)))
 		return no_memory(err);
@@ -113,6 +113,21 @@ static int plan_images(struct draft *d, bool by_reference, struct err *err)
 		if (o->images[i].by_reference == by_reference &&
 		    plan_payload(d, PAYLOAD_IMAGE, &o->images[i], err) < 0)
 			return -1;
+	return 0;
+}
+
+static int plan_addons(struct draft *d, struct err *err)
+{
+	static const char *const names[SLOT_COUNT] = { "slot-a.addon", "slot-b.addon" };
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		const struct bundle_image addon = { .name = names[slot],
+						    .file = d->options->addons[slot] };
+
+		d->manifest->payloads[d->manifest->payload_count].slot = slot;
+		if (addon.file && plan_payload(d, PAYLOAD_ADDON, &addon, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -144,9 +159,9 @@ static int plan_make(struct draft *d, struct err *err)
 	const struct bundle_create_options *o = d->options;
 	const struct bundle_image uki = { .name = "uki", .file = o->uki };
 
-	if (o->image_count > MANIFEST_MAX_PAYLOADS - 1)
+	if (o->image_count > MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT)
 		return err_set(err, EX_DATAERR, "too many images: at most %d",
-			       MANIFEST_MAX_PAYLOADS - 1);
+			       MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT);
 	if (!text_make(&d->manifest->compatible, "%s", o->compatible) ||
 	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
@@ -154,7 +169,8 @@ static int plan_make(struct draft *d, struct err *err)
 	d->manifest->loader.size = 1;
 	if (o->loader && !text_make(&d->manifest->loader.file, "loader.efi"))
 		return no_memory(err);
-	if (plan_payload(d, PAYLOAD_UKI, &uki, err) < 0 || plan_images(d, true, err) < 0 ||
+	if (plan_payload(d, PAYLOAD_UKI, &uki, err) < 0 || plan_addons(d, err) < 0 ||
+	    plan_images(d, true, err) < 0 ||
 	    plan_images(d, false, err) < 0)
 		return -1;
 	return bases_belong(d, err) < 0 ? -1 : plan_check(d, err);
@@ -283,7 +299,7 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 	packer.report = o->report;
 	if (pack_full(d, &packer, p, err) < 0)
 		return -1;
-	if (p->file && !o->no_blocks && packer_blocks_fit(&packer) &&
+	if (p->file && p->type != PAYLOAD_ADDON && !o->no_blocks && packer_blocks_fit(&packer) &&
 	    pack_blocks(d, &packer, p, err) < 0)
 		return -1;
 	for (unsigned k = 0; p->file && (path = base_of(o, p, &at)); k++)
@@ -348,7 +364,7 @@ static void cmdlines_report(struct report *report, const struct slot_cmdline cmd
 {
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		report_step(report, "cmdline", "slot %c: %s", slot_letter(slot), cmdlines[slot].text);
-	report_step(report, "cmdline-way", "these command lines: %s%s", slot_way_text(cmdlines[0].way),
+	report_step(report, "cmdline-way", "these command lines: %s%s", slot_cmdline_way(&cmdlines[0]),
 		    cmdlines[0].way == SLOT_WAY_FILL ? ", which Secure Boot does not let it do" : "");
 }
 
@@ -356,9 +372,14 @@ static void cmdlines_report(struct report *report, const struct slot_cmdline cmd
 static int cmdlines_check(const struct bundle_create_options *o, const struct ukifile *uki,
 			  struct err *err)
 {
+	_cleanup_(ukifile_close) struct ukifile a = { .fd = -1 }, b = { .fd = -1 };
+	const struct ukifile *const addons[SLOT_COUNT] = { o->addons[0] ? &a : NULL,
+							   o->addons[1] ? &b : NULL };
 	struct slot_cmdline cmdlines[SLOT_COUNT];
 
-	if (slot_cmdline_check(uki, false, cmdlines, err) < 0)
+	if ((addons[0] && ukifile_open(o->addons[0], &a, err) < 0) ||
+	    (addons[1] && ukifile_open(o->addons[1], &b, err) < 0) ||
+	    slot_cmdline_check(uki, addons, false, cmdlines, err) < 0)
 		return -1;
 	if (o->report)
 		cmdlines_report(o->report, cmdlines);

@@ -33,6 +33,8 @@ struct bundle_create_options {
 	bool raise_floor;	/* struct manifest, raises_floor */
 	const char *loader;	/* stored as loader.efi; NULL: none */
 	const char *uki;	/* stored as uki.efi.zst and beside it */
+	const char *addons[2];	/* for slot a and b, or NULL both; stored as slot-a.addon.efi.zst
+				 * and slot-b.addon.efi.zst */
 	const struct bundle_image *images;
 	size_t image_count;
 	const struct bundle_base *bases;

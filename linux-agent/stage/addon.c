@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "addon.h"
 
+#include "addon_fit.h"
 #include "stub.h"
 #include "io.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 enum { UNAME_MAX = 4096 };
@@ -38,42 +40,6 @@ static int ignore(struct addons *addons, const char *name, const char *why, stru
 	return 0;
 }
 
-static bool has_section(const struct ukifile *addon, const char *name)
-{
-	struct pe_section section;
-
-	return pe_section_find(&addon->image, name, &section) == SB_OK && section.size > 0;
-}
-
-/* As far as the addon's text goes: "6.1.0" fits 6.1.0-1-amd64 too. */
-static bool uname_fits(const char *uname, const uint8_t *wanted, size_t len)
-{
-	return !*uname || len == 0 || strncmp(uname, (const char *)wanted, len) == 0;
-}
-
-/* Why the stub would pass it over, or NULL. */
-static const char *unfit(const struct ukifile *addon, const char *uname)
-{
-	static const char *const contents[] = { ".cmdline", ".dtb", ".dtbauto", ".initrd",
-						".ucode" };
-	_cleanup_free_ uint8_t *wanted = NULL;
-	bool has_content = false;
-	size_t len;
-
-	if (!ukifile_is_native(addon))
-		return "for another architecture";
-	for (size_t i = 0; i < ARRAY_SIZE(contents); i++)
-		has_content |= has_section(addon, contents[i]);
-	if (!has_content)
-		return "no .cmdline, .dtb, .initrd or .ucode in it";
-	if (has_section(addon, ".linux"))
-		return "a UKI, not an addon";
-	if (ukifile_section(addon, ".uname", UNAME_MAX, &wanted, &len, NULL) < 0 ||
-	    !uname_fits(uname, wanted, len))
-		return "for another kernel (.uname)";
-	return NULL;
-}
-
 static int addon_keep(struct addons *addons, struct ukifile *addon, struct err *err)
 {
 	struct ukifile **items = reallocarray(addons->items, addons->count + 1, sizeof *items);
@@ -85,39 +51,71 @@ static int addon_keep(struct addons *addons, struct ukifile *addon, struct err *
 	return 0;
 }
 
+/* A copy that nobody changes between its digest and its use. */
+static int own_open(const char *path, const struct payload *is, struct ukifile *ret_addon,
+		    struct err *err)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	struct memfile copy = MEMFILE_NONE;
+	uint8_t sha256[32];
+	size_t len;
+
+	if (read_file(path, MANIFEST_MAX_ADDON_BYTES, &data, &len) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to read %s", path);
+	if (len != is->size || EVP_Digest(data, len, sha256, NULL, EVP_sha256(), NULL) != 1 ||
+	    memcmp(sha256, is->sha256, sizeof sha256) != 0)
+		return err_set(err, EX_DATAERR, "%s is not the addon that was installed: its digest is "
+			       "not that of the signed manifest; install the slot again", path);
+	if (memfile_open("addon", &copy) < 0 || memfile_write(&copy, data, len) < 0 ||
+	    memfile_seal(&copy) < 0) {
+		memfile_close(&copy);
+		return err_errno(err, EX_SOFTWARE, errno, "failed to copy %s", path);
+	}
+	return ukifile_open_fd(copy.fd, path, ret_addon, err);
+}
+
+/* own: what the file must be; NULL: anything. */
 static int addon_add(struct addons *addons, const char *path, const char *uname,
-		     struct err *err)
+		     const struct payload *own, struct err *err)
 {
 	struct ukifile *addon = calloc(1, sizeof *addon);
 	const char *why = "not a PE file of one piece";
-	int r = addon ? ukifile_open(path, addon, err)
-		      : err_errno(err, EX_SOFTWARE, errno, "failed to read %s", path);
+	int r = !addon ? err_errno(err, EX_SOFTWARE, errno, "failed to read %s", path)
+		: own  ? own_open(path, own, addon, err)
+		       : ukifile_open(path, addon, err);
 
 	if (r == 0) {
-		why = unfit(addon, uname);
-		if (!why && addon_keep(addons, addon, err) == 0)
+		why = addon_unfit(addon, uname);
+		if (!why && addon_keep(addons, addon, err) == 0) {
+			if (own)
+				addons->has_own = true;
+			else if (!addons->stranger)
+				addons->stranger = addon->name;
 			return 0;
+		}
 		r = why ? ignore(addons, path, why, err) : -1;
 		addon_free(addon);
 		return r;
 	}
 	free(addon);
-	return err->exit == EX_DATAERR ? ignore(addons, path, why, err) : -1;
+	return err->exit == EX_DATAERR && !own ? ignore(addons, path, why, err) : -1;
 }
 
+/* own_name, own: the file in the directory that must be this; or NULL both. */
 static int directory_add(struct addons *addons, const char *directory, const char *uname,
-			 struct err *err)
+			 const char *own_name, const struct payload *own, struct err *err)
 {
 	_cleanup_(name_list_clear) struct name_list list = { 0 };
 
 	if (name_list_read(directory, ".addon.efi", NULL, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++) {
+		bool is_own = own && strcmp(list.names[i], own_name) == 0;
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%s", directory, list.names[i]) < 0)
 			return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", directory);
-		if (addon_add(addons, path, uname, err) < 0)
+		if (addon_add(addons, path, uname, is_own ? own : NULL, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -139,12 +137,17 @@ int addons_read(const struct ukifile *uki, unsigned profile, unsigned stub,
 	if (asprintf(&global, "%s/loader/addons", place->esp) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to look for addons");
 	if (ukifile_section_in(uki, profile, ".uname", UNAME_MAX, &uname, &len, &why) < 0 ||
-	    directory_add(&addons, global, (char *)uname, &why) < 0 ||
-	    directory_add(&addons, place->extra_dir, (char *)uname, &why) < 0) {
+	    directory_add(&addons, global, (char *)uname, NULL, NULL, &why) < 0 ||
+	    directory_add(&addons, place->extra_dir, (char *)uname, place->addon_name, place->addon,
+			  &why) < 0) {
 		if (err)
 			*err = why;
 		return -1;
 	}
+	if (place->addon && !addons.has_own)
+		return err_set(err, EX_DATAERR, "%s/%s is not there, or no addon, and the signed "
+			       "manifest has one for this slot; install the slot again",
+			       place->extra_dir, place->addon_name);
 	*ret_addons = addons;
 	addons = (struct addons){ 0 };
 	return 0;

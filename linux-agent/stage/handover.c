@@ -157,10 +157,10 @@ static int check_plan(const struct plan *p, bool secure_boot, struct err *err)
 {
 	if (check_dtb(p->uki, err) < 0)
 		return -1;
-	if (secure_boot && p->addons.count > 0)
+	if (secure_boot && p->addons.stranger)
 		return err_set(err, EX_CONFIG, "%s is an addon, whose signature only the firmware "
 			       "can check under Secure Boot: remove it, or reboot through the "
-			       "firmware", p->addons.items[0]->name);
+			       "firmware", p->addons.stranger);
 	for (size_t i = 0; i < p->addons.count; i++)
 		if (check_dtb(p->addons.items[i], err) < 0)
 			return -1;

@@ -29,7 +29,8 @@ struct handover {
 
 /* Reads everything and changes nothing. EX_DATAERR: the UKI is to blame (damaged, no
  * kernel in .linux, a device tree that would be lost, a command line that is no
- * text); EX_CONFIG: addons under Secure Boot, which only the firmware can check;
+ * text); EX_CONFIG: addons under Secure Boot that no signed manifest vouches for, which
+ * only the firmware can check;
  * EX_IOERR. The caller clears, only after success. */
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
 		  bool secure_boot, struct handover *ret_handover, struct err *err);

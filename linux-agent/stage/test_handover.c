@@ -7,6 +7,7 @@
 #include "testuki.h"
 
 #include <fcntl.h>
+#include <openssl/evp.h>
 
 struct fixture {
 	struct testdir dir;
@@ -334,6 +335,61 @@ static void addons_are_refused_under_secure_boot(void **state)
 	testdir_remove(&f.dir);
 }
 
+/* What a signed manifest says of the file in the directory of extras. */
+static void vouch(struct fixture *f, struct payload *payload)
+{
+	static struct testuki addon;
+
+	testuki_begin(&addon, NATIVE_MACHINE);
+	(void)testuki_text(&addon, ".cmdline", "root=B");
+	testdir_put(&f->dir, "uki.efi.extra.d/own.addon.efi", addon.bytes, sizeof addon.bytes);
+	*payload = (struct payload){ .type = PAYLOAD_ADDON, .size = sizeof addon.bytes };
+	assert_int_equal(EVP_Digest(addon.bytes, sizeof addon.bytes, payload->sha256, NULL, EVP_sha256(), NULL), 1);
+	f->place.addon_name = "own.addon.efi";
+	f->place.addon = payload;
+}
+
+static void the_addon_that_the_manifest_vouches_for_goes_under_secure_boot_too(void **state)
+{
+	static const char *const other[][2] = { { ".cmdline", "evil" }, { NULL, NULL } };
+	struct payload payload;
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "257");
+	(void)testuki_text(&f.uki, ".cmdline", "quiet");
+	vouch(&f, &payload);
+	assert_int_equal(make_secure(&f, true), 0);
+	assert_string_equal(f.h.cmdline, "quiet root=B");
+	handover_clear(&f.h);
+	put_addon(&f, "loader/addons/1.addon.efi", other);	/* a stranger beside it */
+	assert_int_equal(make_secure(&f, true), -1);
+	assert_int_equal(f.err.exit, EX_CONFIG);
+	assert_non_null(strstr(f.err.text, "1.addon.efi is an addon"));
+	testdir_remove(&f.dir);
+}
+
+static void another_addon_than_the_manifests_is_refused_always(void **state)
+{
+	static const char *const other[][2] = { { ".cmdline", "root=C" }, { NULL, NULL } };
+	struct payload payload;
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "257");
+	vouch(&f, &payload);
+	put_addon(&f, "uki.efi.extra.d/own.addon.efi", other);
+	refused(&f, EX_DATAERR, "is not the addon that was installed");
+	begin(&f, "257");
+	vouch(&f, &payload);
+	payload.size--;
+	refused(&f, EX_DATAERR, "is not the addon that was installed");
+	begin(&f, "257");
+	vouch(&f, &payload);
+	f.place.addon_name = "gone.addon.efi";
+	refused(&f, EX_DATAERR, "gone.addon.efi is not there");
+}
+
 /* Common, then profile 0 and profile 1. */
 static void put_profiles(struct fixture *f, const char *cmdline)
 {
@@ -583,6 +639,8 @@ int main(void)
 		cmocka_unit_test(addons_that_do_not_fit_are_passed_over_and_named),
 		cmocka_unit_test(addons_are_refused_under_secure_boot),
 		cmocka_unit_test(a_profile_is_chosen_by_the_command_line_that_is_handed_over),
+		cmocka_unit_test(the_addon_that_the_manifest_vouches_for_goes_under_secure_boot_too),
+		cmocka_unit_test(another_addon_than_the_manifests_is_refused_always),
 		cmocka_unit_test(the_profile_of_the_slot_goes_before_the_common_sections),
 		cmocka_unit_test(sections_that_are_not_as_they_should_be),
 		cmocka_unit_test(sections_may_lie_in_any_order),

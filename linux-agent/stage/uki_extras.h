@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "manifest.h"
 #include "memfile.h"
 #include "ukifile.h"
 
@@ -27,6 +28,8 @@
 struct uki_place {
 	const char *esp;	/* the file system's root */
 	const char *extra_dir;	/* the UKI's own */
+	const char *addon_name;	/* the file in it that the signed manifest vouches for, */
+	const struct payload *addon;	/* as this; NULL: it vouches for none */
 };
 
 /* Appends the archives. EX_IOERR; EX_DATAERR: a file over 4 GiB. */

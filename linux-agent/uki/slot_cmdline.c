@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "slot_cmdline.h"
 
+#include "addon_fit.h"
 #include "cmdline.h"
 #include "io.h"
 #include "profile.h"
@@ -11,18 +12,20 @@
 #include <errno.h>
 #include <string.h>
 
-#define WAYS "give it a profile for each slot (ID=slot-a, ID=slot-b), or a root that is found by roothash= " \
-	     "or usrhash="
+#define WAYS "give it a profile for each slot (ID=slot-a, ID=slot-b), the bundle a signed addon for each " \
+	     "slot (--addon), or the UKI a root that is found by roothash= or usrhash="
 
-const char *slot_way_text(enum slot_way way)
+const char *slot_cmdline_way(const struct slot_cmdline *cmdline)
 {
-	static const char *const texts[] = {
-		[SLOT_WAY_SAME] = "the same for both slots",
-		[SLOT_WAY_FILL] = "{slot} filled in by the loader",
-		[SLOT_WAY_PROFILE] = "by a profile of the UKI",
+	static const char *const texts[][2] = {
+		[SLOT_WAY_SAME] = { "the same for both slots", "by an addon of the slot" },
+		[SLOT_WAY_FILL] = { "{slot} filled in by the loader",
+				    "{slot} filled in by the loader, and an addon of the slot" },
+		[SLOT_WAY_PROFILE] = { "by a profile of the UKI",
+				       "by a profile of the UKI, and an addon of the slot" },
 	};
 
-	return texts[way];
+	return texts[cmdline->way][cmdline->has_addon];
 }
 
 void slot_cmdline_clear(struct slot_cmdline *cmdline)
@@ -158,14 +161,60 @@ static int pair_check(const struct slot_cmdline c[2], bool secure_boot, struct e
 		       "and under Secure Boot nobody can change it: " WAYS);
 }
 
-int slot_cmdline_check(const struct ukifile *uki, bool secure_boot,
-		       struct slot_cmdline ret_cmdlines[2], struct err *err)
+static int addon_check(const struct ukifile *uki, unsigned profile, const struct ukifile *addon,
+		       struct err *err)
+{
+	_cleanup_free_ uint8_t *uname = NULL;
+	unsigned version;
+	const char *why;
+	size_t len;
+
+	if (ukifile_section_in(uki, profile, ".uname", 4096, &uname, &len, err) < 0 ||
+	    stub_version(uki, &version, err) < 0)
+		return -1;
+	if (!stub_does(version, STUB_ADDONS))
+		return err_set(err, EX_DATAERR, "%s has a stub of systemd %u, which knows no addons: "
+			       "build it with that of systemd 254 or later", uki->name, version);
+	why = addon_unfit(addon, (char *)uname);
+	return why ? err_set(err, EX_DATAERR, "%s would not be used by the stub: %s", addon->name,
+			     why)
+		   : 0;
+}
+
+static int addon_append(const struct ukifile *uki, const struct ukifile *addon,
+			struct slot_cmdline *c, struct err *err)
+{
+	_cleanup_free_ uint8_t *raw = NULL;
+	size_t raw_len;
+	char *joined;
+
+	if (addon_check(uki, c->profile, addon, err) < 0 ||
+	    ukifile_section(addon, ".cmdline", CMDLINE_MAX, &raw, &raw_len, err) < 0)
+		return -1;
+	raw_len = cmdline_length(raw, raw_len);
+	if (cmdline_has_slot(raw, raw_len))
+		return err_set(err, EX_DATAERR, "%s has {slot} in its command line, which nobody fills "
+			       "in there", addon->name);
+	if (asprintf(&joined, "%s%s%.*s", c->text, *c->text && raw_len ? " " : "", (int)raw_len,
+		     (char *)raw) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", addon->name);
+	free(c->text);
+	c->text = joined;
+	c->has_addon = true;
+	return 0;
+}
+
+int slot_cmdline_check(const struct ukifile *uki, const struct ukifile *const addons[2],
+		       bool secure_boot, struct slot_cmdline ret_cmdlines[2], struct err *err)
 {
 	struct slot_cmdline c[SLOT_COUNT] = { 0 };
 	int r = 0;
 
-	for (unsigned slot = 0; slot < SLOT_COUNT && r == 0; slot++)
+	for (unsigned slot = 0; slot < SLOT_COUNT && r == 0; slot++) {
 		r = slot_cmdline_read(uki, slot, &c[slot], err);
+		if (r == 0 && addons[slot])
+			r = addon_append(uki, addons[slot], &c[slot], err);
+	}
 	if (r == 0 && pair_check(c, secure_boot, err) == 0) {
 		memcpy(ret_cmdlines, c, sizeof c);
 		return 0;

@@ -8,6 +8,9 @@
  *   FILL     {slot} or {SLOT} in its .cmdline   that, filled in    ignored: unfilled
  *   SAME     neither                            nothing            the same
  *
+ * Each may have an addon for the slot besides (systemd-stub 254), whose command line comes
+ * after it, under Secure Boot too if it is signed.
+ *
  * The loader (efi-app/options.c), the direct boot entries and kexec all do as this says.
  */
 #pragma once
@@ -27,6 +30,7 @@ struct slot_cmdline {
 	unsigned profile;	/* whose sections go before the common ones; 0 unless PROFILE */
 	char *text;		/* .cmdline up to its first NUL, less white space at the end; with
 				 * the slot in it where that is the way; "" where there is none */
+	bool has_addon;		/* its text is behind that */
 };
 
 /* EX_DATAERR: a profile for the other slot alone, two for this one, or one that the stub in
@@ -41,10 +45,11 @@ void slot_cmdline_clear(struct slot_cmdline *cmdline);
 char *slot_cmdline_options(const struct slot_cmdline *cmdline);
 
 /* Both slots, as they are read for an install: whether each gets a command line that is
- * right for it. EX_DATAERR says what is wrong, and under Secure Boot which ways there are.
- * The caller clears both, only after success. */
-int slot_cmdline_check(const struct ukifile *uki, bool secure_boot,
-		       struct slot_cmdline ret_cmdlines[2], struct err *err);
+ * right for it. addons: each slot's, or NULL; of slots with addons one may be NULL that is
+ * not at hand. EX_DATAERR says what is wrong, and under Secure Boot which ways there are.
+ * The addons' text is in the result. The caller clears both, only after success. */
+int slot_cmdline_check(const struct ukifile *uki, const struct ukifile *const addons[2],
+		       bool secure_boot, struct slot_cmdline ret_cmdlines[2], struct err *err);
 
-/* "by a profile of the UKI"; never NULL. */
-const char *slot_way_text(enum slot_way way);
+/* "by a profile of the UKI, and an addon"; never NULL. */
+const char *slot_cmdline_way(const struct slot_cmdline *cmdline);

@@ -13,6 +13,8 @@ struct row {
 	const char *a, *b, *a_options, *b_options;
 };
 
+static const struct ukifile *const none[2];
+
 static void uki_open(const char *stub, const char *const *sections, struct ukifile *ret_uki)
 {
 	static struct testuki made;
@@ -53,7 +55,7 @@ static void a_slot_gets_its_command_line_in_one_of_three_ways(void **state)
 
 		print_message("  %s\n", row->what);
 		uki_open(row->stub, row->sections, &uki);
-		if (slot_cmdline_check(&uki, false, c, &err) < 0)
+		if (slot_cmdline_check(&uki, none, false, c, &err) < 0)
 			fail_msg("%s", err.text);
 		for (unsigned slot = 0; slot < 2; slot++) {
 			char *options = slot_cmdline_options(&c[slot]);
@@ -106,7 +108,7 @@ static void what_leaves_a_slot_without_is_refused_with_the_ways(void **state)
 			bool good = secure ? refusals[i].secure : refusals[i].plain;
 			struct slot_cmdline c[2];
 			struct err err;
-			int r = slot_cmdline_check(&uki, secure, c, &err);
+			int r = slot_cmdline_check(&uki, none, secure, c, &err);
 
 			assert_int_equal(r, good ? 0 : -1);
 			if (r == 0) {
@@ -117,6 +119,74 @@ static void what_leaves_a_slot_without_is_refused_with_the_ways(void **state)
 			}
 		}
 		ukifile_close(&uki);
+	}
+}
+
+static void addon_open(const char *name, const char *text, struct ukifile *ret_addon)
+{
+	static struct testuki made;
+	struct err err;
+
+	testuki_begin(&made, NATIVE_MACHINE);
+	(void)testuki_text(&made, name, text);
+	assert_int_equal(ukifile_open_fd(testuki_memfd(&made), "x.addon.efi", ret_addon, &err), 0);
+}
+
+static void a_slots_addon_comes_after_the_ukis_own_command_line(void **state)
+{
+	static const char *const sections[] = { ".cmdline", "quiet \n", NULL };
+	struct ukifile uki, a, b;
+	const struct ukifile *addons[2] = { &a, &b };
+	struct slot_cmdline c[2];
+	struct err err;
+
+	(void)state;
+	uki_open("254", sections, &uki);
+	addon_open(".cmdline", "root=PARTUUID=1 \n", &a);
+	addon_open(".cmdline", "root=PARTUUID=2", &b);
+	if (slot_cmdline_check(&uki, addons, true, c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c[0].text, "quiet root=PARTUUID=1");
+	assert_string_equal(c[1].text, "quiet root=PARTUUID=2");
+	assert_string_equal(slot_cmdline_way(&c[0]), "by an addon of the slot");
+	slot_cmdline_clear(&c[0]);
+	slot_cmdline_clear(&c[1]);
+	addons[1] = NULL;	/* not at hand */
+	assert_int_equal(slot_cmdline_check(&uki, addons, true, c, &err), 0);
+	slot_cmdline_clear(&c[0]);
+	slot_cmdline_clear(&c[1]);
+	ukifile_close(&uki);
+	ukifile_close(&a);
+	ukifile_close(&b);
+}
+
+static void an_addon_that_the_stub_would_not_use_is_refused(void **state)
+{
+	static const struct {
+		const char *stub, *section, *text, *why;
+	} refusals[] = {
+		{ "252", ".cmdline", "x", "knows no addons" },
+		{ "257", ".osrel", "x", "no .cmdline, .dtb, .initrd or .ucode in it" },
+		{ "257", ".cmdline", "root={slot}", "has {slot} in its command line" },
+	};
+	static const char *const sections[] = { ".cmdline", "quiet", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+		struct ukifile uki, addon;
+		const struct ukifile *addons[2] = { NULL, &addon };
+		struct slot_cmdline c[2];
+		struct err err;
+
+		print_message("  %s\n", refusals[i].why);
+		uki_open(refusals[i].stub, sections, &uki);
+		addon_open(refusals[i].section, refusals[i].text, &addon);
+		assert_int_equal(slot_cmdline_check(&uki, addons, false, c, &err), -1);
+		assert_int_equal(err.exit, EX_DATAERR);
+		if (!strstr(err.text, refusals[i].why))
+			fail_msg("%s", err.text);
+		ukifile_close(&uki);
+		ukifile_close(&addon);
 	}
 }
 
@@ -165,6 +235,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slot_gets_its_command_line_in_one_of_three_ways),
 		cmocka_unit_test(what_leaves_a_slot_without_is_refused_with_the_ways),
+		cmocka_unit_test(a_slots_addon_comes_after_the_ukis_own_command_line),
+		cmocka_unit_test(an_addon_that_the_stub_would_not_use_is_refused),
 		cmocka_unit_test(a_profile_text_or_command_line_that_is_too_large_is_refused),
 	};
 

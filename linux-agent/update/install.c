@@ -101,17 +101,25 @@ static int mark_writing(struct machine *m, const struct install_options *o, unsi
 	return machine_hide_entry(m, slot, err);
 }
 
+static int remove_beside(struct machine *m, unsigned slot, const char *name, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (machine_slot_file(m, slot, name, &path, err) < 0)
+		return -1;
+	return espfile_remove(&m->disk, path, err);
+}
+
 /* Step 3. The old UKI goes before the first byte is written and the new one comes last, so
- * that neither ever stands beside half an image, where a loader without a record
- * would start it. */
+ * that neither ever stands beside half an image, or the addon of another version, where a
+ * loader without a record would start it. */
 static int begin(struct install *in, struct err *err)
 {
 	struct machine *m = in->machine;
-	_cleanup_free_ char *uki = NULL;
 
 	if (begin_lock(in, err) < 0 || mark_writing(m, in->options, in->slot, err) < 0 ||
-	    machine_slot_file(m, in->slot, "uki.efi", &uki, err) < 0 ||
-	    espfile_remove(&m->disk, uki, err) < 0)
+	    remove_beside(m, in->slot, "uki.efi", err) < 0 ||
+	    remove_beside(m, in->slot, ESP_ADDON_PATH, err) < 0)
 		return -1;
 	machine_unlock(m);
 	return 0;
@@ -143,19 +151,29 @@ static int write_words(struct install *in, const struct install_payload *p, stru
 	return write_beside(m, in->slot, "manifest.p7s", p7s, p7s_len, err);
 }
 
-int install_write_uki(struct install *in, struct err *err)
+static int write_memory(struct install *in, const struct payload *payload, int fd, const char *name,
+			struct err *err)
 {
-	const struct manifest *manifest = bundle_manifest(in->bundle);
-	const struct payload *payload = manifest_uki(manifest);
 	const struct install_options *o = in->options;
 	struct machine *m = in->machine;
 	_cleanup_free_ char *path = NULL;
 
-	report_step(o->report, "write", "writing the UKI (%llu bytes) to the ESP",
+	if (machine_slot_file(m, in->slot, name, &path, err) < 0 ||
+	    espfile_copy(&m->disk, path, fd, payload->size, o->cancel, err) < 0)
+		return -1;
+	return readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err);
+}
+
+int install_write_uki(struct install *in, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	const struct payload *payload = manifest_uki(manifest);
+	const struct payload *addon = manifest_addon(manifest, in->slot);
+
+	report_step(in->options->report, "write", "writing the UKI (%llu bytes) to the ESP",
 		    (unsigned long long)payload->size);
-	if (machine_slot_file(m, in->slot, "uki.efi", &path, err) < 0 ||
-	    espfile_copy(&m->disk, path, in->uki, payload->size, o->cancel, err) < 0 ||
-	    readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err) < 0)
+	if ((addon && write_memory(in, addon, in->addon, ESP_ADDON_PATH, err) < 0) ||
+	    write_memory(in, payload, in->uki, "uki.efi", err) < 0)
 		return -1;
 	return write_words(in, &in->payloads[payload - manifest->payloads], err);
 }
@@ -302,7 +320,7 @@ int install_run(struct machine *machine, const struct install_options *options,
 
 	if (!in)
 		return err_set(err, EX_SOFTWARE, "failed to install: out of memory");
-	*in = (struct install){ .machine = machine, .options = options, .uki = -1,
+	*in = (struct install){ .machine = machine, .options = options, .uki = -1, .addon = -1,
 				.installed.stage_ms = LEDGER_UNKNOWN };
 	if (install_check_target(machine, &in->slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&

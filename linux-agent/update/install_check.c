@@ -225,61 +225,75 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 {
 	const struct manifest *manifest = bundle_manifest(bundle);
 	uint64_t loader = manifest->loader.file ? manifest->loader.size : 0;
+	const struct payload *uki = manifest_uki(manifest), *addon = manifest_addon(manifest, slot);
 	size_t json_len, p7s_len;
 	const uint8_t *json, *p7s;
 
 	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		const struct payload *payload = &manifest->payloads[i];
-		int r = payload->type == PAYLOAD_UKI
-				? espfile_check_room(&machine->disk, machine->esp.dir, slot,
-						     payload->size + payload->index.size +
-						     json_len + p7s_len + loader, err)
-				: image_room(machine, payload, slot, err);
-
-		if (r < 0)
+	if (espfile_check_room(&machine->disk, machine->esp.dir, slot,
+			       uki->size + uki->index.size + (addon ? addon->size : 0) + json_len +
+			       p7s_len + loader, err) < 0)
+		return -1;
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    image_room(machine, &manifest->payloads[i], slot, err) < 0)
 			return -1;
-	}
 	if (check_complete(machine, manifest, slot, err) < 0)
 		return -1;
 	return check_mounted(machine, slot, err);
 }
 
-static int check_cmdline(struct machine *machine, const struct ukifile *uki, struct report *report,
-			 struct err *err)
+static int check_cmdline(struct machine *machine, const struct ukifile *uki, unsigned slot,
+			 const struct ukifile *addon, struct report *report, struct err *err)
 {
+	const struct ukifile *addons[SLOT_COUNT] = { NULL };
 	struct slot_cmdline cmdlines[SLOT_COUNT];
 	bool secure;
 
+	addons[slot] = addon;
 	if (machine_secure_boot(machine, &secure, err) < 0 ||
-	    slot_cmdline_check(uki, secure, cmdlines, err) < 0)
+	    slot_cmdline_check(uki, addons, secure, cmdlines, err) < 0)
 		return -1;
-	report_step(report, "cmdline", "the slot's command line: %s", slot_way_text(cmdlines[0].way));
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		slot_cmdline_clear(&cmdlines[slot]);
+	report_step(report, "cmdline", "the slot's command line: %s",
+		    slot_cmdline_way(&cmdlines[slot]));
+	for (unsigned i = 0; i < SLOT_COUNT; i++)
+		slot_cmdline_clear(&cmdlines[i]);
 	return 0;
 }
 
-int install_check_uki(struct machine *machine, const struct manifest *manifest, int fd,
-		      const char *name, struct report *report, struct err *err)
+/* fd stays the caller's. */
+static int open_copy(int fd, const char *name, struct ukifile *ret_uki, struct err *err)
 {
-	struct ukifile uki;
-	char doubt[256];
-	int r, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 	if (copy < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to look at %s", name);
-	if (ukifile_open_fd(copy, name, &uki, err) < 0)
+	return ukifile_open_fd(copy, name, ret_uki, err);
+}
+
+static int check_uki(struct machine *machine, const struct manifest *manifest, unsigned slot,
+		     const struct ukifile *uki, const struct ukifile *addon, struct report *report,
+		     struct err *err)
+{
+	char doubt[256];
+
+	if (ukifile_check(uki, err) < 0 || uki_layout_check(uki, err) < 0 ||
+	    check_cmdline(machine, uki, slot, addon, report, err) < 0 ||
+	    roothash_check_cmdline(manifest, uki, err) < 0)
 		return -1;
-	r = ukifile_check(&uki, err);
-	if (r == 0)
-		r = uki_layout_check(&uki, err);
-	if (r == 0)
-		r = check_cmdline(machine, &uki, report, err);
-	if (r == 0)
-		r = roothash_check_cmdline(manifest, &uki, err);
-	if (r == 0 && uki_layout_doubt(&uki, doubt, sizeof doubt))
+	if (uki_layout_doubt(uki, doubt, sizeof doubt))
 		report_warning(report, "%s", doubt);
-	ukifile_close(&uki);
-	return r;
+	return 0;
+}
+
+int install_check_uki(struct machine *machine, const struct manifest *manifest, unsigned slot,
+		      int uki, int addon, struct report *report, struct err *err)
+{
+	_cleanup_(ukifile_close) struct ukifile file = { .fd = -1 }, beside = { .fd = -1 };
+	const struct payload *p = manifest_addon(manifest, slot);
+
+	if (open_copy(uki, manifest_uki(manifest)->file, &file, err) < 0 ||
+	    (p && open_copy(addon, p->file, &beside, err) < 0))
+		return -1;
+	return check_uki(machine, manifest, slot, &file, p ? &beside : NULL, report, err);
 }

@@ -39,8 +39,9 @@ int install_check_identity(const struct machine *machine, const struct manifest 
 int install_check_room(const struct machine *machine, const struct bundle *bundle,
 		       unsigned slot, struct err *err);
 
-/* The UKI in fd: architecture, .linux, its layout in memory (uki_layout.h), a {slot} that
- * Secure Boot would leave unfilled, and the root hashes, which must be the manifest's
- * (roothash.h). name is for messages. EX_DATAERR. Warns of what some firmware does not take. */
-int install_check_uki(struct machine *machine, const struct manifest *manifest, int fd,
-		      const char *name, struct report *report, struct err *err);
+/* The UKI in the file uki: architecture, .linux, its layout in memory (uki_layout.h), the
+ * slots' command lines (slot_cmdline.h) with the slot's addon (-1: none), and the root
+ * hashes, which must be the manifest's (roothash.h). EX_DATAERR. Warns of what some
+ * firmware does not take. */
+int install_check_uki(struct machine *machine, const struct manifest *manifest, unsigned slot,
+		      int uki, int addon, struct report *report, struct err *err);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "cmdline.h"
+#include "espfile.h"
 #include "install_check.h"
 #include "report.h"
 #include "spool.h"
@@ -79,18 +80,19 @@ static void held_fill(const struct install *in, const struct payload *payload,
 
 static int memory_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
 {
-	const struct install *in = ctx;
+	const int *fd = ctx;
 
-	if (pwrite_full(in->uki, data, len, (off_t)offset) < 0)
+	if (pwrite_full(*fd, data, len, (off_t)offset) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
 	return 0;
 }
 
 /* Chunks that are right make a UKI that is not the manifest's where the index is not. */
-static int uki_compare(const struct install *in, const struct payload *payload, struct err *err)
+static int memory_compare(const struct install *in, const struct payload *payload, int fd,
+			  struct err *err)
 {
 	size_t size = (size_t)payload->size;
-	void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, in->uki, 0);
+	void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	uint8_t sha256[32];
 	int hashed;
 
@@ -120,25 +122,41 @@ static unsigned uki_held_in(const struct install *in, const struct payload *payl
 		? in->slot : in->machine->running.slot;
 }
 
-static int uki_prepare(struct install *in, struct install_payload *p, struct err *err)
+static int memory_prepare(struct install *in, struct install_payload *p, const char *held,
+			  unsigned from, int *ret_fd, struct err *err)
 {
-	const struct engine_target memory = { .write = memory_write, .ctx = in };
+	struct engine_target memory = { .write = memory_write, .ctx = ret_fd };
 	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
 				  .disk = &in->machine->disk };
-	unsigned from = uki_held_in(in, p->payload);
 	_cleanup_free_ char *path = NULL;
 
-	if (machine_slot_file(in->machine, from, "uki.efi", &path, err) < 0)
+	if (machine_slot_file(in->machine, from, held, &path, err) < 0)
 		return -1;
 	held_fill(in, p->payload, from, path, &job.held[HELD_RUNNING]);
-	in->uki = memfd_create("uki", MFD_CLOEXEC);
-	if (in->uki < 0)
+	*ret_fd = memfd_create("uki", MFD_CLOEXEC);
+	if (*ret_fd < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
 	if (engine_prepare(&job, &in->engine, &in->stats, &p->engine, err) < 0 ||
-	    engine_write(p->engine, &memory, err) < 0 || uki_compare(in, p->payload, err) < 0)
+	    engine_write(p->engine, &memory, err) < 0)
 		return -1;
-	return install_check_uki(in->machine, bundle_manifest(in->bundle), in->uki,
-				 p->payload->file, in->options->report, err);
+	return memory_compare(in, p->payload, *ret_fd, err);
+}
+
+/* The UKI and the slot's addon: whole, and checked together. */
+static int uki_prepare(struct install *in, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	const struct payload *uki = manifest_uki(manifest);
+	const struct payload *addon = manifest_addon(manifest, in->slot);
+
+	if (memory_prepare(in, &in->payloads[uki - manifest->payloads], "uki.efi",
+			   uki_held_in(in, uki), &in->uki, err) < 0)
+		return -1;
+	if (addon && memory_prepare(in, &in->payloads[addon - manifest->payloads], ESP_ADDON_PATH,
+				    in->slot, &in->addon, err) < 0)
+		return -1;
+	return install_check_uki(in->machine, bundle_manifest(in->bundle), in->slot, in->uki,
+				 in->addon, in->options->report, err);
 }
 
 /* --- images ---------------------------------------------------------------- */
@@ -210,6 +228,11 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 
 /* --- the whole ------------------------------------------------------------- */
 
+static bool is_other_slots(const struct install *in, const struct payload *payload)
+{
+	return payload->type == PAYLOAD_ADDON && payload->slot != in->slot;
+}
+
 int install_payloads_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
@@ -225,16 +248,15 @@ int install_payloads_prepare(struct install *in, struct err *err)
 	};
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		in->payloads[i].payload = &manifest->payloads[i];
-		in->stats.size += manifest->payloads[i].size;
+		if (!is_other_slots(in, &manifest->payloads[i]))
+			in->stats.size += manifest->payloads[i].size;
 	}
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		struct install_payload *p = &in->payloads[i];
-		int r = p->payload->type == PAYLOAD_UKI ? uki_prepare(in, p, err)
-							: image_prepare(in, p, err);
-
-		if (r < 0)
+	if (uki_prepare(in, err) < 0)
+		return -1;
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
+		    image_prepare(in, &in->payloads[i], err) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -250,6 +272,8 @@ void install_payloads_close(struct install *in)
 	loader_file_clear(&in->loader);
 	if (in->uki >= 0)
 		(void)close(in->uki);
+	if (in->addon >= 0)
+		(void)close(in->addon);
 }
 
 void install_payloads_report(const struct install *in)

@@ -26,7 +26,7 @@ struct install {
 	struct engine_options engine;
 	struct engine_stats stats;
 	uint64_t start;			/* monotonic, ns */
-	int uki;			/* memory file, or -1 */
+	int uki, addon;			/* memory files, or -1; the addon is the slot's */
 	struct loader_file loader;	/* that the bundle brings; data NULL: none */
 	struct installed installed;	/* install_run()'s, once it is done */
 	struct install_payload payloads[MANIFEST_MAX_PAYLOADS];	/* in the manifest's order */
@@ -60,7 +60,7 @@ void install_loader(struct install *in);
  * install_payloads_prepare() and install_check.h; install_payloads_close() always. */
 int install_prepare(struct install *in, struct err *err);
 
-/* Step 4: the images; then the UKI, its index and the signed manifest. Flushed and read
+/* Step 4: the images; then the addon, the UKI, its index and the signed manifest. Flushed and read
  * back. The caller has seen to it that nothing starts the slot meanwhile. */
 int install_write_images(struct install *in, struct err *err);
 int install_write_uki(struct install *in, struct err *err);

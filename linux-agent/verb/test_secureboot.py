@@ -113,3 +113,67 @@ def test_under_secure_boot_one_command_line_will_do_where_the_root_is_the_images
     machine.set_variable("SecureBoot", GLOBAL, b"\1")
     assert "the same for both slots" in machine.check("install", tmp_path / "new.zip", "--activate=none")
     assert direct_options(machine, "b") == ""
+
+
+def addon(path, line, machine=0x8664):  # noqa: F811
+    """A PE file with nothing but a .cmdline."""
+    text = line.encode()
+    head = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HH12xHH", machine, 1, 112, 0x22)
+    head += struct.pack("<H", 0x20B) + bytes(110)
+    head += struct.pack("<8sIIII16x", b".cmdline", len(text), 0x1000, 512, 512)
+    path.write_bytes(head.ljust(512, b"\0") + text.ljust(512, b"\0"))
+    return path
+
+
+@pytest.fixture
+def addons(tmp_path):
+    return [f"--addon={slot}={addon(tmp_path / f'{slot}.addon.efi', f'root=PARTUUID={slot} slotboot.slot={slot}')}"
+            for slot in "ab"]
+
+
+def beside(machine):  # noqa: F811
+    """The files in slot b's directory of extras."""
+    return {path.name: path.read_bytes() for path in (machine.top / "esp/EFI/slotboot/b/uki.efi.extra.d").glob("*")}
+
+
+def test_under_secure_boot_an_addon_gives_the_slot_its_command_line(machine, built, bundled, tmp_path, addons):  # noqa: F811
+    machine.set_variable("SecureBoot", GLOBAL, b"\1")
+    made = bundled(built(cmdline="quiet"), *addons)
+    assert made.returncode == 0, made.stderr
+    assert "slot b: quiet root=PARTUUID=b slotboot.slot=b\n" in made.stdout
+    assert "by an addon of the slot\n" in machine.check("install", tmp_path / "new.zip", "--activate=none")
+    assert beside(machine) == {"slotboot.addon.efi": (tmp_path / "b.addon.efi").read_bytes()}
+    verified = subprocess.run([SLOTCTL, "bundle", "verify", tmp_path / "new.zip", f"--config={machine.top / 'slotboot.conf'}"],
+                              capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stderr
+    assert "slot-a.addon" in subprocess.run([SLOTCTL, "bundle", "info", tmp_path / "new.zip"], capture_output=True,
+                                            text=True).stdout
+
+
+def test_the_addon_goes_with_its_version_and_other_files_stay(machine, built, bundled, tmp_path, addons):  # noqa: F811
+    assert bundled(built(cmdline="quiet"), *addons).returncode == 0
+    machine.check("install", tmp_path / "new.zip", "--activate=none")
+    (machine.top / "esp/EFI/slotboot/b/uki.efi.extra.d/own.cred").write_bytes(b"mine")
+    assert bundled(built(cmdline="quiet root=UUID=1")).returncode == 0
+    machine.check("install", tmp_path / "new.zip", "--activate=none")
+    assert beside(machine) == {"own.cred": b"mine"}
+
+
+def test_into_a_slot_without_a_directory_an_addon_is_installed_too(machine, built, bundled, tmp_path, addons):  # noqa: F811
+    shutil.rmtree(machine.top / "esp/EFI/slotboot/b", ignore_errors=True)
+    assert bundled(built(cmdline="quiet"), *addons).returncode == 0
+    machine.check("install", tmp_path / "new.zip", "--activate=none")
+    assert list(beside(machine)) == ["slotboot.addon.efi"]
+
+
+def test_addons_that_do_not_fit_are_not_bundled(built, bundled, addons, tmp_path):
+    plain = built(cmdline="quiet")
+    assert "for slot b is missing" in bundled(plain, addons[0]).stderr
+    assert "slot a has one already" in bundled(plain, addons[0], addons[0]).stderr
+    assert "must be a=FILE or b=FILE" in bundled(plain, "--addon=c=x").stderr
+    addon(tmp_path / "b.addon.efi", "x", machine=0xAA64)
+    assert "b.addon.efi would not be used by the stub: for another architecture" in bundled(plain, *addons).stderr
+    addon(tmp_path / "b.addon.efi", "root={slot}")
+    assert "{slot} in its command line, which nobody fills in" in bundled(plain, *addons).stderr
+    addon(tmp_path / "b.addon.efi", "x")
+    assert "knows no addons" in bundled(built(cmdline="quiet", stub=b"252"), *addons).stderr

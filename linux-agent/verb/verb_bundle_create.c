@@ -14,7 +14,8 @@
 
 static const char help_create[] =
 	"Usage: slotctl bundle create --output=FILE [--compatible=NAME] [--version=VERSION]\n"
-	"           --uki=FILE [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
+	"           --uki=FILE [--addon=a=FILE --addon=b=FILE]\n"
+	"           [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
 	"           {--key=KEY --cert=CERT}... | --unsigned [OPTION]...\n"
 	"\n"
 	"Makes a bundle and signs it. Needs no privileges.\n"
@@ -25,6 +26,8 @@ static const char help_create[] =
 	"  --version=VERSION  compared as the UAPI Version Format Specification says;\n"
 	"                     if not given, IMAGE_VERSION of the UKI's .osrel\n"
 	"  --uki=FILE         the unified kernel image\n"
+	"  --addon=SLOT=FILE  an addon of the UKI for slot a or b, signed where Secure Boot\n"
+	"                     is on: its command line comes after the UKI's; one for each\n"
 	"  --image=NAME=FILE[,roothash=HEX]\n"
 	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
 	"                     of the dm-verity tree in it; may be repeated\n"
@@ -52,7 +55,8 @@ static const char help_create[] =
 
 enum {
 	OPT_HELP = 256,
-	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY, OPT_CERT,
+	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_ADDON, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
+	OPT_CERT,
 	OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
@@ -62,6 +66,7 @@ static const struct option create_options[] = {
 	{ "version", required_argument, NULL, OPT_VERSION },
 	{ "uki", required_argument, NULL, OPT_UKI },
 	{ "loader", required_argument, NULL, OPT_LOADER },
+	{ "addon", required_argument, NULL, OPT_ADDON },
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "reference", required_argument, NULL, OPT_REFERENCE },
 	{ "base", required_argument, NULL, OPT_BASE },
@@ -79,6 +84,7 @@ static const struct option create_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+enum { IMAGES_MAX = MANIFEST_MAX_PAYLOADS - 3 };	/* beside the UKI and two addons */
 enum { BASES_MAX = MANIFEST_MAX_PAYLOADS * MANIFEST_MAX_BASES };
 
 /* The command line, which options points into. */
@@ -123,10 +129,22 @@ static int image_add(struct creation *c, char *text, bool by_reference, struct e
 {
 	struct bundle_create_options *o = &c->options;
 
-	if (o->image_count == MANIFEST_MAX_PAYLOADS - 1)
-		return err_set(err, EX_USAGE, "bundle create: more than %d images",
-			       MANIFEST_MAX_PAYLOADS - 1);
+	if (o->image_count == IMAGES_MAX)
+		return err_set(err, EX_USAGE, "bundle create: more than %d images", IMAGES_MAX);
 	return image_split(text, by_reference, &c->images[o->image_count++], err);
+}
+
+static int addon_add(struct creation *c, const char *text, struct err *err)
+{
+	const char **addons = c->options.addons;
+	unsigned slot = text[0] == 'b';
+
+	if ((text[0] != 'a' && text[0] != 'b') || text[1] != '=' || !text[2])
+		return err_set(err, EX_USAGE, "--addon=%s: must be a=FILE or b=FILE", text);
+	if (addons[slot])
+		return err_set(err, EX_USAGE, "--addon=%s: slot %c has one already", text, text[0]);
+	addons[slot] = text + 2;
+	return 0;
 }
 
 static int base_add(struct creation *c, char *text, struct err *err)
@@ -252,6 +270,8 @@ static int create_option(int option, struct creation *c, struct err *err)
 	case OPT_LOADER:
 		o->loader = optarg;
 		return 0;
+	case OPT_ADDON:
+		return addon_add(c, optarg, err);
 	case OPT_KEY:
 		return key_add(c, optarg, err);
 	case OPT_CERT:
@@ -328,6 +348,9 @@ static int create_complete(const struct creation *c, struct err *err)
 		if (!needed[i].value)
 			return err_set(err, EX_USAGE, "bundle create: %s is missing; see slotctl "
 				       "bundle create --help", needed[i].name);
+	if (!o->addons[0] != !o->addons[1])
+		return err_set(err, EX_USAGE, "bundle create: --addon for slot %c is missing: there is "
+			       "one for each slot, or none", o->addons[0] ? 'b' : 'a');
 	if (c->keys != c->certs)
 		return err_set(err, EX_USAGE, "bundle create: %zu --key and %zu --cert: each key has "
 			       "a certificate of its own", c->keys, c->certs);

@@ -82,7 +82,7 @@ static int image_explain(struct machine *m, struct explanation *e, struct err *e
 		return 0;
 	}
 	slot_uki_text(&image, f->evidence, sizeof f->evidence);
-	if (kexec_handover(m, &image.uki, e->slot, &h, &why) == 0) {
+	if (kexec_handover(m, &image.uki, image.manifest, e->slot, &h, &why) == 0) {
 		r = kernel_explain(m, &image, h.cmdline, h.initrd.size, e, err);
 	} else {
 		/* The checks may know better why, as where .linux is no kernel. */
