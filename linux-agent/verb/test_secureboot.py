@@ -9,6 +9,8 @@ import pytest
 
 from test_dryrun import (DATAERR, GLOBAL, SLOTCTL, create, identities, machine, parts, refuse_install,  # noqa: F401
                          uki)
+from test_engine import bundle, images, server  # noqa: F401 (fixtures)
+from test_meanwhile import stalled  # noqa: F401 (fixture)
 
 PROFILES = (("ID=main\n", "quiet"), ("TITLE=Slot B\nID=slot-b\n", "root=PARTUUID=b slotboot.slot=b"),
             ("ID=slot-a\n", "root=PARTUUID=a slotboot.slot=a"))
@@ -157,6 +159,16 @@ def test_the_addon_goes_with_its_version_and_other_files_stay(machine, built, bu
     assert bundled(built(cmdline="quiet root=UUID=1")).returncode == 0
     machine.check("install", tmp_path / "new.zip", "--activate=none")
     assert beside(machine) == {"own.cred": b"mine"}
+
+
+def test_while_images_are_written_neither_uki_nor_addon_is_there(machine, built, bundled, tmp_path, addons,  # noqa: F811
+                                                                stalled):  # noqa: F811
+    assert bundled(built(cmdline="quiet"), *addons).returncode == 0
+    machine.check("install", tmp_path / "new.zip", "--activate=none")
+    assert (machine.top / "esp/EFI/slotboot/b/uki.efi").exists() and beside(machine)
+    begin, _ = stalled
+    begin().kill()
+    assert not (machine.top / "esp/EFI/slotboot/b/uki.efi").exists() and not beside(machine)
 
 
 def test_into_a_slot_without_a_directory_an_addon_is_installed_too(machine, built, bundled, tmp_path, addons):  # noqa: F811
