@@ -44,12 +44,20 @@ class Machine:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.disk, self.storage = disk if isinstance(disk, Disk) else Disk(disk), storage
         self.watchdog, self.guest_time = watchdog, guest_time
+        self.firmware, self.machine_type = OVMF / "OVMF_CODE_4M.fd", ("-machine", MACHINE)
         self.vars = self.directory / "vars.fd"
         if not self.vars.exists():
             shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.vars)
         self.process = None
         self._seen = 0          # how much of the console wait_for has consumed
         self._command = 0
+
+    def secure_boot(self, certificate):
+        """From now on the firmware starts only what this certificate's key (DER) has signed."""
+        self.firmware = OVMF / "OVMF_CODE_4M.secboot.fd"
+        self.machine_type = ("-machine", f"{MACHINE},smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+                             "-global", "ICH9-LPC.disable_s3=1")
+        VarStore(self.vars).enroll(certificate)
 
     # --- power
 
@@ -73,9 +81,9 @@ class Machine:
         chardevs = [word for name, number in numbers.items()
                     for word in ("-chardev", f"socket,id={name},fd={number}")]
         return [QEMU, "-name", "slotboot-test", "-nodefaults", "-no-user-config", "-display", "none",
-                "-machine", MACHINE, "-accel", accel, "-cpu", "host" if accel == "kvm" else TCG_CPU,
+                *self.machine_type, "-accel", accel, "-cpu", "host" if accel == "kvm" else TCG_CPU,
                 "-smp", "1", "-m", "1024",
-                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={self.firmware}",
                 "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}",
                 *self._drive(),
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",

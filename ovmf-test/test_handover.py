@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import debian13
 import images
 import initrd
 import kernel
@@ -25,7 +26,6 @@ import rootfs
 import uki
 from paths import WORK, run
 
-DEBIAN13 = WORK / "debian13"
 OURS = ("slotboot.slot=", "slotboot.nonce=")
 COMMAND_LINE = images.COMMAND_LINE + " word={{SLOT}} text=\"two  words\" \t "
 
@@ -72,39 +72,31 @@ def uki_of_debian12(parts, out):
     uki.build(out, parts.work, kernel.image(), parts.initrd, parts.command_line, parts.osrel, kernel.release(), more)
 
 
-def ukify(*arguments):
-    run("/usr/bin/python3", DEBIAN13 / "root/usr/bin/ukify", "build", *arguments,
-        env={"PYTHONDONTWRITEBYTECODE": "1"})
-
-
-def stub13(name):
-    return DEBIAN13 / "root/usr/lib/systemd/boot/efi" / name
-
-
 def uki_of_debian13(parts, out, profile=""):
     """With a second profile, which "@1 " before the command line chooses; ukify adds the first, ID=main."""
     other = parts.work / "profile.efi"
-    ukify("--stub", stub13("addonx64.efi.stub"), "--efi-arch", "x64", "--profile", "ID=other\nTITLE=Other",
-          "--output", other)
-    ukify("--stub", stub13("linuxx64.efi.stub"), "--efi-arch", "x64", "--uname", kernel.release(),
-          "--linux", kernel.image(), "--initrd", parts.initrd,
-          "--cmdline", "@" + str(parts.file("cmdline", profile + parts.command_line)),
-          "--os-release", "@" + str(parts.file("os-release", parts.osrel)),
-          "--microcode", parts.file("microcode", parts.archive("ucode")),
-          "--pcrpkey", parts.file("pcrpkey", "-----BEGIN PUBLIC KEY-----\n"),
-          "--section", ".pcrsig:@" + str(parts.file("pcrsig", '{"sha256": []}')),
+    debian13.ukify("--stub", debian13.stub("addonx64.efi.stub"), "--efi-arch", "x64",
+                   "--profile", "ID=other\nTITLE=Other", "--output", other)
+    debian13.ukify("--stub", debian13.stub("linuxx64.efi.stub"), "--efi-arch", "x64", "--uname", kernel.release(),
+                   "--linux", kernel.image(), "--initrd", parts.initrd,
+                   "--cmdline", "@" + str(parts.file("cmdline", profile + parts.command_line)),
+                   "--os-release", "@" + str(parts.file("os-release", parts.osrel)),
+                   "--microcode", parts.file("microcode", parts.archive("ucode")),
+                   "--pcrpkey", parts.file("pcrpkey", "-----BEGIN PUBLIC KEY-----\n"),
+                   "--section", ".pcrsig:@" + str(parts.file("pcrsig", '{"sha256": []}')),
           "--join-profile", other, "--output", out)
 
 
 def addon(parts, name, command_line, uname=None, microcode=False):
     out = parts.work / name
-    if not DEBIAN13.joinpath("root").exists():
+    if not debian13.PLACE.joinpath("root").exists():
         return b"no addon can be made without Debian 13's ukify"
     more = ["--uname", uname] if uname else []
     if microcode:
         more += ["--microcode", parts.file("addon-ucode", parts.archive(f"{name}-ucode")),
                  "--initrd", parts.file("addon-initrd", parts.archive(name))]
-    ukify("--stub", stub13("addonx64.efi.stub"), "--efi-arch", "x64", "--cmdline", command_line, *more, "--output", out)
+    debian13.ukify("--stub", debian13.stub("addonx64.efi.stub"), "--efi-arch", "x64", "--cmdline", command_line, *more,
+                   "--output", out)
     return out.read_bytes()
 
 
@@ -196,13 +188,7 @@ def test_debian_12s_stub_and_a_kexec_hand_over_the_same(machine):
              "from-ucode": False, "from-b.addon.efi": False}, "initrd")
 
 
-needs_debian13 = pytest.mark.skipif(
-    not (DEBIAN13 / "root").exists(),
-    reason="Debian 13's systemd-stub is not there: " +
-           ((DEBIAN13 / "reason").read_text().strip() if (DEBIAN13 / "reason").exists() else "run ovmf-test/install-deps"))
-
-
-@needs_debian13
+@debian13.needed
 @pytest.mark.parametrize("profile", ["", "@1 "])
 def test_debian_13s_stub_and_a_kexec_hand_over_the_same(machine, profile):
     made = machine(uki_of_debian13, profile)

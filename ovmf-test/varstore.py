@@ -15,6 +15,9 @@ NV, BS, RT = 1, 2, 4
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
 _HEADER = struct.Struct("<HBBIQ16sIII16s")
 _START = 0x55AA
+_SIGNED_UPDATES = 0x27      # NV, BS, RT, and only by signed updates
+_SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"      # of db and dbx
+_X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
 _ADDED, _IN_DELETED_TRANSITION, _DELETED = 0x3F, 0x3E, 0x3C
 
 
@@ -65,6 +68,22 @@ class VarStore:
 
     def get(self, name, guid=SLOTBOOT):
         return self.all().get((name, guid))
+
+    def enroll(self, certificate):
+        """db, KEK and PK of a fresh store: one X.509 certificate (DER) in each. With a PK, Secure Boot is on."""
+        size = 16 + len(certificate)
+        siglist = _X509 + struct.pack("<III", 28 + size, 0, size) + uuid.UUID(SLOTBOOT).bytes_le + certificate
+        for name, guid in (("db", _SECURITY), ("KEK", GLOBAL), ("PK", GLOBAL)):
+            self._append(name, guid, _SIGNED_UPDATES, siglist)
+
+    def _append(self, name, guid, attributes, data):
+        content = bytearray(self.path.read_bytes())
+        *_, (offset, _, _) = self._walk(bytes(content))
+        wide = (name + "\0").encode("utf-16-le")
+        entry = _HEADER.pack(_START, _ADDED, 0, attributes, 0, bytes(16), 0, len(wide), len(data),
+                             uuid.UUID(guid).bytes_le) + wide + data
+        content[offset:offset + len(entry)] = entry
+        self.path.write_bytes(content)
 
     def delete(self, name, guid=SLOTBOOT):
         """Remove the variable; False if there was none."""

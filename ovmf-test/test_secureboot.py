@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Firmware with Secure Boot and a key of our own, which has signed the loader and the UKIs: each slot's command line
+comes from a profile of its UKI, by the loader, by a direct boot entry, and after an update."""
+import json
+import subprocess
+
+import pytest
+
+import debian13
+import images
+import initrd
+import kernel
+import pki
+import rootfs
+from paths import LOADER, SLOTCTL, WORK, run
+
+pytestmark = debian13.needed
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+@pytest.fixture(scope="module")
+def signer():
+    """The key that is in db, and a function that signs an EFI file with it."""
+    place = WORK / "secureboot"
+    place.mkdir(exist_ok=True)
+    key, cert = place / "db.key", place / "db.pem"
+    if not cert.exists():
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=slotboot test db",
+            "-keyout", key, "-out", cert)
+
+    def sign(path):
+        run("sbsign", "--key", key, "--cert", cert, "--output", path, path)
+        return path
+    sign.certificate = run("openssl", "x509", "-in", cert, "-outform", "DER")
+    return sign
+
+
+def uki_with_profiles(variant, sign):
+    """By Debian 13's ukify. The common command line is nobody's."""
+    work = WORK / "secureboot"
+    out, profiles = work / f"uki-{variant.name}.efi", []
+    facts = json.loads((variant.uki.parent / f"facts-{variant.name}.json").read_text())
+    initrd.build(work / "initrd.zst", work, facts["hash_offset"])
+    for slot in "ba":       # the order is nothing to anyone
+        part = work / f"slot-{slot}.efi"
+        line = images.COMMAND_LINE.format(variant.root_hash, variant.name).replace("{slot}", slot) + f" own=of-{slot}"
+        debian13.ukify("--stub", debian13.stub("addonx64.efi.stub"), "--efi-arch", "x64", "--cmdline", line,
+                       "--profile", f"ID=slot-{slot}\nTITLE=Slot {slot}", "--output", part)
+        profiles += ["--join-profile", part]
+    (work / "os-release").write_text(rootfs.os_release(variant.name, variant.version))
+    debian13.ukify("--stub", debian13.stub("linuxx64.efi.stub"), "--efi-arch", "x64", "--uname", kernel.release(),
+                   "--linux", kernel.image(), "--initrd", work / "initrd.zst", "--cmdline", "own=of-none",
+                   "--os-release", f"@{work / 'os-release'}", *profiles, "--output", out)
+    return sign(out)
+
+
+@pytest.fixture(scope="module")
+def machine(new_machine, variants, signer):
+    """X in slot A, as somebody provisions it by hand."""
+    machine = new_machine(variant=variants["x"])
+    machine.secure_boot(signer.certificate)
+    loader = WORK / "secureboot" / LOADER.name
+    loader.write_bytes(LOADER.read_bytes())
+    for name in ("EFI/slotboot/slotbootx64.efi", "EFI/BOOT/BOOTX64.EFI"):
+        machine.disk.esp.write(name, signer(loader).read_bytes())
+    machine.disk.esp.write("EFI/slotboot/a/uki.efi", uki_with_profiles(variants["x"], signer).read_bytes())
+    return machine
+
+
+@pytest.fixture(scope="module")
+def update(variants, signer, bundles):
+    """Y with profiles, as a bundle on the web server; and what was said when it was made."""
+    y, identity = variants["y"], pki.identities()["signer"]
+    out = next(iter(bundles.values())).parent / "profiles.zip"
+    done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--uki={uki_with_profiles(y, signer)}",
+                           f"--image=rootfs={y.rootfs},roothash={y.root_hash}", "--no-delta", "--level=1",
+                           f"--key={identity.key}", f"--cert={identity.cert}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out.name, done.stdout
+
+
+def own_words(boot):
+    return [word for word in boot.command_line.split() if word.startswith(("own=", "@", "slotboot."))]
+
+
+def test_slot_a_gets_the_command_line_of_its_profile(machine):
+    boot = machine.cold_boot()
+    assert machine.check(f"od -An -tu1 {SECURE_BOOT}").split()[4:] == ["1"], "Secure Boot is off"
+    assert (boot.variant, boot.slot, own_words(boot)) == ("x", "a", ["slotboot.slot=a", "own=of-a"])
+    machine.check("slotctl mark-good")
+
+
+def test_bundle_create_shows_both_command_lines(update):
+    for slot in "ab":
+        assert f"slot {slot}: " in update[1] and f" slotboot.slot={slot} " in update[1] and f"own=of-{slot}\n" in update[1]
+
+
+def test_an_update_by_reboot_is_tried_with_slot_bs_profile_and_confirmed(machine, install, update):
+    boot = machine.run_to_boot(install(update[0], "reboot", "--allow-downgrade"))
+    assert (boot.variant, boot.slot, own_words(boot)) == ("y", "b", ["slotboot.slot=b", "own=of-b"])
+    assert machine.status()["slots"]["b"]["status"] == "trial"
+    machine.check("slotctl mark-good")
+    assert machine.status()["slots"]["b"]["status"] == "good"
+
+
+def test_without_the_loader_the_direct_entry_chooses_the_profile(machine):
+    machine.check("rm /efi/EFI/slotboot/slotbootx64.efi && sync")
+    boot = machine.run_to_boot("reboot -f")
+    assert (boot.variant, boot.slot, own_words(boot)) == ("y", "b", ["slotboot.slot=b", "own=of-b"])
+    assert "without the loader" in machine.status()["why"]
+
+
+def test_what_has_the_slot_token_is_refused_before_the_first_byte(machine, install):
+    before = machine.snapshot()
+    status, output = machine.run(install("z.zip", "none"))
+    assert status == 65 and "{slot}" in output and "ID=slot-a" in output, output
+    assert machine.snapshot() == before
