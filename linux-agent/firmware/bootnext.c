@@ -9,19 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether Boot#### of that number leads to the new loader, and may be started. Any
- * spelling of the number. */
-static bool is_trial(const struct vars *vars, const struct esp_info *esp, const struct vars_name *name)
+/* 1: Boot#### leads to the new loader, and may be started; 0: it does not; -1. */
+static int is_trial(const struct vars *vars, const struct esp_info *esp,
+		    const struct vars_name *name, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len = 0;
+	int r = vars_get(vars, VARS_GLOBAL, name->text, &data, &len, NULL, err);
 
-	return vars_get(vars, VARS_GLOBAL, name->text, &data, &len, NULL, NULL) == 0 &&
-	       loadoption_is_ours(data, len, esp->guid, BOOTENTRIES_TRIAL_PATH) &&
+	if (r < 0)
+		return -1;
+	return r == 0 && loadoption_is_ours(data, len, esp->guid, BOOTENTRIES_TRIAL_PATH) &&
 	       (le32_get(data) & LOADOPTION_ACTIVE);
 }
 
-/* number < 0: the first one that there is, into *ret_number. 1: there is none. */
+/* number < 0: the first one that there is, into *ret_number; one that cannot be read is
+ * another's. 1: there is none. Any spelling of the number. */
 static int trial_find(const struct vars *vars, const struct esp_info *esp, int number,
 		      uint16_t *ret_number, struct err *err)
 {
@@ -32,8 +35,14 @@ static int trial_find(const struct vars *vars, const struct esp_info *esp, int n
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		uint16_t n = (uint16_t)strtoul(names[i].text + 4, NULL, 16);
+		int r;
 
-		if ((number >= 0 && n != number) || !is_trial(vars, esp, &names[i]))
+		if (number >= 0 && n != number)
+			continue;
+		r = is_trial(vars, esp, &names[i], number < 0 ? NULL : err);
+		if (r < 0 && number >= 0)
+			return -1;
+		if (r <= 0)
 			continue;
 		*ret_number = n;
 		return 0;

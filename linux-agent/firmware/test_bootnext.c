@@ -116,6 +116,12 @@ static void a_variable_that_cannot_be_read_is_an_error(void **test)
 	assert_int_equal(bootnext_get(&vars, &esp, &next, &err), -1);
 	assert_int_equal(bootnext_clear(&vars, &esp, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
+	put_number("BootNext", 0xab);	/* the entry that it names, which is then to go */
+	store.unreadable = "Boot00ab";
+	assert_int_equal(bootnext_clear(&vars, &esp, &err), -1);
+	store.unreadable = "Boot0001";
+	assert_int_equal(bootnext_clear(&vars, &esp, &err), 0);
+	assert_null(mem_find(&store, VARS_GLOBAL, "BootNext"));
 }
 
 int main(void)

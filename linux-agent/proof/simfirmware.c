@@ -153,12 +153,20 @@ static bool entry_start(struct world *w, unsigned number, bool by_next)
 
 	(void)snprintf(name, sizeof name, "Boot%04X", number);
 	v = simvars_find(w, VARS_GLOBAL, name);
-	if (!v && by_next)
-		violation("BootNext names %s, which does not exist", name);
 	for (unsigned i = 0; v && i < 2; i++)
 		if (loadoption_is_ours(v->data, v->len, sim_esp.guid, files[i].path))
 			return file_start(w, files[i].name, files[i].path, by_next);
 	return false;
+}
+
+/* Also where it is not looked at: the number may be another's one day. */
+static void check_next(struct world *w, unsigned number)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof name, "Boot%04X", number);
+	if (!simvars_find(w, VARS_GLOBAL, name))
+		violation("BootNext names %s, which does not exist", name);
 }
 
 bool simfirmware_pick(struct world *w)
@@ -170,6 +178,8 @@ bool simfirmware_pick(struct world *w)
 	if (!w->loader)
 		return true;
 	w->boots++;
+	if (next)
+		check_next(w, number);
 	if (next && !w->next_ignored) {
 		next->used = false;
 		if (entry_start(w, number, true))
