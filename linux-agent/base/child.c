@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "child.h"
+
+#include "cage.h"
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { CHANNEL = 3, KEPT };
+
+/* Who reads a sanitizer's report wants standard error. */
+static bool silence(void)
+{
+	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int last = cage_is_sanitized() ? STDOUT_FILENO : STDERR_FILENO;
+
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= last; fd++)
+		if (dup2(null, fd) < 0)
+			return false;
+	return null >= 0;
+}
+
+/* The channel and what else is kept get the first numbers, and all other descriptors go. */
+static bool files_leave(int channel, int keep)
+{
+	int high = fcntl(channel, F_DUPFD_CLOEXEC, KEPT + 1);
+	int kept = keep < 0 ? -1 : fcntl(keep, F_DUPFD_CLOEXEC, KEPT + 1);
+	unsigned first = kept < 0 ? KEPT : KEPT + 1;
+
+	if (high < 0 || (keep >= 0 && kept < 0) || dup2(high, CHANNEL) < 0 ||
+	    (kept >= 0 && dup2(kept, KEPT) < 0))
+		return false;
+	return syscall(SYS_close_range, first, ~0u, 0) == 0 && silence();
+}
+
+/* What a terminal or systemd sends to all is the parent's to obey; it ends its children. */
+static void signals_leave(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGALRM, SIGTSTP };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	(void)sigemptyset(&none);
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void child_run(const struct child_job *job, int channel, uint8_t *area, pid_t parent)
+{
+	signals_leave();
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ||
+	    !files_leave(channel, job->keep))
+		_exit(EX_OSERR);
+	job->run(job->ctx, CHANNEL, area);
+	_exit(0);
+}
+
+static int failed(const char *what, struct err *err)
+{
+	return err_errno(err, EX_SOFTWARE, errno, "failed to start a process for what is not to be "
+			 "trusted: %s", what);
+}
+
+int child_start(struct child *child, const struct child_job *job, struct err *err)
+{
+	pid_t parent = getpid();
+	sigset_t all, before;
+	int ends[2];
+
+	*child = (struct child){ .channel = -1 };
+	cage_prepare();
+	if (job->area_bytes) {
+		child->area = mmap(NULL, job->area_bytes, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (child->area == MAP_FAILED) {
+			child->area = NULL;
+			return failed("mmap", err);
+		}
+		child->area_bytes = job->area_bytes;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return failed("socketpair", err);
+	child->channel = ends[0];
+	/* None of the handlers here may run there. */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	child->pid = fork();
+	if (child->pid == 0)
+		child_run(job, ends[1], child->area, parent);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	(void)close(ends[1]);
+	if (child->pid < 0) {
+		child->pid = 0;
+		return failed("fork", err);
+	}
+	return 0;
+}
+
+static void reap(struct child *child)
+{
+	while (child->pid > 0 && waitpid(child->pid, &child->status, 0) < 0 && errno == EINTR)
+		;
+	child->pid = 0;
+}
+
+void child_stop(struct child *child)
+{
+	if (child->pid > 0)
+		(void)kill(child->pid, SIGKILL);
+	reap(child);
+	if (child->channel >= 0)
+		(void)close(child->channel);
+	child->channel = -1;
+	if (child->area)
+		(void)munmap(child->area, child->area_bytes);
+	child->area = NULL;
+}
+
+static enum child_word ended(struct child *child)
+{
+	if (child->pid > 0)
+		(void)kill(child->pid, SIGKILL);
+	reap(child);
+	return CHILD_ENDED;
+}
+
+enum child_word child_hear(struct child *child, void *message, size_t len, int wait_ms)
+{
+	struct pollfd channel = { .fd = child->channel, .events = POLLIN };
+	ssize_t n;
+
+	if (child->pid == 0)
+		return CHILD_ENDED;
+	if (poll(&channel, 1, wait_ms) <= 0)
+		return CHILD_WAITS;
+	/* MSG_TRUNC: how long it was. Descriptors that come with it are dropped. */
+	n = recv(child->channel, message, len, MSG_DONTWAIT | MSG_TRUNC);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return CHILD_WAITS;
+	if (n <= 0)
+		return ended(child);
+	return (size_t)n == len ? CHILD_SAID : CHILD_NONSENSE;
+}
+
+bool child_tell(int channel, const void *message, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(channel, message, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len;
+}
+
+bool child_asked(int channel, void *message, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = recv(channel, message, len, MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len;
+}
+
+void child_fate(const struct child *child, char *text, size_t room)
+{
+	if (WIFSIGNALED(child->status))
+		(void)snprintf(text, room, "was killed by signal %d (%s)", WTERMSIG(child->status),
+			       strsignal(WTERMSIG(child->status)));
+	else
+		(void)snprintf(text, room, "ended with status %d", WEXITSTATUS(child->status));
+}
