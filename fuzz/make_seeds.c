@@ -9,6 +9,7 @@
 #include "espinfo.h"
 #include "loadoption.h"
 #include "policy.h"
+#include "remote_proto.h"
 #include "trace.h"
 
 #include "unittest.h"
@@ -259,6 +260,23 @@ static void gwdt_make(void)
 	put("fuzz_gwdt", "sbsa", table, sizeof table);
 }
 
+static void answers_make(void)
+{
+	const struct { const char *name; struct remote_answer answer; } rows[] = {
+		{ "ready", { .word = REMOTE_READY } },
+		{ "done", { .word = REMOTE_DONE, .got = 4096, .has_ranges = 1, .requests = 2,
+			    .size = 1 << 20, .received = 70000 } },
+		{ "failed", { .word = REMOTE_FAILED, .exit = EX_UNAVAILABLE,
+			      .text = "failed to fetch http://192.0.2.1/b.zip: the server answered "
+				      "404 Not Found" } },
+		{ "retrying", { .word = REMOTE_RETRYING, .wait_ms = 1000,
+				.text = "Connection refused" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		put("fuzz_remote_answer", rows[i].name, &rows[i].answer, sizeof rows[i].answer);
+}
+
 static void all(void **state)
 {
 	(void)state;
@@ -268,6 +286,7 @@ static void all(void **state)
 	profiles_make();
 	signed_make();
 	bundle_make();
+	answers_make();
 	loadoption_make();
 	verity_make();
 	wdat_make();

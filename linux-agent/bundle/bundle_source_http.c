@@ -6,7 +6,7 @@
  */
 #include "bundle_source.h"
 
-#include "fetch.h"
+#include "remote.h"
 #include "io.h"
 #include "report.h"
 #include "spool_file.h"
@@ -26,7 +26,7 @@ struct window {
 
 struct source_http {
 	struct bundle_source source;
-	struct fetch *fetch;
+	struct remote *remote;
 	const char *url;
 	struct window tail, window;
 	uint64_t pos, end;	/* of the run at hand */
@@ -46,7 +46,7 @@ static int read_exact(struct source_http *h, void *buf, size_t len, struct err *
 {
 	size_t got;
 
-	if (fetch_read(h->fetch, buf, len, &got, err) < 0)
+	if (remote_read(h->remote, buf, len, &got, err) < 0)
 		return -1;
 	h->pos += got;
 	if (got < len)
@@ -75,7 +75,7 @@ static int window_fill(struct source_http *h, uint64_t offset, struct err *err)
 	size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
 
 	h->window.len = 0;
-	fetch_range(h->fetch, offset, len);
+	remote_range(h->remote, offset, len);
 	h->pos = offset;
 	h->end = offset + len;
 	if (read_exact(h, h->window.data, len, err) < 0)
@@ -110,7 +110,7 @@ static void http_run(struct bundle_source *source, uint64_t offset, uint64_t len
 {
 	struct source_http *h = (struct source_http *)source;
 
-	fetch_range(h->fetch, offset, len);
+	remote_range(h->remote, offset, len);
 	h->pos = offset;
 	h->end = offset + len;
 }
@@ -119,29 +119,29 @@ static uint64_t http_fetched(const struct bundle_source *source, unsigned *ret_r
 {
 	const struct source_http *h = (const struct source_http *)source;
 
-	*ret_requests = fetch_requests(h->fetch);
-	return fetch_received(h->fetch);
+	*ret_requests = remote_requests(h->remote);
+	return remote_received(h->remote);
 }
 
 static void http_anew(struct bundle_source *source)
 {
 	struct source_http *h = (struct source_http *)source;
 
-	fetch_anew(h->fetch);
+	remote_anew(h->remote);
 	h->tail.len = h->window.len = 0;
 	h->pos = h->end = 0;
 }
 
 static const char *http_doubt(const struct bundle_source *source)
 {
-	return fetch_doubt(((const struct source_http *)source)->fetch);
+	return remote_doubt(((const struct source_http *)source)->remote);
 }
 
 static void http_close(struct bundle_source *source)
 {
 	struct source_http *h = (struct source_http *)source;
 
-	fetch_close(h->fetch);
+	remote_close(h->remote);
 	spool_file_close(&h->spool);
 	free(h->tail.data);
 	free(h->window.data);
@@ -162,7 +162,7 @@ static int spooled_read(struct bundle_source *source, void *buf, size_t len, uin
 
 static void spooling_tell(const struct source_http *h, struct report *report)
 {
-	uint64_t size = fetch_size(h->fetch);
+	uint64_t size = remote_size(h->remote);
 
 	if (report && size == UINT64_MAX)
 		report_step(report, "spool", "the server has no ranges: fetching the whole bundle, whose "
@@ -175,11 +175,11 @@ static void spooling_tell(const struct source_http *h, struct report *report)
 /* Where the size is not told, there may be no end: then the room is looked at each time. */
 static int spool_fill(struct source_http *h, uint8_t *piece, struct report *report, struct err *err)
 {
-	uint64_t size = fetch_size(h->fetch), at = 0;
+	uint64_t size = remote_size(h->remote), at = 0;
 	size_t got;
 
 	do {
-		if (fetch_read(h->fetch, piece, PIECE_BYTES, &got, err) < 0 ||
+		if (remote_read(h->remote, piece, PIECE_BYTES, &got, err) < 0 ||
 		    (size == UINT64_MAX && spool_file_room(&h->spool, got, err) < 0) ||
 		    spool_file_write(&h->spool, piece, got, at, err) < 0)
 			return -1;
@@ -197,7 +197,7 @@ static int http_spool(struct source_http *h, const struct bundle_source_options 
 		      struct err *err)
 {
 	_cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
-	uint64_t size = fetch_size(h->fetch);
+	uint64_t size = remote_size(h->remote);
 
 	if (!piece)
 		return err_set(err, EX_SOFTWARE, "failed to spool %s: out of memory", h->url);
@@ -221,11 +221,11 @@ static int http_begin(struct source_http *h, const struct bundle_source_options 
 	h->window.data = malloc(WINDOW_BYTES);
 	if (!h->tail.data || !h->window.data)
 		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", h->url);
-	if (fetch_tail(h->fetch, h->tail.data, TAIL_BYTES, &h->tail.len, err) < 0)
+	if (remote_tail(h->remote, h->tail.data, TAIL_BYTES, &h->tail.len, err) < 0)
 		return -1;
-	if (!fetch_has_ranges(h->fetch))
+	if (!remote_has_ranges(h->remote))
 		return http_spool(h, options, err);
-	h->source.size = fetch_size(h->fetch);
+	h->source.size = remote_size(h->remote);
 	h->source.run = http_run;
 	h->source.anew = http_anew;
 	h->tail.offset = h->source.size - h->tail.len;
@@ -244,7 +244,7 @@ int bundle_source_http_open(const char *url, const struct bundle_source_options 
 	h->source = (struct bundle_source){ .remote = true, .read = http_read,
 					    .fetched = http_fetched, .doubt = http_doubt,
 					    .close = http_close };
-	if (fetch_open(url, options->fetch, &h->fetch, err) < 0 || http_begin(h, options, err) < 0) {
+	if (remote_open(url, options->fetch, &h->remote, err) < 0 || http_begin(h, options, err) < 0) {
 		http_close(&h->source);
 		return -1;
 	}

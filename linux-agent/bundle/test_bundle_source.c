@@ -284,6 +284,5 @@ int main(void)
 		TEST(a_drip_of_single_bytes_ends_with_the_deadline),
 	};
 
-	testsource_begin();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return TESTSOURCE_RUN(tests);
 }

@@ -194,6 +194,5 @@ int main(void)
 		TEST(a_bad_first_answer_is_refused),
 	};
 
-	testsource_begin();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return TESTSOURCE_RUN(tests);
 }

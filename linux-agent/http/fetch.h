@@ -22,6 +22,7 @@
  */
 #pragma once
 
+#include "cage.h"
 #include "err.h"
 #include "http_options.h"
 
@@ -36,15 +37,21 @@ struct fetch_clock {
 	void *ctx;
 };
 
+struct gate;
+
 struct fetch_options {
 	unsigned deadline_s;		/* in total, all tries; 0: 3600 */
 	unsigned connect_timeout_s;	/* one try; 0: 30 */
 	unsigned backoff_ms;		/* first pause; 0: 1000 */
 	const struct http_options *http;	/* TLS, headers, proxy; NULL: the system's */
+	struct gate *gate;		/* through which it connects; NULL: by itself */
 	const struct fetch_clock *clock;	/* NULL: CLOCK_MONOTONIC and poll() */
 	const volatile int *cancel;	/* looked at at least once a second; may be NULL */
 	void (*retrying)(void *ctx, const char *why, unsigned wait_ms);
+	/* Of remote.h: once, where SANDBOX_AUTO is less than all, a sentence. May be NULL. */
+	void (*lacking)(void *ctx, const char *what);
 	void *ctx;
+	enum sandbox sandbox;		/* of remote.h; fetch_open() itself never has one */
 };
 
 /* http:// or https://, in either case. */

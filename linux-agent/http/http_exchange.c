@@ -2,6 +2,7 @@
 #include "http_exchange.h"
 
 #include "clock.h"
+#include "gate.h"
 #include "io.h"
 
 #include <poll.h>
@@ -123,6 +124,9 @@ int http_exchange_begin(struct http_exchange *t, struct err *err)
 	t->multi = curl_multi_init();
 	if (!t->easy || !t->multi)
 		return err_set(err, EX_SOFTWARE, "failed to set up libcurl");
+	if (t->options->gate && gate_take(t->options->gate, t->easy) != CURLE_OK)
+		return err_set(err, EX_SOFTWARE, "failed to set up libcurl");
+	t->http.files_end = t->options->gate != NULL;
 	if (http_options_check_url(http, t->url, err) < 0 || http_options_open(http, &t->http, err) < 0)
 		return -1;
 	return http_options_apply(t->easy, &t->http, err);
@@ -133,6 +137,8 @@ void http_exchange_end(struct http_exchange *t)
 	http_exchange_stop(t);
 	curl_easy_cleanup(t->easy);
 	http_options_close(&t->http);
+	if (t->options->gate)
+		gate_leave(t->options->gate);
 	(void)curl_multi_cleanup(t->multi);
 	curl_global_cleanup();
 }
@@ -173,6 +179,12 @@ int http_exchange_start(struct http_exchange *t, const char *url, const char *ra
 	t->curl_text[0] = 0;
 	if (http_options_apply_url(t->easy, &t->http, t->url, url, err) < 0)
 		return -1;
+	if (t->options->gate) {
+		t->code = gate_lead(t->options->gate, t->easy, url, t->http.options, t->curl_text);
+		t->over = t->code != CURLE_OK;
+		if (t->over)
+			return 0;
+	}
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_RANGE, range) != CURLE_OK ||
 	    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->fresh) != CURLE_OK ||

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http_options.h"
 
+#include "http_files.h"
 #include "redact.h"
 #include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -138,7 +138,9 @@ int http_options_open(const struct http_options *options, struct http_options_se
 	ret_session->options = options;
 	if (options->token_file && token_load(ret_session, err) < 0)
 		return -1;
-	return options->header_file ? headers_load(ret_session, err) : 0;
+	if (options->header_file && headers_load(ret_session, err) < 0)
+		return -1;
+	return ret_session->files_end ? http_files_open(options, &ret_session->files, err) : 0;
 }
 
 void http_options_close(struct http_options_session *session)
@@ -147,11 +149,19 @@ void http_options_close(struct http_options_session *session)
 		redact_wipe(line->data);
 	curl_slist_free_all(session->headers);
 	session->headers = NULL;
+	http_files_close(&session->files);
 }
 
 static bool is_pkcs11(const char *name)
 {
 	return strncasecmp(name, "pkcs11:", 7) == 0;
+}
+
+bool http_options_has_token(const struct http_options *options)
+{
+	return options->client_cert &&
+	       (is_pkcs11(options->client_cert) ||
+		(options->client_key && is_pkcs11(options->client_key)));
 }
 
 static int string_apply(CURL *easy, CURLoption option, const char *key, const char *value,
@@ -199,7 +209,8 @@ static int client_check(const struct http_options *o, struct err *err)
 static int client_hide(CURL *easy, struct err *err)
 {
 	static const CURLoption all[] = { CURLOPT_SSLCERT, CURLOPT_SSLKEY, CURLOPT_SSLCERTTYPE,
-					  CURLOPT_SSLKEYTYPE };
+					  CURLOPT_SSLKEYTYPE, CURLOPT_SSLCERT_BLOB,
+					  CURLOPT_SSLKEY_BLOB };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (curl_easy_setopt(easy, all[i], NULL) != CURLE_OK)
@@ -272,7 +283,7 @@ int http_options_apply(CURL *easy, const struct http_options_session *session, s
 		return -1;
 	if (!speeds_apply(easy, o))
 		return err_set(err, EX_CONFIG, "libcurl does not take rate-limit or low-speed");
-	return 0;
+	return session->files_end ? http_files_apply(easy, &session->files, err) : 0;
 }
 
 /* One part of both URLs; the port is filled in where it is the scheme's own. */
@@ -335,12 +346,19 @@ int http_options_check_url(const struct http_options *o, const char *url, struct
 int http_options_apply_url(CURL *easy, const struct http_options_session *session, const char *origin,
 			   const char *url, struct err *err)
 {
+	const struct http_options *o = session->options;
 	bool named = origin_is_same(origin, url);
+	int r = 0;
 
 	if (curl_easy_setopt(easy, CURLOPT_HTTPHEADER, named ? session->headers : NULL) != CURLE_OK)
 		return no_memory(err);
-	if (session->options->client_cert &&
-	    (named ? client_apply(easy, session->options, err) : client_hide(easy, err)) < 0)
+	if (o->client_cert && !named)
+		r = client_hide(easy, err);
+	else if (o->client_cert && session->files_end)
+		r = http_files_apply_client(easy, &session->files, err);
+	else if (o->client_cert)
+		r = client_apply(easy, o, err);
+	if (r < 0)
 		return -1;
 	/* Through a proxy they are the server's and not the proxy's. */
 	if (curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) != CURLE_OK)

@@ -10,6 +10,7 @@
 #include "err.h"
 
 #include <curl/curl.h>
+#include <stdbool.h>
 
 #define HTTPOPTS_REDIRECTS 8
 
@@ -30,10 +31,18 @@ struct http_options {
 	unsigned low_speed_s;		/* for so many seconds: as good as broken; 0: 60 */
 };
 
-/* What was read from the files. Zero it first; http_options_close() in every case. */
+/* PEM in memory; data NULL: none. */
+struct http_files {
+	struct curl_blob authorities, cert, key;
+};
+
+/* What was read from the files. Zero it first, but for files_end; http_options_close() in every case. */
 struct http_options_session {
 	const struct http_options *options;
 	struct curl_slist *headers;
+	bool files_end;			/* the caller's: no file can be opened after
+					 * http_options_open() */
+	struct http_files files;	/* then */
 };
 
 /* EX_CONFIG: the URL is http, and a key that says how https is done is set, or the URL has
@@ -49,6 +58,9 @@ void http_options_close(struct http_options_session *session);
 /* Once for a handle: everything but the headers. EX_CONFIG: libcurl does not take
  * a value, or has no PKCS#11. */
 int http_options_apply(CURL *easy, const struct http_options_session *session, struct err *err);
+
+/* Whether the client certificate or its key is on a PKCS#11 token. */
+bool http_options_has_token(const struct http_options *options);
 
 /* Before each exchange: the secret headers and the client certificate, if url has the
  * scheme, host and port of origin. EX_CONFIG: libcurl does not take one. */

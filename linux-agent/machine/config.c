@@ -17,6 +17,7 @@ static const char *const refuse_warn[] = { "refuse", "warn", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const check_words[] = { "trial", "always", NULL };
 static const char *const failover_words[] = { "same-boot", "reset", NULL };
+static const char *const sandbox_words[] = { "no", "auto", "require", NULL };
 static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
 
 /* One row a key of [slotboot]: where its value goes; for numbers the range, for
@@ -47,6 +48,7 @@ static const struct key {
 	{ "rate-limit", offsetof(struct config, http.rate_limit), 0, 1U << 31, NULL },
 	{ "low-speed", offsetof(struct config, http.low_speed), 1, 1U << 30, NULL },
 	{ "low-speed-time", offsetof(struct config, http.low_speed_s), 1, 3600, NULL },
+	{ "sandbox", offsetof(struct config, sandbox), 0, 2, sandbox_words },
 	{ "verify-first", offsetof(struct config, verify_first), 0, 1, no_yes },
 	{ "spool-dir", offsetof(struct config, spool), 0, 0, NULL },
 	{ "kexec-kernel", offsetof(struct config, kexec_kernel), 0, 0, NULL },
@@ -302,6 +304,7 @@ static int files_read(const char *root, struct config *config, struct err *err)
 static int defaults_set(struct config *config, struct err *err)
 {
 	config->tries = 3;
+	config->sandbox = SANDBOX_AUTO;
 	config->deadline_s = 3600;
 	config->watchdog_s = 120;
 	config->health_timeout_s = 60;

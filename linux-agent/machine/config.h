@@ -20,6 +20,8 @@
  *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
  *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct http_options
+ *   sandbox       no, auto or require: whether what reads from a server has a process of
+ *                 its own, without rights; default auto
  *   deadline      seconds for the whole transfer; default 3600
  *   health-timeout, health-settle, health-deadline, health-units, health-ignore:
  *                 of confirm; see health.h
@@ -37,6 +39,7 @@
  */
 #pragma once
 
+#include "cage.h"
 #include "cms.h"
 #include "err.h"
 #include "http_options.h"
@@ -82,6 +85,7 @@ struct config {
 	unsigned check;			/* enum config_check */
 	unsigned failover;		/* enum config_failover */
 	unsigned deadline_s;
+	unsigned sandbox;		/* enum sandbox: cage.h */
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
 	char *spool;			/* directory for bundles on a web server: bundle_source.h */
 	unsigned health_timeout_s, health_settle_s, health_deadline_s;

@@ -22,7 +22,7 @@ static inline void on_retry(void *ctx, const char *why, unsigned wait_ms)
 	retries++;
 }
 
-static const struct fetch_options fetch_options = {
+static struct fetch_options fetch_options = {
 	.deadline_s = 300, .backoff_ms = 1, .cancel = &cancel, .retrying = on_retry,
 	.clock = &testclock,
 };
@@ -78,4 +78,17 @@ static inline void testsource_begin(void)
 		object[i] = (uint8_t)(i * 2654435761u >> 13);
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
+}
+
+/* Everything twice: by this process itself, and by one without rights. */
+#define TESTSOURCE_RUN(tests) testsource_run(#tests, tests, ARRAY_SIZE(tests))
+static inline int testsource_run(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+	int bad;
+
+	testsource_begin();
+	fetch_options.sandbox = SANDBOX_NO;
+	bad = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+	fetch_options.sandbox = SANDBOX_REQUIRE;
+	return bad + _cmocka_run_group_tests(name, tests, count, NULL, NULL);
 }

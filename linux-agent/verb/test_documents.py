@@ -92,7 +92,7 @@ def test_slotboot_conf_5_has_the_keys_that_there_are():
     keys = re.findall(r'^\t\{ "([a-z-]+)", offsetof', (TOP / "linux-agent/machine/config.c").read_text(), re.M)
     manual = (TOP / "docs/slotboot.conf.5").read_text().split(".Ss Section [slotboot]")[1].split(".Ss Sections [image")[0]
     written = [word for line in re.findall(r"^\.It Cm ([a-z ,-]+)$", manual, re.M) for word in line.split(" , ")]
-    values = {"trial", "always", "off", "refuse", "warn"}
+    values = {"trial", "always", "off", "refuse", "warn", "auto", "require", "no"}
     assert len(keys) > 20 and set(keys) == set(written) - values
 
 

@@ -158,6 +158,12 @@ static int reading_parse(int argc, char **argv, const struct option *known, cons
 	return 0;
 }
 
+static void on_lack(void *ctx, const char *what)
+{
+	(void)ctx;
+	out_error("slotctl: warning: %s\n", what);
+}
+
 /* Opens the bundle as the configuration says; keyring NULL: unchecked. */
 static int reading_open(const struct reading *r, const struct config *config,
 			const char *keyring, struct bundle **ret_bundle, struct err *err)
@@ -165,6 +171,8 @@ static int reading_open(const struct reading *r, const struct config *config,
 	const struct fetch_options fetch = {
 		.deadline_s = config->deadline_s,
 		.http = &config->http,
+		.lacking = on_lack,
+		.sandbox = config->sandbox,
 	};
 	const struct bundle_options options = {
 		.keyring = keyring,

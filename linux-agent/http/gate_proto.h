@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What is said between gate.c and gate_child.c; no one else includes it. */
+#pragma once
+
+#include "gate.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define GATE_ADDRESSES_MAX 16
+
+union gate_address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+enum gate_kind { GATE_RESOLVE = 1, GATE_CONNECT };
+
+struct gate_ask {
+	uint32_t kind, serial;
+	struct gate_name name;		/* to resolve */
+	union gate_address address;	/* to connect to */
+};
+
+struct gate_answer {
+	uint32_t serial;
+	int32_t error;		/* an errno; 0: of connect, with a descriptor */
+	uint32_t count;
+	union gate_address addresses[GATE_ADDRESSES_MAX];
+};
+
+/* The first it says. */
+struct gate_hello {
+	int32_t exit;		/* of what was wrong; 0: nothing */
+	char lack[CAGE_LACK_BYTES];
+};
+
+socklen_t gate_address_len(const union gate_address *address);
+
+struct gate_rules {
+	struct gate_name own[2];
+	size_t own_count;
+	bool elsewhere;		/* other names, too */
+};
+
+/* Until its channel is closed. */
+void gate_serve(int channel, const struct gate_rules *rules);

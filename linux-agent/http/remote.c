@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "remote_proto.h"
+
+#include "clock.h"
+#include "gate.h"
+#include "io.h"
+#include "out.h"
+
+#include <string.h>
+
+/* The process ends a transfer at its deadline by itself; one that hangs is ended so much later. */
+#define GRACE_MS 3000
+#define TICK_MS 100
+#define DEADLINE_S 3600
+/* More of them no deadline holds. */
+#define RETRIES_MAX 100000
+
+struct remote {
+	struct fetch *fetch;	/* SANDBOX_NO; or else: */
+	const char *url;
+	struct fetch_options options;
+	struct child child, gate;
+	int64_t deadline_ms;
+	unsigned retries;
+	bool broken;		/* nothing more is asked of it */
+
+	/* asked for before the next read */
+	uint32_t flags;
+	uint64_t offset, len;
+
+	/* as it was last told */
+	bool has_ranges;
+	uint64_t size, received;
+	unsigned requests;
+	char doubt[256];
+};
+
+static int failed(struct remote *r, int exit, const char *cause, struct err *err)
+{
+	r->broken = true;
+	return err_set(err, exit, "failed to fetch %s: %s", r->url, cause);
+}
+
+static int nonsense(struct remote *r, struct err *err)
+{
+	return failed(r, EX_SOFTWARE, "the process that reads from the server said something else than "
+		      "was asked; it was ended", err);
+}
+
+static int ended(struct remote *r, struct err *err)
+{
+	char fate[80], cause[160];
+
+	child_fate(&r->child, fate, sizeof fate);
+	(void)snprintf(cause, sizeof cause, "the process that reads from the server %s", fate);
+	return failed(r, EX_SOFTWARE, cause, err);
+}
+
+bool remote_answer_check(struct remote_answer *answer, uint32_t want)
+{
+	struct remote_answer *a = answer;
+
+	a->text[sizeof a->text - 1] = 0;
+	a->doubt[sizeof a->doubt - 1] = 0;
+	out_clean(a->text, sizeof a->text);
+	out_clean(a->doubt, sizeof a->doubt);
+	switch ((enum remote_word)a->word) {
+	case REMOTE_READY:
+	case REMOTE_RETRYING:
+		return true;
+	case REMOTE_FAILED:
+		return a->exit >= EX__BASE && a->exit <= EX__MAX && a->text[0];
+	case REMOTE_DONE:
+		/* An object with ranges has a size, and is not smaller than a part of it. */
+		return a->got <= want && a->has_ranges <= 1 &&
+		       (!a->has_ranges || (a->size != UINT64_MAX && a->got <= a->size));
+	}
+	return false;
+}
+
+/* What it says next, but for retries, which are handed on. */
+static int hear(struct remote *r, uint32_t want, struct remote_answer *answer, struct err *err)
+{
+	const struct fetch_options *o = &r->options;
+
+	for (;;) {
+		enum child_word word;
+
+		if (o->cancel && *o->cancel)
+			return failed(r, EX_TEMPFAIL, "cancelled by a signal", err);
+		word = child_hear(&r->child, answer, sizeof *answer, TICK_MS);
+		if (word == CHILD_ENDED && o->cancel && *o->cancel)
+			continue;
+		if (word == CHILD_ENDED)
+			return ended(r, err);
+		if (word == CHILD_WAITS && clock_ms(CLOCK_MONOTONIC) < r->deadline_ms)
+			continue;
+		if (word == CHILD_WAITS)
+			return failed(r, EX_UNAVAILABLE, "the process that reads from the server "
+				      "does not answer", err);
+		if (word == CHILD_NONSENSE || !remote_answer_check(answer, want))
+			return nonsense(r, err);
+		if (answer->word != REMOTE_RETRYING)
+			return 0;
+		if (++r->retries > RETRIES_MAX)
+			return nonsense(r, err);
+		if (o->retrying)
+			o->retrying(o->ctx, answer->text, answer->wait_ms);
+	}
+}
+
+/* 0 and the bytes that it got. */
+static int taken(struct remote *r, uint32_t want, uint32_t *ret_got, struct err *err)
+{
+	struct remote_answer a;
+
+	if (hear(r, want, &a, err) < 0)
+		return -1;
+	r->received = a.received;
+	r->requests = a.requests;
+	memcpy(r->doubt, a.doubt, sizeof r->doubt);
+	r->size = a.size;
+	if (a.word == REMOTE_FAILED)
+		return err_set(err, a.exit, "%s", a.text);
+	if (a.word != REMOTE_DONE)
+		return nonsense(r, err);
+	r->has_ranges = a.has_ranges;
+	*ret_got = a.got;
+	return 0;
+}
+
+static int ask(struct remote *r, enum remote_kind kind, uint32_t half, uint32_t want, struct err *err)
+{
+	const struct remote_ask ask = { .kind = kind, .flags = r->flags, .offset = r->offset,
+					.len = r->len, .half = half, .want = want };
+
+	if (r->broken)
+		return failed(r, EX_SOFTWARE, "the process that reads from the server was ended", err);
+	r->flags = 0;
+	/* That it is not there any more, hear() will tell. */
+	(void)child_tell(r->child.channel, &ask, sizeof ask);
+	return 0;
+}
+
+int remote_tail(struct remote *remote, void *buf, size_t len, size_t *ret_len, struct err *err)
+{
+	struct remote *r = remote;
+	uint32_t got, want = (uint32_t)len;
+
+	if (r->fetch)
+		return fetch_tail(r->fetch, buf, len, ret_len, err);
+	if (len > REMOTE_HALF_BYTES)
+		return err_set(err, EX_SOFTWARE, "failed to fetch %s: %zu bytes at its end", r->url, len);
+	if (ask(r, REMOTE_TAIL, 0, want, err) < 0 || taken(r, want, &got, err) < 0)
+		return -1;
+	memcpy(buf, r->child.area, got);
+	*ret_len = got;
+	return 0;
+}
+
+static uint32_t piece(size_t left)
+{
+	return (uint32_t)(left < REMOTE_HALF_BYTES ? left : REMOTE_HALF_BYTES);
+}
+
+/* While one half is copied the other is filled. */
+int remote_read(struct remote *remote, void *buf, size_t len, size_t *ret_len, struct err *err)
+{
+	struct remote *r = remote;
+	uint32_t half = 0, want = piece(len), next, got, unused;
+	size_t done = 0, left = len - want;
+
+	if (r->fetch)
+		return fetch_read(r->fetch, buf, len, ret_len, err);
+	if (ask(r, REMOTE_READ, half, want, err) < 0)
+		return -1;
+	for (; want > 0; want = next, half ^= 1) {
+		next = piece(left);
+		left -= next;
+		r->flags = next > 0 ? REMOTE_NEXT : 0;
+		if (next > 0 && ask(r, REMOTE_READ, half ^ 1, next, err) < 0)
+			return -1;
+		if (taken(r, want, &got, err) < 0) {
+			if (next > 0 && !r->broken)
+				(void)taken(r, next, &unused, NULL);
+			return -1;
+		}
+		memcpy((uint8_t *)buf + done, r->child.area + half * REMOTE_HALF_BYTES, got);
+		done += got;
+		if (got < want)
+			left = 0;
+	}
+	*ret_len = done;
+	return 0;
+}
+
+bool remote_has_ranges(const struct remote *remote)
+{
+	return remote->fetch ? fetch_has_ranges(remote->fetch) : remote->has_ranges;
+}
+
+uint64_t remote_size(const struct remote *remote)
+{
+	return remote->fetch ? fetch_size(remote->fetch) : remote->size;
+}
+
+void remote_range(struct remote *remote, uint64_t offset, uint64_t len)
+{
+	if (remote->fetch) {
+		fetch_range(remote->fetch, offset, len);
+		return;
+	}
+	remote->flags |= REMOTE_RANGE;
+	remote->offset = offset;
+	remote->len = len;
+}
+
+void remote_anew(struct remote *remote)
+{
+	if (remote->fetch) {
+		fetch_anew(remote->fetch);
+		return;
+	}
+	remote->flags = REMOTE_ANEW;
+}
+
+const char *remote_doubt(const struct remote *remote)
+{
+	return remote->fetch ? fetch_doubt(remote->fetch) : remote->doubt;
+}
+
+uint64_t remote_received(const struct remote *remote)
+{
+	return remote->fetch ? fetch_received(remote->fetch) : remote->received;
+}
+
+unsigned remote_requests(const struct remote *remote)
+{
+	return remote->fetch ? fetch_requests(remote->fetch) : remote->requests;
+}
+
+/* --- opening it ------------------------------------------------------------- */
+
+/* What the cage lacks is said, or is the end. */
+static int lack_judge(const struct fetch_options *o, const char *lack, struct err *err)
+{
+	char text[CAGE_LACK_BYTES + 80];
+
+	if (!*lack)
+		return 0;
+	if (o->sandbox == SANDBOX_REQUIRE)
+		return err_set(err, EX_CONFIG, "failed to build the sandbox (sandbox = require): %s", lack);
+	(void)snprintf(text, sizeof text, "what reads from the server has no full sandbox: %s", lack);
+	if (o->lacking)
+		o->lacking(o->ctx, text);
+	return 0;
+}
+
+static int processes_start(struct remote *r, void (*run)(void *job, int channel, uint8_t *area),
+			   struct err *err)
+{
+	static const struct http_options defaults = { .redirects = HTTPOPTS_REDIRECTS };
+	struct remote_job job = { .url = r->url, .options = r->options };
+	struct child_job fetching = { .run = run, .ctx = &job, .area_bytes = 2 * REMOTE_HALF_BYTES };
+	char lack[CAGE_LACK_BYTES] = "";
+	struct remote_answer ready;
+
+	if (gate_start(r->url, r->options.http ? r->options.http : &defaults, &r->gate, lack, err) < 0)
+		return -1;
+	fetching.keep = r->gate.channel;
+	if (child_start(&r->child, &fetching, err) < 0)
+		return -1;
+	(void)close(r->gate.channel);
+	r->gate.channel = -1;
+	if (hear(r, 0, &ready, err) < 0)
+		return -1;
+	if (ready.word == REMOTE_FAILED)
+		return err_set(err, ready.exit, "%s", ready.text);
+	if (ready.word != REMOTE_READY)
+		return nonsense(r, err);
+	return lack_judge(&r->options, *ready.text ? ready.text : lack, err);
+}
+
+int remote_open_child(const char *url, const struct fetch_options *options,
+		      void (*run)(void *job, int channel, uint8_t *area), struct remote **ret_remote,
+		      struct err *err)
+{
+	struct remote *r = calloc(1, sizeof *r);
+	unsigned deadline_s = options && options->deadline_s ? options->deadline_s : DEADLINE_S;
+
+	if (!r)
+		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", url);
+	r->url = url;
+	if (options)
+		r->options = *options;
+	r->size = UINT64_MAX;
+	r->child.channel = r->gate.channel = -1;
+	r->deadline_ms = clock_ms(CLOCK_MONOTONIC) + (int64_t)deadline_s * 1000 + GRACE_MS;
+	if (processes_start(r, run, err) < 0) {
+		remote_close(r);
+		return -1;
+	}
+	*ret_remote = r;
+	return 0;
+}
+
+static int open_here(const char *url, const struct fetch_options *options,
+		     struct remote **ret_remote, struct err *err)
+{
+	struct remote *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return err_set(err, EX_SOFTWARE, "failed to fetch %s: out of memory", url);
+	r->child.channel = r->gate.channel = -1;
+	if (fetch_open(url, options, &r->fetch, err) < 0) {
+		remote_close(r);
+		return -1;
+	}
+	*ret_remote = r;
+	return 0;
+}
+
+int remote_open(const char *url, const struct fetch_options *options, struct remote **ret_remote,
+		struct err *err)
+{
+	if (!options || options->sandbox == SANDBOX_NO)
+		return open_here(url, options, ret_remote, err);
+	if (!options->http || !http_options_has_token(options->http))
+		return remote_open_child(url, options, remote_child, ret_remote, err);
+	if (lack_judge(options, "the client's key is on a PKCS#11 token, whose library needs rights",
+		       err) < 0)
+		return -1;
+	return open_here(url, options, ret_remote, err);
+}
+
+void remote_close(struct remote *remote)
+{
+	if (!remote)
+		return;
+	fetch_close(remote->fetch);
+	child_stop(&remote->child);
+	child_stop(&remote->gate);
+	free(remote);
+}
