@@ -6,14 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 enum { CHANNEL = 3, KEPT };
@@ -35,12 +34,12 @@ static bool files_leave(int channel, int keep)
 {
 	int high = fcntl(channel, F_DUPFD_CLOEXEC, KEPT + 1);
 	int kept = keep < 0 ? -1 : fcntl(keep, F_DUPFD_CLOEXEC, KEPT + 1);
-	unsigned first = kept < 0 ? KEPT : KEPT + 1;
 
 	if (high < 0 || (keep >= 0 && kept < 0) || dup2(high, CHANNEL) < 0 ||
 	    (kept >= 0 && dup2(kept, KEPT) < 0))
 		return false;
-	return syscall(SYS_close_range, first, ~0u, 0) == 0 && silence();
+	closefrom(kept < 0 ? KEPT : KEPT + 1);
+	return silence();
 }
 
 /* What a terminal or systemd sends to all is the parent's to obey; it ends its children. */
@@ -75,6 +74,7 @@ static int failed(const char *what, struct err *err)
 
 int child_start(struct child *child, const struct child_job *job, struct err *err)
 {
+	static const struct timeval tick = { .tv_usec = 100000 };
 	pid_t parent = getpid();
 	sigset_t all, before;
 	int ends[2];
@@ -93,6 +93,7 @@ int child_start(struct child *child, const struct child_job *job, struct err *er
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return failed("socketpair", err);
 	child->channel = ends[0];
+	(void)setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
 	/* None of the handlers here may run there. */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &before);
@@ -136,22 +137,29 @@ static enum child_word ended(struct child *child)
 	return CHILD_ENDED;
 }
 
-enum child_word child_hear(struct child *child, void *message, size_t len, int wait_ms)
+enum child_word child_hear(struct child *child, void *message, size_t len)
 {
-	struct pollfd channel = { .fd = child->channel, .events = POLLIN };
 	ssize_t n;
 
 	if (child->pid == 0)
 		return CHILD_ENDED;
-	if (poll(&channel, 1, wait_ms) <= 0)
-		return CHILD_WAITS;
 	/* MSG_TRUNC: how long it was. Descriptors that come with it are dropped. */
-	n = recv(child->channel, message, len, MSG_DONTWAIT | MSG_TRUNC);
+	n = recv(child->channel, message, len, MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return CHILD_WAITS;
 	if (n <= 0)
 		return ended(child);
 	return (size_t)n == len ? CHILD_SAID : CHILD_NONSENSE;
+}
+
+bool child_greets(struct child *child, void *message, size_t len)
+{
+	enum child_word word;
+
+	do
+		word = child_hear(child, message, len);
+	while (word == CHILD_WAITS);
+	return word == CHILD_SAID;
 }
 
 bool child_tell(int channel, const void *message, size_t len)

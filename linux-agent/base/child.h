@@ -40,13 +40,16 @@ void child_stop(struct child *child);
 
 enum child_word {
 	CHILD_SAID,		/* a message of just that length */
-	CHILD_WAITS,		/* none within wait_ms */
+	CHILD_WAITS,		/* none within a tenth of a second */
 	CHILD_ENDED,		/* it is not there any more: child->status */
 	CHILD_NONSENSE,		/* a message of another length */
 };
 
-/* For the parent. wait_ms -1: as long as it takes. */
-enum child_word child_hear(struct child *child, void *message, size_t len, int wait_ms);
+/* For the parent. */
+enum child_word child_hear(struct child *child, void *message, size_t len);
+
+/* The first it says, before it has seen anything of a stranger: false: it did not. */
+bool child_greets(struct child *child, void *message, size_t len);
 
 /* For both. false: the other side is gone. */
 bool child_tell(int channel, const void *message, size_t len);

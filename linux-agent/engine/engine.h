@@ -21,6 +21,7 @@
 #pragma once
 
 #include "bundle.h"
+#include "cage.h"
 #include "disk.h"
 
 enum engine_stage {
@@ -60,7 +61,11 @@ struct engine_options {
 	/* More is fetched than was planned: why. A layout of a delta cannot be used, or a chunk came
 	 * wrong. */
 	void (*warn)(void *ctx, const char *why);
-	void *ctx;		/* of these three, which may be NULL */
+	/* What the sandbox of SANDBOX_AUTO lacks; once. */
+	void (*lacking)(void *ctx, const char *what);
+	void *ctx;		/* of these four, which may be NULL */
+	enum sandbox sandbox;	/* of what unpacks: unpack.h */
+	struct unpackers *unpackers;	/* the same; outlives the engine; may be NULL */
 };
 
 struct engine_job {

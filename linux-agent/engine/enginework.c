@@ -3,6 +3,7 @@
 #include "enginework.h"
 
 #include "clock.h"
+#include "unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,27 +36,44 @@ uint8_t *work_buffer_new(size_t len)
 	return len > 0 ? aligned_alloc(ALIGN, (len + ALIGN - 1) / ALIGN * ALIGN) : NULL;
 }
 
+static int unpack_start(struct engine *e, struct task *t, struct err *err)
+{
+	const struct engine_options *o = e->options;
+	const struct unpack_options options = {
+		.sandbox = o->sandbox, .frames = e->frame_room, .prefix = e->aux_room,
+		.out = work_chunk_bytes(e), .cancel = o->cancel,
+		.dict = e->delta.blocks.dict, .idle = o->unpackers,
+	};
+	char lack[CAGE_LACK_BYTES];
+
+	if (unpack_open(&options, &t->unpack, lack, err) < 0)
+		return -1;
+	t->frame = unpack_frames(t->unpack);
+	t->aux = unpack_prefix(t->unpack);
+	if (*lack && o->lacking && !e->lack_told)
+		o->lacking(o->ctx, lack);
+	e->lack_told |= *lack != 0;
+	return 0;
+}
+
 int work_task_open(void *ctx, void *arg, struct err *err)
 {
-	const struct engine *e = ctx;
+	struct engine *e = ctx;
 	struct task *t = arg;
 
-	t->frame = work_buffer_new(e->frame_room);
 	t->out = work_buffer_new(work_chunk_bytes(e));
-	t->aux = work_buffer_new(e->aux_room);
 	t->code = chunk_decode_new();
-	if (t->code && t->out && (t->frame || !e->frame_room) && (t->aux || !e->aux_room))
-		return 0;
-	return err_set(err, EX_SOFTWARE, "failed to start working: out of memory");
+	if (!t->out || !t->code)
+		return err_set(err, EX_SOFTWARE, "failed to start working: out of memory");
+	return e->frame_room ? unpack_start(e, t, err) : 0;
 }
 
 void work_task_clear(void *arg)
 {
 	struct task *t = arg;
 
-	free(t->frame);
 	free(t->out);
-	free(t->aux);
+	unpack_close(t->unpack);
 	chunk_decode_free(t->code);
 }
 
@@ -157,15 +175,33 @@ static int copy(struct engine *e, struct task *t, struct err *err)
 	return chunk_made(e, t, err);
 }
 
-static int full(struct engine *e, struct task *t, struct err *err)
+static bool parts_decode(struct engine *e, struct task *t, const struct chunkdict *dict,
+			 uint32_t prefix, const struct unpack_part *parts, size_t count)
 {
-	size_t len = chunkindex_length(&e->index, t->chunk);
 	uint64_t start = work_now();
-	bool decoded = chunk_decode(t->code, t->frame, t->frame_len, t->out, len);
+	bool decoded = unpack_run(t->unpack, dict, prefix, parts, count, t->out);
 
 	work_spend(e, STAGE_DECODE, start);
+	return decoded;
+}
+
+/* The chunk is in one frame. */
+static bool frame_decode(struct engine *e, struct task *t, uint32_t prefix)
+{
+	const struct unpack_part part = { .frame_len = (uint32_t)t->frame_len,
+					  .len = chunkindex_length(&e->index, t->chunk) };
+
+	return parts_decode(e, t, NULL, prefix, &part, 1);
+}
+
+static int full(struct engine *e, struct task *t, struct err *err)
+{
+	bool decoded = frame_decode(e, t, UNPACK_NO_PREFIX);
+
 	if (decoded && chunk_is_right(e, t))
 		return chunk_made(e, t, err);
+	if (unpack_check(t->unpack, err) < 0)
+		return -1;
 	/* It stays PLAN_FULL; see enginefetch.c. */
 	if (bundle_source(e->job.bundle)->anew &&
 	    __atomic_add_fetch(&e->again, 1, __ATOMIC_RELAXED) <= WORK_AGAIN_MAX)
@@ -200,19 +236,13 @@ static bool base_make(struct engine *e, struct task *t)
 {
 	const struct base_chunk *c = &e->delta.base.index.chunks[t->chunk];
 	size_t len = chunkindex_length(&e->index, t->chunk), prefix = 0;
-	uint64_t start;
-	bool made = true;
 
 	if (!prefix_read(e, t, c, &prefix))
 		return false;
-	start = work_now();
-	if (c->frame == 0 && prefix == len)
-		memcpy(t->out, t->aux, len);
-	else
-		made = chunk_decode_prefix(t->code, t->aux, prefix, t->frame, t->frame_len,
-					   t->out, len);
-	work_spend(e, STAGE_DECODE, start);
-	return made;
+	if (c->frame != 0 || prefix != len)
+		return frame_decode(e, t, (uint32_t)prefix);
+	memcpy(t->out, t->aux, len);
+	return true;
 }
 
 /* The run of blocks from first on that lie one behind the other where they are held. */
@@ -230,15 +260,14 @@ static bool blocks_make(struct engine *e, struct task *t)
 	const struct delta_blocks *b = &e->delta.blocks;
 	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(e) / BLOCK_BYTES), n;
 	uint32_t first = t->chunk * per_chunk, end = first + per_chunk;
-	size_t len = chunkindex_length(&e->index, t->chunk), used = 0;
+	size_t len = chunkindex_length(&e->index, t->chunk), used = 0, count = 0;
+	struct unpack_part parts[UNPACK_PARTS_MAX];
 
 	if (end > b->index.count)
 		end = b->index.count;
 	for (uint32_t i = first; i < end; i += n) {
 		size_t at = (size_t)(i - first) * BLOCK_BYTES, room = len - at;
 		size_t frame = b->index.lengths[i];
-		uint64_t start;
-		bool made;
 
 		n = 1;
 		if (b->from[i] != NOWHERE) {
@@ -249,15 +278,18 @@ static bool blocks_make(struct engine *e, struct task *t)
 				return false;
 			continue;
 		}
-		start = work_now();
-		made = chunk_decode_dict(t->code, b->dict, t->frame + used, frame, t->out + at,
-					 room < BLOCK_BYTES ? room : BLOCK_BYTES);
-		work_spend(e, STAGE_DECODE, start);
-		if (!made)
-			return false;
+		parts[count++] = (struct unpack_part){
+			.frame = (uint32_t)used, .frame_len = (uint32_t)frame, .at = (uint32_t)at,
+			.len = (uint32_t)(room < BLOCK_BYTES ? room : BLOCK_BYTES),
+		};
 		used += frame;
+		if (count < UNPACK_PARTS_MAX)
+			continue;
+		if (!parts_decode(e, t, b->dict, UNPACK_NO_PREFIX, parts, count))
+			return false;
+		count = 0;
 	}
-	return true;
+	return count == 0 || parts_decode(e, t, b->dict, UNPACK_NO_PREFIX, parts, count);
 }
 
 /* What a delta does not yield is wanted again, from FULL. */
@@ -267,6 +299,8 @@ static int delta(struct engine *e, struct task *t, bool made, struct err *err)
 		add(&e->stats->rebuilt, chunkindex_length(&e->index, t->chunk));
 		return chunk_made(e, t, err);
 	}
+	if (unpack_check(t->unpack, err) < 0)
+		return -1;
 	e->how[t->chunk] = PLAN_FULL;
 	(void)__atomic_add_fetch(&e->stats->wrong, 1, __ATOMIC_RELAXED);
 	return 0;

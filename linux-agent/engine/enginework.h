@@ -30,6 +30,7 @@ struct task {
 	uint64_t at;
 	uint8_t *frame, *out, *aux;	/* struct engine has how long; aligned to 4096 */
 	struct chunk_decode *code;
+	struct unpack *unpack;	/* frame and aux are its; NULL: no frames come */
 };
 
 /* The BASE layout. */
@@ -99,6 +100,7 @@ struct engine {
 	struct readback back;
 	const struct engine_target *target;
 	bool shows_progress;
+	bool lack_told;
 	/* While something is at work. */
 	int files[HELD_COUNT];	/* of job.held, opened to read; -1: not there */
 	struct pool *pool;

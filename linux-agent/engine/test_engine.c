@@ -14,6 +14,7 @@ static unsigned writes, flushes, reads;
 static bool flush_fails, ends_only, verify, prepared;
 static size_t loses;	/* of the write that lies: how much of its end is not kept; 0: all of it */
 static volatile int cancel;
+static enum sandbox sandbox;
 
 static int target_write(void *ctx, const void *data, size_t len, uint64_t offset,
 			struct err *err)
@@ -64,7 +65,7 @@ static const struct disk target_disk = {
 static int run(unsigned threads, bool check, struct err *err)
 {
 	const struct engine_options options = { .threads = threads, .cancel = &cancel,
-						.flush_every = flush_every };
+						.flush_every = flush_every, .sandbox = sandbox };
 	const struct engine_target to = { .write = target_write, .flush = target_flush,
 					  .path = "slot", .ends_only = ends_only };
 	struct engine_job job = { .disk = &target_disk, .verify = verify };
@@ -311,5 +312,15 @@ int main(void)
 		ENGINE_TEST(a_cancellation_writes_nothing_more),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	/* And with frames unpacked by processes without rights. */
+	const struct CMUnitTest caged[] = {
+		ENGINE_TEST(every_chunk_is_written_once_with_any_number_of_threads),
+		ENGINE_TEST(a_wrong_first_chunk_is_found_by_preparing_and_a_wrong_later_one_is_not_written),
+		ENGINE_TEST(where_all_is_verified_a_wrong_last_chunk_is_found_by_preparing),
+		ENGINE_TEST(a_cancellation_writes_nothing_more),
+	};
+	int bad = cmocka_run_group_tests(tests, setup, teardown);
+
+	sandbox = SANDBOX_REQUIRE;
+	return bad + cmocka_run_group_tests(caged, setup, teardown);
 }

@@ -35,7 +35,7 @@ int gate_start(const char *url, const struct http_options *options, struct child
 	rules.own_count = gate_names(url, options, rules.own);
 	if (child_start(gate, &job, err) < 0)
 		return -1;
-	if (child_hear(gate, &hello, sizeof hello, -1) != CHILD_SAID || hello.exit)
+	if (!child_greets(gate, &hello, sizeof hello) || hello.exit)
 		return err_set(err, EX_SOFTWARE, "failed to start the process that connects to servers");
 	hello.lack[sizeof hello.lack - 1] = 0;
 	(void)snprintf(lack, CAGE_LACK_BYTES, "%s", hello.lack);

@@ -10,7 +10,6 @@
 
 /* The process ends a transfer at its deadline by itself; one that hangs is ended so much later. */
 #define GRACE_MS 3000
-#define TICK_MS 100
 #define DEADLINE_S 3600
 /* More of them no deadline holds. */
 #define RETRIES_MAX 100000
@@ -88,7 +87,7 @@ static int hear(struct remote *r, uint32_t want, struct remote_answer *answer, s
 
 		if (o->cancel && *o->cancel)
 			return failed(r, EX_TEMPFAIL, "cancelled by a signal", err);
-		word = child_hear(&r->child, answer, sizeof *answer, TICK_MS);
+		word = child_hear(&r->child, answer, sizeof *answer);
 		if (word == CHILD_ENDED && o->cancel && *o->cancel)
 			continue;
 		if (word == CHILD_ENDED)

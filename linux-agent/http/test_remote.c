@@ -218,8 +218,9 @@ static bool answer_take(int gate, struct gate_answer *a)
 	struct iovec iov = { a, sizeof *a };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
 				  .msg_controllen = sizeof control };
+	struct pollfd channel = { .fd = gate, .events = POLLIN };
 
-	return recvmsg(gate, &message, 0) == sizeof *a;
+	return poll(&channel, 1, -1) == 1 && recvmsg(gate, &message, 0) == sizeof *a;
 }
 
 /* text: "resolved", "connected", both, or "". */
@@ -230,7 +231,7 @@ static void wish_try(int gate, const struct wish *w, char *text, size_t room)
 
 	(void)snprintf(ask.name.host, sizeof ask.name.host, "%s", w->host);
 	(void)child_tell(gate, &ask, sizeof ask);
-	if (child_asked(gate, &a, sizeof a) && !a.error && a.count > 0)
+	if (answer_take(gate, &a) && !a.error && a.count > 0)
 		(void)snprintf(text, room, "resolved");
 	ask.kind = GATE_CONNECT;
 	ask.address.in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)w->to) };

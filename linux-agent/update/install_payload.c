@@ -4,9 +4,12 @@
 #include "clock.h"
 #include "cmdline.h"
 #include "espfile.h"
+
+#include "fetch.h"
 #include "install_check.h"
 #include "report.h"
 #include "spool.h"
+#include "unpack.h"
 #include "io.h"
 #include "verity.h"
 
@@ -37,6 +40,15 @@ static void on_warn(void *ctx, const char *why)
 	const struct install *in = ctx;
 
 	report_warning(in->options->report, "%s; more is fetched instead", why);
+}
+
+/* Of a bundle on a web server remote.h has told. */
+static void on_lack(void *ctx, const char *what)
+{
+	const struct install *in = ctx;
+
+	if (!fetch_is_url(in->options->where))
+		report_warning(in->options->report, "what unpacks the bundle has no full sandbox: %s", what);
 }
 
 static int on_planned(void *ctx, uint64_t bytes, struct err *err)
@@ -244,7 +256,10 @@ int install_payloads_prepare(struct install *in, struct err *err)
 		.cancel = in->options->cancel,
 		.progress = on_progress,
 		.warn = on_warn,
+		.lacking = on_lack,
 		.ctx = in,
+		.sandbox = in->machine->config->sandbox,
+		.unpackers = unpackers_new(),
 	};
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		in->payloads[i].payload = &manifest->payloads[i];
@@ -270,6 +285,7 @@ void install_payloads_close(struct install *in)
 		engine_close(p->engine);
 	}
 	loader_file_clear(&in->loader);
+	unpackers_free(in->engine.unpackers);
 	if (in->uki >= 0)
 		(void)close(in->uki);
 	if (in->addon >= 0)
