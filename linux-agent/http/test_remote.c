@@ -5,6 +5,7 @@
 #include "remote_proto.h"
 
 #include "io.h"
+#include "testcage.h"
 #include "testserver.h"
 
 #include <errno.h>
@@ -347,5 +348,5 @@ int main(void)
 		cmocka_unit_test(nobody_is_reached_but_whom_the_url_names),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return !testcage_is_there() ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
 }
