@@ -1,37 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The lists of system calls, made into a program for seccomp(2): classic BPF. */
+/* The lists of system calls, as rules of libseccomp. */
 #include "cage.h"
 
 #include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
-#include <stddef.h>
+#include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-
-#ifdef __x86_64__
-#define NATIVE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE AUDIT_ARCH_AARCH64
-#endif
 
 enum { COMPUTE = 1 << CAGE_COMPUTE, FETCH = 1 << CAGE_FETCH, GATE = 1 << CAGE_GATE,
        SOCKETS = FETCH | GATE, ALL = COMPUTE | SOCKETS };
 enum { ANY = -1 };
-#define YES SECCOMP_RET_ALLOW
-#define FAIL(errno_value) (SECCOMP_RET_ERRNO | (errno_value))
 
-/* A call is answered by the first row that it fits: any, or one whose low word of the
- * argument, with the mask, is the value. */
+/* A call that fits a row is answered so: any, or one whose argument, with the mask, is the
+ * value. Of arguments that are an int the low word counts. */
 struct row {
 	unsigned cages;
 	int call;
@@ -40,8 +28,8 @@ struct row {
 	uint32_t answer;
 };
 
-#define CALL(cages, name) { cages, SYS_##name, ANY, 0, 0, YES }
-#define WITH(cages, name, arg, mask, value) { cages, SYS_##name, arg, mask, value, YES }
+#define CALL(cages, name) { cages, SYS_##name, ANY, 0, 0, SCMP_ACT_ALLOW }
+#define WITH(cages, name, arg, mask, value) { cages, SYS_##name, arg, mask, value, SCMP_ACT_ALLOW }
 
 static const struct row rows[] = {
 	/* the frequent ones first */
@@ -77,7 +65,7 @@ static const struct row rows[] = {
 	WITH(GATE, setsockopt, 1, ~0u, SOL_NETLINK),
 	CALL(SOCKETS, fcntl), WITH(SOCKETS, ioctl, 1, ~0u, FIONREAD), WITH(SOCKETS, ioctl, 1, ~0u, FIONBIO),
 	/* What it is handed is connecting already; see gate.h. */
-	{ FETCH, SYS_connect, ANY, 0, 0, FAIL(EINPROGRESS) },
+	{ FETCH, SYS_connect, ANY, 0, 0, SCMP_ACT_ERRNO(EINPROGRESS) },
 	/* names into addresses, as the system's configuration has it */
 	CALL(GATE, connect), CALL(GATE, bind), CALL(GATE, sendmmsg),
 	WITH(GATE, socket, 0, ~0u, AF_INET), WITH(GATE, socket, 0, ~0u, AF_INET6),
@@ -97,50 +85,28 @@ static const struct row rows[] = {
 #endif
 };
 
-#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
-#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
-#define UNLESS(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
-
-enum { PER_ROW = 6, AROUND = 8 };
-
-struct program {
-	struct sock_filter code[ARRAY_SIZE(rows) * PER_ROW + AROUND];
-	unsigned short len;
-};
-
-static void put(struct program *p, struct sock_filter instruction)
+static int row_add(scmp_filter_ctx filter, const struct row *row)
 {
-	p->code[p->len++] = instruction;
-}
+	const struct scmp_arg_cmp cmp = { .arg = (unsigned)row->arg, .op = SCMP_CMP_MASKED_EQ,
+					  .datum_a = row->mask, .datum_b = row->value };
+	int r = seccomp_rule_add_array(filter, row->answer, row->call, row->arg != ANY, &cmp);
 
-/* Little-endian, both architectures: the low word is first. */
-static void row_put(struct program *p, const struct row *row)
-{
-	put(p, (struct sock_filter)LOAD(offsetof(struct seccomp_data, nr)));
-	if (row->arg == ANY) {
-		put(p, (struct sock_filter)UNLESS((uint32_t)row->call, 1));
-	} else {
-		put(p, (struct sock_filter)UNLESS((uint32_t)row->call, 4));
-		put(p, (struct sock_filter)LOAD((uint32_t)offsetof(struct seccomp_data, args) +
-						8 * (uint32_t)row->arg));
-		put(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, row->mask));
-		put(p, (struct sock_filter)UNLESS(row->value, 1));
-	}
-	put(p, (struct sock_filter)RETURN(row->answer));
+	/* A row for one cage may be wider than one for all. */
+	return r == -EEXIST ? 0 : r;
 }
 
 int cage_filter(enum cage cage)
 {
-	struct program p = { .len = 0 };
-	struct sock_fprog program = { .filter = p.code };
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	int r = filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) : -ENOMEM;
 
-	put(&p, (struct sock_filter)LOAD(offsetof(struct seccomp_data, arch)));
-	put(&p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE, 1, 0));
-	put(&p, (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS));
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
 		if (rows[i].cages & 1u << cage)
-			row_put(&p, &rows[i]);
-	put(&p, (struct sock_filter)RETURN(FAIL(ENOSYS)));
-	program.len = p.len;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+			r = row_add(filter, &rows[i]);
+	if (r == 0)
+		r = seccomp_load(filter);
+	if (filter)
+		seccomp_release(filter);
+	errno = -r;
+	return r < 0 ? -1 : 0;
 }
