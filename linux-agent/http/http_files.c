@@ -63,16 +63,17 @@ static int directory_take(const char *path, struct curl_blob *blob)
 	return r;
 }
 
-/* The directory has what the file has, one by one: update-ca-certificates(8). */
+/* As libcurl would take them by itself: the file of all, and the directory. */
 static int system_take(struct curl_blob *blob, struct err *err)
 {
 	const curl_version_info_data *known = curl_version_info(CURLVERSION_NOW);
 
-	if (known->cainfo && file_take("authorities", known->cainfo, blob, NULL) == 0)
-		return 0;
 	*blob = (struct curl_blob){ .flags = CURL_BLOB_NOCOPY };
-	if (known->capath && directory_take(known->capath, blob) < 0)
-		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", known->capath);
+	if (known->cainfo)
+		(void)file_take("authorities", known->cainfo, blob, NULL);
+	if (append(blob, (const uint8_t *)"", 0) < 0 ||
+	    (known->capath && directory_take(known->capath, blob) < 0))
+		return err_set(err, EX_SOFTWARE, "failed to read the system's authorities: out of memory");
 	return 0;
 }
 

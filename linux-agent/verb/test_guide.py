@@ -112,6 +112,8 @@ def test_the_dry_run_goes_as_it_is_printed(tree, parts, pair):
     for (command, printed), (said, status) in zip(steps, got, strict=True):
         if not has_root_hash:
             printed = re.sub(r"( +roothash|image ) .*\n", "", printed)
+            # Each has its own command line, one for each slot.
+            printed, said = (re.sub(r"slot [ab]: .*slotboot.slot=.*\n", "", text) for text in (printed, said))
         assert plain(said) == plain(printed), command
         assert (status != 0) == printed.startswith("slotctl: ") or not command.startswith("slotctl "), command
 
