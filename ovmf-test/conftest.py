@@ -113,16 +113,13 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(scope="session")
 def one_at_a_time():
-    """A context in which no other worker makes what all share."""
-    with open(WORK / "making", "w") as lock:
-        @contextmanager
-        def alone():
+    """A context in which no other worker makes what all share; or that of this name, which few do."""
+    @contextmanager
+    def alone(what="making"):
+        with open(WORK / what, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(lock, fcntl.LOCK_UN)
-        yield alone
+            yield
+    return alone
 
 
 @pytest.fixture(scope="session")

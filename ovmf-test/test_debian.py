@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 import debian
+import pki
 from httpd import HttpServer
 from machine import Machine
 from paths import WORK
@@ -22,6 +23,9 @@ SOON = ("mkdir /run/systemd/system/slotboot-giveup.timer.d && "
 @pytest.fixture(scope="module")
 def releases(one_at_a_time):
     with one_at_a_time():
+        pki.identities()
+    # It takes minutes: the others' machines are made meanwhile.
+    with one_at_a_time("making-debian"):
         return {version: debian.release(version) for version in ("1", "2")}
 
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import debian
+import pki
 from httpd import HttpServer
 from machine import BOOT, Machine
 from paths import WORK
@@ -27,6 +28,9 @@ def machine(one_at_a_time):
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     with one_at_a_time():
+        pki.identities()
+    # It takes minutes: the others' machines are made meanwhile.
+    with one_at_a_time("making-debian"):
         debian.release("1")
     with open(directory / "disk.img", "wb") as disk:
         disk.truncate(3 << 30)
@@ -39,7 +43,7 @@ def machine(one_at_a_time):
 
 
 @pytest.fixture
-def web(one_at_a_time):
+def web():
     server = HttpServer(WORK / "httpd-installer", debian.PLACE).start()
     yield server
     server.stop()
