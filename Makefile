@@ -11,7 +11,7 @@
 #
 # Test (docs/TESTING.md says what each proves)
 #   demo               the main job, shown in QEMU
-#   check              what is to pass before each commit, in a quarter of an hour
+#   check              what is to pass before each commit, in half an hour
 #   check-all          every suite, all of it: an hour and a half
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
 #   check-debian       all cases of a real Debian in QEMU

@@ -24,7 +24,7 @@ from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 LONGEST = ("test_debian", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
 
 
-# What make check runs, in about a third of its 15 minutes: for each thing that can go wrong the case that comes closest to
+# What make check runs, in about a third of its time: for each thing that can go wrong the case that comes closest to
 # a user's machine. The others are in make check-all. A name stands for all its parameters, unless one is given; None is the
 # whole file. Cases that share a machine need those of their file that are named before them, and no others.
 BRIEF = {

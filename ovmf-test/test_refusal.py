@@ -109,7 +109,7 @@ def test_second_install_is_refused_while_one_runs(machine, install, server):
                       "while kill -0 $pid 2>/dev/null; do usleep 50000; done")
 
 
-def test_altered_payload_is_never_written_nor_started(machine, install):
+def test_altered_payload_is_never_written_nor_started(machine, install, spoiled):
     """What a slot holds already may be in place by then; the wrong chunk is not, and nothing starts the rest."""
     before = machine.snapshot()
     code, output = machine.run(install("altered-payload.zip", "reboot"))
