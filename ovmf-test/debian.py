@@ -39,7 +39,8 @@ class Release:
 def repository():
     """Our own packages, and an index of them for apt."""
     place = PLACE / "repository"
-    if not newer_than(place / "Packages", SLOTCTL, LOADER, *TOP.glob("debian/*"), *TOP.glob("docs/units/*")):
+    if not newer_than(place / "Packages", SLOTCTL, LOADER, *TOP.glob("debian/*"), *TOP.glob("docs/units/*"),
+                      *TOP.glob("docs/initramfs-tools/*")):
         shutil.rmtree(place, ignore_errors=True)
         run(TOP / "debian/build-once", place / "tree", "nocheck", f"parallel={os.cpu_count()}", deadline=3600)
         shutil.rmtree(place / "tree")
