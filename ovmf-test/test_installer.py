@@ -39,7 +39,7 @@ def machine(one_at_a_time):
     yield machine
     machine.power_cut()
     machine.disk.path.unlink()
-    machine.stick.unlink()
+    (directory / "stick.img").unlink()
 
 
 @pytest.fixture
