@@ -128,6 +128,13 @@ static void lack_add(char lack[static CAGE_LACK_BYTES], const char *what)
 		       strerror(errno));
 }
 
+int cage_judge(enum sandbox sandbox, const char *lack, struct err *err)
+{
+	if (!*lack || sandbox != SANDBOX_REQUIRE)
+		return 0;
+	return err_set(err, EX_CONFIG, "failed to build the sandbox (sandbox = require): %s", lack);
+}
+
 int cage_enter(enum cage cage, char ret_lack[static CAGE_LACK_BYTES], struct err *err)
 {
 	ret_lack[0] = 0;

@@ -45,6 +45,9 @@ void cage_prepare(void);
  * down, EX_SOFTWARE. */
 int cage_enter(enum cage cage, char ret_lack[static CAGE_LACK_BYTES], struct err *err);
 
+/* What of the cage is lacking: with SANDBOX_REQUIRE that is an error, EX_CONFIG. */
+int cage_judge(enum sandbox sandbox, const char *lack, struct err *err);
+
 /* Whether a sanitizer watches this program, which then has limits and needs of its own. */
 bool cage_is_sanitized(void);
 

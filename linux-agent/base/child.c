@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "child.h"
 
-#include "cage.h"
 #include "io.h"
 
 #include <errno.h>
@@ -160,6 +159,33 @@ bool child_greets(struct child *child, void *message, size_t len)
 		word = child_hear(child, message, len);
 	while (word == CHILD_WAITS);
 	return word == CHILD_SAID;
+}
+
+struct hello {
+	int32_t exit;		/* of what was wrong; 0: nothing */
+	char lack[CAGE_LACK_BYTES];
+};
+
+bool child_enter(int channel, enum cage cage)
+{
+	struct hello hello = { 0 };
+	struct err err = { 0 };
+
+	if (cage_enter(cage, hello.lack, &err) < 0)
+		hello.exit = err.exit;
+	return child_tell(channel, &hello, sizeof hello) && !hello.exit;
+}
+
+int child_greeted(struct child *child, const char *what, char ret_lack[static CAGE_LACK_BYTES],
+		  struct err *err)
+{
+	struct hello hello;
+
+	if (!child_greets(child, &hello, sizeof hello) || hello.exit)
+		return err_set(err, EX_SOFTWARE, "failed to start %s", what);
+	hello.lack[sizeof hello.lack - 1] = 0;
+	memcpy(ret_lack, hello.lack, CAGE_LACK_BYTES);
+	return 0;
 }
 
 bool child_tell(int channel, const void *message, size_t len)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "cage.h"
 #include "err.h"
 
 #include <stdbool.h>
@@ -50,6 +51,13 @@ enum child_word child_hear(struct child *child, void *message, size_t len);
 
 /* The first it says, before it has seen anything of a stranger: false: it did not. */
 bool child_greets(struct child *child, void *message, size_t len);
+
+/* How most begin: the child gives up its rights and says what could not be had of the cage;
+ * false: it is to end. */
+bool child_enter(int channel, enum cage cage);
+/* And the parent hears it. EX_SOFTWARE: "failed to start WHAT". */
+int child_greeted(struct child *child, const char *what, char ret_lack[static CAGE_LACK_BYTES],
+		  struct err *err);
 
 /* For both. false: the other side is gone. */
 bool child_tell(int channel, const void *message, size_t len);

@@ -63,19 +63,13 @@ static int start(struct unpack *u, char lack[static CAGE_LACK_BYTES], struct err
 {
 	const struct child_job job = { .run = unpack_child, .ctx = u, .keep = -1,
 				       .area_bytes = rooms_bytes(&u->options) };
-	struct unpack_hello hello;
 
 	if (child_start(&u->child, &job, err) < 0)
 		return -1;
 	unpack_place(u, u->child.area);
-	if (!child_greets(&u->child, &hello, sizeof hello) || hello.exit)
-		return err_set(err, EX_SOFTWARE, "failed to start a process that unpacks");
-	hello.lack[sizeof hello.lack - 1] = 0;
-	if (*hello.lack && u->options.sandbox == SANDBOX_REQUIRE)
-		return err_set(err, EX_CONFIG, "failed to build the sandbox (sandbox = require): %s",
-			       hello.lack);
-	memcpy(lack, hello.lack, CAGE_LACK_BYTES);
-	return 0;
+	if (child_greeted(&u->child, "a process that unpacks", lack, err) < 0)
+		return -1;
+	return cage_judge(u->options.sandbox, lack, err);
 }
 
 /* --- those that are idle ------------------------------------------------------------ */

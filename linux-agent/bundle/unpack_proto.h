@@ -21,11 +21,6 @@ struct unpack_ask {
 	struct unpack_part parts[UNPACK_PARTS_MAX];
 };
 
-struct unpack_hello {
-	int32_t exit;
-	char lack[CAGE_LACK_BYTES];
-};
-
 /* The process; unpack is its copy of struct unpack. */
 void unpack_child(void *unpack, int channel, uint8_t *area);
 

@@ -15,13 +15,8 @@
 
 static void gate_run(void *ctx, int channel, uint8_t *area)
 {
-	struct gate_hello hello = { 0 };
-	struct err err = { 0 };
-
 	(void)area;
-	if (cage_enter(CAGE_GATE, hello.lack, &err) < 0)
-		hello.exit = err.exit;
-	if (child_tell(channel, &hello, sizeof hello) && !hello.exit)
+	if (child_enter(channel, CAGE_GATE))
 		gate_serve(channel, ctx);
 }
 
@@ -30,16 +25,11 @@ int gate_start(const char *url, const struct http_options *options, struct child
 {
 	struct gate_rules rules = { .elsewhere = options->redirects > 0 };
 	const struct child_job job = { .run = gate_run, .ctx = &rules, .keep = -1 };
-	struct gate_hello hello;
 
 	rules.own_count = gate_names(url, options, rules.own);
 	if (child_start(gate, &job, err) < 0)
 		return -1;
-	if (!child_greets(gate, &hello, sizeof hello) || hello.exit)
-		return err_set(err, EX_SOFTWARE, "failed to start the process that connects to servers");
-	hello.lack[sizeof hello.lack - 1] = 0;
-	(void)snprintf(lack, CAGE_LACK_BYTES, "%s", hello.lack);
-	return 0;
+	return child_greeted(gate, "the process that connects to servers", lack, err);
 }
 
 /* --- asking it ------------------------------------------------------------------ */

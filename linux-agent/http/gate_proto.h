@@ -30,12 +30,6 @@ struct gate_answer {
 	union gate_address addresses[GATE_ADDRESSES_MAX];
 };
 
-/* The first it says. */
-struct gate_hello {
-	int32_t exit;		/* of what was wrong; 0: nothing */
-	char lack[CAGE_LACK_BYTES];
-};
-
 socklen_t gate_address_len(const union gate_address *address);
 
 struct gate_rules {

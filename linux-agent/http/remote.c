@@ -247,8 +247,8 @@ static int lack_judge(const struct fetch_options *o, const char *lack, struct er
 
 	if (!*lack)
 		return 0;
-	if (o->sandbox == SANDBOX_REQUIRE)
-		return err_set(err, EX_CONFIG, "failed to build the sandbox (sandbox = require): %s", lack);
+	if (cage_judge(o->sandbox, lack, err) < 0)
+		return -1;
 	(void)snprintf(text, sizeof text, "what reads from the server has no full sandbox: %s", lack);
 	if (o->lacking)
 		o->lacking(o->ctx, text);
