@@ -9,7 +9,6 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-enum { UNAME_MAX = 4096 };
 
 static void addon_free(struct ukifile *addon)
 {
@@ -136,7 +135,7 @@ int addons_read(const struct ukifile *uki, unsigned profile, unsigned stub,
 	}
 	if (asprintf(&global, "%s/loader/addons", place->esp) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to look for addons");
-	if (ukifile_section_in(uki, profile, ".uname", UNAME_MAX, &uname, &len, &why) < 0 ||
+	if (ukifile_section_in(uki, profile, ".uname", ADDON_UNAME_MAX, &uname, &len, &why) < 0 ||
 	    directory_add(&addons, global, (char *)uname, NULL, NULL, &why) < 0 ||
 	    directory_add(&addons, place->extra_dir, (char *)uname, place->addon_name, place->addon,
 			  &why) < 0) {

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-enum { UNAME_MAX = 4096 };
 
 static bool has_section(const struct ukifile *addon, const char *name)
 {
@@ -36,7 +35,7 @@ const char *addon_unfit(const struct ukifile *addon, const char *uname)
 		return "no .cmdline, .dtb, .initrd or .ucode in it";
 	if (has_section(addon, ".linux"))
 		return "a UKI, not an addon";
-	if (ukifile_section(addon, ".uname", UNAME_MAX, &wanted, &len, NULL) < 0 ||
+	if (ukifile_section(addon, ".uname", ADDON_UNAME_MAX, &wanted, &len, NULL) < 0 ||
 	    !uname_fits(uname, wanted, len))
 		return "for another kernel (.uname)";
 	return NULL;

@@ -169,7 +169,7 @@ static int addon_check(const struct ukifile *uki, unsigned profile, const struct
 	const char *why;
 	size_t len;
 
-	if (ukifile_section_in(uki, profile, ".uname", 4096, &uname, &len, err) < 0 ||
+	if (ukifile_section_in(uki, profile, ".uname", ADDON_UNAME_MAX, &uname, &len, err) < 0 ||
 	    stub_version(uki, &version, err) < 0)
 		return -1;
 	if (!stub_does(version, STUB_ADDONS))
