@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader_note.h"
 
-#include "espfile.h"
+#include "esp_note.h"
 #include "io.h"
 
 #include <errno.h>
@@ -127,33 +127,22 @@ int loader_note_format(const struct loader_note *note, char **ret_json, struct e
 	return 0;
 }
 
-static char *note_path(const struct machine *m)
-{
-	char *path = NULL;
-
-	return asprintf(&path, "%s/" ESP_OURS "/" LOADER_NOTE_FILE, m->esp.dir) < 0 ? NULL : path;
-}
-
 void loader_note_read(const struct machine *machine, struct loader_note *ret_note)
 {
-	_cleanup_free_ char *path = note_path(machine);
 	_cleanup_free_ uint8_t *json = NULL;
-	size_t len = 0;
+	size_t len;
 
-	if (path && read_file(path, LOADER_NOTE_MAX_BYTES, &json, &len) < 0)
-		len = 0;
+	esp_note_read(machine, LOADER_NOTE_FILE, LOADER_NOTE_MAX_BYTES, &json, &len);
 	loader_note_parse(json, len, ret_note);
 }
 
 int loader_note_write(struct machine *machine, const struct loader_note *note, struct err *err)
 {
-	_cleanup_free_ char *path = note_path(machine), *json = NULL, *now = NULL;
+	_cleanup_free_ char *json = NULL, *now = NULL;
 	struct loader_note old;
 
 	loader_note_read(machine, &old);
-	if (!path || loader_note_format(note, &json, err) < 0 || loader_note_format(&old, &now, err) < 0)
-		return err_set(err, EX_SOFTWARE, "failed to name " LOADER_NOTE_FILE);
-	if (strcmp(json, now) == 0)
-		return 0;
-	return espfile_write(&machine->disk, path, (uint8_t *)json, strlen(json), err);
+	if (loader_note_format(note, &json, err) < 0 || loader_note_format(&old, &now, err) < 0)
+		return -1;
+	return strcmp(json, now) == 0 ? 0 : esp_note_write(machine, LOADER_NOTE_FILE, json, err);
 }

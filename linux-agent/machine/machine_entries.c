@@ -2,6 +2,7 @@
 #include "machine_entries.h"
 
 #include "bootnext.h"
+#include "esp_note.h"
 #include "espfile.h"
 #include "loader_note.h"
 #include "policy.h"
@@ -102,40 +103,27 @@ int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err)
 	return result(machine, r, &why, err);
 }
 
-static char *quirks_path(const struct machine *m)
-{
-	char *path = NULL;
-
-	return asprintf(&path, "%s/" ESP_OURS "/" QUIRKS_FILE, m->esp.dir) < 0 ? NULL : path;
-}
-
 void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirks)
 {
-	_cleanup_free_ char *path = quirks_path(machine);
 	_cleanup_free_ uint8_t *json = NULL;
-	size_t len = 0;
+	size_t len;
 
-	if (path && read_file(path, QUIRKS_MAX_BYTES, &json, &len) < 0)
-		len = 0;
+	esp_note_read(machine, QUIRKS_FILE, QUIRKS_MAX_BYTES, &json, &len);
 	quirks_parse(json, len, ret_quirks);
 }
 
 /* Where that cannot be written the mirror cannot either, which is told: no reason to stop. */
 static void quirks_write(struct machine *m, const struct quirks *quirks)
 {
-	_cleanup_free_ char *path = quirks_path(m), *json = NULL;
+	_cleanup_free_ char *json = NULL;
 
-	if (path && quirks_format(quirks, &json, NULL) == 0)
-		(void)espfile_write(&m->disk, path, (uint8_t *)json, strlen(json), NULL);
+	if (quirks_format(quirks, &json, NULL) == 0)
+		(void)esp_note_write(m, QUIRKS_FILE, json, NULL);
 }
 
 int machine_quirks_forget(struct machine *machine, struct err *err)
 {
-	_cleanup_free_ char *path = quirks_path(machine);
-
-	if (!path)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to name " QUIRKS_FILE);
-	return espfile_remove(&machine->disk, path, err);
+	return esp_note_remove(machine, QUIRKS_FILE, err);
 }
 
 void machine_quirks_judge_record(struct machine *machine)

@@ -2,7 +2,7 @@
 #include "trip.h"
 
 #include "clock.h"
-#include "espfile.h"
+#include "esp_note.h"
 #include "io.h"
 
 #include <errno.h>
@@ -17,30 +17,21 @@ int64_t trip_clock_ms(void)
 	return clock_ms(CLOCK_BOOTTIME);
 }
 
-static char *ledger_path(const struct machine *m)
-{
-	char *path = NULL;
-
-	return asprintf(&path, "%s/" ESP_OURS "/" LEDGER_FILE, m->esp.dir) < 0 ? NULL : path;
-}
-
 void trip_read(const struct machine *machine, struct ledger *ret_ledger)
 {
-	_cleanup_free_ char *path = ledger_path(machine);
 	_cleanup_free_ uint8_t *json = NULL;
-	size_t len = 0;
+	size_t len;
 
-	if (path && read_file(path, LEDGER_MAX_BYTES, &json, &len) < 0)
-		len = 0;
+	esp_note_read(machine, LEDGER_FILE, LEDGER_MAX_BYTES, &json, &len);
 	ledger_parse(json, len, ret_ledger);
 }
 
 static void ledger_write(struct machine *m, const struct ledger *ledger)
 {
-	_cleanup_free_ char *path = ledger_path(m), *json = NULL;
+	_cleanup_free_ char *json = NULL;
 
-	if (path && ledger_format(ledger, &json, NULL) == 0)
-		(void)espfile_write(&m->disk, path, (uint8_t *)json, strlen(json), NULL);
+	if (ledger_format(ledger, &json, NULL) == 0)
+		(void)esp_note_write(m, LEDGER_FILE, json, NULL);
 }
 
 void trip_boot_id(const struct machine *m, char ret_id[static 37])
