@@ -125,19 +125,39 @@ void dropins_clear(struct dropins *dropins)
 	dropins->count = 0;
 }
 
-int dropins_first(const char *root, const char *name, char **ret_path, struct err *err)
+/* In front of the others; none is no error. */
+static int first_insert(const char *root, const char *name, struct dropins *dropins, struct err *err)
 {
-	*ret_path = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		_cleanup_free_ char *path = place_path(root, places[i], name);
+		struct dropin file = { .path = place_path(root, places[i], name) };
 
-		if (!path)
-			return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", name);
-		if (access(path, F_OK) < 0 && errno == ENOENT)
+		if (file.path && access(file.path, F_OK) < 0 && errno == ENOENT) {
+			free(file.path);
 			continue;
-		*ret_path = path;
-		path = NULL;
+		}
+		file.name = file.path ? strdup(name) : NULL;
+		if (!file.name) {
+			free(file.path);
+			return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", name);
+		}
+		memmove(&dropins->files[1], &dropins->files[0], dropins->count * sizeof file);
+		dropins->files[0] = file;
+		dropins->count++;
 		return 0;
 	}
 	return 0;
+}
+
+int dropins_read_config(const char *root, const char *name, struct dropins *ret_dropins, struct err *err)
+{
+	_cleanup_free_ char *directory = NULL;
+
+	ret_dropins->count = 0;
+	if (asprintf(&directory, "%s.d", name) < 0) {
+		directory = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", name);
+	}
+	if (dropins_read(root, directory, ".conf", ret_dropins, err) < 0)
+		return -1;
+	return first_insert(root, name, ret_dropins, err);
 }

@@ -20,7 +20,7 @@ struct dropin {
 };
 
 struct dropins {
-	struct dropin files[DROPINS_MAX];
+	struct dropin files[DROPINS_MAX + 1];
 	size_t count;
 };
 
@@ -31,6 +31,6 @@ int dropins_read(const char *root, const char *name, const char *suffix, struct 
 		 struct err *err);
 void dropins_clear(struct dropins *dropins);
 
-/* The path of the first of /etc/slotboot/NAME, /run/slotboot/NAME and /usr/lib/slotboot/NAME
- * that is there; the caller frees it. NULL: there is none. */
-int dropins_first(const char *root, const char *name, char **ret_path, struct err *err);
+/* A configuration: the first NAME of /etc/slotboot, /run/slotboot and /usr/lib/slotboot, if
+ * there is one, and behind it the drop-ins of NAME.d that end in ".conf". Likewise. */
+int dropins_read_config(const char *root, const char *name, struct dropins *ret_dropins, struct err *err);

@@ -287,17 +287,14 @@ static int file_read(const char *path, int missing, struct config *config, struc
 
 static int files_read(const char *root, struct config *config, struct err *err)
 {
-	_cleanup_(dropins_clear) struct dropins dropins = { .count = 0 };
-	_cleanup_free_ char *path = NULL;
+	_cleanup_(dropins_clear) struct dropins files = { .count = 0 };
 
-	if (dropins_first(root, CONFIG_NAME, &path, err) < 0 ||
-	    (path && file_read(path, EX_CONFIG, config, err) < 0) ||
-	    dropins_read(root, CONFIG_NAME ".d", ".conf", &dropins, err) < 0)
+	if (dropins_read_config(root, CONFIG_NAME, &files, err) < 0)
 		return -1;
-	for (size_t i = 0; i < dropins.count; i++)
-		if (file_read(dropins.files[i].path, EX_CONFIG, config, err) < 0)
+	for (size_t i = 0; i < files.count; i++)
+		if (file_read(files.files[i].path, EX_CONFIG, config, err) < 0)
 			return -1;
-	return config_complete(dropins.count > 0 ? CONFIG_NAME " with its drop-ins" : path ? path : CONFIG_NAME,
+	return config_complete(files.count == 1 ? files.files[0].path : CONFIG_NAME " with its drop-ins",
 			       config, err);
 }
 

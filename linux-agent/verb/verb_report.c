@@ -90,21 +90,17 @@ static char *text_read(const char *path)
 /* A drop-in under its own name, wherever it is. */
 static void add_configuration(struct collection *c, const char *config)
 {
-	_cleanup_(dropins_clear) struct dropins dropins = { .count = 0 };
-	_cleanup_free_ char *path = NULL;
+	_cleanup_(dropins_clear) struct dropins files = { .count = 0 };
 	struct err why = { 0 };
 
 	if (config) {
 		add_text(c, CONFIG_NAME, text_read(config));
 		return;
 	}
-	if (dropins_first("", CONFIG_NAME, &path, &why) < 0 ||
-	    dropins_read("", CONFIG_NAME ".d", ".conf", &dropins, &why) < 0)
+	if (dropins_read_config("", CONFIG_NAME, &files, &why) < 0)
 		left_out(c, CONFIG_NAME, why.text);
-	if (path)
-		add_text(c, CONFIG_NAME, text_read(path));
-	for (size_t i = 0; i < dropins.count; i++)
-		add_text(c, dropins.files[i].name, text_read(dropins.files[i].path));
+	for (size_t i = 0; i < files.count; i++)
+		add_text(c, files.files[i].name, text_read(files.files[i].path));
 }
 
 static void add_doctor(struct collection *c, const char *config)
