@@ -24,6 +24,10 @@ struct sim_version {
 extern struct sim_version sim_versions[SIM_VERSIONS];
 void sim_versions_make(void);
 
+/* The headers of a PE file of two sections and len bytes, and a row of its section table. */
+void sim_pe_begin(uint8_t *pe, size_t len);
+void sim_pe_section(uint8_t *pe, unsigned index, const char *name, size_t at, size_t len);
+
 /* Whether the record has the digest of the UKI that is there. */
 bool sim_digest_is_right(const struct world *w, const struct record *record, unsigned slot);
 

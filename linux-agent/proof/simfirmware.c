@@ -10,24 +10,13 @@
 #include "loader_file.h"
 #include "loadoption.h"
 #include "native.h"
-#include "pe.h"
 #include "sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSIONS = 3, LOADER_BYTES = 700, PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, SBAT_AT = 280,
-       TEXT_AT = 360 };
-
-static void section_put(uint8_t *at, const char *name, size_t offset, size_t len)
-{
-	memcpy(at, name, strlen(name));
-	le32_put(at + 8, (uint32_t)len);
-	le32_put(at + 12, (uint32_t)offset);
-	le32_put(at + 16, (uint32_t)len);
-	le32_put(at + 20, (uint32_t)offset);
-}
+enum { VERSIONS = 3, LOADER_BYTES = 700, SBAT_AT = 280, TEXT_AT = 360 };
 
 /* Two sectors: a PE file that says which version it is, and code. */
 static void loader_make(unsigned version, uint8_t data[LOADER_BYTES])
@@ -38,16 +27,9 @@ static void loader_make(unsigned version, uint8_t data[LOADER_BYTES])
 
 	memset(data, (int)(0x40 + version), LOADER_BYTES);
 	memset(data, 0, SBAT_AT);
-	memcpy(data, "MZ", 2);
-	le32_put(data + 0x3c, PE_AT);
-	memcpy(data + PE_AT, "PE\0\0", 4);
-	le16_put(data + PE_AT + 4, NATIVE_MACHINE);
-	le16_put(data + PE_AT + 6, 2);
-	le16_put(data + PE_AT + 20, 112);
-	le16_put(data + PE_AT + 24, 0x20b);
-	le32_put(data + PE_AT + 24 + 56, LOADER_BYTES);
-	section_put(data + TABLE_AT, ".sbat", SBAT_AT, (size_t)n);
-	section_put(data + TABLE_AT + 40, ".text", TEXT_AT, LOADER_BYTES - TEXT_AT);
+	sim_pe_begin(data, LOADER_BYTES);
+	sim_pe_section(data, 0, ".sbat", SBAT_AT, (size_t)n);
+	sim_pe_section(data, 1, ".text", TEXT_AT, LOADER_BYTES - TEXT_AT);
 	memcpy(data + SBAT_AT, sbat, (size_t)n);
 }
 

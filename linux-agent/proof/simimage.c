@@ -13,15 +13,28 @@ enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448
 
 struct sim_version sim_versions[SIM_VERSIONS];
 
-static void section_put(uint8_t *uki, unsigned index, const char *name, size_t at, size_t len)
+void sim_pe_section(uint8_t *pe, unsigned index, const char *name, size_t at, size_t len)
 {
-	uint8_t *h = uki + TABLE_AT + 40 * index;
+	uint8_t *h = pe + TABLE_AT + 40 * index;
 
 	memcpy(h, name, strlen(name));
 	le32_put(h + 8, (uint32_t)len);
 	le32_put(h + 12, (uint32_t)at);
 	le32_put(h + 16, (uint32_t)len);
 	le32_put(h + 20, (uint32_t)at);
+}
+
+/* Of two sections. */
+void sim_pe_begin(uint8_t *pe, size_t len)
+{
+	memcpy(pe, "MZ", 2);
+	le32_put(pe + 0x3c, PE_AT);
+	memcpy(pe + PE_AT, "PE\0\0", 4);
+	le16_put(pe + PE_AT + 4, NATIVE_MACHINE);
+	le16_put(pe + PE_AT + 6, 2);
+	le16_put(pe + PE_AT + 20, 112);
+	le16_put(pe + PE_AT + 24, 0x20b);
+	le32_put(pe + PE_AT + 24 + 56, (uint32_t)len);
 }
 
 static void fill(uint8_t *data, size_t len, uint32_t seed)
@@ -37,17 +50,10 @@ static void uki_make(uint8_t *uki, size_t len, unsigned version)
 	char cmdline[64];
 	int n = snprintf(cmdline, sizeof cmdline, "version=%u root={SLOT}", version);
 
-	memcpy(uki, "MZ", 2);
-	le32_put(uki + 0x3c, PE_AT);
-	memcpy(uki + PE_AT, "PE\0\0", 4);
-	le16_put(uki + PE_AT + 4, NATIVE_MACHINE);
-	le16_put(uki + PE_AT + 6, 2);
-	le16_put(uki + PE_AT + 20, 112);
-	le16_put(uki + PE_AT + 24, 0x20b);
-	le32_put(uki + PE_AT + 24 + 56, (uint32_t)len);
-	section_put(uki, 0, ".cmdline", CMDLINE_AT, (size_t)n);
+	sim_pe_begin(uki, len);
+	sim_pe_section(uki, 0, ".cmdline", CMDLINE_AT, (size_t)n);
 	memcpy(uki + CMDLINE_AT, cmdline, (size_t)n);
-	section_put(uki, 1, ".linux", LINUX_AT, len - LINUX_AT);
+	sim_pe_section(uki, 1, ".linux", LINUX_AT, len - LINUX_AT);
 	fill(uki + LINUX_AT, len - LINUX_AT, version + 1);
 }
 
