@@ -147,3 +147,8 @@ void report_warning(struct report *report, const char *fmt, ...)
 	out_clean(text, sizeof text);
 	line(report, "warning", report_to_journal(STDOUT_FILENO) ? "<4>warning: " : "warning: ", text);
 }
+
+void report_on_warning(void *report, const char *what)
+{
+	report_warning(report, "%s", what);
+}

@@ -41,3 +41,6 @@ void report_progress(struct report *report, uint64_t done, uint64_t total);
 /* "warning: ..." */
 void report_warning(struct report *report, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* The same as a callback, with the report as its context. */
+void report_on_warning(void *report, const char *what);

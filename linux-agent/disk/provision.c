@@ -405,17 +405,12 @@ static void result_fill(const struct provision *p, struct provision_result *ret_
 		ret_result->unread = !target_reread(&p->target);
 }
 
-static void on_lack(void *ctx, const char *what)
-{
-	report_warning(ctx, "%s", what);
-}
-
 int provision_run(const struct provision_options *options, struct provision_result *ret_result,
 		  struct err *err)
 {
 	const struct config *config = options->config;
 	const struct fetch_options fetch = { .deadline_s = config->deadline_s, .http = &config->http,
-					     .sandbox = config->sandbox, .lacking = on_lack,
+					     .sandbox = config->sandbox, .lacking = report_on_warning,
 					     .ctx = options->report };
 	const struct bundle_options reading = { .keyring = config->keyring, .rules = &config->rules,
 						.source = { &fetch, config->spool, options->report } };

@@ -24,11 +24,6 @@ static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 	report_warning(ctx, "%s; trying again in %.1f s", why, wait_ms / 1000.0);
 }
 
-static void on_lack(void *ctx, const char *what)
-{
-	report_warning(ctx, "%s", what);
-}
-
 static struct fetch_options fetch_options(struct machine *m, const struct install_options *o)
 {
 	return (struct fetch_options){
@@ -36,7 +31,7 @@ static struct fetch_options fetch_options(struct machine *m, const struct instal
 		.http = &m->config->http,
 		.cancel = o->cancel,
 		.retrying = on_retry,
-		.lacking = on_lack,
+		.lacking = report_on_warning,
 		.sandbox = m->config->sandbox,
 		.ctx = o->report,
 	};
