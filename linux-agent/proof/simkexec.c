@@ -117,6 +117,12 @@ void report_warning(struct report *report, const char *fmt, ...)
 	(void)fmt;
 }
 
+void report_on_warning(void *report, const char *what)
+{
+	(void)report;
+	(void)what;
+}
+
 int __wrap_ukifile_open(const char *path, struct ukifile *ret_uki, struct err *err);
 int __wrap_read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len);
 int __wrap_cms_verify_detached(const uint8_t *data, size_t len, const uint8_t *sig,
