@@ -4,52 +4,22 @@
 #include "cmdline.h"
 #include "image.h"
 #include "profile.h"
-
-/* One code point (RFC 3629) and how many bytes it took; 0 if it is none. */
-static unsigned utf8_get(const uint8_t *p, size_t left, uint32_t *ret_code)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned len = p[0] < 0x80	     ? 1
-		       : (p[0] & 0xe0) == 0xc0 ? 2
-		       : (p[0] & 0xf0) == 0xe0 ? 3
-		       : (p[0] & 0xf8) == 0xf0 ? 4
-					       : 0;
-	uint32_t code;
-
-	if (len == 0 || len > left)
-		return 0;
-	code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-	for (unsigned i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	*ret_code = code;
-	return len;
-}
+#include "utf.h"
 
 /* len bytes become at most len units and the NUL; 0 where it is not UTF-8. */
 static size_t utf16_from_utf8(const uint8_t *text, size_t len, CHAR16 *ret_units)
 {
-	size_t out = 0;
+	uint8_t *out = (uint8_t *)ret_units;
+	uint32_t code = 0;
 
-	for (size_t i = 0; i < len;) {
-		uint32_t code = 0;
-		unsigned n = utf8_get(text + i, len - i, &code);
-
+	for (size_t i = 0, n; i < len; i += n) {
+		n = utf8_get(text + i, len - i, &code);
 		if (n == 0)
 			return 0;
-		if (code >= 0x10000) {
-			ret_units[out++] = (CHAR16)(0xd7c0 + (code >> 10));
-			code = 0xdc00 + (code & 0x3ff);
-		}
-		ret_units[out++] = (CHAR16)code;
-		i += n;
+		out += utf16_put(out, code);
 	}
-	ret_units[out++] = 0;
-	return out;
+	out += utf16_put(out, 0);
+	return (size_t)(out - (uint8_t *)ret_units) / sizeof *ret_units;
 }
 
 static CHAR16 *options_set(EFI_LOADED_IMAGE *child, CHAR16 *options, size_t units)

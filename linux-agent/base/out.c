@@ -2,7 +2,7 @@
 #include "out.h"
 
 #include "redact.h"
-#include "utf8.h"
+#include "utf.h"
 #include "io.h"
 
 #include <stdarg.h>
@@ -31,7 +31,7 @@ void out_clean(char *text, size_t cap)
 
 	for (const char *from = text; *from;) {
 		uint32_t code;
-		size_t len = utf8_get(from, &code);
+		size_t len = utf8_get(from, UTF8_TO_NUL, &code);
 
 		if (len == 0 || is_obeyed(code))
 			*to++ = '?';

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "vars.h"
 
-#include "bytes.h"
 #include "io.h"
+#include "utf.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -120,60 +120,14 @@ int vars_list_boot(const struct vars *vars, struct vars_name **ret_names,
 	return 0;
 }
 
-static bool is_surrogate(uint32_t c, uint32_t first)
-{
-	return c >= first && c < first + 0x400;
-}
-
-/* Decodes one code point at *pos, which is even and below len; false: lone
- * surrogate. */
-static bool utf16_next(const uint8_t *data, size_t len, size_t *pos, uint32_t *ret_char)
-{
-	uint32_t c = le16_get(data + *pos);
-
-	*pos += 2;
-	if (is_surrogate(c, 0xd800)) {
-		uint32_t low = *pos < len ? le16_get(data + *pos) : 0;
-
-		if (!is_surrogate(low, 0xdc00))
-			return false;
-		*pos += 2;
-		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-	} else if (is_surrogate(c, 0xdc00)) {
-		return false;
-	}
-	*ret_char = c;
-	return true;
-}
-
-static char *utf8_put(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		*out++ = (char)c;
-		return out;
-	}
-	if (c < 0x800) {
-		*out++ = (char)(0xc0 | c >> 6);
-	} else if (c < 0x10000) {
-		*out++ = (char)(0xe0 | c >> 12);
-		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
-	} else {
-		*out++ = (char)(0xf0 | c >> 18);
-		*out++ = (char)(0x80 | (c >> 12 & 0x3f));
-		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
-	}
-	*out++ = (char)(0x80 | (c & 0x3f));
-	return out;
-}
-
 int vars_get_utf16(const struct vars *vars, enum vars_guid guid, const char *name,
 		   char **ret_text, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
-	_cleanup_free_ char *text = NULL;
-	char *end;
-	size_t len, pos = 0;
-	uint32_t c;
+	_cleanup_free_ uint8_t *text = NULL;
+	uint8_t *end;
+	size_t len;
+	uint32_t code;
 	int r = vars_get(vars, guid, name, &data, &len, NULL, err);
 
 	if (r != 0)
@@ -182,16 +136,19 @@ int vars_get_utf16(const struct vars *vars, enum vars_guid guid, const char *nam
 	text = malloc(len / 2 * 3 + 1);
 	if (!text)
 		return err_set(err, EX_SOFTWARE, "out of memory");
-	for (end = text; pos + 1 < len; end = utf8_put(end, c)) {
-		if (!utf16_next(data, len & ~(size_t)1, &pos, &c))
+	end = text;
+	for (size_t i = 0, n; i + 1 < len; i += n) {
+		n = utf16_get(data + i, len - i, &code);
+		if (n == 0)
 			return err_set(err, EX_IOERR,
 				       "the EFI variable %s-%s is not UTF-16", name,
 				       vars_guid_text(guid));
-		if (c == 0)
+		if (code == 0)
 			break;
+		end += utf8_put(end, code);
 	}
 	*end = 0;
-	*ret_text = text;
+	*ret_text = (char *)text;
 	text = NULL;
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include "profile.h"
 #include "record.h"
 #include "stub.h"
-#include "utf8.h"
+#include "utf.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stub.h"
 
-#include "utf8.h"
+#include "utf.h"
 #include "io.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ int stub_version(const struct ukifile *uki, unsigned *ret_version, struct err *e
 static size_t bmp_length(const char *text)
 {
 	uint32_t code = 0;
-	size_t len = utf8_get(text, &code);
+	size_t len = utf8_get(text, UTF8_TO_NUL, &code);
 
 	return code > 0xffff ? 0 : len;
 }
