@@ -14,6 +14,7 @@
 
 #define LABEL "ESP"
 #define ARG_BYTES 64
+#define WORDS_BYTES 256
 
 void esp_stage_clear(struct esp_stage *stage)
 {
@@ -138,7 +139,7 @@ int esp_stage_put(struct esp_stage *stage, const char *path, const void *data, s
 
 /* Nothing of the caller's surroundings is seen, so that nothing in them changes the result; mtools
  * would look into the caller's mtoolsrc, and doubt disks without tracks. */
-static int spawn(const char *program, char *const argv[], uint64_t time, pid_t *ret_pid)
+static int spawn(const char *program, char *const argv[], uint64_t time, int words, pid_t *ret_pid)
 {
 	char epoch[ARG_BYTES];
 	char *env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "TZ=UTC0", "MTOOLSRC=/dev/null",
@@ -153,21 +154,40 @@ static int spawn(const char *program, char *const argv[], uint64_t time, pid_t *
 	if (!error)
 		error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	if (!error)
+		error = posix_spawn_file_actions_adddup2(&actions, words, STDERR_FILENO);
+	if (!error)
 		error = posix_spawn(ret_pid, program, &actions, NULL, argv, env);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return error;
 }
 
+/* The last line that a program wrote to its standard error; "" if none. */
+static void last_line(int words, char line[static WORDS_BYTES])
+{
+	char text[4096];
+	off_t end = lseek(words, 0, SEEK_END), at = end < (off_t)sizeof text ? 0 : end - (off_t)sizeof text + 1;
+	ssize_t n = end < 0 ? 0 : pread(words, text, sizeof text - 1, at);
+	const char *begin;
+
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n > 0 ? n : 0] = '\0';
+	begin = strrchr(text, '\n');
+	(void)snprintf(line, WORDS_BYTES, "%.*s", WORDS_BYTES - 1, begin ? begin + 1 : text);
+}
+
 static int run(char *const argv[], const char *package, uint64_t time, struct err *err)
 {
 	_cleanup_free_ char *program = init_program_find("", argv[0]);
+	_cleanup_close_ int words = memfd_create("words", MFD_CLOEXEC);
+	char line[WORDS_BYTES];
 	int error, status;
 	pid_t pid;
 
 	if (!program)
 		return err_set(err, EX_UNAVAILABLE, "failed to make the ESP: there is no %s; install the package %s",
 			       argv[0], package);
-	error = spawn(program, argv, time, &pid);
+	error = words < 0 ? errno : spawn(program, argv, time, words, &pid);
 	if (error)
 		return err_errno(err, EX_UNAVAILABLE, error, "failed to run %s", argv[0]);
 	while (waitpid(pid, &status, 0) < 0)
@@ -175,8 +195,9 @@ static int run(char *const argv[], const char *package, uint64_t time, struct er
 			return err_errno(err, EX_UNAVAILABLE, errno, "failed to wait for %s", argv[0]);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_set(err, EX_UNAVAILABLE, "failed to make the ESP: %s ended with status %d", argv[0],
-		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	last_line(words, line);
+	return err_set(err, EX_UNAVAILABLE, "failed to make the ESP: %s ended with status %d%s%s", argv[0],
+		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), line[0] ? ": " : "", line);
 }
 
 /* By a descriptor that the program inherits. */
