@@ -5,8 +5,7 @@ import struct
 
 import pytest
 
-from test_dryrun import (GLOBAL, IOERR, LOADER, create, identities, load_option, machine, parts,  # noqa: F401
-                         start_by_loader)
+from drymachine import GLOBAL, IOERR, LOADER, load_option, start_by_loader
 
 END = bytes.fromhex("7fff0400")
 PCI = bytes.fromhex("02010c00d041030a00000000" "010106000017")
@@ -57,12 +56,12 @@ ODD_NAMES = ["Boot000d_BbsIndex", "Boot0000-00000000-0000-0000-0000-000000000000
 GHOSTS = [0x2001, 0x3001, 0x2002, 0x2004]      # omacom/omarchy-iso#94: in BootOrder, without a variable
 
 
-def order_of(machine):  # noqa: F811
+def order_of(machine):
     data = machine.variable("BootOrder", GLOBAL)
     return list(struct.unpack(f"<{len(data) // 2}H", data))
 
 
-def test_no_foreign_entry_is_changed_or_moved_whatever_it_is(machine, create):  # noqa: F811
+def test_no_foreign_entry_is_changed_or_moved_whatever_it_is(machine, create):
     numbers = {0x10 + 7 * i % 64: name for i, name in enumerate(ZOO)}
     for number, name in numbers.items():
         machine.set_variable(f"Boot{number:04X}", GLOBAL, ZOO[name])
@@ -84,7 +83,7 @@ def test_no_foreign_entry_is_changed_or_moved_whatever_it_is(machine, create):  
             assert (machine.top / "vars" / name).read_bytes() == content, (argv, name, numbers)
 
 
-def test_a_copy_of_ours_in_capitals_is_ours_and_goes(machine):  # noqa: F811
+def test_a_copy_of_ours_in_capitals_is_ours_and_goes(machine):
     ours = machine.variable("Boot0001", GLOBAL)
     path = "\\EFI\\slotboot\\slotbootx64.efi".encode("utf-16le")
     assert path in ours
@@ -95,21 +94,21 @@ def test_a_copy_of_ours_in_capitals_is_ours_and_goes(machine):  # noqa: F811
     assert not (machine.top / "vars" / f"Boot0001-{GLOBAL}").exists()
 
 
-def test_new_entries_are_numbered_from_0001(machine):  # noqa: F811
+def test_new_entries_are_numbered_from_0001(machine):
     for name in list((machine.top / "vars").glob("Boot*")):
         name.unlink()
     machine.check("mark-good")
     assert order_of(machine) == [1, 2]
 
 
-def lock_entries(machine):  # noqa: F811
+def lock_entries(machine):
     """BootOrder has attributes that nobody may change."""
     order = machine.top / "vars" / f"BootOrder-{GLOBAL}"
     order.write_bytes(struct.pack("<I", 3) + order.read_bytes()[4:])
 
 
 @pytest.mark.parametrize("trace", ["SlotTrace", "LoaderInfo", None])
-def test_entries_that_cannot_be_written_stop_nothing_where_the_loader_ran(machine, create, trace):  # noqa: F811
+def test_entries_that_cannot_be_written_stop_nothing_where_the_loader_ran(machine, create, trace):
     if trace == "SlotTrace":
         start_by_loader(machine, 0, 0)
     elif trace:
@@ -128,7 +127,7 @@ def test_entries_that_cannot_be_written_stop_nothing_where_the_loader_ran(machin
     assert (warning in out) == bool(trace)
 
 
-def test_after_a_kexec_the_loader_is_not_known_to_have_run(machine):  # noqa: F811
+def test_after_a_kexec_the_loader_is_not_known_to_have_run(machine):
     start_by_loader(machine, 0, 0)
     machine.boot_by("kexec", "a")
     machine.set_variable("BootOrder", GLOBAL, struct.pack("<3H", 0, 1, 2))

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from test_dryrun import SLOTCTL, TOP
+from drymachine import SLOTCTL, TOP
 
 COMPLETION = TOP / "linux-agent/completion"
 FILES = ["slotctl.bash", "_slotctl", "slotctl.fish"]

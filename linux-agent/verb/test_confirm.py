@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from test_dryrun import CONFIG, TEMPFAIL, UNAVAILABLE, create, identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import CONFIG, TEMPFAIL, UNAVAILABLE
 from test_leaving import OSERR, asked, put_reboot
 
 QUICK = "health-settle = 0\nhealth-deadline = 3600\n"
@@ -12,7 +12,7 @@ STRICT = "health-settle = 3600\nhealth-deadline = 3600\n"     # the first check 
 TO_THE_OTHER = "systemctl --no-block --check-inhibitors=no reboot kexec=1 soft=1\n"
 
 
-def put_check(machine, name, text, place="usr/lib"):  # noqa: F811
+def put_check(machine, name, text, place="usr/lib"):
     path = machine.top / "sysroot" / place / "slotboot/health.d" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -20,7 +20,7 @@ def put_check(machine, name, text, place="usr/lib"):  # noqa: F811
     return path
 
 
-def put_systemctl(machine, units="", last=""):  # noqa: F811
+def put_systemctl(machine, units="", last=""):
     """systemd runs; `units` is a shell script that answers what is asked of units, with $* the question."""
     put_reboot(machine, last)
     program = machine.top / "sysroot/usr/bin/systemctl"
@@ -29,7 +29,7 @@ def put_systemctl(machine, units="", last=""):  # noqa: F811
 
 
 @pytest.fixture
-def trial(machine, create):  # noqa: F811
+def trial(machine, create):
     """Slot b runs on trial; a is good."""
     machine.configure(STRICT)
     machine.check("install", create(), "--activate=none")
@@ -39,7 +39,7 @@ def trial(machine, create):  # noqa: F811
     return machine
 
 
-def slot(machine, name):  # noqa: F811
+def slot(machine, name):
     return machine.status()["slots"][name]
 
 
@@ -116,7 +116,7 @@ def test_with_no_other_slot_the_machine_stays_up_and_says_so(trial, other):
     assert slot(trial, "b")["status"] == "trial"
 
 
-def test_a_slot_that_is_not_on_trial_is_left_alone(machine):  # noqa: F811
+def test_a_slot_that_is_not_on_trial_is_left_alone(machine):
     machine.configure(STRICT)
     put_systemctl(machine)
     put_check(machine, "50-gateway", "exit 1")

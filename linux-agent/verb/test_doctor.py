@@ -8,8 +8,7 @@ import struct
 import subprocess
 
 import pytest
-from test_dryrun import (AT_STATUS_A, BUILD, CONFIG, GLOBAL, IOERR, OURS, TOP, WRITING, create, identities,  # noqa: F401
-                         load_option, machine, parts)
+from drymachine import AT_STATUS_A, BUILD, CONFIG, GLOBAL, OURS, TOP, WRITING, load_option
 from test_foreign import esp_guid, two_disks
 from test_quirks import Firmware, entries, label, put_order_back
 from test_schema import SCHEMAS, check
@@ -21,7 +20,7 @@ BASIC_DATA, ESP_TYPE = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "C12A7328-F81F-11
 
 
 @pytest.fixture
-def healthy(machine):  # noqa: F811
+def healthy(machine):
     """With a real loader, and its copy."""
     (machine.top / "esp/EFI/BOOT").mkdir()
     for name in (LOADER_FILE, FALLBACK):
@@ -29,7 +28,7 @@ def healthy(machine):  # noqa: F811
     return machine
 
 
-def doctor(machine, *argv):  # noqa: F811
+def doctor(machine, *argv):
     """The status, and each finding by its id."""
     before = machine.bytes()
     status, out, errors = machine.run("doctor", "--json", *argv)
@@ -46,53 +45,53 @@ def test_of_a_machine_that_is_well_nothing_is_told(healthy, create):  # noqa: F8
     assert doctor(healthy) == (0, {})
 
 
-def ours(machine, which="slotboot"):  # noqa: F811
+def ours(machine, which="slotboot"):
     """The name and the bytes of our entry of that label."""
     return next((name, option) for name, option in entries(machine).items() if label(option) == which)
 
 
-def entry_path(machine, name):  # noqa: F811
+def entry_path(machine, name):
     return machine.top / f"vars/{name}-{GLOBAL}"
 
 
-def remove_loader_entry(machine):  # noqa: F811
+def remove_loader_entry(machine):
     name, _ = ours(machine)
     entry_path(machine, name).unlink()
     order = machine.variable("BootOrder", GLOBAL)
     machine.set_variable("BootOrder", GLOBAL, order.replace(struct.pack("<H", int(name[4:], 16)), b"", 1))
 
 
-def deactivate(machine):  # noqa: F811
+def deactivate(machine):
     name, option = ours(machine)
     machine.set_variable(name, GLOBAL, struct.pack("<I", 0) + option[4:])
 
 
-def relabel(machine):  # noqa: F811
+def relabel(machine):
     name, option = ours(machine)
     machine.set_variable(name, GLOBAL, option.replace("slotboot\0".encode("utf-16le"), "UEFI  OS\0".encode("utf-16le"), 1))
 
 
-def duplicate(machine):  # noqa: F811
+def duplicate(machine):
     machine.set_variable("Boot0033", GLOBAL, ours(machine)[1])
 
 
-def remove_order(machine):  # noqa: F811
+def remove_order(machine):
     (machine.top / f"vars/BootOrder-{GLOBAL}").unlink()
 
 
-def halve_order(machine):  # noqa: F811
+def halve_order(machine):
     machine.set_variable("BootOrder", GLOBAL, machine.variable("BootOrder", GLOBAL) + b"\x07")
 
 
-def lose_variable(machine):  # noqa: F811
+def lose_variable(machine):
     (machine.top / f"vars/SlotState-{OURS}").unlink()
 
 
-def damage_mirror(machine):  # noqa: F811
+def damage_mirror(machine):
     (machine.top / "esp/EFI/slotboot/state.bin").write_bytes(bytes(8192))
 
 
-def lag_mirror(machine):  # noqa: F811
+def lag_mirror(machine):
     machine.change_record()
 
 
@@ -125,22 +124,22 @@ def text_as(name):
     return lambda machine: (machine.top / name).write_bytes(b"MZ is not enough")
 
 
-def older_fallback(machine):  # noqa: F811
+def older_fallback(machine):
     path = machine.top / FALLBACK
     path.write_bytes(path.read_bytes() + b"older")
 
 
-def basic_data(machine):  # noqa: F811
+def basic_data(machine):
     subprocess.run(["/usr/sbin/sfdisk", "-q", "--part-type", machine.top / "disk.img", "1", BASIC_DATA], check=True)
 
 
-def pmbr_boot(machine):  # noqa: F811
+def pmbr_boot(machine):
     with (machine.top / "disk.img").open("r+b") as f:
         f.seek(446)
         f.write(b"\x80")
 
 
-def mount_of_esp(machine, kind, text):  # noqa: F811
+def mount_of_esp(machine, kind, text):
     """sysfs of what the ESP's directory is mounted from, as far as it is looked at."""
     number = os.stat(machine.top / "esp").st_dev
     file = machine.top / f"sysroot/sys/dev/block/{os.major(number)}:{os.minor(number)}" / kind
@@ -148,35 +147,35 @@ def mount_of_esp(machine, kind, text):  # noqa: F811
     file.write_text(text)
 
 
-def mirror_is_a_directory(machine):  # noqa: F811
+def mirror_is_a_directory(machine):
     (machine.top / "esp/EFI/slotboot/state.bin").unlink()
     (machine.top / "esp/EFI/slotboot/state.bin").mkdir()
 
 
-def another_disk(machine):  # noqa: F811
+def another_disk(machine):
     esp_guid(machine, "77777777-3a50-4b8e-9f47-52c0d1e8b39a")
 
 
-def lose_record(machine):  # noqa: F811
+def lose_record(machine):
     lose_variable(machine)
     damage_mirror(machine)
 
 
-def provisional(machine):  # noqa: F811
+def provisional(machine):
     machine.change_record((24, "<B", 1))
 
 
-def squat(machine):  # noqa: F811
+def squat(machine):
     path = machine.top / f"vars/SlotState-{OURS}"
     path.write_bytes(struct.pack("<I", 0x27) + path.read_bytes()[4:])
 
 
-def replace_uki(machine):  # noqa: F811
+def replace_uki(machine):
     path = machine.top / "esp/EFI/slotboot/a/uki.efi"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
 
 
-def root_elsewhere(machine):  # noqa: F811
+def root_elsewhere(machine):
     two_disks(machine)
     (machine.top / "sysroot/proc/self/mountinfo").write_text("20 1 8:17 / / ro - ext4 /dev/sdb1 ro\n")
     conf = machine.top / "slotboot.conf"
@@ -215,7 +214,7 @@ def test_what_a_person_must_mend_is_named_with_its_remedy(healthy, name, breaks,
     assert text[0] == FOUND and f"fault      {found[name]['what']}\n" in text[1] and "faults found" in text[2]
 
 
-def unreadable(machine):  # noqa: F811
+def unreadable(machine):
     entry_path(machine, "Boot0044").mkdir()
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_dryrun import OURS, TOP, identities, machine, parts  # noqa: F401
+from drymachine import OURS, TOP
 
 SECURITY = (TOP / "docs/SECURITY.md").read_text()
 DOCUMENTS = sorted([*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")])
@@ -69,7 +69,7 @@ def test_each_function_file_and_test_that_a_document_names_is_there(document):
     assert missing(r"\b([a-z][a-z0-9_-]*\.(?:c|h|py))\b", document, files.__contains__) == []
 
 
-def test_the_program_of_the_document_reads_the_records_that_slotctl_writes(machine, tmp_path):  # noqa: F811
+def test_the_program_of_the_document_reads_the_records_that_slotctl_writes(machine, tmp_path):
     program = re.search(r"```python\n(#!.*?)```", (TOP / "docs/FORMAT.md").read_text(), re.S)[1]
     (tmp_path / "slotrecord").write_text(program)
     machine.check("mark-good")

@@ -12,8 +12,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from test_dryrun import BUILD, DATAERR, SLOTCTL, UNAVAILABLE, refuse_install
-from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import BUILD, DATAERR, SLOTCTL, UNAVAILABLE, refuse_install
 
 MIB = 1 << 20
 SMALL = 100_000     # directory, manifest, indexes: the end of the object is 66 KiB

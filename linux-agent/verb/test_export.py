@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from test_confirm import put_check, trial  # noqa: F401 (fixture)
-from test_dryrun import SLOTCTL, TOP, create, identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import SLOTCTL, TOP
 
 IDS = dict(re.findall(r'#define EVENT_(\w+) "(\w{32})"', (TOP / "linux-agent/base/systemd.h").read_text()))
 
@@ -48,7 +48,7 @@ class Listener:
         return texts
 
 
-def journal(machine):  # noqa: F811
+def journal(machine):
     return Listener(machine.top / "sysroot/run/systemd/journal/socket")
 
 
@@ -56,19 +56,19 @@ def events(listener):
     return [dict(line.split("=", 1) for line in text.splitlines()) for text in listener.heard()]
 
 
-def run_of(machine, name):  # noqa: F811
+def run_of(machine, name):
     return machine.top / "sysroot/run" / name
 
 
-def exported(machine):  # noqa: F811
+def exported(machine):
     return json.loads(run_of(machine, "slotboot/status.json").read_text())
 
 
-def links(machine):  # noqa: F811
+def links(machine):
     return {name: os.readlink(run_of(machine, "slotboot/slots") / name) for name in ("running", "other")}
 
 
-def test_export_writes_what_status_prints_and_links_to_the_slots(machine):  # noqa: F811
+def test_export_writes_what_status_prints_and_links_to_the_slots(machine):
     before = machine.bytes()
     assert machine.check("status", "--export") == ""
     assert exported(machine) == machine.status() and machine.bytes() == before
@@ -80,7 +80,7 @@ def test_export_writes_what_status_prints_and_links_to_the_slots(machine):  # no
     assert run_of(machine, "slotboot/status.json").stat().st_mode & 0o777 == 0o644
 
 
-def test_where_the_running_slot_is_unknown_there_are_no_links(machine):  # noqa: F811
+def test_where_the_running_slot_is_unknown_there_are_no_links(machine):
     machine.check("status", "--export")
     (machine.top / "sysroot/proc/cmdline").write_text("quiet\n")
     machine.check("status", "--export")
@@ -88,7 +88,7 @@ def test_where_the_running_slot_is_unknown_there_are_no_links(machine):  # noqa:
 
 
 @pytest.mark.parametrize("verb", ["install", "mark-good", "mark-bad", "mark-active", "rollback", "rehearse"])
-def test_every_change_is_exported(machine, create, verb):  # noqa: F811
+def test_every_change_is_exported(machine, create, verb):
     machine.check("install", create(), "--activate=none")
     if verb == "rehearse":
         machine.boot_by("kexec", "b")
@@ -118,7 +118,7 @@ def test_a_login_sees_that_a_slot_was_left_until_it_is_installed_anew(trial, cre
     assert not motd.exists()
 
 
-def test_a_run_that_cannot_be_written_is_an_error_of_the_export_alone(machine):  # noqa: F811
+def test_a_run_that_cannot_be_written_is_an_error_of_the_export_alone(machine):
     shutil.rmtree(run_of(machine, "slotboot"), ignore_errors=True)
     run_of(machine, "").mkdir(exist_ok=True)
     run_of(machine, "slotboot").write_text("a file")
@@ -152,12 +152,12 @@ def test_events_have_their_id_and_fields(trial, create):  # noqa: F811
     assert (told["MESSAGE_ID"], told["SLOT"], told["VERSION"]) == (IDS["CONFIRMED"], "b", "3")
 
 
-def test_slotctl_8_has_the_ids(machine):  # noqa: F811
+def test_slotctl_8_has_the_ids(machine):
     text = (TOP / "docs/slotctl.8").read_text()
     assert len(IDS) == 4 and [name for name, value in IDS.items() if value not in text] == []
 
 
-def test_the_service_manager_is_told_how_an_install_gets_on(machine, create):  # noqa: F811
+def test_the_service_manager_is_told_how_an_install_gets_on(machine, create):
     listener = Listener(machine.top / "notify")
     done = subprocess.run([SLOTCTL, "install", create(), "--activate=none", f"--config={machine.top}/slotboot.conf"],
                           cwd=machine.top, capture_output=True, text=True,

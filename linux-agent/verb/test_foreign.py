@@ -7,12 +7,12 @@ import uuid
 
 import pytest
 
-from test_dryrun import (CONFIG, LOADER, OURS, create, identities, machine, parts, refuse)  # noqa: F401
+from drymachine import CONFIG, LOADER, OURS, refuse
 
 NOT_THE_LOADERS = struct.pack("<I", 7)      # it stays over a reset
 
 
-def esp_guid(machine, new=None):  # noqa: F811
+def esp_guid(machine, new=None):
     """Of the disk that the configuration names; another one from now on."""
     if new:
         subprocess.run(["/usr/sbin/sfdisk", "-q", "--part-uuid", machine.top / "disk.img", "1", new], check=True)
@@ -20,11 +20,11 @@ def esp_guid(machine, new=None):  # noqa: F811
                           capture_output=True, text=True).stdout.strip()
 
 
-def uki_of(machine, slot):  # noqa: F811
+def uki_of(machine, slot):
     return machine.top / f"esp/EFI/slotboot/{slot}/uki.efi"
 
 
-def test_on_a_new_disk_mark_good_replaces_the_record_of_the_old_one(machine, create):  # noqa: F811
+def test_on_a_new_disk_mark_good_replaces_the_record_of_the_old_one(machine, create):
     machine.check("install", create(), "--activate=none")
     esp_guid(machine, "77777777-3a50-4b8e-9f47-52c0d1e8b39a")
     status = machine.status()
@@ -39,7 +39,7 @@ def test_on_a_new_disk_mark_good_replaces_the_record_of_the_old_one(machine, cre
     assert (status["slots"]["b"]["status"], status["slots"]["b"]["reason"]) == ("bad", "state-lost")
 
 
-def test_another_esp_than_the_one_that_was_booted_from_is_named_and_nothing_changed(machine):  # noqa: F811
+def test_another_esp_than_the_one_that_was_booted_from_is_named_and_nothing_changed(machine):
     booted = "66666666-3a50-4b8e-9f47-52c0d1e8b39a"
     machine.set_variable("LoaderDevicePartUUID", LOADER, (booted + "\0").encode("utf-16-le"))
     for argv in (["mark-good"], ["mark-bad"], ["mark-active", "a"], ["rollback", "--activate=none"]):
@@ -49,14 +49,14 @@ def test_another_esp_than_the_one_that_was_booted_from_is_named_and_nothing_chan
     machine.check("mark-good")
 
 
-def test_after_a_kexec_the_loaders_word_is_of_an_earlier_boot(machine):  # noqa: F811
+def test_after_a_kexec_the_loaders_word_is_of_an_earlier_boot(machine):
     machine.set_variable("LoaderDevicePartUUID", LOADER, ("66666666-3a50-4b8e-9f47-52c0d1e8b39a\0").encode("utf-16-le"))
     machine.boot_by("kexec", "a")
     machine.check("mark-good")
     assert machine.status()["esp_error"] is None
 
 
-def two_disks(machine):  # noqa: F811
+def two_disks(machine):
     """The configured disk is sda; / is on sdb, whose first partition has the same label."""
     root = machine.top / "sysroot"
     for number, name in (("8:1", "sda1"), ("8:17", "sdb1")):
@@ -73,7 +73,7 @@ def two_disks(machine):  # noqa: F811
     (machine.top / "disk.img").symlink_to(root / "dev/sda")
 
 
-def test_root_on_another_disk_with_the_same_labels_is_named_and_nothing_changed(machine):  # noqa: F811
+def test_root_on_another_disk_with_the_same_labels_is_named_and_nothing_changed(machine):
     two_disks(machine)
     mountinfo = machine.top / "sysroot/proc/self/mountinfo"
     mountinfo.write_text("20 1 8:17 / / ro - ext4 /dev/sdb1 ro\n")
@@ -93,7 +93,7 @@ def test_root_on_another_disk_with_the_same_labels_is_named_and_nothing_changed(
     ("SlotState", OURS, bytes(320)),
     ("LoaderDevicePartUUID", LOADER, "66666666-3a50-4b8e-9f47-52c0d1e8b39a\0".encode("utf-16-le"))],
                          ids=["SlotTrace", "SlotState", "LoaderDevicePartUUID"])
-def test_variables_that_are_not_the_loaders_are_named_and_stop_nothing(machine, create, name, guid, value):  # noqa: F811
+def test_variables_that_are_not_the_loaders_are_named_and_stop_nothing(machine, create, name, guid, value):
     """Of SlotTrace: it names slot b, and a runs."""
     attributes = struct.pack("<I", 0x27) if name == "SlotState" else NOT_THE_LOADERS
     (machine.top / "vars" / f"{name}-{guid}").write_bytes(attributes + value)
@@ -105,13 +105,13 @@ def test_variables_that_are_not_the_loaders_are_named_and_stop_nothing(machine, 
     assert machine.status()["slots"]["b"]["status"] == "trial"
 
 
-def test_mark_good_learns_a_uki_that_was_put_there_by_hand(machine):  # noqa: F811
+def test_mark_good_learns_a_uki_that_was_put_there_by_hand(machine):
     uki_of(machine, "a").write_bytes(uki_of(machine, "a").read_bytes() + b"by hand")
     machine.check("mark-good")
     assert machine.status()["slots"]["a"]["uki_sha256"] == hashlib.sha256(uki_of(machine, "a").read_bytes()).hexdigest()
 
 
-def test_mark_good_says_that_somebody_replaced_what_slotctl_installed(machine, create):  # noqa: F811
+def test_mark_good_says_that_somebody_replaced_what_slotctl_installed(machine, create):
     machine.check("install", create(), "--activate=none")
     machine.check("mark-active", "b")
     machine.boot_by("firmware", "b")

@@ -6,15 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import images
 import pytest
-from test_dryrun import BUILD, TOP, parts  # noqa: F401
-
-sys.path.insert(0, str(TOP / "ovmf-test"))
-import images  # noqa: E402
+from drymachine import BUILD, SLOTCTL, TOP
 
 GUIDE = (TOP / "docs/GUIDE.md").read_text()
 ORDINARY = [] if os.geteuid() else ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -68,7 +65,7 @@ def tree():
     top = Path(tempfile.mkdtemp(prefix="slotboot-guide-"))
     try:
         (top / "build/efi").mkdir(parents=True)
-        shutil.copy(BUILD / "san/slotctl", top / "build/slotctl")
+        shutil.copy(SLOTCTL, top / "build/slotctl")
         shutil.copy(BUILD / "efi/slotbootx64.efi", top / "build/efi")
         yield top
     finally:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """How slotctl does https: whom it trusts, who it says it is, what it sends and to whom. The real program
-(built with ASan and UBSan) against servers in this process, which write down what they are asked."""
+against servers in this process, which write down what they are asked."""
 import base64
 import os
 import signal
@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from test_dryrun import CONFIG, SLOTCTL, UNAVAILABLE, identities, parts  # noqa: F401
+from drymachine import CONFIG, SLOTCTL, UNAVAILABLE
 
 TOKEN = "s3cret-t0ken"
 
@@ -135,7 +135,7 @@ class Proxy(threading.Thread):
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory, identities, parts):  # noqa: F811
+def bundle(tmp_path_factory, identities, parts):
     out = tmp_path_factory.mktemp("bundle") / "b.zip"
     subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme", "--version=2",
                     f"--uki={parts / 'good.efi'}", f"--image=rootfs={parts / 'rootfs.img'}",

@@ -5,12 +5,13 @@ import subprocess
 
 import pytest
 
-from test_dryrun import DATAERR, SLOTCTL, USAGE, identities, machine, parts, uki  # noqa: F401 (fixtures)
+from drymachine import DATAERR, SLOTCTL, USAGE
+import uki
 
 BOTH = "ID=test\nIMAGE_ID=acme\nIMAGE_VERSION=\"7~rc1\"\n"
 
 
-def create(tmp_path, identities, parts, release, *options):  # noqa: F811
+def create(tmp_path, identities, parts, release, *options):
     file, out = tmp_path / "uki.efi", tmp_path / "bundle.zip"
     uki.build(file, tmp_path, parts / "linux", parts / "initrd", "quiet", release, "6.1")
     done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--uki={file}", *options,
@@ -22,7 +23,7 @@ def create(tmp_path, identities, parts, release, *options):  # noqa: F811
 @pytest.mark.parametrize("release, options", [
     (BOTH, []), (BOTH, ["--compatible=acme", "--version=7~rc1"]), ("IMAGE_ID=acme\n", ["--version=7~rc1"]),
     ("IMAGE_VERSION=7~rc1\n", ["--compatible=acme"]), ("ID=test\n", ["--compatible=acme", "--version=7~rc1"])])
-def test_a_bundle_is_called_what_its_uki_says(tmp_path, identities, parts, release, options):  # noqa: F811
+def test_a_bundle_is_called_what_its_uki_says(tmp_path, identities, parts, release, options):
     status, errors, out = create(tmp_path, identities, parts, release, *options)
     assert status == 0, errors
     shown = json.loads(subprocess.run([SLOTCTL, "bundle", "info", "--json", out], check=True, capture_output=True).stdout)
@@ -41,7 +42,7 @@ def test_a_bundle_that_contradicts_its_uki_or_says_too_little_is_refused(tmp_pat
     assert code == status and words in errors and not out.exists()
 
 
-def test_status_shows_the_image_that_runs(machine, parts, tmp_path):  # noqa: F811
+def test_status_shows_the_image_that_runs(machine, parts, tmp_path):
     file = machine.top / "esp/EFI/slotboot/a/uki.efi"
     for release, image, line in ((BOTH, {"id": "acme", "version": "7~rc1"}, "image      acme 7~rc1\n"),
                                  ("IMAGE_ID=\"a\x1b[2J\"\n", {"id": "a?[2J", "version": None}, "image      a?[2J (no "),

@@ -5,14 +5,13 @@ import struct
 
 import pytest
 
-from test_dryrun import (AT_NONCE, CONFIG, NONCE, OURS, USAGE, create, identities, machine, parts,  # noqa: F401
-                         refuse)
+from drymachine import AT_NONCE, CONFIG, NONCE, OURS, USAGE, refuse
 
 TRIAL, KEXEC_TRIAL, BAD = 2, 3, 5
 AT_B, AT_FAILURES = 144, 296
 
 
-def test_rehearse_has_the_firmware_try_what_only_a_kexec_has_proven(machine, create):  # noqa: F811
+def test_rehearse_has_the_firmware_try_what_only_a_kexec_has_proven(machine, create):
     machine.check("install", create(), "--activate=none")
     machine.boot_by("kexec", "b")
     refuse(machine, CONFIG, ["slot b is not confirmed (trial)", "mark-good first"], "rehearse", "--activate=none")
@@ -31,7 +30,7 @@ def test_rehearse_has_the_firmware_try_what_only_a_kexec_has_proven(machine, cre
     assert machine.bytes() == before
 
 
-def test_after_a_kexec_that_failed_the_next_one_wants_force(machine, create):  # noqa: F811
+def test_after_a_kexec_that_failed_the_next_one_wants_force(machine, create):
     machine.change_record((AT_FAILURES, "B", 2))
     refuse(machine, CONFIG, ["never came to mark-good (2 in a row)", "--activate=reboot, or --force"],
            "install", create(), "--activate=kexec")
@@ -52,7 +51,7 @@ def test_after_a_kexec_that_failed_the_next_one_wants_force(machine, create):  #
 @pytest.mark.parametrize("nonce, word, bootloader", [
     (NONCE + 1, f"slotboot.nonce={NONCE:016x}", "208"), (0, f"slotboot.nonce={NONCE:016x}", "208"),
     (NONCE, f"slotboot.nonce={NONCE:016x}", "33"), (0, "", "208")])
-def test_a_kexec_that_nobody_meant_is_not_confirmed(machine, create, status, nonce, word, bootloader):  # noqa: F811
+def test_a_kexec_that_nobody_meant_is_not_confirmed(machine, create, status, nonce, word, bootloader):
     machine.check("install", create(), "--activate=none")
     machine.boot_by("kexec", "b", meant=False)
     machine.change_record((AT_B, "B", status), (AT_NONCE, "<Q", nonce))
@@ -62,7 +61,7 @@ def test_a_kexec_that_nobody_meant_is_not_confirmed(machine, create, status, non
     assert not machine.status()["jump"]["proven"]
 
 
-def test_the_kexec_that_was_meant_is_confirmed(machine, create):  # noqa: F811
+def test_the_kexec_that_was_meant_is_confirmed(machine, create):
     """Also without a ledger, which says nothing: status has the answer that mark-good gives."""
     machine.check("install", create(), "--activate=none")
     machine.change_record((AT_B, "B", KEXEC_TRIAL))
@@ -80,7 +79,7 @@ def leave(machine, boot_id, slot, how="kexec"):
         "format": 1, "boot_id": boot_id, "pending": {"slot": slot, "how": how, "left": 1700000000000}}))
 
 
-def test_without_a_new_boot_id_no_kexec_has_taken_place(machine, create):  # noqa: F811
+def test_without_a_new_boot_id_no_kexec_has_taken_place(machine, create):
     here, before = (f"{digit * 8}-1111-4111-8111-111111111111" for digit in "12")
     (machine.top / "sysroot/proc/sys/kernel/random").mkdir()
     (machine.top / "sysroot/proc/sys/kernel/random/boot_id").write_text(here + "\n")
@@ -96,7 +95,7 @@ def test_without_a_new_boot_id_no_kexec_has_taken_place(machine, create):  # noq
 
 
 @pytest.mark.parametrize("slot, how", [("a", "kexec"), ("b", "reboot")])
-def test_what_was_left_for_elsewhere_says_nothing_of_this_boot(machine, create, slot, how):  # noqa: F811
+def test_what_was_left_for_elsewhere_says_nothing_of_this_boot(machine, create, slot, how):
     here = "11111111-1111-4111-8111-111111111111"
     (machine.top / "sysroot/proc/sys/kernel/random").mkdir()
     (machine.top / "sysroot/proc/sys/kernel/random/boot_id").write_text(here + "\n")
@@ -108,7 +107,7 @@ def test_what_was_left_for_elsewhere_says_nothing_of_this_boot(machine, create, 
 
 
 @pytest.mark.parametrize("verb", [("mark-bad", "b"), ("mark-active", "b"), ("rollback", "--activate=none")])
-def test_what_is_given_up_is_forgotten(machine, create, verb):  # noqa: F811
+def test_what_is_given_up_is_forgotten(machine, create, verb):
     if verb[0] == "rollback":
         machine.check("install", create(), "--activate=none")
         machine.check("mark-active", "b")

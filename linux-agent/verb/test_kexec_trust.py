@@ -8,13 +8,13 @@ import zlib
 
 import pytest
 
-from test_dryrun import (DATAERR, GLOBAL, OURS, create, identities, machine, parts, refuse)  # noqa: F401
+from drymachine import DATAERR, GLOBAL, OURS, refuse
 
 AT_SEQUENCE, AT_FLAGS_B, AT_DIGEST_B, AT_CRC = 16, 149, 168, 316
 HAS_DIGEST = 1
 
 
-def image_check(machine, slot):  # noqa: F811
+def image_check(machine, slot):
     """The verdict on the slot's image and its words; explain and load must agree."""
     _, out, _ = machine.run("kexec", "explain", slot, "--json")
     check = {c["check"]: c for c in json.loads(out)["checks"]}["image"]
@@ -23,24 +23,24 @@ def image_check(machine, slot):  # noqa: F811
     return check["verdict"], check["evidence"]
 
 
-def refused(machine, slot, words):  # noqa: F811
+def refused(machine, slot, words):
     verdict, evidence = image_check(machine, slot)
     assert verdict == "fail" and words in evidence, evidence
 
 
-def by_hand(machine):  # noqa: F811
+def by_hand(machine):
     """Slot a as a person provisions it: a UKI, and nothing that tells what it should be."""
     for name in ("manifest.json", "manifest.p7s", "uki.index"):
         (machine.top / "esp/EFI/slotboot/a" / name).unlink(missing_ok=True)
 
 
-def lock_down(machine, text):  # noqa: F811
+def lock_down(machine, text):
     path = machine.top / "sysroot/sys/kernel/security/lockdown"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n")
 
 
-def evil_uki(machine):  # noqa: F811
+def evil_uki(machine):
     """Slot b's UKI changed, and nothing signed beside it; the new one's bytes."""
     directory = machine.top / "esp/EFI/slotboot/b"
     content = (directory / "uki.efi").read_bytes().replace(b"quiet", b"evil!")
@@ -50,7 +50,7 @@ def evil_uki(machine):  # noqa: F811
     return content
 
 
-def forge_mirror(machine, content):  # noqa: F811
+def forge_mirror(machine, content):
     """state.bin that says: b came by hand, and this is its digest."""
     record = bytearray(machine.variable("SlotState", OURS))
     struct.pack_into("<Q", record, AT_SEQUENCE, 1 << 31)
@@ -62,14 +62,14 @@ def forge_mirror(machine, content):  # noqa: F811
     mirror.write_bytes(bytes(record).ljust(half, b"\0") * 2)
 
 
-def test_what_slotctl_installed_is_not_staged_without_its_signed_manifest(machine, create):  # noqa: F811
+def test_what_slotctl_installed_is_not_staged_without_its_signed_manifest(machine, create):
     machine.check("install", create(), "--activate=none")
     assert image_check(machine, "b")[0] == "pass"
     (machine.top / "esp/EFI/slotboot/b/manifest.p7s").unlink()
     refused(machine, "b", "no signed manifest beside it (manifest.p7s), and needs one, because slotctl installed it")
 
 
-def test_the_esp_alone_makes_no_uki_fit_for_kexec(machine, create):  # noqa: F811
+def test_the_esp_alone_makes_no_uki_fit_for_kexec(machine, create):
     machine.check("install", create(), "--activate=none")
     forge_mirror(machine, evil_uki(machine))
     refused(machine, "b", "needs one, because")
@@ -77,7 +77,7 @@ def test_the_esp_alone_makes_no_uki_fit_for_kexec(machine, create):  # noqa: F81
     refused(machine, "b", "needs one, because")
 
 
-def test_a_record_from_the_mirror_vouches_for_nothing(machine, create):  # noqa: F811
+def test_a_record_from_the_mirror_vouches_for_nothing(machine, create):
     machine.check("install", create(), "--activate=none")
     forge_mirror(machine, evil_uki(machine))
     (machine.top / "vars" / f"SlotState-{OURS}").unlink()
@@ -88,13 +88,13 @@ def test_a_record_from_the_mirror_vouches_for_nothing(machine, create):  # noqa:
     refused(machine, "b", "needs one, because")
 
 
-def test_a_slot_provisioned_by_hand_goes_by_the_variables_record(machine):  # noqa: F811
+def test_a_slot_provisioned_by_hand_goes_by_the_variables_record(machine):
     by_hand(machine)
     assert image_check(machine, "a") == ("pass", "its digest is that of the slot record; there is no signed "
                                                  "manifest beside it")
 
 
-def test_under_secure_boot_nothing_goes_without_a_signed_manifest(machine):  # noqa: F811
+def test_under_secure_boot_nothing_goes_without_a_signed_manifest(machine):
     by_hand(machine)
     machine.set_variable("SecureBoot", GLOBAL, b"\0")
     assert image_check(machine, "a")[0] == "pass"
@@ -105,7 +105,7 @@ def test_under_secure_boot_nothing_goes_without_a_signed_manifest(machine):  # n
 @pytest.mark.parametrize("text, locked", [("[none] integrity confidentiality", False),
                                           ("none [integrity] confidentiality", True),
                                           ("none integrity [confidentiality]", True), ("", True)])
-def test_under_lockdown_nothing_goes_without_a_signed_manifest(machine, text, locked):  # noqa: F811
+def test_under_lockdown_nothing_goes_without_a_signed_manifest(machine, text, locked):
     by_hand(machine)
     lock_down(machine, text)
     if locked:
@@ -114,14 +114,14 @@ def test_under_lockdown_nothing_goes_without_a_signed_manifest(machine, text, lo
         assert image_check(machine, "a")[0] == "pass"
 
 
-def test_without_securityfs_the_command_line_tells_of_a_lockdown(machine):  # noqa: F811
+def test_without_securityfs_the_command_line_tells_of_a_lockdown(machine):
     by_hand(machine)
     cmdline = machine.top / "sysroot/proc/cmdline"
     cmdline.write_text(cmdline.read_text().strip() + " lockdown=integrity\n")
     refused(machine, "a", "needs one, because the running kernel is locked down")
 
 
-def test_a_bundle_for_another_machine_is_not_staged(machine, create):  # noqa: F811
+def test_a_bundle_for_another_machine_is_not_staged(machine, create):
     machine.check("install", create(), "--activate=none")
     machine.configure(compatible="umbrella")
     refused(machine, "b", "is for acme by the signed manifest beside it, and this machine is umbrella")

@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 
-from test_dryrun import (BUILD, CONFIG, SLOTCTL, create, identities, machine, parts, refuse)  # noqa: F401 (fixtures)
+from drymachine import BUILD, CONFIG, SLOTCTL, refuse
 
 OSERR, NOINPUT = 71, 66
 
 
-def put_reboot(machine, last="", systemd=True):  # noqa: F811
+def put_reboot(machine, last="", systemd=True):
     """Notes its arguments and what newer versions of systemctl look at, then runs `last`."""
     root = machine.top / "sysroot"
     program = root / ("usr/bin/systemctl" if systemd else "usr/sbin/reboot")
@@ -25,7 +25,7 @@ def put_reboot(machine, last="", systemd=True):  # noqa: F811
         (root / "run/systemd/system").mkdir(parents=True, exist_ok=True)
 
 
-def asked(machine):  # noqa: F811
+def asked(machine):
     file = machine.top / "asked"
     text = file.read_text() if file.exists() else ""
     file.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ def asked(machine):  # noqa: F811
 
 
 @pytest.mark.parametrize("systemd", [True, False])
-def test_every_verb_asks_for_a_reboot_through_the_firmware(machine, create, systemd):  # noqa: F811
+def test_every_verb_asks_for_a_reboot_through_the_firmware(machine, create, systemd):
     put_reboot(machine, systemd=systemd)
     want = "systemctl reboot kexec=1 soft=1\n" if systemd else "reboot  kexec= soft=\n"
     machine.check("install", create(), "--activate=reboot")
@@ -46,7 +46,7 @@ def test_every_verb_asks_for_a_reboot_through_the_firmware(machine, create, syst
     assert asked(machine) == want
 
 
-def test_a_refused_reboot_is_told_from_a_failed_install(machine, create):  # noqa: F811
+def test_a_refused_reboot_is_told_from_a_failed_install(machine, create):
     put_reboot(machine, "echo 'Operation inhibited by \"backup\"' >&2; exit 1")
     status, out, errors = machine.run("install", create(), "--activate=reboot")
     assert status == OSERR and "installed version 2 in slot b" in out
@@ -60,7 +60,7 @@ def test_a_refused_reboot_is_told_from_a_failed_install(machine, create):  # noq
     assert machine.status()["preferred"] == "a"
 
 
-def test_a_reboot_by_hand_after_a_refused_one_is_not_measured_from_it(machine, create):  # noqa: F811
+def test_a_reboot_by_hand_after_a_refused_one_is_not_measured_from_it(machine, create):
     boot_id = machine.top / "sysroot/proc/sys/kernel/random/boot_id"
     boot_id.parent.mkdir()
     boot_id.write_text("00000000-0000-0000-0000-000000000001\n")
@@ -73,7 +73,7 @@ def test_a_reboot_by_hand_after_a_refused_one_is_not_measured_from_it(machine, c
 
 
 @pytest.mark.parametrize("closed", [{1}, {0, 1}, {1, 2}, {0, 1, 2}])
-def test_what_is_printed_never_goes_into_a_file_that_slotctl_opened(machine, create, parts, closed):  # noqa: F811
+def test_what_is_printed_never_goes_into_a_file_that_slotctl_opened(machine, create, parts, closed):
     bundle = create()
 
     def close():
@@ -87,7 +87,7 @@ def test_what_is_printed_never_goes_into_a_file_that_slotctl_opened(machine, cre
     assert (machine.top / "b.img").read_bytes() == (parts / "rootfs.img").read_bytes()
 
 
-def test_an_ignored_sigchld_makes_no_failure_of_a_reboot(machine, create):  # noqa: F811
+def test_an_ignored_sigchld_makes_no_failure_of_a_reboot(machine, create):
     put_reboot(machine)
     done = subprocess.run([SLOTCTL, "install", create(), "--activate=reboot", f"--config={machine.top}/slotboot.conf"],
                           env={**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/"},
@@ -96,7 +96,7 @@ def test_an_ignored_sigchld_makes_no_failure_of_a_reboot(machine, create):  # no
 
 
 @pytest.mark.parametrize("content, words", [(b"[slotboot]\ncompatible = acme\n\0\0\0\0", ["NUL bytes"]), (None, ["Is a directory"])])
-def test_a_configuration_that_cannot_be_read_is_no_empty_one(machine, create, tmp_path, content, words):  # noqa: F811
+def test_a_configuration_that_cannot_be_read_is_no_empty_one(machine, create, tmp_path, content, words):
     bundle, config = create(), tmp_path / "damaged.conf"
     if content is None:
         config.mkdir()
@@ -106,7 +106,7 @@ def test_a_configuration_that_cannot_be_read_is_no_empty_one(machine, create, tm
         refuse(machine, CONFIG, ["damaged.conf", *words], *argv, config=config)
 
 
-def in_journal(machine, *argv):  # noqa: F811
+def in_journal(machine, *argv):
     """Standard output and error are the journal's, as far as JOURNAL_STREAM says so: its text."""
     log = machine.top / "journal"
     with log.open("w") as f:
@@ -117,21 +117,21 @@ def in_journal(machine, *argv):  # noqa: F811
     return done.returncode, log.read_text()
 
 
-def test_errors_have_their_priority_in_the_journal_and_no_second_name(machine):  # noqa: F811
+def test_errors_have_their_priority_in_the_journal_and_no_second_name(machine):
     status, text = in_journal(machine, "install", "/nowhere.zip", "--activate=none")
     assert status == NOINPUT and "\n<3>failed to open" in text
     assert "slotctl: " not in text
     assert machine.run("install", "/nowhere.zip", "--activate=none")[2].startswith("slotctl: failed to open")
 
 
-def test_mark_good_says_that_it_undoes_a_mark_bad(machine, create):  # noqa: F811
+def test_mark_good_says_that_it_undoes_a_mark_bad(machine, create):
     machine.check("mark-bad", "a")
     out = machine.check("mark-good")
     assert "warning: slot a had been marked bad" in out and "has undone that" in out
     assert "undone" not in machine.check("mark-good")
 
 
-def test_mark_bad_of_the_last_slot_warns(machine, create):  # noqa: F811
+def test_mark_bad_of_the_last_slot_warns(machine, create):
     machine.check("install", create(), "--activate=none")
     assert "no slot is fit" not in machine.check("mark-bad", "b")
     assert "warning: no slot is fit to boot any more" in machine.check("mark-bad", "a")

@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 import test_schema
-from test_dryrun import (BUILD, CONFIG, DATAERR, GLOBAL, LOADER, OURS, SLOTCTL, create, identities, load_option,  # noqa: F401
-                         machine, parts, refuse)
+from drymachine import BUILD, CONFIG, DATAERR, GLOBAL, LOADER, OURS, SLOTCTL, refuse
 
 HOME, TRIAL, FALLBACK = "EFI/slotboot/slotbootx64.efi", "EFI/slotboot/slotbootx64.new.efi", "EFI/BOOT/BOOTX64.EFI"
 
@@ -79,7 +78,7 @@ class Firmware:
         return json.loads(self.file("EFI/slotboot/loader.json").read_text())
 
 
-def told(machine):  # noqa: F811
+def told(machine):
     """What status says: version of the file, whether it was kept, versions on trial and dropped."""
     status = machine.status()
     test_schema.check("status", status)
@@ -96,7 +95,7 @@ def new(tmp_path):
 
 
 @pytest.fixture
-def firmware(machine):  # noqa: F811
+def firmware(machine):
     """Loader 0.1 in both places, with its boot entry; it has started the system, which is confirmed."""
     firmware = Firmware(machine)
     firmware.file("EFI/BOOT").mkdir()
@@ -271,7 +270,7 @@ def test_firmware_that_locks_bootorder_keeps_its_old_loader(firmware, machine, n
 
 
 @pytest.fixture
-def bundle(tmp_path, identities, parts):  # noqa: F811
+def bundle(tmp_path, identities, parts):
     def make(loader, version="2"):
         subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path / 'with.zip'}", "--compatible=acme",
                         f"--version={version}", f"--uki={parts / 'good.efi'}", f"--image=rootfs={parts / 'rootfs.img'}",

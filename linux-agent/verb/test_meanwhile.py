@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from http.server import HTTPServer
 
 import pytest
-from test_dryrun import CONFIG, SLOTCTL, TEMPFAIL, Stall, refuse
-from test_dryrun import create, identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import CONFIG, SLOTCTL, TEMPFAIL, refuse
+from stall import Stall
 from test_engine import MIB, bundle, images, server  # noqa: F401 (fixtures)
 
 # Ends a hang; no verdict depends on it.
@@ -77,7 +77,7 @@ def stalled(machine, server, bundle, images):  # noqa: F811
 
 # --- other verbs ---
 
-def test_a_server_that_stalls_keeps_nobody_from_marking(machine):  # noqa: F811
+def test_a_server_that_stalls_keeps_nobody_from_marking(machine):
     with fetching(machine) as process:
         machine.check("mark-good")
         machine.check("mark-active", "a")
@@ -85,7 +85,7 @@ def test_a_server_that_stalls_keeps_nobody_from_marking(machine):  # noqa: F811
         assert process.poll() is None
 
 
-def test_one_install_at_a_time(machine, create):  # noqa: F811
+def test_one_install_at_a_time(machine, create):
     with fetching(machine):
         refuse(machine, TEMPFAIL, ["another slotctl is at work (process"], "install", create(), "--activate=none")
 
@@ -140,7 +140,7 @@ def wait_for_file(process, path):
                 pass
 
 
-def test_mark_good_waits_for_its_turn_and_others_do_not(machine):  # noqa: F811
+def test_mark_good_waits_for_its_turn_and_others_do_not(machine):
     with (machine.top / "run/lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for argv in (["mark-bad", "a"], ["rollback", "--activate=none"], ["kexec", "unload"]):
@@ -151,7 +151,7 @@ def test_mark_good_waits_for_its_turn_and_others_do_not(machine):  # noqa: F811
     assert ended(process)[0] == 0
 
 
-def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(machine):  # noqa: F811
+def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(machine):
     victim, lock = machine.top / "victim", machine.top / "run/lock"
     victim.write_text("precious")
     lock.unlink()
@@ -175,7 +175,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(machine, stalled, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a resolv.conf of its own")
-def test_a_signal_ends_a_name_that_does_not_resolve(machine, tmp_path):  # noqa: F811
+def test_a_signal_ends_a_name_that_does_not_resolve(machine, tmp_path):
     """The resolver of the C library does not come back for 150 s: five attempts of 30 s."""
     mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     mute.bind(("127.7.7.7", 53))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What slotctl prints is read on root's terminal and in logs, and much of it are words of strangers: of a server, a
-certificate, a file system. The real program (built with ASan and UBSan), told such words."""
+certificate, a file system. The real program, told such words."""
 import json
 import os
 import pty
@@ -8,8 +8,8 @@ import re
 import subprocess
 
 import pytest
-from test_dryrun import CONFIG, DATAERR, NOINPUT, SLOTCTL, TOP, USAGE
-from test_dryrun import create, identities, machine, mount, parts  # noqa: F401
+from drymachine import CONFIG, DATAERR, NOINPUT, SLOTCTL, TOP, USAGE
+from drymachine import mount
 from test_https import bad, bundle, good, serve, slotctl, tls  # noqa: F401
 
 # A terminal obeys these; the first three also as bytes: of C0, of C1 in UTF-8, and C1 in Latin-1, which is no UTF-8.

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from test_dryrun import TOP
+from drymachine import TOP
 
 CONTROL = (TOP / "debian/control").read_text()
 UNITS = sorted((TOP / "docs/units").glob("slotboot-*"))

@@ -5,25 +5,17 @@ import json
 import os
 import re
 import subprocess
-import sys
 import uuid
-from pathlib import Path
 
+import pki
 import pytest
-
+import record
+import uki
+from drymachine import CONFIG, DATAERR, NOINPUT, SLOTCTL, USAGE
+from esp import Esp
 from test_schema import check
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "ovmf-test"))
-import pki  # noqa: E402
-import record  # noqa: E402
-import uki  # noqa: E402
-from esp import Esp  # noqa: E402
-
-BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build"))
-SLOTCTL = BUILD / "san" / "slotctl"
 MIB = 1 << 20
-USAGE, DATAERR, NOINPUT, CONFIG = 64, 65, 66, 78
 ROOTFS = 3 * MIB
 
 

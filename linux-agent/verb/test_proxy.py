@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Which proxy is used: slotboot.conf before the environment, and no_proxy before both; and what its answers mean."""
 import pytest
-from test_dryrun import identities, parts  # noqa: F401
 from test_https import Proxy, bad, bundle, good, serve, slotctl, tls  # noqa: F401
 
 

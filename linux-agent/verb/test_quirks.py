@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from test_dryrun import (GLOBAL, OURS, create, identities, load_option, machine, parts)  # noqa: F401
+from drymachine import GLOBAL, OURS, load_option
 from test_schema import check
 
 # What firmware leaves of a path: a vendor's own device, or a file that might be somebody's.
@@ -14,7 +14,7 @@ SOMEWHERE = struct.pack("<2BH", 4, 4, 8) + "x\0".encode("utf-16le") + b"\x7f\xff
 class Firmware:
     """A reset: another boot_id, and what the firmware does to the variables."""
 
-    def __init__(self, machine, undo):  # noqa: F811
+    def __init__(self, machine, undo):
         self.machine, self.undo, self.boots = machine, undo, 0
 
     def reset(self, undo=True):
@@ -36,7 +36,7 @@ class Firmware:
         return sorted(name.split("-")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
-def entries(machine):  # noqa: F811
+def entries(machine):
     return {p.name[:8]: p.read_bytes()[4:] for p in sorted((machine.top / "vars").glob(f"Boot0*-{GLOBAL}"))}
 
 
@@ -44,37 +44,37 @@ def label(option):
     return option[6:].decode("utf-16le", "replace").split("\0")[0]
 
 
-def put_order_back(machine):  # noqa: F811
+def put_order_back(machine):
     machine.set_variable("BootOrder", GLOBAL, struct.pack("<H", 0))
 
 
 def replace_path(path):
-    def replace(machine):  # noqa: F811
+    def replace(machine):
         for name, option in entries(machine).items():
             if label(option) == "slotboot":
                 machine.set_variable(name, GLOBAL, load_option("slotboot", path))
     return replace
 
 
-def add_options(machine):  # noqa: F811
+def add_options(machine):
     for name, option in entries(machine).items():
         if label(option) == "slotboot a":
             machine.set_variable(name, GLOBAL, option + b"BO")
 
 
-def remove_entry(machine):  # noqa: F811
+def remove_entry(machine):
     for name, option in entries(machine).items():
         if label(option) == "slotboot":
             (machine.top / f"vars/{name}-{GLOBAL}").unlink()
 
 
-def copy_entry(machine):  # noqa: F811
+def copy_entry(machine):
     for option in entries(machine).values():
         if label(option) == "slotboot":
             machine.set_variable("Boot0040", GLOBAL, option)
 
 
-def make_inactive(machine):  # noqa: F811
+def make_inactive(machine):
     for name, option in entries(machine).items():
         if label(option) == "slotboot":
             machine.set_variable(name, GLOBAL, struct.pack("<I", 0) + option[4:])
@@ -88,7 +88,7 @@ QUIRKS = [("order", put_order_back, "BootOrder"), ("loader", replace_path(NOWHER
 
 @pytest.mark.parametrize("thing, undo, words", QUIRKS, ids=["BootOrder put back", "path replaced by a device",
                          "path replaced by a file", "entry removed", "entry made inactive", "entry copied"])
-def test_after_three_undone_writes_slotctl_stops_and_says_so(machine, thing, undo, words):  # noqa: F811
+def test_after_three_undone_writes_slotctl_stops_and_says_so(machine, thing, undo, words):
     firmware = Firmware(machine, undo)
     firmware.reset(undo=False)
     undo(machine)
@@ -113,7 +113,7 @@ def test_after_three_undone_writes_slotctl_stops_and_says_so(machine, thing, und
     assert machine.status()["quirks"] == []
 
 
-def test_a_firmware_that_keeps_what_it_is_told_has_no_quirk(machine, create):  # noqa: F811
+def test_a_firmware_that_keeps_what_it_is_told_has_no_quirk(machine, create):
     firmware = Firmware(machine, None)
     firmware.reset()
     machine.check("mark-good")
@@ -124,7 +124,7 @@ def test_a_firmware_that_keeps_what_it_is_told_has_no_quirk(machine, create):  #
     assert machine.status()["quirks"] == []
 
 
-def test_what_is_found_as_it_should_be_is_forgotten(machine):  # noqa: F811
+def test_what_is_found_as_it_should_be_is_forgotten(machine):
     firmware = Firmware(machine, put_order_back)
     firmware.reset()
     for _ in range(2):
@@ -137,7 +137,7 @@ def test_what_is_found_as_it_should_be_is_forgotten(machine):  # noqa: F811
     assert machine.status()["quirks"] == []
 
 
-def test_a_kexec_resets_nothing_and_is_not_counted(machine):  # noqa: F811
+def test_a_kexec_resets_nothing_and_is_not_counted(machine):
     firmware = Firmware(machine, None)
     firmware.reset()
     machine.boot_by("kexec", "a")
@@ -148,7 +148,7 @@ def test_a_kexec_resets_nothing_and_is_not_counted(machine):  # noqa: F811
     assert machine.status()["quirks"] == []
 
 
-def test_bytes_added_to_a_direct_entry_are_taken_away_three_times(machine):  # noqa: F811
+def test_bytes_added_to_a_direct_entry_are_taken_away_three_times(machine):
     """A stub would take them for its command line, where the UKI's has no slot to fill in."""
     uki = machine.top / "esp/EFI/slotboot/a/uki.efi"
     uki.write_bytes(uki.read_bytes().replace(b"slotboot.slot={slot}", b"slotboot.slot=a     "))
@@ -162,7 +162,7 @@ def test_bytes_added_to_a_direct_entry_are_taken_away_three_times(machine):  # n
     assert [q["thing"] for q in machine.status()["quirks"]] == ["a"]
 
 
-def test_a_slot_record_that_the_firmware_does_not_keep_is_named_and_lived_with(machine):  # noqa: F811
+def test_a_slot_record_that_the_firmware_does_not_keep_is_named_and_lived_with(machine):
     """As where variables that are set while Linux runs are gone after the reset."""
     kept = (machine.top / f"vars/SlotState-{OURS}").read_bytes()
     firmware = Firmware(machine, lambda m: (m.top / f"vars/SlotState-{OURS}").write_bytes(kept))

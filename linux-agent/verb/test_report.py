@@ -7,13 +7,13 @@ import subprocess
 import tarfile
 
 import pytest
-from test_dryrun import GLOBAL, OURS, USAGE, IOERR, create, identities, machine, parts, refuse  # noqa: F401
+from drymachine import GLOBAL, OURS, USAGE, IOERR, refuse
 
 SECRETS = ["hunter2", "abcdef", "sig=1", "t0ken"]
 
 
 @pytest.fixture
-def talkative(machine):  # noqa: F811
+def talkative(machine):
     """A machine whose configuration, kernel and journal have more to say than a bug tracker should know."""
     machine.configure("proxy = http://me:hunter2@proxy:8080")
     sysroot = machine.top / "sysroot"
@@ -58,7 +58,7 @@ def test_the_archive_has_what_is_needed_and_no_secret(talkative, name):
     assert "left out" not in found["README"].decode()
 
 
-def test_what_cannot_be_had_is_left_out_and_said(machine, tmp_path):  # noqa: F811
+def test_what_cannot_be_had_is_left_out_and_said(machine, tmp_path):
     """No kernel log, no journal, no variables; and a configuration that nobody can read as one."""
     os.rename(machine.top / "vars", machine.top / "gone")
     out = machine.check("report", machine.top / "one.tar.gz")
@@ -70,13 +70,13 @@ def test_what_cannot_be_had_is_left_out_and_said(machine, tmp_path):  # noqa: F8
     assert b"nonsense" in contents(machine.top / "two.tar.gz")["slotboot.conf"]
 
 
-def test_a_file_that_is_there_is_not_written_over(machine):  # noqa: F811
+def test_a_file_that_is_there_is_not_written_over(machine):
     path = machine.top / "mine.tar.gz"
     path.write_bytes(b"mine")
     refuse(machine, IOERR, ["File exists"], "report", path)
     assert path.read_bytes() == b"mine"
 
 
-def test_another_name_leaves_nothing_behind(machine):  # noqa: F811
+def test_another_name_leaves_nothing_behind(machine):
     refuse(machine, USAGE, ["must end with .tar.zst or .tar.gz"], "report", machine.top / "report.zip")
     assert not (machine.top / "report.zip").exists()

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 import pytest
-from test_dryrun import BUILD, TOP
+from drymachine import BUILD, TOP
 
 MAKE = ["make", "-s", f"BUILD={os.path.relpath(BUILD, TOP)}"]
 

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_dryrun import CONFIG, TEMPFAIL, UNAVAILABLE
-from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import CONFIG, TEMPFAIL, UNAVAILABLE
 from test_engine import bundle, images, server  # noqa: F401 (fixtures)
 from test_meanwhile import HANG, ended, start
 from test_meanwhile import stalled  # noqa: F401 (fixture)

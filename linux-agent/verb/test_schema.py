@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from test_confirm import put_check, trial  # noqa: F401 (fixture)
-from test_dryrun import SLOTCTL, TOP, create, identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import SLOTCTL, TOP
 
 jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
 SCHEMAS = {path.stem: json.loads(path.read_text()) for path in (TOP / "docs/schema").glob("*.json")}
@@ -39,7 +39,7 @@ def test_each_verb_with_json_has_its_schema():
     assert [verb for verb in verbs if f"slotctl {verb} --json" not in titles] == []
 
 
-def test_status_is_as_its_schema_says_before_and_after_an_update(machine, create):  # noqa: F811
+def test_status_is_as_its_schema_says_before_and_after_an_update(machine, create):
     check("status", machine.status())
     machine.check("mark-good")
     machine.check("install", create(), "--activate=none")
@@ -61,7 +61,7 @@ def test_status_is_as_its_schema_says_after_a_failed_health_check(trial):  # noq
     check("status", told)
 
 
-def test_progress_is_as_its_schema_says(machine, create, identities, parts, tmp_path):  # noqa: F811
+def test_progress_is_as_its_schema_says(machine, create, identities, parts, tmp_path):
     for line in machine.check("install", create(), "--activate=none", "--json").splitlines():
         check("progress", json.loads(line))
     made = subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path}/b.zip", "--compatible=acme", "--version=5",
@@ -73,7 +73,7 @@ def test_progress_is_as_its_schema_says(machine, create, identities, parts, tmp_
     assert lines
 
 
-def test_an_explanation_and_a_bundle_are_as_their_schemas_say(machine, create):  # noqa: F811
+def test_an_explanation_and_a_bundle_are_as_their_schemas_say(machine, create):
     bundle = create()
     machine.check("install", bundle, "--activate=none")
     _, out, _ = machine.run("kexec", "explain", "b", "--json")
@@ -84,7 +84,7 @@ def test_an_explanation_and_a_bundle_are_as_their_schemas_say(machine, create): 
 @pytest.mark.parametrize("change", [lambda told: told.pop("why"), lambda told: told.update(new=1),
                                     lambda told: told["slots"]["a"].update(status="unheard"),
                                     lambda told: told["slots"]["a"].pop("health")])
-def test_the_check_itself_sees_what_is_wrong(machine, change):  # noqa: F811
+def test_the_check_itself_sees_what_is_wrong(machine, change):
     told = machine.status()
     change(told)
     with pytest.raises(jsonschema.ValidationError):

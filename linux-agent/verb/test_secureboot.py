@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from test_dryrun import (DATAERR, GLOBAL, SLOTCTL, create, identities, machine, parts, refuse_install,  # noqa: F401
-                         uki)
+from drymachine import DATAERR, GLOBAL, SLOTCTL, refuse_install
+import uki
 from test_engine import bundle, images, server  # noqa: F401 (fixtures)
 from test_meanwhile import stalled  # noqa: F401 (fixture)
 
@@ -29,7 +29,7 @@ def with_profiles(image, profiles):
 
 
 @pytest.fixture
-def built(tmp_path, parts):  # noqa: F811
+def built(tmp_path, parts):
     """Makes a UKI for a stub of that version."""
     def built(profiles=(), cmdline="quiet slotboot.slot={slot}", stub=b"257"):
         out, more = tmp_path / "built.efi", {}
@@ -44,7 +44,7 @@ def built(tmp_path, parts):  # noqa: F811
 
 
 @pytest.fixture
-def bundled(tmp_path, identities, parts):  # noqa: F811
+def bundled(tmp_path, identities, parts):
     """What bundle create says of a UKI, and the bundle."""
     def bundled(uki_file, *more):
         signer = identities["signer"]
@@ -54,7 +54,7 @@ def bundled(tmp_path, identities, parts):  # noqa: F811
     return bundled
 
 
-def direct_options(machine, letter):  # noqa: F811
+def direct_options(machine, letter):
     """The optional data of the slot's direct entry."""
     path = f"\\EFI\\slotboot\\{letter}\\uki.efi".encode("utf-16-le")
     for file in (machine.top / "vars").glob(f"Boot[0-9]*-{GLOBAL}"):
@@ -117,7 +117,7 @@ def test_under_secure_boot_one_command_line_will_do_where_the_root_is_the_images
     assert direct_options(machine, "b") == ""
 
 
-def addon(path, line, machine=0x8664):  # noqa: F811
+def addon(path, line, machine=0x8664):
     """A PE file with nothing but a .cmdline."""
     text = line.encode()
     head = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HH12xHH", machine, 1, 112, 0x22)
@@ -133,7 +133,7 @@ def addons(tmp_path):
             for slot in "ab"]
 
 
-def beside(machine):  # noqa: F811
+def beside(machine):
     """The files in slot b's directory of extras."""
     return {path.name: path.read_bytes() for path in (machine.top / "esp/EFI/slotboot/b/uki.efi.extra.d").glob("*")}
 

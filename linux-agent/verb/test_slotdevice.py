@@ -9,8 +9,7 @@ import subprocess
 import time
 
 import pytest
-from test_dryrun import DATAERR, IOERR, refuse_install
-from test_dryrun import craft, create, identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import DATAERR, IOERR, refuse_install
 from test_engine import MIB, bundle, held_chunks, images, install, server  # noqa: F401 (fixtures)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -88,7 +87,7 @@ def stalled(machine, server, bundle, images):  # noqa: F811
         process.communicate()
 
 
-def left_in_writing(machine, process, words):  # noqa: F811
+def left_in_writing(machine, process, words):
     _, errors = process.communicate(timeout=600)
     assert process.returncode == IOERR, errors
     for word in words:

@@ -4,14 +4,13 @@ against files; after each refusal every byte of slots, ESP and variables is as b
 import datetime
 import re
 import subprocess
-import sys
 import zipfile
 
 import pytest
-from test_dryrun import CONFIG, DATAERR, ONCE, SLOTCTL, TOP, create, identities, machine, parts, refuse, refuse_install  # noqa: F401
+import uki
+from drymachine import CONFIG, DATAERR, SLOTCTL, refuse_install
 
-sys.path.insert(0, str(TOP / "ovmf-test"))
-import uki  # noqa: E402
+MADE = {}
 
 NOW = datetime.datetime.utcnow()
 CA = """[req]
@@ -196,13 +195,13 @@ def test_a_certificate_that_has_expired_since_it_signed(trusting, resign, machin
 # --- the rollback floor ---
 
 @pytest.fixture
-def bundle(tmp_path, identities, parts):  # noqa: F811
+def bundle(tmp_path, identities, parts):
     def bundle(version, *options, uki_file="good.efi", image=None, check=True):
         out = tmp_path / f"{version}.zip"
         # What cases have in common is made once: under ASan it takes seconds.
         key = version, options, uki_file
-        if check and not image and key in ONCE:
-            out.write_bytes(ONCE[key])
+        if check and not image and key in MADE:
+            out.write_bytes(MADE[key])
             return out
         done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", "--compatible=acme",
                                f"--version={version}", f"--uki={parts / uki_file}",
@@ -211,7 +210,7 @@ def bundle(tmp_path, identities, parts):  # noqa: F811
                               check=False, capture_output=True, text=True)
         assert not check or done.returncode == 0, done.stderr
         if check and not image:
-            ONCE[key] = out.read_bytes()
+            MADE[key] = out.read_bytes()
         return out if check else done
     return bundle
 
@@ -252,7 +251,7 @@ def test_the_floor_does_not_rise_by_a_kexec_alone(machine, bundle):  # noqa: F81
     assert machine.status()["floor"] == "3"
 
 
-def rollback_floor_files(machine):  # noqa: F811
+def rollback_floor_files(machine):
     return sorted(p.name for p in (machine.top / "esp/EFI/slotboot").glob("floor*"))
 
 
@@ -301,7 +300,7 @@ def test_who_may_lower_the_floor_is_told_how(machine, bundle):  # noqa: F811
 # --- UKI and image are one pair ---
 
 @pytest.fixture(scope="session")
-def pair(parts):  # noqa: F811
+def pair(parts):
     """verity.img with its tree behind it, and UKIs that name its root hash, another, and none."""
     image, size = parts / "verity.img", 1 << 20
     image.write_bytes((parts / "rootfs.img").read_bytes()[:size])

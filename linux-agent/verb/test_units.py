@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from test_confirm import STRICT, TO_THE_OTHER, put_check, put_systemctl
-from test_dryrun import OURS, SLOTCTL, TOP, create, identities, machine, parts  # noqa: F401
+from drymachine import OURS, SLOTCTL, TOP
 from test_leaving import asked
 
 UNITS = TOP / "docs/units"

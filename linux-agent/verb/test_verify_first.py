@@ -8,8 +8,7 @@ import subprocess
 import zipfile
 
 import pytest
-from test_dryrun import CONFIG, DATAERR, IOERR, SLOTCTL, UNAVAILABLE, USAGE, refuse, refuse_install
-from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import CONFIG, DATAERR, IOERR, SLOTCTL, UNAVAILABLE, USAGE, refuse, refuse_install
 from test_engine import MIB, SMALL
 from test_engine import bundle, images, server, updated  # noqa: F401 (fixtures)
 

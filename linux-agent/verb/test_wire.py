@@ -6,8 +6,7 @@ import json
 import zipfile
 
 import pytest
-from test_dryrun import DATAERR, UNAVAILABLE, refuse_install
-from test_dryrun import identities, machine, parts  # noqa: F401 (fixtures)
+from drymachine import DATAERR, UNAVAILABLE, refuse_install
 from test_engine import MIB, SMALL, bundle, images, install, server  # noqa: F401 (fixtures)
 
 WRONG = "does not have the SHA-256 that its index says"
