@@ -75,7 +75,7 @@ void cage_prepare(void)
 	gid = user && user->pw_uid != 0 ? user->pw_gid : NOBODY;
 }
 
-/* Root becomes the user slotboot, or, where there is none, nobody. */
+/* As root, become the user slotboot or, if there is none, nobody. */
 static int user_change(void)
 {
 	if (geteuid() != 0)
@@ -85,7 +85,7 @@ static int user_change(void)
 	return setresuid(uid, uid, uid);
 }
 
-/* Of all sets; what may be had again by execve, too, so far as that needs no right. */
+/* Drop the capabilities of all sets, the ambient ones too. */
 static int capabilities_drop(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -101,7 +101,8 @@ static void bounding_set_clear(void)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
-/* Everything that the kernel's Landlock knows of files; the gate may go on to read. */
+/* Deny every file access right that the kernel's Landlock knows; the gate may still
+ * read. */
 static int files_close(enum cage cage)
 {
 	const __u64 all = LANDLOCK_ACCESS_FS_MAKE_SYM * 2 - 1;	/* version 1: bits 0 to 12 */
@@ -144,9 +145,10 @@ int cage_enter(enum cage cage, char ret_lack[static CAGE_LACK_BYTES], struct err
 	if (capabilities_drop() < 0 || limits_set(cage) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to lay down privileges");
-	/* Without it the list below still lets no file be opened, but for the gate. */
+	/* Without Landlock the system call filter still prevents opening files, except in
+	 * the gate. */
 	(void)files_close(cage);
-	/* A change of user has taken it back. */
+	/* Changing the user has reset it. */
 	if (prctl(PR_SET_PDEATHSIG, 9) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to end with slotctl");
 	if (cage_filter(cage) < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The lists of system calls, as rules of libseccomp. */
+/* The allowed system calls, as libseccomp rules. */
 #include "cage.h"
 
 #include "io.h"
@@ -18,8 +18,8 @@ enum { COMPUTE = 1 << CAGE_COMPUTE, FETCH = 1 << CAGE_FETCH, GATE = 1 << CAGE_GA
        SOCKETS = FETCH | GATE, ALL = COMPUTE | SOCKETS };
 enum { ANY = -1 };
 
-/* A call that fits a row is answered so: any, or one whose argument, with the mask, is the
- * value. Of arguments that are an int the low word counts. */
+/* What a matching call gets. The row matches any call, or one whose masked argument
+ * equals the value. For int arguments only the low word counts. */
 struct row {
 	unsigned cages;
 	int call;
@@ -35,7 +35,7 @@ static const struct row rows[] = {
 	/* the frequent ones first */
 	CALL(ALL, read), CALL(ALL, write), CALL(ALL, futex),
 	CALL(ALL, recvfrom),
-	/* TCP Fast Open would connect. */
+	/* With TCP Fast Open this call would connect. */
 	WITH(ALL, sendto, 3, MSG_FASTOPEN, 0),
 	CALL(ALL, recvmsg),
 	WITH(ALL, sendmsg, 2, MSG_FASTOPEN, 0),
@@ -56,7 +56,7 @@ static const struct row rows[] = {
 	CALL(ALL, rt_sigaction), CALL(ALL, rt_sigprocmask), CALL(ALL, rt_sigreturn),
 	CALL(ALL, sigaltstack), CALL(ALL, restart_syscall), CALL(ALL, exit), CALL(ALL, exit_group),
 	CALL(ALL, close),
-	/* sockets that it has */
+	/* sockets it already has */
 	CALL(SOCKETS, readv), CALL(SOCKETS, writev),
 	CALL(SOCKETS, getsockopt), CALL(SOCKETS, getsockname), CALL(SOCKETS, getpeername),
 	CALL(SOCKETS, shutdown),
@@ -64,9 +64,9 @@ static const struct row rows[] = {
 	WITH(GATE, setsockopt, 1, ~0u, IPPROTO_IP), WITH(GATE, setsockopt, 1, ~0u, IPPROTO_IPV6),
 	WITH(GATE, setsockopt, 1, ~0u, SOL_NETLINK),
 	CALL(SOCKETS, fcntl), WITH(SOCKETS, ioctl, 1, ~0u, FIONREAD), WITH(SOCKETS, ioctl, 1, ~0u, FIONBIO),
-	/* What it is handed is connecting already; see gate.h. */
+	/* The sockets it receives are already connecting; see gate.h. */
 	{ FETCH, SYS_connect, ANY, 0, 0, SCMP_ACT_ERRNO(EINPROGRESS) },
-	/* names into addresses, as the system's configuration has it */
+	/* resolving names as the system is configured to */
 	CALL(GATE, connect), CALL(GATE, bind), CALL(GATE, sendmmsg),
 	WITH(GATE, socket, 0, ~0u, AF_INET), WITH(GATE, socket, 0, ~0u, AF_INET6),
 	WITH(GATE, socket, 0, ~0u, AF_UNIX), WITH(GATE, socket, 0, ~0u, AF_NETLINK),

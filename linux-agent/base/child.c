@@ -16,7 +16,7 @@
 
 enum { CHANNEL = 3, KEPT };
 
-/* Who reads a sanitizer's report wants standard error. */
+/* Sanitizers report on standard error. */
 static bool silence(void)
 {
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -28,7 +28,7 @@ static bool silence(void)
 	return null >= 0;
 }
 
-/* The channel and what else is kept get the first numbers, and all other descriptors go. */
+/* Renumber the channel and the descriptor to keep, then close all others. */
 static bool files_leave(int channel, int keep)
 {
 	int high = fcntl(channel, F_DUPFD_CLOEXEC, KEPT + 1);
@@ -41,7 +41,7 @@ static bool files_leave(int channel, int keep)
 	return silence();
 }
 
-/* What a terminal or systemd sends to all is the parent's to obey; it ends its children. */
+/* Signals sent to the whole group are handled by the parent, which ends its children. */
 static void signals_leave(void)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGALRM, SIGTSTP };
@@ -93,7 +93,7 @@ int child_start(struct child *child, const struct child_job *job, struct err *er
 		return failed("socketpair", err);
 	child->channel = ends[0];
 	(void)setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
-	/* None of the handlers here may run there. */
+	/* The parent's signal handlers must not run in the child. */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &before);
 	child->pid = fork();
@@ -162,7 +162,7 @@ bool child_greets(struct child *child, void *message, size_t len)
 }
 
 struct hello {
-	int32_t exit;		/* of what was wrong; 0: nothing */
+	int32_t exit;		/* exit status of the error; 0: none */
 	char lack[CAGE_LACK_BYTES];
 };
 

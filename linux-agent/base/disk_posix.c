@@ -104,8 +104,8 @@ static int64_t posix_read(void *ctx, int file, void *buf, size_t len, uint64_t o
 	return n;
 }
 
-/* The end of an image may be no whole block; then, and where a device wants more
- * alignment, the page cache takes it. */
+/* The last block of an image may be partial. It, and data that a device wants aligned
+ * otherwise, goes through the page cache. */
 static int posix_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
 	int flags;
@@ -138,7 +138,7 @@ static int posix_reserve(void *ctx, int file, uint64_t size)
 	if (fallocate(file, 0, 0, (off_t)size) == 0)
 		return 0;
 	error = errno;
-	/* What it took before it failed stays taken otherwise. */
+	/* Release what was allocated before the failure. */
 	if (ftruncate(file, st.st_size) < 0)
 		return -1;
 	errno = error;
@@ -169,7 +169,7 @@ static void flush_table(int file)
 	device = blkid_devno_to_devname(st.st_dev);
 	fd = device ? open(device, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd >= 0)
-		(void)fsync(fd);	/* an error comes again with the file's */
+		(void)fsync(fd);	/* the file's own fsync reports an error again */
 }
 
 static int posix_flush(void *ctx, int file)

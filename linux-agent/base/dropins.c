@@ -10,7 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* The first outranks those that follow. */
+/* In order of precedence, highest first. */
 static const char *const places[] = { "/etc/slotboot", "/run/slotboot", "/usr/lib/slotboot" };
 
 static bool is_taken(const char *name, const char *suffix)
@@ -125,7 +125,7 @@ void dropins_clear(struct dropins *dropins)
 	dropins->count = 0;
 }
 
-/* In front of the others; none is no error. */
+/* The main file is read before the drop-ins; it may be absent. */
 static int first_insert(const char *root, const char *name, struct dropins *dropins, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {

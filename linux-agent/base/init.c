@@ -22,7 +22,7 @@ bool init_is_systemd(const char *sysroot)
 	return access(path, F_OK) == 0;
 }
 
-/* Not by PATH, which is the caller's: sudo may hand it on. NULL with errno. */
+/* Ignore PATH, which comes from the caller: sudo may pass it on. NULL with errno. */
 char *init_program_find(const char *sysroot, const char *name)
 {
 	static const char *const places[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
@@ -42,7 +42,7 @@ char *init_program_find(const char *sysroot, const char *name)
 	return NULL;
 }
 
-/* What init was asked for begins with signals to all, also to who has just asked and
+/* Init begins a shutdown by signalling all processes, including the one that asked and
  * waits for the answer. */
 static int spawn(const char *sysroot, char *const argv[], pid_t *ret_pid)
 {

@@ -13,7 +13,7 @@
 
 #define LOOK_EVERY_MS 100
 
-/* 0: it is ours; errno otherwise, EWOULDBLOCK when the time is over. */
+/* 0: acquired; EWOULDBLOCK: timed out; else another errno. */
 static int flock_within(int fd, unsigned wait_s)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_EVERY_MS * 1000000L };
@@ -47,7 +47,8 @@ int lock_take(const char *path, unsigned wait_s, int *ret_fd, struct err *err)
 	if (!copy)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to lock %s", path);
 	(void)mkdir(dirname(copy), 0755);
-	/* Others may write where the lock is: a link would have its target cut to nothing. */
+	/* The directory may be writable for others: opening a symbolic link would
+	 * truncate its target. */
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, errno == ENOENT || errno == ELOOP ? EX_CONFIG : EX_IOERR, errno,

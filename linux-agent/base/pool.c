@@ -9,10 +9,10 @@
 
 enum { THREADS_MAX = 64, SLOTS_AHEAD = 2 };
 
-/* A task, and before it what the pool knows of it. */
+/* The pool's own data, followed by the task. */
 struct entry {
 	struct entry *next;	/* in the queue */
-	bool busy;		/* taken, and not back */
+	bool busy;		/* taken and not yet returned */
 	uint64_t part;		/* of pool_in_order() */
 	int result;		/* of its last run, */
 	struct err err;		/* and what was wrong */
@@ -25,7 +25,7 @@ struct pool {
 	pthread_mutex_t mutex;		/* of all below */
 	pthread_cond_t queued, idle;
 	struct entry *queue, **queue_end;	/* first in, first out */
-	const struct entry *failed;	/* the first; it is not taken again */
+	const struct entry *failed;	/* the first error; it is never overwritten */
 	bool stop;
 	pthread_t threads[THREADS_MAX];
 	unsigned thread_count;
@@ -267,7 +267,7 @@ static int part_emit(const struct ordered *o, struct entry *entry, struct err *e
 	return -1;
 }
 
-/* Each part goes into the slot that the part `tasks` before it leaves free. */
+/* Part i reuses the slot of part i - tasks. */
 static int parts_run(struct pool *p, const struct ordered *o, struct err *err)
 {
 	uint64_t parts = o->job->parts;

@@ -9,11 +9,11 @@
 
 /* The authority ends at one of these (RFC 3986, 3.2), or with the word. */
 #define END "/?#\\ \t\"'"
-/* A query ends with the word; what ends the clause of a sentence is none of it. */
+/* A query ends with the word; punctuation that ends a clause does not belong to it. */
 #define WORD_END " \t\""
 #define CLAUSE_END ":;,.)"
 
-/* At most three dots stand for len bytes; where what follows begins now. */
+/* Replace len bytes by at most three dots; returns where the rest now begins. */
 static char *mask(char *at, size_t len)
 {
 	size_t dots = len < 3 ? len : 3;

@@ -48,7 +48,7 @@ static void line(struct report *report, const char *key, const char *prefix, con
 
 void report_step(struct report *report, const char *step, const char *fmt, ...)
 {
-	char text[4096];	/* a kernel's command line fits */
+	char text[4096];	/* long enough for a kernel command line */
 	va_list ap;
 
 	va_start(ap, fmt);

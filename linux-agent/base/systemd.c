@@ -27,7 +27,7 @@ static void datagram_send(const char *path, const char *text)
 			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 }
 
-/* A field of one line; what it holds is from outside. */
+/* A one-line field. Its value comes from outside. */
 static void field_add(FILE *to, const char *name, const char *value)
 {
 	char text[1024];

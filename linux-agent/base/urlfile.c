@@ -14,7 +14,7 @@
 #define MAX_BYTES (16 * 1024)
 #define BLANKS " \t\r\n"
 
-/* A pipe or a terminal is nobody else's. */
+/* A pipe or a terminal cannot be read by others. */
 static int mode_check(const char *name, int fd, struct err *err)
 {
 	struct stat st;
@@ -26,7 +26,7 @@ static int mode_check(const char *name, int fd, struct err *err)
 	return 0;
 }
 
-/* Without the blanks around it; NULL: it is not one word. */
+/* Strip surrounding blanks; NULL: it is not a single word. */
 static char *line_take(char *text)
 {
 	char *line = text + strspn(text, BLANKS);

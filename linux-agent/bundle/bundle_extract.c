@@ -50,7 +50,7 @@ static int buffers_make(struct buffers *b, const struct chunkindex *index, struc
 	return 0;
 }
 
-/* Into b->chunk, with its hash proved right. */
+/* Decode into b->chunk and verify its hash. */
 static int chunk_take(struct bundle *bundle, const struct payload *payload,
 		      const struct chunkindex *index, uint32_t i, const struct zipentry *entry,
 		      struct buffers *b, struct err *err)
@@ -67,7 +67,7 @@ static int chunk_take(struct bundle *bundle, const struct payload *payload,
 	return chunk_decode_damaged(payload->file, i, err);
 }
 
-/* What is left of the entry, from the chunk on, is one request. */
+/* Announce the rest of the entry, from this chunk on, as one request. */
 static void frames_run(struct bundle_source *source, const struct zipentry *entry,
 		       const struct chunkindex *index, uint32_t i)
 {
@@ -99,7 +99,7 @@ static int chunk_read(struct bundle *bundle, const struct payload *payload,
 	return 0;
 }
 
-/* The index and the manifest each say what the payload is; a builder may have mixed them up. */
+/* Index and manifest both describe the payload; a builder may have mixed them up. */
 static int whole_check(struct bundle *bundle, const struct payload *payload, struct buffers *b,
 		       struct err *err)
 {

@@ -13,7 +13,7 @@ struct bundle {
 	char *where;
 	struct bundle_source *source;
 	struct ziparchive *archive;
-	uint8_t *json, *p7s;		/* p7s: NULL if there is none and none was needed */
+	uint8_t *json, *p7s;		/* p7s: NULL if it is absent and not required */
 	size_t json_len, p7s_len;
 	struct manifest *manifest;
 	char *signer;			/* NULL: not checked */
@@ -90,7 +90,7 @@ static int bundle_read(struct bundle *b, const struct bundle_options *options, s
 	return 0;
 }
 
-/* As if nothing of it had been read. */
+/* Forget everything that was read. */
 static void bundle_forget(struct bundle *b)
 {
 	ziparchive_close(b->archive);
@@ -112,7 +112,7 @@ bool bundle_again(const struct bundle *bundle, unsigned *tries, const struct err
 	return true;
 }
 
-/* A manifest, a signature or a directory that came wrong is fetched again, too. */
+/* Also fetch again a manifest, a signature or a directory that arrived damaged. */
 static int bundle_read_again(struct bundle *b, const struct bundle_options *options,
 			     struct err *err)
 {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-/* What was not in the page cache before it was read leaves it again, in parts of: */
+/* Pages that were not cached before the read are dropped again, in parts of this size: */
 #define PART_BYTES ((uint64_t)8 << 20)
 
 struct source_file {
@@ -20,7 +20,7 @@ struct source_file {
 	char path[];
 };
 
-/* Whether the last byte of a part is in the cache; readahead does not get that far. */
+/* Whether the last byte of a part is cached; readahead never gets that far. */
 static bool part_is_cached(const struct source_file *f, uint64_t part)
 {
 	uint64_t end = (part + 1) * PART_BYTES;

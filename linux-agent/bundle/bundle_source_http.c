@@ -54,7 +54,7 @@ static int read_exact(struct source_http *h, void *buf, size_t len, struct err *
 	return 0;
 }
 
-/* The run goes on; what lies between is dropped. */
+/* The current run continues; skip the bytes in between. */
 static int run_read(struct source_http *h, void *buf, size_t len, uint64_t offset,
 		    struct err *err)
 {
@@ -172,7 +172,8 @@ static void spooling_tell(const struct source_http *h, struct report *report)
 			    "(%llu bytes) into %s", (unsigned long long)size, h->spool.directory);
 }
 
-/* Where the size is not told, there may be no end: then the room is looked at each time. */
+/* If the server does not state the size, the body may be endless: check the free space
+ * each time. */
 static int spool_fill(struct source_http *h, uint8_t *piece, struct report *report, struct err *err)
 {
 	uint64_t size = remote_size(h->remote), at = 0;

@@ -65,7 +65,7 @@ uint64_t blockindex_offset(const struct blockindex *index, uint32_t i)
 	return offset;
 }
 
-/* Each id, then each length: ids at HEADER, lengths behind the last id. */
+/* All ids, beginning at HEADER, then all lengths. */
 static size_t index_len(uint32_t count, unsigned id_bytes)
 {
 	return HEADER + (size_t)count * (id_bytes + LENGTH_BYTES);

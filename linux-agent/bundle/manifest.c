@@ -15,7 +15,7 @@
 enum { WHERE_MAX = 64 };	/* "payloads[31].blocks.dictionary." */
 enum { PAYLOAD_MAX_FILES = 5 + 2 * MANIFEST_MAX_BASES };
 
-/* What a string value may be; every text that leaves the parser passed one of
+/* The allowed forms of string values. Every text that leaves the parser passed one of
  * these, so it is safe in messages, on a terminal and as a name. */
 struct text_rule {
 	const char *key;
@@ -53,7 +53,7 @@ static const struct text_rule rule_slot = {
 	"slot", 1, 1, "ab", "\"a\" or \"b\"",
 };
 
-/* Where in the manifest, for messages: short by construction, cut if not. */
+/* The location in the manifest, for messages; cut if it is too long. */
 __attribute__((format(printf, 2, 3)))
 static void where_set(char where[WHERE_MAX], const char *fmt, ...)
 {
@@ -116,8 +116,7 @@ static int type_parse(const json_t *object, const char *where, enum payload_type
 	return key_bad(where, "type", "must be \"uki\", \"image\" or \"addon\"", err);
 }
 
-/* File names that are never part of a payload: two of our own, two of the file
- * system. */
+/* Reserved names: two of the bundle's own, two of the file system. */
 static bool file_is_reserved(const char *file)
 {
 	static const char *const reserved[] = { ".", "..", "manifest.json", "manifest.p7s" };
@@ -244,7 +243,7 @@ static int bases_parse(const json_t *payload, const char *where, struct payload 
 	return 0;
 }
 
-/* Without a file an image is one by reference, and has nothing but its index. */
+/* An image without a file is by reference, and has only its index. */
 static int full_parse(const json_t *object, const char *where, struct payload *p,
 		      struct err *err)
 {

@@ -88,7 +88,7 @@ static int keep(struct spool *s, const void *buf, size_t len, uint64_t offset, s
 	return 0;
 }
 
-/* A run is handed on only when something of it is missing here. */
+/* Announce a run to the source only if part of it is missing here. */
 static void run_begin(struct spool *s, uint64_t offset)
 {
 	if (offset >= s->run.offset && offset < s->run.end)
@@ -121,7 +121,7 @@ static uint64_t spool_fetched(const struct bundle_source *source, unsigned *ret_
 	return s->inner->fetched(s->inner, ret_requests);
 }
 
-/* Which of the bytes was wrong nobody says, so that all of them are fetched again. */
+/* It is unknown which byte was wrong, so fetch all of them again. */
 static void spool_anew(struct bundle_source *source)
 {
 	struct spool *s = (struct spool *)source;

@@ -11,8 +11,8 @@
 
 #define WAY_OUT "make room there, name another directory by spool-dir in slotboot.conf, or "
 
-/* Where the file system has no O_TMPFILE, as an overlay before Linux 6.3, by a name that
- * goes at once. */
+/* Without O_TMPFILE (an overlay before Linux 6.3), create a named file and unlink it at
+ * once. */
 static int file_make(const char *directory)
 {
 	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);

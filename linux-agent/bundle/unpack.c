@@ -26,7 +26,7 @@ void unpack_place(struct unpack *u, uint8_t *memory)
 	u->out = memory + pages(o->frames) + pages(o->prefix);
 }
 
-/* Untouched memory costs nothing, and a process with more room can be used again. */
+/* Untouched memory costs nothing, and a process with more room can be reused more often. */
 static void rooms_round(struct unpack_options *o)
 {
 	if (o->sandbox == SANDBOX_NO)
@@ -105,7 +105,8 @@ void unpackers_free(struct unpackers *idle)
 	free(idle);
 }
 
-/* One with as much room. What has a dictionary of its own is as old as that, and not kept. */
+/* A process with enough room. One with a dictionary belongs to that dictionary and is not
+ * kept. */
 static struct unpack *idle_take(const struct unpack_options *o)
 {
 	struct unpack **at = o->idle && !o->dict ? &o->idle->first : NULL;
@@ -189,7 +190,7 @@ bool unpack_run(struct unpack *unpack, const struct chunkdict *dict, uint32_t pr
 	(void)child_tell(u->child.channel, &ask, sizeof ask);
 	if (!heard(u, &good) || good != 1)
 		return false;
-	/* Whoever is in there may change it from now on. */
+	/* An attacker in the child could change it from now on. */
 	for (size_t i = 0; i < count; i++)
 		memcpy(out + parts[i].at, u->out + parts[i].at, parts[i].len);
 	return true;

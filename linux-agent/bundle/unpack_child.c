@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The process that unpacks: libzstd, and no right to anything. */
+/* The unpacking process: libzstd, without any rights. */
 #include "unpack_proto.h"
 
 #include "chunk_decode.h"

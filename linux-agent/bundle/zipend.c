@@ -13,7 +13,7 @@ enum { END64_BYTES = 56, AT_DISK_COUNT64 = 24, AT_COUNT64 = 32, AT_SIZE64 = 40, 
 #define END64_MAGIC 0x06064b50u
 #define LOCATOR_MAGIC 0x07064b50u
 
-/* What an end says. */
+/* The contents of an end record. */
 struct claim {
 	uint64_t count, disk_count, size, offset;
 	uint64_t at;		/* where the directory must end */
@@ -50,7 +50,7 @@ static int end_read(struct bundle_source *source, uint8_t end[END_BYTES], struct
 	return 0;
 }
 
-/* The ZIP64 form, if a locator stands in front of the end: other tools go by that alone. */
+/* The ZIP64 record, if a locator precedes the end record: other tools use only that one. */
 static int end64_take(struct bundle_source *source, struct claim *claim, struct err *err)
 {
 	uint8_t locator[LOCATOR_BYTES], end[END64_BYTES];

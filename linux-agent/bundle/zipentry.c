@@ -143,7 +143,7 @@ static int directory_take(struct ziparchive *a, const uint8_t *data, const struc
 {
 	size_t at = 0, len = 0;
 
-	/* Tools that look for the end by its magic might take another one. */
+	/* A tool that searches for the magic number might take another end record. */
 	if (memmem(data, end->behind, "PK\5\6", 4))
 		return err_set(err, EX_DATAERR, "the ZIP has a second end within its directory");
 	for (; a->count < end->count; at += len) {
@@ -267,7 +267,7 @@ static int local_check(const struct ziparchive *a, const struct row *row, uint64
 	return 0;
 }
 
-/* Tools would see two contents in the same bytes. */
+/* Different tools would read different contents from the same bytes. */
 static int overlap_check(const struct ziparchive *a, const struct row *row, uint64_t behind,
 			 struct err *err)
 {

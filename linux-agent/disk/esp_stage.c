@@ -137,8 +137,8 @@ int esp_stage_put(struct esp_stage *stage, const char *path, const void *data, s
 
 /* --- the file system --- */
 
-/* Nothing of the caller's surroundings is seen, so that nothing in them changes the result; mtools
- * would look into the caller's mtoolsrc, and doubt disks without tracks. */
+/* A fixed environment, so that the caller's cannot change the result: mtools would read
+ * the caller's mtoolsrc, and complain about disks without tracks. */
 static int spawn(const char *program, char *const argv[], uint64_t time, int words, pid_t *ret_pid)
 {
 	char epoch[ARG_BYTES];
@@ -200,7 +200,7 @@ static int run(char *const argv[], const char *package, uint64_t time, struct er
 		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), line[0] ? ": " : "", line);
 }
 
-/* By a descriptor that the program inherits. */
+/* The path of a descriptor that the program inherits. */
 static void fd_path(int fd, char path[static ARG_BYTES])
 {
 	(void)snprintf(path, ARG_BYTES, "/proc/self/fd/%d", fd);
@@ -282,7 +282,7 @@ int esp_stage_make(struct esp_stage *stage, const struct esp_make *make, int *re
 			continue;
 		if (file_add(&stage->files[i], image, make->time, err) < 0)
 			return -1;
-		/* It is in the image now: the memory for two of a UKI is enough. */
+		/* Its content is in the image now; so memory for two UKIs suffices. */
 		cleanup_closep(&stage->files[i].fd);
 		stage->files[i].fd = -1;
 	}

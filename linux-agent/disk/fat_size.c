@@ -17,7 +17,7 @@
 #define MAX_BYTES ((uint64_t)128 << 30)
 #define MIB ((uint64_t)1 << 20)
 
-/* The clusters that are left once the tables have room for them. */
+/* The number of clusters that remain beside the tables. */
 static uint64_t clusters_of(uint64_t bytes, unsigned sector, unsigned per_cluster, unsigned type)
 {
 	uint64_t root = type == 16 ? ROOT_ENTRIES * 32u / sector : 0;
@@ -80,7 +80,7 @@ int fat_size_choose(uint64_t bytes, unsigned sector_bytes, struct fat_size *ret_
 		       (unsigned long long)(least / MIB));
 }
 
-/* The count of the specification, from the fields of a boot sector. */
+/* The specification's cluster count, computed from a boot sector. */
 static uint64_t clusters_in(const uint8_t *s)
 {
 	uint64_t sector = le16_get(s + 11), per = s[13], reserved = le16_get(s + 14), fats = s[16];

@@ -17,7 +17,7 @@ static void probe_freep(blkid_probe *probe)
 	blkid_free_probe(*probe);
 }
 
-/* 1: nothing is there. What is, into text. */
+/* 1: it is empty. Otherwise text says what was found. */
 static int probe_words(int fd, uint64_t start, uint64_t bytes, unsigned sector, char *text, size_t cap)
 {
 	_cleanup_(probe_freep) blkid_probe probe = blkid_new_probe();
@@ -131,7 +131,7 @@ static int gpt_take(const char *path, blkid_partlist list, enum layout_arch arch
 	return check_labels(path, f, count, err);
 }
 
-/* The table in sectors of that size. */
+/* Read the partition table, assuming sectors of this size. */
 static int table_look(const char *path, int fd, unsigned sector, enum layout_arch arch, struct found *f,
 		      struct err *err)
 {
@@ -162,7 +162,7 @@ static bool has_mark(int fd, uint64_t at)
 	return pread_full(fd, text, sizeof text, (off_t)at) == 0 && memcmp(text, FOUND_MARK, sizeof text) == 0;
 }
 
-/* What is in the partitions that would be written. */
+/* Look into the partitions that would be overwritten. */
 static void adopted_look(int fd, struct found *f)
 {
 	const struct layout_part *esp = layout_find(&f->layout, LAYOUT_ESP);

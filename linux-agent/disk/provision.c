@@ -167,7 +167,7 @@ static void plan_report(const struct provision *p)
 
 /* --- what an install works on ---------------------------------------------- */
 
-/* The machine that will boot from the disk has no variables yet. */
+/* A store without variables, as the machine that will boot from this disk has it. */
 static int no_variable(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_data, size_t *ret_len,
 		       uint32_t *ret_attributes, struct err *err)
 {
@@ -234,7 +234,7 @@ static int mark(struct target *t, uint64_t at, struct err *err)
 	return target_write(t, block, BLOCK, at, err) < 0 ? -1 : target_flush(t, err);
 }
 
-/* The mark first: from here on the disk is known to be nobody's any more. */
+/* Remove the disk's signature first: from here on the old contents are known to be lost. */
 static int wipe_all(struct provision *p, struct err *err)
 {
 	const struct layout_part *a = layout_find(&p->layout, LAYOUT_A);
@@ -247,7 +247,7 @@ static int wipe_all(struct provision *p, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(p->found.old_starts); i++) {
 		uint64_t at = p->found.old_starts[i] / BLOCK * BLOCK;
 
-		/* What is right already in slot A is kept. */
+		/* Chunks that slot A already holds are kept. */
 		if (at >= MIB && at < tail && !(a && at >= a->start && at < a->start + a->bytes) &&
 		    target_zero(t, BLOCK, at, err) < 0)
 			return -1;
@@ -313,7 +313,7 @@ static int esp_make(struct provision *p, int *ret_fd, struct err *err)
 	return esp_stage_make(&p->target.stage, &make, ret_fd, err);
 }
 
-/* Its boot sector makes it a file system. */
+/* Write the boot sector last: without it there is no file system. */
 static int esp_write(struct provision *p, int fd, struct err *err)
 {
 	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
@@ -326,7 +326,7 @@ static int esp_write(struct provision *p, int fd, struct err *err)
 	return target_copy(t, fd, 0, BLOCK, esp->start, true, err);
 }
 
-/* The protective MBR, without which there is no GPT, last of all. */
+/* Write the protective MBR last: without it there is no GPT. */
 static int tables_write(struct provision *p, struct err *err)
 {
 	_cleanup_close_ int fd = -1;

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* One with other attributes can only be deleted (vars.h). */
+/* A variable with other attributes cannot be rewritten, only deleted (vars.h). */
 static int record_put(const struct vars *vars, const struct provision_result *done, struct report *report,
 		      struct err *err)
 {
@@ -54,7 +54,8 @@ static int is_old(const struct vars *vars, const char *name, const uint8_t guid[
 	return r < 0 ? -1 : 0;
 }
 
-/* Before the entry goes, so that BootOrder names none that is not there. */
+/* Remove it from BootOrder before deleting the entry, so that BootOrder never names a
+ * missing one. */
 static int order_drop(const struct vars *vars, uint16_t number, struct err *err)
 {
 	_cleanup_free_ uint8_t *order = NULL;
@@ -82,7 +83,7 @@ static int old_remove(const struct vars *vars, const uint8_t guid[16], struct re
 	for (size_t i = 0; i < count; i++) {
 		struct err unread;
 
-		/* One that cannot be read is nobody's that we know. */
+		/* An unreadable entry is treated as foreign. */
 		if (is_old(vars, names[i].text, guid, &unread) != 1)
 			continue;
 		report_step(report, "firmware", "%s is of the ESP that was on the disk: removed", names[i].text);

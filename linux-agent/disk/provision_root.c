@@ -13,7 +13,7 @@
 #define PREFIX "PARTUUID="
 #define PREFIX_LEN (sizeof PREFIX - 1)
 
-/* 1, or 0: root= names no partition by its GUID. */
+/* 1; 0: root= does not name a partition by its GUID. */
 static int root_guid(const struct ukifile *uki, unsigned slot, uint8_t ret_guid[LAYOUT_GUID_BYTES],
 		     struct err *err)
 {

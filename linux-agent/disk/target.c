@@ -21,7 +21,7 @@ static int in_use(const char *path, const char *by, struct err *err)
 		       *by ? " by " : " (mounted, as swap, or by device mapper or RAID)", by);
 }
 
-/* Nothing but the loop device knows that it has the file. */
+/* Only the loop device refers to the file. */
 static bool below_loop(const char *path, char name[static 32])
 {
 	_cleanup_(cleanup_closedirp) DIR *dir = opendir("/sys/block");
@@ -76,7 +76,7 @@ static int stat_target(struct target *t, uint64_t size, struct err *err)
 		return err_set(err, EX_USAGE, "%s is neither a block device nor a regular file", t->path);
 	if (errno != ENOENT)
 		return err_errno(err, EX_NOINPUT, errno, "failed to look at %s", t->path);
-	/* A device that is misspelled must not become a file in /dev. */
+	/* A misspelled device name must not create a file in /dev. */
 	if (!size || strncmp(t->path, "/dev/", 5) == 0)
 		return err_set(err, EX_NOINPUT, "%s does not exist%s", t->path,
 			       size ? "" : "; with --size it is made, as an image file");

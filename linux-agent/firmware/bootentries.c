@@ -36,8 +36,8 @@ static unsigned find_label(const uint8_t *data, size_t len)
 	return role;
 }
 
-/* By its path; by its label only where the path is nobody's any more, as some firmware
- * leaves it: a vendor's node in place of what was written. */
+/* Ours by its path. Some firmware replaces the path by a vendor node of its own; such an
+ * entry is ours by its label. */
 static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data, size_t len)
 {
 	unsigned role = 0;
@@ -50,8 +50,9 @@ static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data,
 	return role;
 }
 
-/* Firmware puts marks of its own behind the data. Our loader looks at none of it; the
- * stub reads a string up to its NUL; only where it is to get none, more would be one. */
+/* Firmware may append marks of its own to the optional data. Our loader ignores the data,
+ * and the stub reads a string up to its NUL. Only where the stub is to get no string
+ * would the marks be taken for one. */
 static bool options_suffice(enum boot_role role, const struct boot_content *content,
 			    const struct load_option *option)
 {
@@ -63,8 +64,8 @@ static bool options_suffice(enum boot_role role, const struct boot_content *cont
 	       bytes_equal(option->options, content->options, content->options_len);
 }
 
-/* A full path that firmware has put for our short form, and bits of its own such as
- * LOAD_OPTION_HIDDEN, are left alone: it would put them back at each boot. */
+/* Accept a full path that the firmware wrote instead of our short form, and attribute
+ * bits of its own such as LOAD_OPTION_HIDDEN: it would restore them at each boot. */
 static bool is_current(const struct esp_info *esp, enum boot_role role,
 		       const struct boot_content *content, const uint8_t *data, size_t len)
 {
@@ -78,7 +79,7 @@ static bool is_current(const struct esp_info *esp, enum boot_role role,
 	       options_suffice(role, content, &option);
 }
 
-/* A variable that cannot be read is foreign: no other's entry blocks ours. */
+/* Treat an unreadable variable as foreign: it must not block our own entries. */
 static int read_entry(const struct vars *vars, const struct esp_info *esp,
 		      const struct boot_content contents[BOOT_ROLE_COUNT],
 		      const struct vars_name *name, struct boot_entry *ret_entry,
@@ -153,7 +154,8 @@ static int read_entries(const struct vars *vars, const struct esp_info *esp,
 	return 0;
 }
 
-/* No BootOrder: no numbers. Half a number at the end is dropped, and makes it damaged. */
+/* Without BootOrder there are no numbers. Half a number at the end is dropped, and
+ * BootOrder counts as damaged. */
 static int read_order(const struct vars *vars, struct boot_view *view, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;

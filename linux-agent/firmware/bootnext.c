@@ -23,8 +23,8 @@ static int is_trial(const struct vars *vars, const struct esp_info *esp,
 	       (le32_get(data) & LOADOPTION_ACTIVE);
 }
 
-/* number < 0: the first one that there is, into *ret_number; one that cannot be read is
- * another's. 1: there is none. Any spelling of the number. */
+/* number < 0: find the first such entry and set *ret_number; skip unreadable ones. 1:
+ * there is none. The number may be spelled in either case. */
 static int trial_find(const struct vars *vars, const struct esp_info *esp, int number,
 		      uint16_t *ret_number, struct err *err)
 {

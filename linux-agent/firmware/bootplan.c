@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the number stands in BootOrder; order_count if it does not. */
+/* The number's position in BootOrder; order_count if it is absent. */
 static size_t order_find(const struct boot_state *state, uint16_t number)
 {
 	size_t i = 0;
@@ -36,8 +36,8 @@ static bool entry_is_better(const struct boot_state *state, const struct boot_en
 	return a->number < b->number;
 }
 
-/* The role's entry that stays; NULL: there is none. One that cannot be rewritten is better
- * than none where none may be made. */
+/* The role's entry to keep; NULL: there is none. Where no entry may be created, one that
+ * cannot be rewritten is better than none. */
 static const struct boot_entry *choose(const struct boot_state *state, enum boot_role role)
 {
 	const struct boot_entry *best = NULL;
@@ -56,9 +56,9 @@ static const struct boot_entry *choose(const struct boot_state *state, enum boot
 }
 
 struct kept {
-	const struct boot_entry *entry;	/* NULL: made anew, or not wanted */
+	const struct boot_entry *entry;	/* NULL: to be created, or not wanted */
 	uint16_t number;
-	bool there;			/* there is one when the plan is carried out */
+	bool there;			/* it exists once the plan is carried out */
 };
 
 /* The lowest free number that is at least *next, which then moves past it. */
@@ -98,7 +98,7 @@ static void add_op(const struct boot_state *state, struct boot_plan *plan, enum 
 		plan->ops[plan->op_count++] = op;
 }
 
-/* False: no number is free. */
+/* False: all numbers are taken. */
 static bool plan_new(const struct boot_state *state, enum boot_role role, uint32_t *next,
 		     struct kept *kept, struct boot_plan *plan)
 {

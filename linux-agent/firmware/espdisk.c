@@ -10,7 +10,7 @@
 
 enum { DEPTH_MAX = 8, SYSFS_MAX = 4096 };
 
-/* What the partitions below / say. */
+/* What was found of the partitions below /. */
 struct answer {
 	bool agrees;
 	char *root, *here;	/* nodes of two partitions of one label, or NULL */
@@ -34,7 +34,7 @@ static void uevent_get(const char *sysfs, const char *key, char *out, size_t cap
 			(void)snprintf(out, cap, "%s", line + strlen(key) + 1);
 }
 
-/* A device that stands on no other: is it the ESP's disk's of its label? */
+/* For a device on no other: is it on the ESP's disk, with this label? */
 static void leaf_ask(const struct esp_info *esp, const char *sysfs, struct answer *answer)
 {
 	_cleanup_free_ char *here = NULL, *root = NULL;

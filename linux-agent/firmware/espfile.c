@@ -8,7 +8,7 @@
 #include <libgen.h>
 #include <string.h>
 
-/* For directory growth, and rounding four files to clusters. */
+/* Room for directory growth and for rounding four files up to clusters. */
 #define ROOM_TO_SPARE (512 * 1024)
 #define COPY_BYTES (1024 * 1024)
 
@@ -40,7 +40,7 @@ static int make_parent(const struct disk *disk, const char *path, struct err *er
 	char *dir = copy ? dirname(copy) : NULL;
 	int r = dir ? disk->make_dir(disk->ctx, dir) : -1;
 
-	/* An addon's, where the slot has no directory yet. */
+	/* The addon's directory, which the slot may lack. */
 	if (dir && r < 0 && errno == ENOENT) {
 		above = strdup(dir);
 		if (!above || (disk->make_dir(disk->ctx, dirname(above)) < 0 && errno != EEXIST))
@@ -54,7 +54,7 @@ static int make_parent(const struct disk *disk, const char *path, struct err *er
 	return flush_parent(disk, dir, err);
 }
 
-/* A file that is being written anew. */
+/* The temporary file of a replacement. */
 struct sink {
 	const struct disk *disk;
 	const char *path;
@@ -82,7 +82,7 @@ static int sink_write(struct sink *sink, const uint8_t *data, size_t len, struct
 	return 0;
 }
 
-/* so_far: what came before; nothing is flushed after a failure. */
+/* so_far: the result so far; after a failure nothing is flushed. */
 static int sink_close(struct sink *sink, int so_far, struct err *err)
 {
 	const struct disk *disk = sink->disk;
@@ -98,7 +98,7 @@ int espfile_remove(const struct disk *disk, const char *path, struct err *err)
 {
 	if (disk->remove(disk->ctx, path) < 0 && errno != ENOENT)
 		return err_errno(err, EX_IOERR, errno, "failed to remove %s", path);
-	/* No directory: no file in it. */
+	/* A missing directory holds no file. */
 	if (disk_flush_parent(disk, path) < 0 && errno != ENOENT)
 		return err_errno(err, EX_IOERR, errno, "failed to flush the directory of %s",
 				 path);

@@ -90,7 +90,7 @@ static int open_gpt(const char *disk, blkid_probe *ret_probe, blkid_partlist *re
 		return err_set(err, EX_CONFIG, "failed to open the ESP's disk %s: %s", disk,
 			       strerror(errno ? errno : EIO));
 	list = probe_gpt(probe, 0);
-	if (!list)	/* an image file does not say that its sectors are larger */
+	if (!list)	/* an image file does not state its sector size */
 		list = probe_gpt(probe, 4096);
 	if (!list)
 		return err_set(err, EX_CONFIG, "the ESP's disk %s has no GPT", disk);
@@ -210,7 +210,7 @@ static int find_mounted(const char *dir, dev_t *ret_dev, struct err *err)
 	return 0;
 }
 
-/* Why what is mounted is no partition, where that can be told. */
+/* Explain, where possible, why the mounted file system is not on a partition. */
 static const char *sysfs_kind(const char *sysfs)
 {
 	_cleanup_free_ char *md = format("%s/md", sysfs), *uuid = format("%s/dm/uuid", sysfs);
@@ -283,8 +283,8 @@ static int parse_device(const char *device, struct esp_info *esp, struct err *er
 	return 0;
 }
 
-/* A disk that is none, as in a dry run, goes with a plain directory; with a real one,
- * what is written there would be hidden below the mount. */
+/* In a dry run a plain directory goes with an image file. With a real disk, files written
+ * to the directory would be hidden below the mount. */
 static int check_mounted(const struct esp_info *esp, struct err *err)
 {
 	struct stat st;

@@ -12,7 +12,7 @@
 
 #define HEADER_SIZE 6
 #define NODE_HEADER_SIZE 4
-/* Anything longer is not one of our files. */
+/* Longer paths cannot be one of our files. */
 #define PATH_MAX_CHARS 128
 
 /* UEFI 2.10 section 10.3: type, subtype */
@@ -71,8 +71,8 @@ struct node {
 	size_t len;		/* its length, at least NODE_HEADER_SIZE */
 };
 
-/* Takes the node at the front of the path off it; false: the path is cut off or
- * lies about a length. */
+/* Remove the first node from the path; false: the path is cut short, or a length is
+ * wrong. */
 static bool next_node(const uint8_t **path, size_t *left, struct node *ret_node)
 {
 	size_t len;
@@ -136,7 +136,7 @@ static bool path_is(const uint8_t *path, size_t left, const uint8_t guid[16],
 	struct file_path file = { .len = 0 };
 	struct node node;
 
-	/* What leads to the partition is left out in the short form. */
+	/* The short form leaves out the nodes that lead to the partition. */
 	do {
 		if (!next_node(&path, &left, &node) || node.kind >> 8 == NODE_TYPE_END)
 			return false;

@@ -29,8 +29,8 @@ int vars_get(const struct vars *vars, enum vars_guid guid, const char *name,
 	return r;
 }
 
-/* 1: the variable holds just that; 0: it does not, or there is none; -1.
- * *ret_attributes: those it has now, or, if there is none, the wanted ones. */
+/* 1: the variable holds exactly this; 0: it differs or does not exist; -1.
+ * *ret_attributes: its current attributes or, if it does not exist, the wanted ones. */
 static int holds(const struct vars *vars, enum vars_guid guid, const char *name,
 		 const uint8_t *data, size_t len, uint32_t attributes,
 		 uint32_t *ret_attributes, struct err *err)

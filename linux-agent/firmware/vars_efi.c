@@ -176,8 +176,8 @@ static int get(void *ctx, enum vars_guid guid, const char *name, uint8_t **ret_d
 	return 0;
 }
 
-/* In a plain directory: cuts off what a longer value left behind, and notices a
- * write that was cut short by a full disk. 0; -1 with errno. */
+/* In a plain directory, cut off what remains of a longer value, and notice a write cut
+ * short by a full disk. 0; -1 with errno. */
 static int mend_file(enum vars_guid guid, const char *name, size_t len)
 {
 	_cleanup_free_ char *file = NULL;

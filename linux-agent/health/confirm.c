@@ -16,7 +16,8 @@ bool confirm_is_on_trial(const struct machine *machine)
 	       !policy_slot_confirmed(slot, machine->running.kexec);
 }
 
-/* The note goes first: a cut in between leaves one that no bad slot makes count. */
+/* Write the note first: after a power cut in between there is a note without a bad slot,
+ * which is ignored. */
 int confirm_fail(struct machine *machine, const struct health_finding *finding,
 		 struct err *note_error, struct err *err)
 {

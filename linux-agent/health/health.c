@@ -24,7 +24,7 @@ static int64_t passed_ms(const struct watch *w)
 	return w->clock->now_ms(w->clock->ctx) - w->begin_ms;
 }
 
-/* A check's share of the time there is. */
+/* The time limit of one check. */
 static int64_t limit_ms(const struct watch *w)
 {
 	int64_t left = (int64_t)w->config->health_deadline_s * 1000 - passed_ms(w);
@@ -81,7 +81,7 @@ static bool programs_hold(const struct watch *w)
 	return true;
 }
 
-/* The next word of a list that blanks divide, from *list on; 0: the end. */
+/* The next word of a blank-separated list, from *list on; 0: the end. */
 static size_t word_next(const char **list)
 {
 	*list += strspn(*list, " \t");

@@ -19,7 +19,7 @@ static char *note_path(const struct machine *m)
 	return asprintf(&path, "%s/" ESP_OURS "/" HEALTH_NOTE_FILE, m->esp.dir) < 0 ? NULL : path;
 }
 
-/* The file as it is: a new reference, an empty object where there is none. */
+/* The parsed file; an empty object if there is none. The caller drops the reference. */
 static json_t *notes_read(const struct machine *m)
 {
 	_cleanup_free_ char *path = note_path(m);

@@ -13,7 +13,7 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
-enum { LEFT_READS = 16 };	/* what is in a pipe whose writers may live on */
+enum { LEFT_READS = 16 };	/* how much to read from a pipe whose writers may live on */
 
 extern char **environ;
 
@@ -31,7 +31,7 @@ static int posix_poll(void *ctx, struct pollfd *fds, nfds_t count, int ms)
 
 const struct health_clock health_clock_posix = { posix_now_ms, posix_poll, NULL };
 
-/* A check under way. */
+/* A running check. */
 struct check {
 	pid_t pid;
 	int pidfd, output;
@@ -128,7 +128,7 @@ static int check_start(const char *const argv[], struct check *c)
 	return 0;
 }
 
-/* Until it ends; false: the limit was reached first. */
+/* Wait until it ends; false: the time limit was reached first. */
 static bool check_wait(const struct health_clock *clock, struct check *c, int64_t limit_ms)
 {
 	struct pollfd fds[] = { { .fd = c->pidfd, .events = POLLIN },
@@ -141,7 +141,7 @@ static bool check_wait(const struct health_clock *clock, struct check *c, int64_
 		if (clock->poll(clock->ctx, fds, ARRAY_SIZE(fds), ms) <= 0)
 			continue;
 		if (fds[1].revents && !output_take(c))
-			fds[1].fd = -1;		/* closed; it may run on */
+			fds[1].fd = -1;		/* it closed its output and may still run */
 		if (fds[0].revents)
 			return true;
 	}
@@ -150,7 +150,7 @@ static bool check_wait(const struct health_clock *clock, struct check *c, int64_
 
 static void check_end(struct check *c, int *ret_status)
 {
-	(void)kill(-c->pid, SIGKILL);	/* not waited for yet: the number is still its own */
+	(void)kill(-c->pid, SIGKILL);	/* not reaped yet, so the process number is still its own */
 	while (waitpid(c->pid, ret_status, 0) < 0 && errno == EINTR)
 		;
 	for (int i = 0; i < LEFT_READS && output_take(c); i++)

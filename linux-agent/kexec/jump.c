@@ -152,7 +152,7 @@ int jump_run(const struct jump_ops *ops, struct err *err)
 static void posix_flush(void *ctx)
 {
 	(void)ctx;
-	/* This program too may come from behind an interface that goes down. */
+	/* This program, too, may be on a network file system. */
 	(void)mlockall(MCL_CURRENT);
 	sync();
 }

@@ -128,8 +128,8 @@ static int load_error(const char *name, int error, struct err *err)
 	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
 }
 
-/* The preflight's checks name the cause; the table above, what is left. They look
- * at the file on the ESP, which is as good as any for words. */
+/* The preflight's checks name the cause, the table above covers the rest. They read the
+ * file on the ESP, which is good enough for an explanation. */
 static int load_failed(const struct config *config, const char *name, const struct handover *h,
 		       const char *cmdline, int error, struct err *err)
 {
@@ -184,7 +184,7 @@ static int load(const struct config *config, const char *name, struct handover *
 		return -1;
 	if (strlen(cmdline) >= h->cmdline_max)
 		return load_failed(config, name, h, cmdline, EINVAL, err);
-	/* The only flag, and as old as the call. */
+	/* This is the call's only flag, and as old as the call. */
 	flags = h->initrd.fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
 	if (syscall(SYS_kexec_file_load, h->kernel.fd, h->initrd.fd, strlen(cmdline) + 1, cmdline,
 		    flags) < 0)
@@ -235,7 +235,7 @@ int kexec_prepare(struct machine *machine, unsigned slot, struct kexec_image **r
 	r = kexec_handover(machine, &uki.uki, uki.manifest, slot, &image->handover, err);
 	image->name = uki.uki.name;
 	uki.uki.name = NULL;
-	slot_uki_close(&uki);	/* its memory is the kernel's to have */
+	slot_uki_close(&uki);	/* free its memory for the kernel */
 	if (r < 0)
 		return -1;
 	*ret_image = image;

@@ -67,7 +67,7 @@ int kexec_intent_jump(struct machine *machine, unsigned slot, struct err *err)
 	return machine_save(machine, err);
 }
 
-/* As the loader does: what is not yet proven is watched, what is good only where the
+/* As the loader does: watch a slot that is not yet proven; watch a good slot only if the
  * configuration says so. */
 static bool is_watched(const struct machine *m, unsigned slot)
 {
@@ -87,7 +87,7 @@ int kexec_intent_watch(const struct machine *machine, unsigned slot, char *say, 
 	return fd;
 }
 
-/* Nothing has proven it, and it is known why it is there. */
+/* The slot is unproven, and it is known why. */
 static bool is_unproven(const struct slot *slot)
 {
 	return slot->status != SLOT_WRITING && slot->reason != REASON_STATE_LOST &&

@@ -22,8 +22,8 @@ int kexec_slot_check(const struct machine *machine, unsigned slot, struct err *e
 		       s->status == SLOT_BAD ? "; slotctl mark-active gives it new tries" : "");
 }
 
-/* The record in the variable: the mirror is a file with a checksum, which whoever can
- * write to the ESP can make. */
+/* Use only the record in the variable: anyone who can write to the ESP can forge the
+ * mirror. */
 static bool is_recorded(const struct machine *machine)
 {
 	return machine->state.source == STATE_VARIABLE_COPY;
@@ -55,7 +55,7 @@ static bool is_locked_down(const struct machine *machine)
 	return errno != ENOENT || (cmdline && cmdline_get(cmdline, "lockdown", &len));
 }
 
-/* Why nothing but a signed manifest will do for the slot; NULL: nothing asks for one. */
+/* Why the slot needs a signed manifest; NULL: it does not. */
 static int demand_find(struct machine *machine, unsigned slot, const struct rollback_floor *floor,
 		       const char **ret_why, struct err *err)
 {

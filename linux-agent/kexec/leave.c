@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <sys/reboot.h>
 
-/* systemctl would jump into what is staged, or start what is on /run/nextroot, and call
- * it a reboot; what the firmware is to start next would never be tried. */
+/* Otherwise systemctl could jump into a staged kernel, or start what is on /run/nextroot,
+ * and call it a reboot: the firmware would never try the new slot. */
 static int reboot_ask(const char *sysroot, char *const systemd[], struct err *err)
 {
 	char *other[] = { "reboot", NULL };
@@ -81,7 +81,7 @@ void leave_recover(const char *sysroot)
 	if (init_is_systemd(sysroot) || leave_reboot(sysroot, NULL) == 0 || *sysroot)
 		return;
 	sync();
-	(void)reboot(RB_AUTOBOOT);	/* there is nobody else to ask */
+	(void)reboot(RB_AUTOBOOT);	/* there is no other init to ask */
 }
 
 static int kexec_for(struct machine *m, unsigned slot, const struct trip_times *times,

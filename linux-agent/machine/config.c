@@ -68,7 +68,7 @@ static const struct key {
 	{ "watchdog-timeout", offsetof(struct config, watchdog_s), 5, 600, NULL },
 };
 
-/* Of one file: a later one may set a key anew. */
+/* The state of parsing one file; a later file may set a key again. */
 struct parser {
 	struct config *config;
 	bool seen[ARRAY_SIZE(keys)];
@@ -99,7 +99,7 @@ static int number_set(unsigned *field, const struct key *key, const char *value,
 	return 0;
 }
 
-/* Of two or three words. */
+/* A key whose value is one of two or three words. */
 static int word_set(unsigned *field, const struct key *key, const char *value, struct err *err)
 {
 	for (unsigned i = 0; key->words[i]; i++)
@@ -112,8 +112,8 @@ static int word_set(unsigned *field, const struct key *key, const char *value, s
 		       key->words[2] ? key->words[2] : key->words[1]);
 }
 
-/* inih takes an indented line for more of the value before it, and hands it over
- * as the same key again: what reads as a new key would be lost in silence. */
+/* inih treats an indented line as a continuation and reports it as the same key again:
+ * without this check an indented key would be lost silently. */
 static int given_twice(const char *name, struct err *err)
 {
 	return err_set(err, EX_CONFIG, "%s: given twice, or followed by an indented line", name);
@@ -192,8 +192,8 @@ static int on_key(void *user, const char *section, const char *name, const char 
 	return r == 0;
 }
 
-/* Secrets that a unit hands over (systemd.exec(5), LoadCredential=): what is named without
- * a slash is one of them, if there is such a one. */
+/* A name without a slash refers to a credential of the unit (systemd.exec(5),
+ * LoadCredential=), if there is one by that name. */
 static int credential_find(char **field, struct err *err)
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
@@ -221,7 +221,7 @@ static int credentials_find(struct config *config, struct err *err)
 	return 0;
 }
 
-/* What only makes sense together. */
+/* Check keys that depend on each other. */
 static int config_complete(const char *path, const struct config *config, struct err *err)
 {
 	for (size_t i = 0; i < config->image_count; i++)
@@ -239,8 +239,8 @@ static int config_complete(const char *path, const struct config *config, struct
 	return 0;
 }
 
-/* inih looks at neither: it stops at a NUL as at the end of the file, and takes what is
- * beyond its buffer, of a comment too, for a line of its own. */
+/* Check what inih does not: it takes a NUL for the end of the file, and text beyond its
+ * buffer, even in a comment, for a new line. */
 static int text_check(const char *path, const char *text, size_t len, struct err *err)
 {
 	unsigned line = 1;
@@ -271,7 +271,8 @@ static int config_parse(const char *path, const char *text, struct config *confi
 	return 0;
 }
 
-/* What cannot be read may hold rules that would be dropped: it is not as good as empty. */
+/* An unreadable file may hold rules that would be dropped, so it is an error, unlike an
+ * empty one. */
 static int file_read(const char *path, int missing, struct config *config, struct err *err)
 {
 	_cleanup_free_ uint8_t *text = NULL;

@@ -142,7 +142,7 @@ bool loader_file_good(const struct loader_file *file)
 	return file->there && !file->why.exit && file->ours;
 }
 
-/* The last part: firmware spells directories as it likes. */
+/* Compare only the last component: firmware spells directories differently. */
 static enum loader_place place_of(const char *identifier)
 {
 	const char *last = strrchr(identifier, '\\');

@@ -14,8 +14,8 @@
 
 #define LOCK_WAIT_S 60
 
-/* [image rootfs] by partition label, where the configuration names no images and
- * the ESP's disk has both; a machine that boots wholly from its UKI has neither. */
+/* Find [image rootfs] by partition labels, if the configuration names no images and the
+ * ESP's disk has both labels. A machine that boots wholly from its UKI has neither. */
 static int images_by_label(struct machine *m, struct err *err)
 {
 	struct config_image *image = &m->config->images[0];
@@ -44,8 +44,8 @@ static int images_by_label(struct machine *m, struct err *err)
 	return 0;
 }
 
-/* One device or file named for both slots, or for two images, would be the
- * confirmed slot's as well as the idle one's. */
+/* A device or file named for both slots, or for two images, would belong to the confirmed
+ * slot as well as to the idle one. */
 static int targets_distinct(const struct config *config, struct err *err)
 {
 	struct stat seen[CONFIG_MAX_IMAGES * SLOT_COUNT], st;
@@ -105,7 +105,8 @@ char *machine_loader_variable(const struct machine *m, const char *name)
 	return text;
 }
 
-/* Our loader names the slot it starts; a plain boot leaves it at that (trace.h). */
+/* Our loader names the slot that it starts; for a plain boot it leaves no more than that
+ * (trace.h). */
 static bool plain_trace_find(const struct machine *m, struct trace *ret_trace)
 {
 	_cleanup_free_ char *loader = machine_loader_variable(m, "LoaderInfo");
@@ -124,7 +125,7 @@ static bool plain_trace_find(const struct machine *m, struct trace *ret_trace)
 	return false;
 }
 
-/* It only explains, and helps where nothing is mounted: it never stops a verb. */
+/* It only explains the boot, and helps where nothing is mounted; it never stops a verb. */
 static void trace_read(struct machine *m)
 {
 	_cleanup_free_ uint8_t *data = NULL;
@@ -140,9 +141,10 @@ static void trace_read(struct machine *m)
 		m->has_trace = plain_trace_find(m, &m->trace);
 }
 
-/* Two disks with the same labels, or a stick: what is mounted is not what the firmware
- * booted from. After a kexec the variable is of an earlier boot: the system that runs may
- * have come from another disk than what was jumped from. What / stands on is of this one. */
+/* With two disks of the same labels, or a stick, the mounted ESP may not be the one that
+ * the firmware booted from. After a kexec the variable describes an earlier boot, and the
+ * running system may have come from another disk than the one that was jumped from. The
+ * device of / is always this boot's. */
 static void esp_compare(struct machine *m)
 {
 	_cleanup_free_ char *text = NULL;
@@ -161,8 +163,8 @@ static void esp_compare(struct machine *m)
 		      m->esp.disk, text);
 }
 
-/* What runs, and from which disk: of two disks with the same labels both may be in doubt,
- * and the disk is the cause. */
+/* Find the running slot and its disk. With two disks of the same labels both may be in
+ * doubt, because of the disk. */
 static int running_open(struct machine *m, enum machine_mode mode, struct err *err)
 {
 	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL, &m->running,

@@ -13,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* The slot whose direct entry comes first: proven by the firmware, preferred. */
+/* The slot whose direct entry comes first: the preferred one, if the firmware has proven
+ * it. */
 static int confirmed_slot(const struct record *record)
 {
 	unsigned preferred = record->preferred;
@@ -49,8 +50,8 @@ static int options_make(const char *text, uint8_t **ret_data, size_t *ret_len)
 	return 0;
 }
 
-/* What the loader would pass, without which the kernel would get the wrong command line. A
- * UKI that cannot be read gets no options. */
+/* The options that the loader would pass; without them the kernel would get the wrong
+ * command line. An unreadable UKI gets none. */
 static void direct_options(const struct machine *m, unsigned slot, uint8_t **ret_data,
 			   size_t *ret_len)
 {
@@ -78,7 +79,7 @@ static bool loader_exists(const struct machine *m, const char *efi_path)
 	       access(path, F_OK) == 0;
 }
 
-/* There is firmware that locks its boot entries and starts our loader all the same. */
+/* Some firmware locks its boot entries and starts our loader all the same. */
 static int result(struct machine *m, int r, const struct err *why, struct err *err)
 {
 	bool loader_ran = m->has_trace && !m->running.kexec;
@@ -112,7 +113,8 @@ void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirk
 	quirks_parse(json, len, ret_quirks);
 }
 
-/* Where that cannot be written the mirror cannot either, which is told: no reason to stop. */
+/* If this file cannot be written, neither can the mirror, and that is reported: no reason
+ * to stop here. */
 static void quirks_write(struct machine *m, const struct quirks *quirks)
 {
 	_cleanup_free_ char *json = NULL;
@@ -138,7 +140,7 @@ void machine_quirks_judge_record(struct machine *machine)
 	if (machine->running.kexec || !*boot_id)
 		return;
 	machine_quirks_read(machine, &quirks);
-	if (!*quirk->boot_id && behind)	/* the first time: of a boot that is not known */
+	if (!*quirk->boot_id && behind)	/* the first time; the boot is unknown */
 		quirk_wrote(quirk, 0, "00000000-0000-0000-0000-000000000000");
 	if (!quirk_judge(quirk, behind, 0, boot_id))
 		return;
@@ -155,7 +157,7 @@ static void want_make(const struct machine *m, struct machine_entries *e)
 	loader_note_read(m, &note);
 	want->trial = note.trial.known && loader_exists(m, BOOTENTRIES_TRIAL_PATH);
 	want->trial_leads = want->trial && note.proven;
-	/* Its file is being replaced where the new one leads. */
+	/* Its file is being replaced. */
 	want->loader = want->trial_leads || loader_exists(m, BOOTENTRIES_LOADER_PATH);
 	want->confirmed = confirmed_slot(record);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
@@ -178,7 +180,7 @@ static bool differs(const struct boot_plan *plan, unsigned thing)
 	return plan->withheld[thing];
 }
 
-/* What came back after a reset, held against what was written before it: by a plan that
+/* Compare what came back after a reset with what was written before it, by a plan that
  * leaves nothing out. A kexec resets nothing. */
 static int quirks_judge(const struct machine *m, struct machine_entries *e, struct err *err)
 {
@@ -221,7 +223,7 @@ void machine_entries_clear(struct machine_entries *entries)
 	*entries = (struct machine_entries){ 0 };
 }
 
-/* Before the variables: a write that a power cut has kept from being made counts as one. */
+/* Count the write before making it: one that a power cut prevents counts, too. */
 static void quirks_note(struct machine *m, struct machine_entries *e)
 {
 	for (size_t i = 0; *e->boot_id && i < e->plan.op_count; i++) {
@@ -241,7 +243,7 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 	struct err why = { 0 };
 	int r = machine_entries_plan(machine, &entries, &why);
 
-	/* While its entry is there: the number might be another's then. */
+	/* Do this while its entry exists: later the number might be another's. */
 	if (r == 0 && !entries.want.trial)
 		r = bootnext_clear(&machine->vars, &machine->esp, &why);
 	if (r == 0) {

@@ -27,7 +27,7 @@ static void pairs_clear(struct pairs *p)
 	}
 }
 
-/* Genuine and yet no floor of this machine. */
+/* A genuine manifest that is no floor of this machine. */
 static bool is_floor(const struct machine *m, const struct manifest *manifest, struct err *err)
 {
 	const char *compatible = m->config->compatible;
@@ -132,7 +132,8 @@ int rollback_floor_raise(const struct machine *machine, const struct signed_mani
 	if (p.highest >= 0 && version_compare(manifest->manifest->version,
 					      p.held[p.highest].manifest->version) <= 0)
 		want = &p.held[p.highest];
-	/* First the pair that may go: the other one holds the floor until this is done. */
+	/* Write the other pair first: the present one holds the floor until this is
+	 * done. */
 	for (unsigned i = 0; i < PAIRS; i++) {
 		unsigned at = i ^ (p.highest == 0 ? 1 : 0);
 

@@ -13,7 +13,7 @@
 
 enum { DEPTH_MAX = 8, BOOTLOADER_KEXEC = 13 };
 
-/* What the slots' targets are: numbers of block devices, or files (behind loop). */
+/* The slots' targets: device numbers, or files (behind loop devices). */
 struct targets {
 	dev_t dev[CONFIG_MAX_IMAGES * SLOT_COUNT];
 	const char *path[CONFIG_MAX_IMAGES * SLOT_COUNT];
@@ -83,8 +83,8 @@ static bool is_loop(const char *dir)
 	return *file;
 }
 
-/* The slot under a block device: itself, its loop file, or what dm puts it on. *loop is
- * set where a loop device is on the way. */
+/* The slot that a block device stands on: the device itself, its loop file, or what
+ * device-mapper puts it on. *loop is set if a loop device is on the way. */
 static int slot_below(const struct config *config, const struct targets *t, dev_t dev,
 		      unsigned depth, bool *loop)
 {
@@ -118,15 +118,15 @@ static int slot_below(const struct config *config, const struct targets *t, dev_
 	return slot;
 }
 
-/* What a mount stands on. */
+/* What is below a mount. */
 struct footing {
 	int slot;		/* -1: none that is known */
 	dev_t dev;		/* of a block device; 0: there is none, or an overlay between */
 	bool loop;
 };
 
-/* The block device of a file system that has a number of its own, as btrfs: by the name
- * that it was mounted by. */
+/* The block device of a file system with a device number of its own, as btrfs: found by
+ * the name under which it was mounted. */
 static dev_t source_dev(const struct config *config, const char *source)
 {
 	_cleanup_free_ char *path = NULL, *real = NULL, *dir = NULL;
@@ -220,10 +220,10 @@ static int not_a_slot(const struct footing *root, struct err *err)
 		       "slotboot.conf another's?", major(root->dev), minor(root->dev));
 }
 
-/* What runs: the slot under /; where that is none, the one under /usr; else -1. A slot
- * mounted elsewhere may be there to be looked at. -1 with err filled: / stands on a block
- * device that should be a slot and is none. (One on a loop device may have its file
- * by a name that only the initrd knew.) */
+/* The running slot: the one below / or, if that is none, below /usr; else -1. A slot
+ * mounted elsewhere may only have been mounted for inspection. -1 with err filled: / is
+ * on a block device that should be a slot and is not. (A loop device's file may have a
+ * name that only the initrd knew.) */
 static int slot_mounted(const struct config *config, char **ret_evidence, struct err *err)
 {
 	static const char *const places[] = { "/", "/usr" };
@@ -301,7 +301,7 @@ static enum running_bootloader bootloader_find(const struct config *config)
 									: BOOTLOADER_IS_OTHER;
 }
 
-/* Each -1 or a slot; two that differ are a contradiction. */
+/* Each is -1 or a slot; two different slots are a contradiction. */
 static int agree(int one, const char *one_text, int other, const char *other_text,
 		 struct err *err)
 {

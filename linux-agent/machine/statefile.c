@@ -26,8 +26,8 @@ static enum sb_error var_read(void *ctx, uint8_t *buf, size_t cap, size_t *ret_l
 	return SB_OK;
 }
 
-/* Attributes can be changed only by deleting it; that fails where it is authenticated,
- * with somebody else's key. */
+/* Only deleting the variable can change its attributes; that fails if it is authenticated
+ * with a foreign key. */
 static bool is_squatted(struct statefile *file)
 {
 	_cleanup_free_ uint8_t *data = NULL;

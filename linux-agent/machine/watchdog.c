@@ -13,8 +13,8 @@
 
 enum { NUMBERS = 8 };
 
-/* As drivers call themselves (struct watchdog_info, and the name they register);
- * the best first. Every Intel chipset has a TCO, but not every board has it wired. */
+/* Drivers by their identity (struct watchdog_info) and the name that they register; the
+ * best first. Every Intel chipset has a TCO, but not every board has it wired. */
 static const struct kind {
 	const char *identity;
 	enum record_watchdog kind;
@@ -39,7 +39,7 @@ static void say_set(char *say, size_t cap, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Its row of kinds; one past the last if it is none of them. */
+/* Its index in kinds; one past the last if it is none of them. */
 static size_t rank_of(const char *identity)
 {
 	size_t i = 0;
@@ -202,8 +202,8 @@ int watchdog_release(const struct config *config, enum record_watchdog armed, ch
 	return 0;
 }
 
-/* Drivers stop their timer when the kernel leaves, by their own choice (-1) or by
- * this parameter; only 0 keeps it running. Read-only once the module is loaded. */
+/* A driver may stop its timer at shutdown, by its own choice (-1) or by this parameter;
+ * only 0 keeps it running. It is read-only once the module is loaded. */
 static bool stops_at_jump(const struct config *config)
 {
 	char path[512], text[16];
@@ -213,7 +213,7 @@ static bool stops_at_jump(const struct config *config)
 	return !line_read(path, text, sizeof text) || strcmp(text, "0") != 0;
 }
 
-/* systemd feeds it until the very jump, whatever its RuntimeWatchdogSec=. */
+/* systemd feeds the watchdog until the jump, whatever RuntimeWatchdogSec= says. */
 static int arm_through_systemd(const struct config *config, struct err *err)
 {
 	char usec[32];
@@ -225,7 +225,8 @@ static int arm_through_systemd(const struct config *config, struct err *err)
 	return init_run(config->sysroot, argv, err);
 }
 
-/* A process that holds the device has armed it, and stops feeding it at the jump. */
+/* A process that holds the device has armed the watchdog, and stops feeding it at the
+ * jump. */
 static int arm_device(const struct config *config, const struct watchdog *w, int *ret_fd)
 {
 	int fd = device_open(config, w->number), seconds = (int)config->watchdog_s;

@@ -37,11 +37,11 @@ static int no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to check a bundle: out of memory");
 }
 
-/* err_set(), with the bundle's name in front. */
+/* Like err_set(), with the bundle's name in front. */
 #define refuse(c, err, ...) \
 	((void)err_set((err), EX_DATAERR, __VA_ARGS__), bundle_prefix((c)->bundle, (err)))
 
-/* An entry of exactly so many bytes. */
+/* The entry must have exactly this size. */
 static int entry_begin(struct check *c, const char *name, uint64_t size, struct err *err)
 {
 	c->name = name;
@@ -63,7 +63,7 @@ static int entry_read(struct check *c, uint8_t *buf, size_t len, struct err *err
 	return 0;
 }
 
-/* No machine looks at it, but unzip does. */
+/* slotctl ignores this field, but unzip checks it. */
 static int entry_crc_check(struct check *c, struct err *err)
 {
 	_cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
@@ -107,7 +107,8 @@ static int frame_decode(struct check *c, size_t len, uint8_t *out, size_t size,
 	return 0;
 }
 
-/* The frames by the reader's own hand, then what it leaves out: the seek table behind them. */
+/* Read the frames as a machine does, then check what it leaves out: the seek table behind
+ * them. */
 static int full_check(struct check *c, struct err *err)
 {
 	_cleanup_free_ uint8_t *should = NULL, *is = NULL;
@@ -135,7 +136,7 @@ static void chunkdict_freep(struct chunkdict **dict)
 	chunkdict_free(*dict);
 }
 
-/* The blocks of chunk i, put together in c->chunk. */
+/* Assemble chunk i from its blocks in c->chunk. */
 static int chunk_from_blocks(struct check *c, const struct blockindex *blocks,
 			     const struct chunkdict *dict, uint32_t i, struct err *err)
 {

@@ -103,8 +103,7 @@ static int plan_payload(struct draft *d, enum payload_type type, const struct bu
 	return image->by_reference ? 0 : plan_bases(d->options, p, err);
 }
 
-/* Those by reference go first: a machine looks for them before it writes anything, also
- * where the entries of the ZIP come once. */
+/* Images by reference come first: a machine looks for them before it writes anything. */
 static int plan_images(struct draft *d, bool by_reference, struct err *err)
 {
 	const struct bundle_create_options *o = d->options;
@@ -203,7 +202,7 @@ static int temporary_add(struct draft *d, unsigned rank, const char *name, FILE 
 	return 0;
 }
 
-/* Of an image by reference what its index is made from is dropped. */
+/* For an image by reference, drop the frames from which its index was made. */
 static int frames_make(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
 {
 	FILE *out;
@@ -308,7 +307,7 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 	return 0;
 }
 
-/* As it is: it is small, and each machine has room for two. */
+/* Stored uncompressed: it is small, and each machine has room for two. */
 static int pack_loader(struct draft *d, const char *path, struct err *err)
 {
 	struct ukifile file;
@@ -349,7 +348,7 @@ static int manifest_add(struct draft *d, struct err *err)
 	return 0;
 }
 
-/* The manifest, its pins and the directory as a machine reads them, then every frame. */
+/* Check manifest, pins and directory as a machine reads them, then every frame. */
 static int zip_check(const char *path, struct err *err)
 {
 	const struct bundle_options options = { .keyring = NULL };
@@ -368,7 +367,7 @@ static void cmdlines_report(struct report *report, const struct slot_cmdline cmd
 		    cmdlines[0].way == SLOT_WAY_FILL ? ", which Secure Boot does not let it do" : "");
 }
 
-/* Where they are asked for: what each slot's kernel will get. */
+/* If asked to, print the command line that each slot's kernel will get. */
 static int cmdlines_check(const struct bundle_create_options *o, const struct ukifile *uki,
 			  struct err *err)
 {
@@ -388,7 +387,7 @@ static int cmdlines_check(const struct bundle_create_options *o, const struct uk
 	return 0;
 }
 
-/* What is no PE file at all is left to the machine's own check. */
+/* A file that is not PE at all is refused by the machine's own check. */
 static int layout_check(const struct bundle_create_options *o, struct err *err)
 {
 	struct ukifile uki;
@@ -406,7 +405,7 @@ static int layout_check(const struct bundle_create_options *o, struct err *err)
 	return r;
 }
 
-/* Signs nothing much: a key that does not work shows before the long work begins. */
+/* Sign a few bytes: a bad key shows before the long work begins. */
 static int keys_check(const struct bundle_create_options *o, struct err *err)
 {
 	_cleanup_free_ uint8_t *p7s = NULL;

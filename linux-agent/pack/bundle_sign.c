@@ -62,7 +62,8 @@ static int manifest_read(zip_t *zip, const char *path, uint8_t **ret_json, size_
 	return 0;
 }
 
-/* Over these bytes, by the key of a certificate it carries. */
+/* Whether the signature covers these bytes, made with the key of a certificate it
+ * carries. */
 static int signature_check(const uint8_t *sig, size_t siglen, const char *name,
 			   const uint8_t *json, size_t json_len, struct err *err)
 {

@@ -11,7 +11,7 @@
 
 enum {
 	DICTIONARY_MAX = 112640,	/* what zstd --train makes by default */
-	DICTIONARY_SHARE = 100,		/* it must earn its own transfer: 1 % of the payload */
+	DICTIONARY_SHARE = 100,		/* it must save more than its own transfer costs */
 	SAMPLES_MAX = 4096,		/* 16 MiB of blocks to train on */
 	SAMPLES_MIN = 16,
 	BLOCKS_LEVEL = 19,
@@ -106,7 +106,7 @@ static bool block_repeats(const struct blocks_slot *slot, uint32_t k, uint32_t l
 	return k > 0 && len == BLOCK_BYTES && memcmp(block, block - BLOCK_BYTES, len) == 0;
 }
 
-/* Block k is the one before it (zeros, mostly): so is its frame, without the work. */
+/* If block k equals the one before it (mostly zeros), so does its frame: skip the work. */
 static int block_repeat(struct blocks_slot *slot, uint32_t k, struct err *err)
 {
 	struct packer_buffer *frames = &slot->frames;
@@ -169,8 +169,8 @@ static int chunk_emit(void *ctx, uint64_t i, void *data, struct err *err)
 	return packer_write(b->out, slot->frames.data, slot->frames.len, err);
 }
 
-/* So many bytes that two among all pairs of a new and an old block agree by accident in one
- * payload of 256: each such pair costs a chunk fetched twice. */
+/* Enough bytes that an accidental match of a new and an old block occurs in one payload
+ * of 256; each such match costs a chunk fetched twice. */
 static unsigned id_bytes_for(uint64_t blocks)
 {
 	unsigned bits = 0;
@@ -200,7 +200,8 @@ static int samples_read(const struct packer *p, uint8_t **ret_samples, size_t *r
 	return 0;
 }
 
-/* Too few samples, or samples that are all alike, give none; zstd says so by an error. */
+/* With too few samples, or identical ones, there is no dictionary; zstd says so by an
+ * error. */
 static int dictionary_train(const struct packer *p, uint8_t **ret_dictionary, size_t *ret_len,
 			    struct err *err)
 {

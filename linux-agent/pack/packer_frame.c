@@ -67,7 +67,7 @@ static int frame_make(int level, const void *prefix, size_t prefix_len, const vo
 	return 0;
 }
 
-/* A fault in memory or in zstd shows here and not in the field. */
+/* Detect a memory or zstd fault here and not in the field. */
 static int frame_check(const void *prefix, size_t prefix_len, const void *frame,
 		       size_t frame_len, const void *src, size_t len, struct err *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the reconciler would write, in words; and what it leaves alone. */
+/* Describe what the reconciler would write, and what it leaves alone. */
 #include "doctor_checks.h"
 #include "io.h"
 #include "machine_entries.h"
@@ -9,7 +9,7 @@
 
 #define REPAIR "slotctl doctor --repair"
 
-/* Names for one line: of thousands the first few. */
+/* A list of names for one line; only the first few of thousands. */
 struct names {
 	char text[128];
 	size_t count;

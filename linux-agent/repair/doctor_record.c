@@ -92,7 +92,7 @@ static bool mirror_is_current(const struct machine *m)
 	return true;
 }
 
-/* Where the record came from it, it is the record. */
+/* The mirror is the record, if it was read from there. */
 static void mirror_behind(const struct machine *m, struct findings *findings)
 {
 	const struct state *state = &m->state;

@@ -9,7 +9,7 @@
 static const char *const secrets[] = { "authorization", "bearer", "token", "password", "passwd",
 				       "secret", "api-key", "apikey", "pin-value" };
 
-/* What announces a value behind a word; "token-file = /path" names a file only. */
+/* Words that precede a secret; "token-file = /path" only names a file. */
 static char *value_of(char *at)
 {
 	char *value = at + strspn(at, " \t\"'");
@@ -37,7 +37,7 @@ static void line_redact(char *line, size_t cap)
 	out_clean(line, cap);
 }
 
-/* Lines become no longer. */
+/* Lines never get longer. */
 void report_text_redact(char *text)
 {
 	char *out = text, *line = text;

@@ -50,7 +50,7 @@ static int addon_keep(struct addons *addons, struct ukifile *addon, struct err *
 	return 0;
 }
 
-/* A copy that nobody changes between its digest and its use. */
+/* A private copy, so that nobody can change it between its digest and its use. */
 static int own_open(const char *path, const struct payload *is, struct ukifile *ret_addon,
 		    struct err *err)
 {
@@ -73,7 +73,7 @@ static int own_open(const char *path, const struct payload *is, struct ukifile *
 	return ukifile_open_fd(copy.fd, path, ret_addon, err);
 }
 
-/* own: what the file must be; NULL: anything. */
+/* own: the digest that the file must have; NULL: any. */
 static int addon_add(struct addons *addons, const char *path, const char *uname,
 		     const struct payload *own, struct err *err)
 {

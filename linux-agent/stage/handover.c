@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* What is known of a UKI before the first byte of it is copied. */
+/* The facts about a UKI that are collected before its first byte is copied. */
 struct plan {
 	const struct ukifile *uki;
 	const struct uki_place *place;
@@ -43,8 +43,8 @@ static int text_clean(const struct plan *p, const struct ukifile *file, const ch
 	return 0;
 }
 
-/* The loader hands a command line with {slot} in it over itself, and there "@1 " at its
- * begin chooses a profile. Of a profile for the slot it passes the number. */
+/* The loader passes a command line with {slot} itself, where "@1 " at the beginning
+ * selects a profile. For a slot's own profile it passes only the number. */
 static int own_text(struct plan *p, unsigned slot, char **ret_text, struct err *err)
 {
 	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };

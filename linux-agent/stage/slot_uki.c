@@ -31,7 +31,8 @@ static void taking_clear(struct taking *t)
 	memfile_close(&t->copy.file);
 }
 
-/* A genuine manifest of another machine's or of an old version is no word for this one. */
+/* A genuine manifest for another machine, or of an old version, does not vouch for this
+ * UKI. */
 static int manifest_fits(const struct taking *taking, const struct manifest *m, struct err *err)
 {
 	const struct slot_uki_trust *t = taking->trust;
@@ -88,7 +89,7 @@ static bool is_pinned(const struct pinned_entry *pinned, const uint8_t *data, si
 	       memcmp(sha256, pinned->sha256, sizeof sha256) == 0;
 }
 
-/* It only saves time. */
+/* The index only saves time, so its absence is no error. */
 static void index_take(struct taking *t)
 {
 	const struct payload *uki = t->uki->manifest ? manifest_uki(t->uki->manifest) : NULL;

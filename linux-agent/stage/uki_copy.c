@@ -18,7 +18,7 @@ struct work {
 	struct uki_copy *copy;
 };
 
-/* What a thread has while it works on a chunk or a piece. */
+/* A thread's working memory for a chunk or a piece. */
 struct part {
 	bool is_same;
 	size_t len;

@@ -41,7 +41,7 @@ static int cms_parse(const uint8_t *sig, size_t len, CMS_ContentInfo **ret_cms, 
 	return 0;
 }
 
-/* What all signers of one manifest.p7s are judged with. */
+/* The data shared by the checks of all signers of one manifest.p7s. */
 struct judge {
 	CMS_ContentInfo *cms;
 	struct cms_chain chain;
@@ -103,8 +103,7 @@ static bool signing_time_get(const CMS_SignerInfo *si, time_t *ret_when)
 	return true;
 }
 
-/* The certificate was found good before, so that nothing is computed with the key
- * of a stranger. */
+/* The certificate was verified before, so that no computation uses a stranger's key. */
 static int arithmetic_check(const struct judge *j, CMS_SignerInfo *si, struct err *err)
 {
 	if ((CMS_signed_get_attr_count(si) >= 0 && CMS_SignerInfo_verify(si) != 1) ||
@@ -139,7 +138,7 @@ static int signer_check(struct judge *j, CMS_SignerInfo *si, X509 **ret_signer,
 	return 0;
 }
 
-/* Two certificates of one key are one signer. */
+/* Two certificates with the same key count as one signer. */
 static bool has_key_of(const x509_stack *signers, const X509 *cert)
 {
 	for (int i = 0; i < sk_X509_num(signers); i++)
@@ -163,8 +162,7 @@ static int signers_missing(unsigned have, unsigned needed, const struct err *why
 	return -1;
 }
 
-/* Every signer is judged alone, so that one this machine does not know (yet, or
- * any more) does no harm beside those it does. */
+/* Judge each signer alone: an unknown signer does no harm beside known ones. */
 static int signers_count(struct judge *j, unsigned needed, x509_stack *good,
 			 struct err *err)
 {
@@ -268,7 +266,7 @@ static int crls_add(CMS_ContentInfo *cms, const char *path, struct err *err)
 	return 0;
 }
 
-/* One signer more; its intermediates go along. */
+/* Add one signer and its intermediate certificates. */
 static int signer_add(CMS_ContentInfo *cms, const struct cms_signer *s, time_t signing_time,
 		      struct err *err)
 {
@@ -308,8 +306,8 @@ static int signer_add(CMS_ContentInfo *cms, const struct cms_signer *s, time_t s
 	return r == 1 ? 0 : cms_no_memory(err);
 }
 
-/* Is what was made a signature? libcrypto's versions differ in the keys that they take,
- * and some make of a key what none of them verifies. */
+/* Verify what was made: libcrypto's versions differ in the keys that they accept, and
+ * some produce signatures that none of them verifies. */
 static int sign_check(const uint8_t *data, size_t len, const uint8_t *sig, size_t siglen,
 		      struct err *err)
 {

@@ -32,7 +32,7 @@ static int on_problem(int ok, X509_STORE_CTX *ctx)
 	}
 }
 
-/* Any purpose at this point: purposes_check() has the rule. */
+/* Accept any purpose here: purposes_check() has the rule. */
 static int store_fill(struct cms_chain *c, struct err *err)
 {
 	const crl_stack *crls = c->crls;
@@ -67,7 +67,7 @@ int cms_chain_open(const char *keyring_path, const char *crl_path, struct cms_ch
 	return c->store ? store_fill(c, err) : cms_no_memory(err);
 }
 
-/* Newer than each list of its issuer in the file? */
+/* Whether it is newer than every CRL of its issuer in the file. */
 static bool crl_is_news(const struct cms_chain *c, const X509_CRL *crl)
 {
 	int days, seconds;

@@ -13,7 +13,7 @@ static bool has_section(const struct ukifile *addon, const char *name)
 	return pe_section_find(&addon->image, name, &section) == SB_OK && section.size > 0;
 }
 
-/* As far as the addon's text goes: "6.1.0" fits 6.1.0-1-amd64 too. */
+/* Compare as many components as the addon's text has: "6.1.0" fits 6.1.0-1-amd64, too. */
 static bool uname_fits(const char *uname, const uint8_t *wanted, size_t len)
 {
 	return !*uname || len == 0 || strncmp(uname, (const char *)wanted, len) == 0;

@@ -71,7 +71,8 @@ static void key_add(struct authenticode *a, const ASN1_STRING *id)
 	if (len <= 0 || len >= AUTHENTICODE_KEY_CHARS / 2)
 		return;
 	out = a->keys[a->key_count++];
-	/* A keyring shows a serial number as it is encoded: a leading 00 keeps it positive. */
+	/* A keyring shows the serial number as encoded, with a leading 00 to keep it
+	 * positive. */
 	if (ASN1_STRING_type(id) == V_ASN1_INTEGER && (data[0] & 0x80)) {
 		memcpy(out, "00", 2);
 		out += 2;
@@ -222,7 +223,8 @@ static int pkcs7_check(const struct pe_source *pe, const struct pe_digest_layout
 	return 0;
 }
 
-/* Each begins with its length, at a multiple of 8; what follows one without is none. */
+/* Each entry begins with its length, at a multiple of 8; ignore what follows one
+ * without. */
 static unsigned entries_count(const uint8_t *table, uint64_t size)
 {
 	unsigned count = 0;

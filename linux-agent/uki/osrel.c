@@ -8,7 +8,7 @@
 
 enum { OSREL_MAX_BYTES = 64 * 1024 };
 
-/* A value as the shell would have it, without its expansions, into out, which is as large. */
+/* Unquote a value as the shell would, without expansions; out has the same size. */
 static void unquote(const char *value, size_t len, char *out)
 {
 	char quote = 0;

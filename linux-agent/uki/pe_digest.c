@@ -95,8 +95,8 @@ static enum sb_error sections_read(const struct pe_source *pe, uint64_t table, u
 	return SB_OK;
 }
 
-/* The digest skips checksum and entry in this order, within the headers; the table
- * comes after everything else. */
+/* The digest skips the checksum and this directory entry, both in the headers; the
+ * certificate table comes after everything else. */
 static bool in_order(const struct pe_source *pe, const struct pe_digest_layout *l)
 {
 	if (l->header_size > pe->size || l->checksum + 4 > l->header_size ||

@@ -17,7 +17,7 @@ static uint64_t end_of(const struct pe_section *s)
 	return (uint64_t)s->address + s->memory;
 }
 
-/* Nothing reads them where they are loaded. */
+/* Nothing reads these sections from where they are loaded. */
 static bool is_read_from_file_only(const struct pe_section *s)
 {
 	return pe_section_named(s, ".sbat") || pe_section_named(s, ".sdmagic");

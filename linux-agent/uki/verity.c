@@ -119,7 +119,7 @@ static size_t top_collect(struct verity_scan *scan, const uint8_t *data, size_t 
 	return n;
 }
 
-/* To the end of a sector, which is looked at in place where it is whole. */
+/* Consume up to the end of a sector; a whole sector is examined in place. */
 static size_t sector_collect(struct verity_scan *scan, const uint8_t *data, size_t len)
 {
 	size_t in = (size_t)(scan->at % VERITY_SUPER_BYTES), left = VERITY_SUPER_BYTES - in;

@@ -12,7 +12,7 @@
 #define LEVELS_MAX 32
 #define READ_BYTES ((size_t)1024 * 1024)	/* a multiple of every block size */
 
-/* Of each level the block that is being filled. */
+/* For each level, the block being filled. */
 struct tree {
 	const struct verity_super *super;
 	const EVP_MD *type;
@@ -60,7 +60,7 @@ static int digest(struct tree *t, const uint8_t *data, size_t len, uint8_t *ret)
 
 static int block_push(struct tree *t, unsigned level, const uint8_t *data, size_t len);
 
-/* The block of a level is complete, or the last: its digest goes one level up. */
+/* A level's block is complete, or the last one: pass its digest one level up. */
 static int level_close(struct tree *t, unsigned level)
 {
 	if (block_push(t, level + 1, t->block[level], t->super->hash_block) < 0)

@@ -48,7 +48,7 @@ static int save(struct machine *m, struct report *report, struct err *err)
 	return 0;
 }
 
-/* The slot as it was: not a byte of it has been written yet. */
+/* Restore the record: not one byte of the slot has been written yet. */
 static int begin_undo(struct machine *m, const struct record *before, struct err *err)
 {
 	uint64_t sequence = m->state.record.sequence;
@@ -60,7 +60,7 @@ static int begin_undo(struct machine *m, const struct record *before, struct err
 		       "ESP: should the variable be lost, half an image would be started");
 }
 
-/* Between the steps; the readers and writers look for themselves. */
+/* Check for cancellation between the steps; readers and writers check for themselves. */
 static int check_cancel(const struct install_options *o, struct err *err)
 {
 	if (o->cancel && *o->cancel)
@@ -84,7 +84,8 @@ static int begin_lock(const struct install *in, struct err *err)
 	return check_cancel(o, err);
 }
 
-/* In both copies of the record. A kernel staged earlier would be the image that now goes. */
+/* Mark the slot as writing in both copies of the record. Unload any staged kernel: it may
+ * be the image we are about to overwrite. */
 static int mark_writing(struct machine *m, const struct install_options *o, unsigned slot,
 			struct err *err)
 {
@@ -223,9 +224,9 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
 	if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)
 		return 0;
-	/* Nothing may change the boot choice after a failure, so the record, which
-	 * makes it, comes last. Should it have been stored all the same (a failed
-	 * read-back), it is put back to writing. */
+	/* The record decides what boots, so store it last: no later failure can change
+	 * the boot choice. If it was stored although the read-back failed, set the slot
+	 * back to writing. */
 	before.sequence = m->state.record.sequence;
 	m->state.record = before;
 	(void)save(m, o->report, NULL);
@@ -233,8 +234,8 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 	return -1;
 }
 
-/* Others leave a slot in writing alone; only a record that was lost and made anew does not
- * know of it. */
+/* Other verbs leave a slot in writing alone; only a record made anew after a loss does
+ * not know of it. */
 static int complete_lock(const struct install *in, struct err *err)
 {
 	struct machine *m = in->machine;

@@ -112,7 +112,7 @@ static int check_floor(const struct machine *machine, const struct manifest *man
 	return 0;
 }
 
-/* A file on the ESP that nobody signed may say anything, also nothing. */
+/* An unsigned file on the ESP proves nothing. */
 static int check_downgrade(const struct machine *machine, const struct manifest *manifest,
 			   struct err *err)
 {
@@ -166,7 +166,7 @@ static int image_room(const struct machine *machine, const struct payload *paylo
 		return err_set(err, EX_CONFIG,
 			       "the bundle has an image %s, but slotboot.conf has no [image %s]",
 			       payload->name, payload->name);
-	/* Opened as for writing: one in use is refused now, not half-way. */
+	/* Open it for writing: one in use is refused now, not half-way. */
 	if (slot_target_open(&machine->disk, image->target[slot], &dev, err) < 0)
 		return -1;
 	r = slot_target_room(&dev, &room, err);

@@ -20,7 +20,7 @@ int install_loader_prepare(struct install *in, struct err *err)
 	return bundle_prefix(in->bundle, err);
 }
 
-/* One that has failed here once is not to spoil every update that brings it. */
+/* A loader that failed here once must not block every update that brings it. */
 static int check(const struct install *in, struct err *err)
 {
 	struct loader_note note;

@@ -68,7 +68,7 @@ static const struct payload *payload_find(const struct manifest *manifest,
 	return NULL;
 }
 
-/* The manifest of a slot says what its image was; that is a hint and no more. */
+/* The slot's manifest says what its image was; this is only a hint. */
 static void held_fill(const struct install *in, const struct payload *payload,
 		      unsigned slot, const char *path, struct engine_held *held)
 {
@@ -122,7 +122,8 @@ static int memory_compare(const struct install *in, const struct payload *payloa
 	return bundle_prefix(in->bundle, err);
 }
 
-/* Whose UKI is worth looking at: the idle slot's where it is this one already. */
+/* The slot whose UKI may hold chunks of the new one: the idle one if it is the same
+ * already. */
 static unsigned uki_held_in(const struct install *in, const struct payload *payload)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest =

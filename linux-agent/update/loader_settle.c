@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of a new loader, and of the files, at mark-good. */
+/* Settle a new loader and the loader's files at mark-good. */
 #include "loader_update.h"
 
 #include "bootnext.h"
@@ -82,7 +82,7 @@ static int promote(struct machine *m, struct loader_note *note, const struct fil
 	note->proven = true;
 	if (loader_note_write(m, note, err) < 0 || lead(m, &leads, err) < 0)
 		return -1;
-	/* Cut off in step 6 there is no old one to stay with. */
+	/* After a power cut in step 6 there is no old loader to stay with. */
 	if (!leads && loader_file_good(&files->home) && !loader_id_is(&id, &files->home))
 		return drop(m, note, files, LOADER_FAILED_ENTRIES, ret_result, err);
 	if (!loader_id_is(&id, &files->fallback) &&
@@ -98,7 +98,7 @@ static int promote(struct machine *m, struct loader_note *note, const struct fil
 	return espfile_remove(&m->disk, files->trial.path, err);
 }
 
-/* Of the three the one that holds it; NULL: none. */
+/* The one of the three files with this digest; NULL: none. */
 static const struct loader_file *source_find(const struct files *files, const struct loader_id *id)
 {
 	const struct loader_file *list[] = { &files->trial, &files->fallback, &files->home };
@@ -109,7 +109,7 @@ static const struct loader_file *source_find(const struct files *files, const st
 	return NULL;
 }
 
-/* Still to come: in this boot it was put on trial. */
+/* It was put on trial in this boot; the firmware has not tried it yet. */
 static bool is_waiting(const struct machine *m, const struct loader_note *note, enum boot_next next,
 		       enum loader_place started)
 {
@@ -129,7 +129,7 @@ static bool slot_failed(const struct machine *m)
 	return false;
 }
 
-/* What became of it in the boot that this system came by. */
+/* The trial's outcome in the boot that started this system. */
 static enum loader_failure trial_judge(const struct machine *m, const struct loader_note *note,
 				       const struct loader_file *trial, enum boot_next next)
 {
@@ -250,7 +250,7 @@ int loader_settle(struct machine *machine, struct loader_result *ret_result, str
 	struct loader_note note;
 
 	*ret_result = (struct loader_result){ 0 };
-	/* After a kexec the firmware's last word is of another system. */
+	/* After a kexec the firmware's variables describe another system's boot. */
 	if (machine->running.kexec)
 		return 0;
 	loader_note_read(machine, &note);

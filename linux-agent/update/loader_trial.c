@@ -124,7 +124,7 @@ int loader_check_machine(const struct machine *machine, size_t len, struct err *
 	return check_room(machine, len, err);
 }
 
-/* Of a trial nothing is left, whatever fails. */
+/* Undo the trial completely, even if a step fails. */
 static void undo(struct machine *m, struct loader_note *note, const char *path)
 {
 	note->trial.known = note->proven = false;
@@ -159,7 +159,8 @@ int loader_install(struct machine *machine, const struct loader_file *file,
 		return -1;
 	if (loader_id_is(&ret_result->id, &home))
 		return 0;
-	/* The one to stay with, where no mark-good has seen it yet: it has started this machine. */
+	/* The loader to stay with, if no mark-good has seen it yet: it has started this
+	 * machine. */
 	if (!note.promoted.known && loader_started(machine, version) == LOADER_HOME &&
 	    loader_file_good(&home) && strcmp(version, home.version) == 0)
 		note.promoted = loader_id_of(&home);

@@ -30,7 +30,8 @@ static void slot_unknown(struct slot *slot)
 	*slot = (struct slot){ .status = SLOT_BAD, .reason = REASON_STATE_LOST };
 }
 
-/* No record: the running slot evidently works, the other is a last resort. */
+/* Without a record: the running slot evidently works, and the other one is the last
+ * resort. */
 static void record_make(struct machine *m)
 {
 	struct record *record = &m->state.record;
@@ -92,7 +93,7 @@ static int record_hold_against_uki(struct machine *m, unsigned slot, struct err 
 	return 0;
 }
 
-/* The ring and the sequence grow with every event; only the rest counts. */
+/* Ring and sequence change with every event; compare only the rest. */
 static bool record_differs(const struct record *a, const struct record *b)
 {
 	uint8_t x[RECORD_BYTES], y[RECORD_BYTES];
@@ -106,7 +107,7 @@ static bool record_differs(const struct record *a, const struct record *b)
 	return memcmp(x, y, sizeof x) != 0;
 }
 
-/* No record of this machine's, or one that cannot be: what runs is not half written. */
+/* There is no valid record of this machine: the running slot cannot be half written. */
 static bool record_is_void(const struct machine *m)
 {
 	const struct state *state = &m->state;

@@ -47,8 +47,8 @@ void slot_target_close(struct slot_target *dev)
 	dev->file = -1;
 }
 
-/* A device that is pulled out has no size, or cannot be found any more: what its
- * driver says of a write then may be anything, ENOSPC for one. */
+/* A removed device has no size or cannot be found, and its driver may report any error
+ * for a write, such as ENOSPC. */
 static bool device_is_gone(const struct slot_target *dev)
 {
 	struct disk_stat st;

@@ -36,7 +36,7 @@ static char *run_path(const struct machine *m, const char *name, struct err *err
 	return path;
 }
 
-/* Who reads it has the old one or the new one. */
+/* Replace the file atomically. */
 static int text_replace(const char *path, const char *text, struct err *err)
 {
 	_cleanup_free_ char *temporary = NULL;
@@ -103,7 +103,8 @@ static int status_write(struct machine *m, struct err *err)
 	return text_replace(path, text, err);
 }
 
-/* Not by what somebody ordered, and not for want of a record. */
+/* Whether the slot failed by itself: by nobody's order, and not because the record was
+ * lost. */
 static bool failed_by_itself(const struct slot *slot)
 {
 	return slot->status == SLOT_BAD && slot->reason != REASON_NONE &&

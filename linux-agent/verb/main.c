@@ -40,8 +40,8 @@ static void help(FILE *to)
 			  "  --version\n\nSee slotctl(8).\n");
 }
 
-/* Were one closed, the next file that is opened, perhaps a slot, would get its number,
- * and what is printed. A new descriptor is the lowest that is free. */
+/* If a standard descriptor were closed, the next file opened, perhaps a slot, would get
+ * its number and receive our output. */
 static bool standard_files_open(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

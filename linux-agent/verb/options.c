@@ -115,7 +115,7 @@ static int option_apply(int option, struct options *o, const char **activate,
 	}
 }
 
-/* In a cluster optind stands still until its last letter was read. */
+/* In a cluster of short options optind does not advance until the last one. */
 const char *options_word(char **argv, char buf[static OPTION_WORD_BYTES])
 {
 	if (optopt > ' ' && optopt <= '~')

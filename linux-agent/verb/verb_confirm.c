@@ -39,7 +39,7 @@ static void found_print(void *ctx, const struct health_finding *finding)
 	(void)fflush(stdout);
 }
 
-/* Of two that give up or confirm at once, the second would undo the first. */
+/* Two concurrent runs: the second would undo the first. */
 static int confirm_lock(const struct machine *m, int *ret_lock, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;

@@ -31,7 +31,7 @@ static void finding_print(const struct finding *f, bool repaired)
 		out_print("  remedy   %s\n", f->remedy);
 }
 
-/* Those of one that the other has not. */
+/* The findings of one list that the other lacks. */
 static json_t *list_json(const struct findings *findings, const struct findings *less)
 {
 	json_t *list = json_array();

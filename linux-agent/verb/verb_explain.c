@@ -13,7 +13,7 @@
 #include <jansson.h>
 #include <string.h>
 
-/* Before the kernel is asked, slotctl asks these itself. */
+/* Checks that slotctl makes itself before it asks the kernel. */
 enum { OWN_SLOT, OWN_ENVELOPE, OWN_COUNT };
 
 struct explanation {
@@ -94,7 +94,7 @@ static int image_explain(struct machine *m, struct explanation *e, struct err *e
 	return r;
 }
 
-/* Without the image there is nothing to ask the kernel about. */
+/* The kernel can only be asked about an existing image. */
 static int explain(struct machine *m, struct explanation *e, struct err *err)
 {
 	int r;

@@ -16,8 +16,8 @@
 
 #include <string.h>
 
-/* What was staged before goes as its nonce goes: a load that fails would leave it there,
- * for the next shutdown to jump into. */
+/* Unload the old image together with its nonce; otherwise a failed load would leave it
+ * staged, and the next shutdown would boot it. */
 static int load(struct machine *m, unsigned slot, int64_t *ret_stage_ms, struct err *err)
 {
 	_cleanup_(kexec_image_freep) struct kexec_image *image = NULL;
@@ -38,8 +38,8 @@ static int load(struct machine *m, unsigned slot, int64_t *ret_stage_ms, struct 
 	return 0;
 }
 
-/* The slot that is named, or meant: the one an install left for a kexec, else the
- * preferred one. Staged already, by load: nothing is left to do. */
+/* The named slot, or by default the one an install left for a kexec, else the preferred
+ * one. If load has staged it already, nothing is left to do. */
 static int kexec_run(struct machine *m, const struct options *o, unsigned *ret_slot,
 		     int64_t *ret_stage_ms, struct err *err)
 {
@@ -70,7 +70,7 @@ static int leave(struct machine *m, enum activate how, unsigned slot, int64_t st
 						       slot_letter(slot));
 }
 
-/* Needs nothing but the lock, so that it works on a machine in disorder. */
+/* Needs only the lock, so that it works on a machine in disorder. */
 static int unload_alone(const struct options *o, struct err *err)
 {
 	_cleanup_(config_freep) struct config *config = NULL;

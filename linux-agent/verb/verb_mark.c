@@ -56,7 +56,7 @@ static void watchdog_print(const struct machine *m, enum record_watchdog known)
 		out_print("warning: %s\n", say);
 }
 
-/* What an operator has chosen and this confirmation takes back. */
+/* Say that this confirmation overrides an operator's choice. */
 static void undone_print(const struct machine *m, const struct record *before)
 {
 	unsigned slot = m->running.slot;
@@ -79,7 +79,7 @@ static void none_left_print(const struct machine *m)
 			  "last resort\n");
 }
 
-/* The slot is confirmed; what becomes of a loader is no reason to fail. */
+/* The slot is confirmed; a problem with the loader is only a warning. */
 static void loader_print(struct machine *m)
 {
 	struct loader_result result;

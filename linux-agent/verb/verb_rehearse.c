@@ -24,7 +24,7 @@ static int rehearsal_due(const struct machine *m, bool *ret_due, struct err *err
 		       "only if it works", slot_letter(slot), slot_status_text(s->status));
 }
 
-/* What is staged would make the next reboot a kexec again: systemd jumps into it. */
+/* Unload the staged kernel: systemd would jump into it at the next reboot. */
 static int rehearse(struct machine *m, enum activate how, struct err *err)
 {
 	unsigned slot = m->running.slot;

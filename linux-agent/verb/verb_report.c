@@ -56,7 +56,7 @@ static void left_out(struct collection *c, const char *name, const char *why)
 	(void)fprintf(c->words, "left out: %s: %s\n", name, why);
 }
 
-/* Takes text, which may be NULL: why is in errno. */
+/* Takes ownership of text; NULL: errno says why it is missing. */
 static void add_text(struct collection *c, const char *name, char *text)
 {
 	if (!text) {

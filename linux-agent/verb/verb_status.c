@@ -43,7 +43,7 @@ static const struct trace *trace_of(const struct machine *m)
 	return m->has_trace && m->is_running && !m->running.kexec ? &m->trace : NULL;
 }
 
-/* Version and time of a slot in writing are those of what it held before. */
+/* For a slot in writing, version and time would describe its previous contents. */
 static bool slot_is_whole(const struct slot *s)
 {
 	return s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
@@ -113,7 +113,7 @@ static json_t *health_json(const struct view *v, unsigned slot)
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine->state.record.slots[slot];
-	/* Of the slot that does not run it is not known how it would be reached. */
+	/* It is unknown how the slot that does not run would be reached. */
 	bool by_kexec = slot != v->machine->running.slot || v->machine->running.kexec;
 	char sha256[65] = "", efi_status[32];
 
@@ -172,7 +172,7 @@ static json_t *watchdog_json(const struct view *v)
 			 trace ? resets[trace->reset] : NULL);
 }
 
-/* What the firmware has undone, and is not known to have kept since. */
+/* What the firmware has undone and, as far as known, does again. */
 static json_t *quirks_json(const struct machine *m)
 {
 	json_t *list = json_array();
