@@ -108,6 +108,7 @@ static void kexec_trial_fail(struct boot_policy *policy, unsigned slot)
 	bool jumped = was_last(&policy->record, slot, ATTEMPT_KEXEC);
 
 	(void)row_apply(policy, slot);
+	policy->hung[slot] = false;	/* noted */
 	if (jumped && policy->record.kexec_failures < UINT8_MAX)
 		policy->record.kexec_failures++;
 }

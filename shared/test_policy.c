@@ -639,6 +639,23 @@ static void print_tables(void)
 		event_row(i, row), puts(row);
 }
 
+static void the_hang_of_a_kexec_trial_that_is_wanted_once_is_noted_once(void **state)
+{
+	struct record r = two_slots(SLOT_GOOD, SLOT_KEXEC_TRIAL);
+	struct boot_policy p;
+	unsigned hangs = 0;
+
+	(void)state;
+	record_note(&r, 1, ATTEMPT_KEXEC, REASON_NONE);
+	policy_boot_begin(&p, &r, false, true);
+	policy_boot_once(&p, 1);
+	assert_int_equal(policy_boot_next(&p).slot, 1);
+	for (unsigned i = 0; i < RECORD_ATTEMPTS; i++)
+		hangs += p.record.attempts[i].event == ATTEMPT_FAILED &&
+			 p.record.attempts[i].reason == REASON_WATCHDOG;
+	assert_int_equal(hangs, 1);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -664,6 +681,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(marking_the_only_slot_bad_keeps_the_preference),
 		cmocka_unit_test(a_slot_that_is_wanted_for_one_boot_goes_first_and_the_preference_stays),
 		cmocka_unit_test(a_slot_wanted_once_that_does_not_start_hands_over_to_the_other),
+		cmocka_unit_test(the_hang_of_a_kexec_trial_that_is_wanted_once_is_noted_once),
 		cmocka_unit_test(what_has_no_image_cannot_be_marked),
 		cmocka_unit_test(the_document_has_the_same_tables),
 	};

@@ -236,6 +236,8 @@ WALK_FAULTS = [
      "policy->once ? policy->once - 1u : policy->record.preferred;", "policy->record.preferred;"),
     ("a bad slot that is wanted for one boot gets no try", "shared/policy.c",
      "slot_enter(s, SLOT_TRIAL, REASON_NONE, 1);", "s->status = SLOT_TRIAL;"),
+    ("the hang of a kexec-trial that is wanted for one boot is noted twice", "shared/policy.c",
+     "policy->hung[slot] = false;", ";"),
 ]
 
 

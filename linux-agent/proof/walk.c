@@ -150,6 +150,7 @@ struct boot {
 	struct boot_policy policy;
 	bool undisturbed;		/* every save and start went well so far */
 	bool watchdog;			/* it caused the reset before */
+	bool jumped[SLOT_COUNT];	/* was a kexec-trial */
 	bool unmirrored;
 	int once;			/* wanted for this boot alone; -1: none */
 	bool tried[SLOT_COUNT];		/* started, or its digest was wrong */
@@ -161,22 +162,28 @@ static bool has_image(const struct slot *s)
 	return s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
 }
 
+/* Whether that entry of the ring, counted from the end, says that the slot hung. */
+static bool notes_hang(const struct boot *b, unsigned slot, unsigned from_end)
+{
+	const struct attempt *note = &b->policy.record.attempts[RECORD_ATTEMPTS - from_end];
+
+	return note->event == ATTEMPT_FAILED && note->slot == slot && note->reason == REASON_WATCHDOG;
+}
+
 /* Why a slot is bad, and that its hang is noted where it has another try. */
 static void check_reasons(const struct boot *b, unsigned slot)
 {
 	const struct attempt *last = &b->begin.attempts[RECORD_ATTEMPTS - 1];
 	const struct slot *begin = &b->begin.slots[slot], *now = &b->policy.record.slots[slot];
 	bool ran = last->event == ATTEMPT_STARTED && last->slot == slot && last->sequence == 0;
-	bool hung = b->watchdog && (begin->status == SLOT_KEXEC_TRIAL || ran);
-	const struct attempt *note = &b->policy.record.attempts[RECORD_ATTEMPTS - 2];
-	bool noted = note->event == ATTEMPT_FAILED && note->slot == slot &&
-		     note->reason == REASON_WATCHDOG;
+	bool hung = b->watchdog && (b->jumped[slot] || ran);
+	bool noted = notes_hang(b, slot, 2), twice = noted && notes_hang(b, slot, 3);
 
 	if (begin->status == SLOT_BAD || !b->undisturbed)
 		return;
 	if (now->status == SLOT_BAD && hung != (now->reason == REASON_WATCHDOG))
 		broken(&b->begin, "a slot is bad for the wrong reason after a hang");
-	if (now->status == SLOT_TRIAL && now->tries_left < begin->tries_left && hung != noted)
+	if (now->status == SLOT_TRIAL && now->tries_left < begin->tries_left && (hung != noted || twice))
 		broken(&b->begin, "the ring is wrong about a hang");
 }
 
@@ -329,6 +336,8 @@ static void boot(const struct record *record, bool unmirrored, bool watchdog, in
 	struct boot b = { .begin = *record, .stored = *record, .undisturbed = true,
 			  .watchdog = watchdog, .unmirrored = unmirrored, .once = once };
 
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		b.jumped[slot] = record->slots[slot].status == SLOT_KEXEC_TRIAL;
 	policy_boot_begin(&b.policy, record, unmirrored, watchdog);
 	if (once >= 0)
 		policy_boot_once(&b.policy, (unsigned)once);
