@@ -115,9 +115,9 @@ static int adopt(struct provision *p, const struct layout_want *want, struct err
 {
 	const struct provision_options *o = p->options;
 
-	if (o->esp_bytes || o->slot_bytes || o->data_bytes || o->data_rest)
-		return err_set(err, EX_USAGE, "%s has its partitions already, and they are kept: no sizes can be given; "
-			       "to begin anew, wipefs --all %s", o->disk, o->disk);
+	if (o->esp_bytes || o->slot_bytes || o->data_bytes || o->data_rest || o->guid)
+		return err_set(err, EX_USAGE, "%s has its partitions already, and they are kept: neither sizes nor a GUID "
+			       "can be given; to begin anew, wipefs --all %s", o->disk, o->disk);
 	p->layout = p->found.layout;
 	p->layout.volume_id = layout_volume_id(want->seed);
 	return layout_check(want, &p->layout, err);
@@ -367,7 +367,7 @@ static int provision_install(struct provision *p, struct err *err)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to make the ESP");
 	r = install_prepare(&p->install, err);
 	if (r == 0)
-		r = provision_root(p->install.uki, p->found.adopted, &p->layout, err);
+		r = provision_root(p->install.uki, p->options->guid, p->found.adopted, &p->layout, err);
 	if (r == 0)
 		plan_report(p);
 	if (r == 0 && !p->options->dry_run)

@@ -35,6 +35,7 @@ struct provision_options {
 	uint64_t esp_bytes, slot_bytes, data_bytes;	/* as in layout.h */
 	bool data_rest;
 	const char *seed;		/* NULL: random GUIDs, and times of now */
+	const char *guid;		/* of the partitions, but for the last digit; NULL: provision_root.h */
 	const char *wipe;		/* what is on this disk may go; NULL */
 	unsigned tries;			/* 0: the configuration's */
 	bool dry_run;

@@ -103,18 +103,37 @@ static int guids_take(struct layout *layout, bool adopted, uint8_t guids[SLOT_CO
 	return 0;
 }
 
-int provision_root(int uki, bool adopted, struct layout *layout, struct err *err)
+static int series_parse(const char *text, uint8_t ret_guids[SLOT_COUNT][LAYOUT_GUID_BYTES], struct err *err)
+{
+	efi_guid_t guid;
+
+	if (strlen(text) != LAYOUT_GUID_TEXT - 1 || efi_str_to_guid(text, &guid) != 0)
+		return err_set(err, EX_USAGE, "--guid=%s: must be a GUID, as uuidgen prints one", text);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		memcpy(ret_guids[slot], &guid, sizeof guid);
+		ret_guids[slot][LAYOUT_GUID_BYTES - 1] &= 0xf0;
+		ret_guids[slot][LAYOUT_GUID_BYTES - 1] |= (uint8_t)(0xa + slot);
+	}
+	return 0;
+}
+
+int provision_root(int uki, const char *guid, bool adopted, struct layout *layout, struct err *err)
 {
 	_cleanup_(ukifile_close) struct ukifile file = { .fd = -1 };
-	uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES];
+	uint8_t guids[SLOT_COUNT][LAYOUT_GUID_BYTES], wanted[SLOT_COUNT][LAYOUT_GUID_BYTES];
+	int r = 1;
 
 	if (ukifile_open_fd(dup(uki), "the UKI", &file, err) < 0)
 		return -1;
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		int r = root_guid(&file, slot, guids[slot], err);
-
-		if (r <= 0)
-			return r;
-	}
-	return guids_take(layout, adopted, guids, err);
+	for (unsigned slot = 0; slot < SLOT_COUNT && r > 0; slot++)
+		r = root_guid(&file, slot, guids[slot], err);
+	if (r < 0)
+		return -1;
+	if (guid && series_parse(guid, wanted, err) < 0)
+		return -1;
+	if (guid && r > 0 && memcmp(wanted, guids, sizeof wanted) != 0)
+		return err_set(err, EX_USAGE, "--guid=%s: the UKI's command line names other partitions", guid);
+	if (!guid && r == 0)
+		return 0;
+	return guids_take(layout, adopted, guid ? wanted : guids, err);
 }

@@ -207,6 +207,20 @@ def test_a_root_that_fits_no_partitions_is_refused(provision, rooted, root, word
     assert status == DATAERR and words in errors and not provision.image.exists(), errors
 
 
+def test_where_the_command_line_names_no_partitions_the_guid_is_given(provision, rooted):
+    good(provision("--size=64M", "--data=8M", f"--guid={ROOT}0", bundle=rooted("/dev/mapper/root")))
+    assert [part["uuid"] for part in table(provision.image)] == [ROOT + end for end in "eabc"]
+
+
+@pytest.mark.parametrize("root, guid, words", [
+    ("/dev/mapper/root", "6d2f7e1c", "--guid=6d2f7e1c: must be a GUID"),
+    ("/dev/mapper/root", ROOT + "g", "must be a GUID"),
+    (f"PARTUUID={ROOT}{{slot}}", "7" + ROOT[1:] + "0", "the UKI's command line names other partitions")])
+def test_a_guid_that_is_none_or_contradicts_the_command_line_is_refused(provision, rooted, root, guid, words):
+    status, _, errors = provision("--size=64M", f"--guid={guid}", bundle=rooted(root))
+    assert status == USAGE and words in errors and not provision.image.exists(), errors
+
+
 def test_partitions_that_are_kept_must_be_those_that_the_command_line_asks_for(provision, rooted):
     bundle = rooted(f"PARTUUID={ROOT}{{slot}}")
     good(provision("--size=64M", "--seed=x"))

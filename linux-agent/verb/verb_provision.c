@@ -29,6 +29,8 @@ static const char help[] =
 	"  --data=SIZE|rest   a data partition, slotboot-data; none if not given\n"
 	"  --sector-size=N    of an image file: 512 (if not given) or 4096\n"
 	"  --seed=TEXT        GUIDs from this text and fixed times: the same bytes each time\n"
+	"  --guid=GUID        of the partitions, with e, a, b and c as the last digit, where the\n"
+	"                     UKI's command line does not name them\n"
 	"  --boot-entries     this machine will boot from it: put the record and the loader's\n"
 	"                     entry into its firmware\n"
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
@@ -39,7 +41,7 @@ static const char help[] =
 	"  --config=FILE      instead of the machine's\n";
 
 enum { OPT_HELP = 256, OPT_BUNDLE, OPT_DRY_RUN, OPT_WIPE, OPT_SIZE, OPT_ESP_SIZE, OPT_SLOT_SIZE, OPT_DATA,
-       OPT_SECTOR_SIZE, OPT_SEED, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_BOOT_ENTRIES, OPT_JSON,
+       OPT_SECTOR_SIZE, OPT_SEED, OPT_GUID, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_BOOT_ENTRIES, OPT_JSON,
        OPT_CONFIG };
 
 static const struct option known[] = {
@@ -52,6 +54,7 @@ static const struct option known[] = {
 	{ "data", required_argument, NULL, OPT_DATA },
 	{ "sector-size", required_argument, NULL, OPT_SECTOR_SIZE },
 	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "guid", required_argument, NULL, OPT_GUID },
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "loader", required_argument, NULL, OPT_LOADER },
 	{ "keyring", required_argument, NULL, OPT_KEYRING },
@@ -126,7 +129,7 @@ static int text_apply(int option, struct words *w, struct err *err)
 {
 	struct provision_options *o = &w->options;
 	const char **to = option == OPT_BUNDLE ? &o->bundle : option == OPT_WIPE ? &o->wipe :
-			  option == OPT_SEED ? &o->seed : option == OPT_LOADER ? &o->loader :
+			  option == OPT_SEED ? &o->seed : option == OPT_GUID ? &o->guid : option == OPT_LOADER ? &o->loader :
 			  option == OPT_KEYRING ? &w->keyring : option == OPT_COMPATIBLE ? &w->compatible : &w->config;
 
 	if (!*optarg)
