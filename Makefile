@@ -194,7 +194,8 @@ check check-all: deps
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(if $(filter %-all,$@),--all) $(TESTS)
 check-debian: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all
-	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) -m pytest -v ovmf-test/test_debian.py
+	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) -m pytest -v -n 2 --dist loadgroup ovmf-test/test_debian.py \
+		ovmf-test/test_debian_verity.py ovmf-test/test_installer.py
 check-quick: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk clang analyse
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) ovmf-test/run-check --quick $(TESTS)
@@ -254,6 +255,7 @@ fuzz:
 	@$(MAKE) --no-print-directory fuzz-programs
 	@BUILD=$(BUILD) fuzz/run $(SECONDS) $(FUZZ_SRC)
 
+INITRAMFS = $(DESTDIR)$(PREFIX)/share/initramfs-tools
 install: all
 	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl
 	install -D -m 644 $(LOADER) $(DESTDIR)$(PREFIX)/lib/slotboot/$(notdir $(LOADER))
@@ -263,9 +265,10 @@ install: all
 	install -D -m 644 docs/slotboot.conf $(DESTDIR)$(PREFIX)/lib/slotboot/slotboot.conf
 	install -D -m 644 docs/slotctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/slotctl.8
 	install -D -m 644 docs/slotboot.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/slotboot.conf.5
-	install -D -m 755 docs/initramfs-tools/hook $(DESTDIR)$(PREFIX)/share/initramfs-tools/hooks/slotboot-installer
-	install -D -m 755 docs/initramfs-tools/script \
-		$(DESTDIR)$(PREFIX)/share/initramfs-tools/scripts/init-premount/slotboot-installer
+	install -D -m 755 docs/initramfs-tools/installer-hook $(INITRAMFS)/hooks/slotboot-installer
+	install -D -m 755 docs/initramfs-tools/installer-script $(INITRAMFS)/scripts/init-premount/slotboot-installer
+	install -D -m 755 docs/initramfs-tools/verity-hook $(INITRAMFS)/hooks/slotboot-verity
+	install -D -m 755 docs/initramfs-tools/verity-script $(INITRAMFS)/scripts/local-top/slotboot-verity
 	install -D -m 644 linux-agent/completion/slotctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slotctl
 	install -D -m 644 linux-agent/completion/_slotctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_slotctl
 	install -D -m 644 linux-agent/completion/slotctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/slotctl.fish

@@ -21,16 +21,16 @@ from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 
 
 # What takes longest begins first, and what goes to any worker comes last, so that none is left alone at the end.
-LONGEST = ("test_debian", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
+LONGEST = ("test_debian", "test_debian_verity", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
 
 
 # What make check runs, in about a third of its time: for each thing that can go wrong the case that comes closest to
 # a user's machine. The others are in make check-all. A name stands for all its parameters, unless one is given; None is the
 # whole file. Cases that share a machine need those of their file that are named before them, and no others.
 BRIEF = {
-    "test_debian": ("test_the_first_boot_confirms_itself", "test_other_programs_see_it_as_it_is",
-                    "test_the_units_are_as_systemd_wants_them",
-                    "test_a_broken_version_is_left_for_the_old_one[a failing check]"),
+    "test_debian": ("test_the_first_boot_confirms_itself[12]", "test_other_programs_see_it_as_it_is[12]",
+                    "test_the_units_are_as_systemd_wants_them[12]",
+                    "test_a_broken_version_is_left_for_the_old_one[12-a failing check]"),
     "test_fallback": ("test_corrupt_trial_uki_fails_over_in_the_same_boot",),
     "test_forged": ("test_the_esp_alone_makes_no_uki_fit_for_kexec[1]",),
     "test_guest": ("test_variable_store_gives_back_what_was_set_replaced_and_deleted",

@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""A real Debian: systemd, udev, dbus, Debian's kernel and its initramfs-tools; slotboot and slotctl from their packages,
-which apt takes from a repository of our own. On a disk as docs/GUIDE.md has it: the root is read-only, /var on a partition
-of its own.
+"""Real Debians: systemd, udev, dbus, Debian's kernel and its initramfs; slotboot and slotctl from their packages, which apt
+takes from a repository of our own. On a disk as docs/GUIDE.md has it: the root is read-only, /var on a partition of its own.
 
 What a slot holds differs from version to version in a few files only; a case breaks a version by a file in /var."""
 import os
+import re
 import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian13
 import pki
 import uki
-from paths import HERE, LOADER, SLOTCTL, TOP, WORK, newer_than, run
+from paths import HERE, LOADER, SLOTCTL, TOP, WORK, copy, newer_than, run
 
-PLACE = WORK / "debian12"
 GUEST = HERE / "guest/debian"
 COMPATIBLE = "slotboot-debian"
 GUID = "6d2f7e1c-3a50-4b8e-9f47-52c0d1e8b39"        # and the partition's letter: GUIDE.md, step 3
 # cryptomgr.notests: without KVM the processor has AES instructions and none of those that its driver expects with them.
-COMMAND_LINE = (f"root=PARTUUID={GUID}{{slot}} ro panic=10 slotboot.slot={{slot}} console=ttyS0 no_timer_check "
-                "cryptomgr.notests systemd.show_status=no")
-PACKAGES = ("dbus", "dosfstools", "e2fsprogs", "efibootmgr", "initramfs-tools", "kmod", "linux-image-cloud-amd64", "mtools",
+ALWAYS = "ro panic=10 console=ttyS0 no_timer_check cryptomgr.notests"
+COMMAND_LINE = f"root=PARTUUID={GUID}{{slot}} slotboot.slot={{slot}} systemd.show_status=no {ALWAYS}"
+PACKAGES = ("cryptsetup-bin", "dbus", "dosfstools", "e2fsprogs", "efibootmgr", "kmod", "linux-image-cloud-amd64", "mtools",
             "systemd-boot", "systemd-sysv", "udev", "zstd")
 OURS = ("slotboot", "slotctl")
 ENABLED = {"multi-user.target.wants": ("announce.service", "command-server.service", "systemd-networkd.service"),
            "boot-complete.target.requires": ("gate.service",)}
+# As docs/GUIDE.md has it: "An installer".
+INSTALLER = "/etc/slotboot/installer"
+LAYOUT = "--esp-size=256M --slot-size=1G --data=rest"
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,6 @@ class Release:
     bundle: Path
 
 
-def repository():
-    """Our own packages, and an index of them for apt."""
-    place = PLACE / "repository"
-    if not newer_than(place / "Packages", SLOTCTL, LOADER, *TOP.glob("debian/*"), *TOP.glob("docs/units/*"),
-                      *TOP.glob("docs/initramfs-tools/*")):
-        shutil.rmtree(place, ignore_errors=True)
-        run(TOP / "debian/build-once", place / "tree", "nocheck", f"parallel={os.cpu_count()}", deadline=3600)
-        shutil.rmtree(place / "tree")
-        (place / "Packages").write_bytes(run("sh", "-c", 'cd "$1" && dpkg-scanpackages --multiversion .', "sh", place))
-    return place
-
-
 def mirror():
     """Where apt gets Debian from on this machine."""
     found = run("apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(CREATED_BY)|$(REPO_URI)").decode()
@@ -55,38 +46,6 @@ def mirror():
     if not uris:
         raise RuntimeError("apt knows no Debian mirror: run apt-get update")
     return uris[0]
-
-
-# As docs/GUIDE.md has it: "An installer".
-INSTALLER = "/etc/slotboot/installer"
-LAYOUT = "--esp-size=256M --slot-size=1G --data=rest"
-
-
-def _installer_hooks():
-    """Leave an initramfs that installs, and no other trace."""
-    return [f"--customize-hook={command}" for command in (
-        f'mkdir "$1{INSTALLER}"',
-        f"upload {pki.identities()['signer'].cert} {INSTALLER}/keyring.pem",
-        f'echo "{LAYOUT}" >"$1{INSTALLER}/options"',
-        'chroot "$1" mkinitramfs -o /boot/installer.img "$(ls "$1/lib/modules")"',
-        f'rm -r "$1{INSTALLER}"')]
-
-
-def base():
-    """The root as a tar archive: Debian's packages and ours."""
-    ours = repository()
-    out, asked = PLACE / "root.tar", PLACE / "packages"
-    if not asked.exists() or asked.read_text().split() != [*PACKAGES, *OURS]:
-        asked.write_text("\n".join((*PACKAGES, *OURS)))
-    if not newer_than(out, ours / "Packages", asked, __file__, pki.identities()["signer"].cert):
-        sources = [f"deb {mirror()} bookworm main", f"deb [trusted=yes] copy://{ours} ./"]
-        run("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64",
-            f"--include={','.join((*PACKAGES, *OURS))}", '--aptopt=Apt::Install-Recommends "false"',
-            "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            *_installer_hooks(), "bookworm", out.with_suffix(".part.tar"), *sources, deadline=3600)
-        out.with_suffix(".part.tar").rename(out)
-    return out
 
 
 def _member(archive, prefix):
@@ -129,11 +88,6 @@ def _overlay(tree, version):
     (tree / "efi").mkdir()
 
 
-def _os_release(version):
-    _, plain = _member(base(), "./usr/lib/os-release")
-    return plain.decode() + f"IMAGE_ID={COMPATIBLE}\nIMAGE_VERSION={version}\n"
-
-
 # As root of its own world: the files' owners are those in the archive.
 _MAKE = """set -e
 mkdir "$1/root"
@@ -141,61 +95,162 @@ tar -x -C "$1/root" -f "$2"
 rm -rf "$1/root/boot/"*
 cp -r --preserve=mode,links --no-dereference --remove-destination "$1/overlay/." "$1/root"
 size=$(du -s --block-size=1M "$1/root" | cut -f 1)
-mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" $((size * 5 / 4 + 16))M
+mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" $((size * 5 / 4 + 16))M
 """
 
 
-def _image(out, version):
-    work = PLACE / f"work-{version}"
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "overlay").mkdir(parents=True)
-    _overlay(work / "overlay", version)
-    _add(work / "overlay", "usr/lib/os-release", _os_release(version))
-    run("fakeroot", "sh", "-c", _MAKE, "sh", work, base())
-    (work / "root.img").rename(out)
-    shutil.rmtree(work)
+class Debian:
+    """One of Debian's versions, and releases of a system made of it."""
 
+    def __init__(self, number, suite, packages):
+        self.place = WORK / f"system{number}"
+        self.number, self.suite, self.packages = number, suite, sorted((*PACKAGES, *packages))
+        self.place.mkdir(parents=True, exist_ok=True)
 
-def _uki(out, version, initrd="./boot/initrd.img-", command_line=COMMAND_LINE):
-    work = PLACE / f"work-uki-{version}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    name, kernel = _member(base(), "./boot/vmlinuz-")
-    (work / "linux").write_bytes(kernel)
-    (work / "initrd").write_bytes(_member(base(), initrd)[1])
-    uki.build(out, work, work / "linux", work / "initrd", command_line, _os_release(version),
-              name.removeprefix("./boot/vmlinuz-"))
-    shutil.rmtree(work)
+    def _build_packages(self, place):
+        """On Debian 12, where this runs, or in a root of the other."""
+        if self.number == 12:
+            run(TOP / "debian/build-once", place / "tree", "nocheck", f"parallel={os.cpu_count()}", deadline=3600)
+            shutil.rmtree(place / "tree")
+        else:
+            run(TOP / "debian/build-on-13", place / "log", place, deadline=3600)
 
+    def repository(self):
+        """Our own packages, and an index of them for apt."""
+        place = self.place / "repository"
+        if not newer_than(place / "Packages", SLOTCTL, LOADER, *TOP.glob("debian/*"), *TOP.glob("docs/units/*"),
+                          *TOP.glob("docs/initramfs-tools/*")):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            self._build_packages(place)
+            (place / "Packages").write_bytes(run("sh", "-c", 'cd "$1" && dpkg-scanpackages --multiversion .', "sh", place))
+        return place
 
-def release(version):
-    """A version of the system, built again only if something that it is made of is newer."""
-    made = Release(version, *(PLACE / f"{stem}-{version}.{kind}" for stem, kind in
-                              (("root", "img"), ("uki", "efi"), ("update", "zip"))))
-    signer = pki.identities()["signer"]
-    if not newer_than(made.bundle, base(), __file__, *GUEST.iterdir(), HERE / "guest/announce", HERE / "guest/command-server",
-                      signer.cert):
-        _image(made.image, version)
-        _uki(made.uki, version)
-        run(SLOTCTL, "bundle", "create", "--output", made.bundle, "--uki", made.uki, "--image", f"rootfs={made.image}",
+    def _initramfs_hooks(self):
+        """Leave one that boots, and no other trace; those of initramfs-tools also one that installs, and one that opens a
+        root under dm-verity."""
+        version = '"$(ls "$1/lib/modules")"'
+        if self.number == 13:
+            return [f'chroot "$1" dracut --quiet --no-hostonly --force /boot/initrd.img-13 {version}']
+        return [f'mkdir "$1{INSTALLER}"',
+                f"upload {pki.identities()['signer'].cert} {INSTALLER}/keyring.pem",
+                f'echo "{LAYOUT}" >"$1{INSTALLER}/options"',
+                f'chroot "$1" mkinitramfs -o /boot/installer.img {version}',
+                f'rm -r "$1{INSTALLER}"',
+                'touch "$1/etc/slotboot/verity"',
+                f'chroot "$1" mkinitramfs -o /boot/verity.img {version}',
+                'rm "$1/etc/slotboot/verity"']
+
+    def base(self):
+        """The root as a tar archive: Debian's packages and ours."""
+        ours = self.repository()
+        out, asked = self.place / "root.tar", self.place / "packages"
+        wanted = [*self.packages, *OURS]
+        if not asked.exists() or asked.read_text().split() != wanted:
+            asked.write_text("\n".join(wanted))
+        if not newer_than(out, ours / "Packages", asked, __file__, pki.identities()["signer"].cert):
+            sources = [f"deb {mirror()} {self.suite} main", f"deb [trusted=yes] copy://{ours} ./"]
+            run("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64", f"--include={','.join(wanted)}",
+                '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
+                "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+                "--dpkgopt=path-exclude=/usr/share/doc/*",
+                *(f"--customize-hook={command}" for command in self._initramfs_hooks()),
+                self.suite, out.with_suffix(".part.tar"), *sources, deadline=3600)
+            out.with_suffix(".part.tar").rename(out)
+        return out
+
+    def _os_release(self, version):
+        _, plain = _member(self.base(), "./usr/lib/os-release")
+        return plain.decode() + f"IMAGE_ID={COMPATIBLE}\nIMAGE_VERSION={version}\n"
+
+    def _work(self, name):
+        work = self.place / f"work-{name}"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        return work
+
+    def _image(self, out, version):
+        work = self._work(version)
+        _overlay(work / "overlay", version)
+        _add(work / "overlay", "usr/lib/os-release", self._os_release(version))
+        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base())
+        (work / "root.img").rename(out)
+        shutil.rmtree(work)
+
+    def _uki(self, out, version, initrd="./boot/initrd.img-", command_line=COMMAND_LINE):
+        """With the stub of that Debian."""
+        work = self._work(f"uki-{version}")
+        name, kernel = _member(self.base(), "./boot/vmlinuz-")
+        (work / "linux").write_bytes(kernel)
+        (work / "initrd").write_bytes(_member(self.base(), initrd)[1])
+        (work / "osrel").write_text(self._os_release(version))
+        uname = name.removeprefix("./boot/vmlinuz-")
+        if self.number == 12:
+            uki.build(out, work, work / "linux", work / "initrd", command_line, self._os_release(version), uname)
+        else:
+            debian13.ukify(f"--stub={debian13.stub('linuxx64.efi.stub')}", f"--linux={work / 'linux'}",
+                           f"--initrd={work / 'initrd'}", f"--cmdline={command_line}", f"--os-release=@{work / 'osrel'}",
+                           f"--uname={uname}", f"--output={out}")
+        shutil.rmtree(work)
+
+    def _bundle(self, made, image):
+        signer = pki.identities()["signer"]
+        run(SLOTCTL, "bundle", "create", "--output", made.bundle, "--uki", made.uki, "--image", f"rootfs={image}",
             "--key", signer.key, "--cert", signer.cert, "--level=1")
-    return made
+
+    def _made(self, kind, version):
+        return Release(version, self.place / f"root{kind}-{version}.img", self.place / f"uki{kind}-{version}.efi",
+                       self.place / f"update{kind}-{version}.zip")
+
+    def release(self, version):
+        """A version of the system, built again only if something that it is made of is newer."""
+        made = self._made("", version)
+        if not newer_than(made.bundle, self.base(), __file__, *GUEST.iterdir(), HERE / "guest/announce",
+                          HERE / "guest/command-server", pki.identities()["signer"].cert):
+            self._image(made.image, version)
+            self._uki(made.uki, version)
+            self._bundle(made, made.image)
+        return made
+
+    def verity_release(self, version):
+        """The same with a dm-verity tree behind the file system. Our script in initramfs-tools looks for the slot, so that the
+        command line is the same in both; dracut is told the slot's partition."""
+        plain, made = self.release(version), self._made("-verity", version)
+        if newer_than(made.bundle, plain.bundle, __file__):
+            return made
+        copy(plain.image, made.image)
+        offset = made.image.stat().st_size
+        said = run("veritysetup", "format", made.image, made.image, f"--hash-offset={offset}", "--salt=00").decode()
+        root = re.search(r"Root hash:\s*([0-9a-f]+)", said)[1]
+        words = f"root=/dev/mapper/root {ALWAYS} roothash={root} systemd.verity_root_options=hash-offset={offset}"
+        if self.number == 12:
+            self._uki(made.uki, version, "./boot/verity.img", f"{words} systemd.verity=no")
+        else:
+            where = "PARTLABEL=slotboot-{slot}"
+            self._uki(made.uki, version,
+                      command_line=f"{words} systemd.verity_root_data={where} systemd.verity_root_hash={where}")
+        self._bundle(made, f"{made.image},roothash={root}")
+        return made
+
+    def installer(self, path, bundle_url):
+        """A stick whose UKI installs that bundle on the first virtio disk, and switches the machine off."""
+        uki_file = self.place / "installer.efi"
+        self._uki(uki_file, "installer", "./boot/installer.img",
+                  f"slotboot.install=/dev/vda slotboot.bundle={bundle_url} ip=dhcp {ALWAYS} panic=-1")
+        with open(path, "wb") as stick:
+            stick.truncate(160 << 20)
+        run("sfdisk", "--quiet", path, stdin=b"label: gpt\ntype=uefi\n")
+        run("mformat", "-i", f"{path}@@1M", "-F", "-T", str((158 << 20) // 512), "-h", "64", "-s", "32", "::")
+        run("mmd", "-i", f"{path}@@1M", "::EFI", "::EFI/BOOT")
+        run("mcopy", "-i", f"{path}@@1M", uki_file, "::EFI/BOOT/BOOTX64.EFI")
+
+
+def system(number):
+    """Of Debian 12 or 13."""
+    return Debian(number, *{12: ("bookworm", ("initramfs-tools",)), 13: ("trixie", ("dracut",))}[number])
 
 
 def provision(path, first):
     """A disk with this release in slot A."""
     run(SLOTCTL, "provision", path, f"--bundle={first.bundle}", f"--keyring={pki.identities()['signer'].cert}",
-        f"--loader={LOADER}", "--size=3G", *LAYOUT.split())
-
-
-def installer(path, bundle_url):
-    """A stick whose UKI installs that bundle on the first virtio disk, and switches the machine off."""
-    uki_file = PLACE / "installer.efi"
-    _uki(uki_file, "installer", "./boot/installer.img",
-         f"slotboot.install=/dev/vda slotboot.bundle={bundle_url} ip=dhcp panic=-1 console=ttyS0 no_timer_check cryptomgr.notests")
-    with open(path, "wb") as stick:
-        stick.truncate(160 << 20)
-    run("sfdisk", "--quiet", path, stdin=b"label: gpt\ntype=uefi\n")
-    run("mformat", "-i", f"{path}@@1M", "-F", "-T", str((158 << 20) // 512), "-h", "64", "-s", "32", "::")
-    run("mmd", "-i", f"{path}@@1M", "::EFI", "::EFI/BOOT")
-    run("mcopy", "-i", f"{path}@@1M", uki_file, "::EFI/BOOT/BOOTX64.EFI")
+        f"--loader={LOADER}", f"--guid={GUID}0", "--size=3G", *LAYOUT.split())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A real Debian, from an empty disk through updates, good ones and bad ones, without a hand on it: the units from the
-package confirm, and give up. The cases share one machine, and go on from each other: those after the two updates find
+"""A real Debian, 12 and 13, from an empty disk through updates, good ones and bad ones, without a hand on it: the units from
+the package confirm, and give up. The cases share one machine, and go on from each other: those after the two updates find
 version 1 confirmed in slot A, and leave it so. make check has some of them (conftest.py: BRIEF), make check-debian all."""
 import json
 import shutil
@@ -20,25 +20,31 @@ SOON = ("mkdir /run/systemd/system/slotboot-giveup.timer.d && "
         "systemctl daemon-reload && systemctl restart slotboot-giveup.timer")
 
 
+@pytest.fixture(scope="module", params=[12, 13])
+def kind(request):
+    """Of Debian."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def releases(one_at_a_time):
+def releases(one_at_a_time, kind):
     with one_at_a_time():
         pki.identities()
     # It takes minutes: the others' machines are made meanwhile.
     with one_at_a_time("making-debian"):
-        return {version: debian.release(version) for version in ("1", "2")}
+        return {version: debian.system(kind).release(version) for version in ("1", "2")}
 
 
 @pytest.fixture(scope="module")
-def web(releases):
-    server = HttpServer(WORK / "httpd-debian", debian.PLACE).start()
+def web(releases, kind):
+    server = HttpServer(WORK / f"httpd-debian{kind}", debian.system(kind).place).start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def machine(releases):
-    directory = WORK / "run" / "debian"
+def machine(releases, kind):
+    directory = WORK / "run" / f"debian{kind}"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     debian.provision(directory / "disk.img", releases["1"])

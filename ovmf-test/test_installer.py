@@ -11,6 +11,8 @@ from httpd import HttpServer
 from machine import BOOT, Machine
 from paths import WORK
 
+SYSTEM = debian.system(12)
+
 
 class WithStick(Machine):
     stick = None
@@ -31,7 +33,7 @@ def machine(one_at_a_time):
         pki.identities()
     # It takes minutes: the others' machines are made meanwhile.
     with one_at_a_time("making-debian"):
-        debian.release("1")
+        SYSTEM.release("1")
     with open(directory / "disk.img", "wb") as disk:
         disk.truncate(3 << 30)
     machine = WithStick(directory, directory / "disk.img", guest_time="waits")
@@ -44,13 +46,13 @@ def machine(one_at_a_time):
 
 @pytest.fixture
 def web():
-    server = HttpServer(WORK / "httpd-installer", debian.PLACE).start()
+    server = HttpServer(WORK / "httpd-installer", SYSTEM.place).start()
     yield server
     server.stop()
 
 
 def test_an_empty_disk_is_installed_from_a_stick_and_boots(machine, web):
-    debian.installer(machine.stick, web.url("update-1.zip"))
+    SYSTEM.installer(machine.stick, web.url("update-1.zip"))
     machine.start()
     machine.wait_for("slotboot: /dev/vda is installed; switching off")
     machine.process.wait(BOOT)

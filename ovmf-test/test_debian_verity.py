@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""A Debian whose root is under dm-verity, opened by the initramfs as docs/GUIDE.md has it. With initramfs-tools the command
+line is the same in both slots, as Secure Boot wants it: the slot is told by the image, and by what the loader says where
+both hold the same. With dracut each slot's command line names its partition."""
+import shutil
+
+import pytest
+
+import debian
+import pki
+from httpd import HttpServer
+from machine import Machine
+from paths import WORK
+
+
+@pytest.fixture(scope="module", params=[12, 13])
+def kind(request):
+    """Of Debian."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def releases(one_at_a_time, kind):
+    with one_at_a_time():
+        pki.identities()
+    # It takes minutes: the others' machines are made meanwhile.
+    with one_at_a_time("making-debian"):
+        return {version: debian.system(kind).verity_release(version) for version in ("1", "2")}
+
+
+@pytest.fixture(scope="module")
+def web(releases, kind):
+    server = HttpServer(WORK / f"httpd-verity{kind}", debian.system(kind).place).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def machine(releases, kind):
+    directory = WORK / "run" / f"verity{kind}"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    debian.provision(directory / "disk.img", releases["1"])
+    machine = Machine(directory, directory / "disk.img", guest_time="waits")
+    machine.first = machine.cold_boot()
+    yield machine
+    machine.power_cut()
+    machine.disk.path.unlink()
+
+
+def confirmed(machine, slot, version):
+    status, output = machine.run("systemctl is-system-running --wait")
+    assert (status, output) == (0, "running\n"), machine.run("systemctl --failed; journalctl -b -p warning")[1]
+    assert machine.check("findmnt -n -o SOURCE /") == "/dev/mapper/root\n"
+    assert "verity" in machine.check("dmsetup table root")
+    status = machine.status()
+    assert (status["running"], status["preferred"], status["slots"][slot]["status"]) == (slot, slot, "good")
+    assert status["slots"][slot]["version"] == version
+
+
+def test_the_first_boot_confirms_itself(machine):
+    assert machine.first.variant == "1"
+    confirmed(machine, "a", "1")
+
+
+def test_an_update_confirms_itself_and_the_same_release_in_both_slots_is_told_apart(machine, web):
+    for slot, again in (("b", ""), ("a", " --allow-downgrade")):
+        boot = machine.run_to_boot(f"slotctl install {web.url('update-verity-2.zip')} --activate=reboot{again}")
+        assert boot.variant == "2"
+        confirmed(machine, slot, "2")
