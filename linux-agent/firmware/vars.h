@@ -30,6 +30,8 @@ enum vars_guid {
 	VARS_SLOTBOOT,	/* a44b7925-64fe-4f5f-9e3a-49b0319efd7d: ours */
 	VARS_GLOBAL,	/* 8be4df61-93ca-11d2-aa0d-00e098032b8c: BootOrder, Boot#### */
 	VARS_LOADER,	/* 4a67b082-0a4c-41cf-b6c7-440b29bb8c4f: Boot Loader Interface */
+	VARS_SECURITY,	/* d719b2cb-3d3a-4596-a3bc-dad00e67656f: db, dbx */
+	VARS_SHIM,	/* 605dab50-e046-4300-abb6-3dd810dd8b23: MokListRT, SbatLevelRT */
 	VARS_GUID_COUNT
 };
 
