@@ -15,6 +15,7 @@
 #include "unittest.h"
 
 #include "testbundle.h"
+#include "testsiglist.h"
 #include "testsign.h"
 #include "testuki.h"
 
@@ -144,6 +145,23 @@ static void uki_make(void)
 	put("fuzz_pe", "uki", uki.bytes, end);
 	put("fuzz_kexec", "uki", uki.bytes, end);
 	put("fuzz_kernel_image", "x86", uki.bytes + 1024, KERNEL_IMAGE_HEADER);
+}
+
+/* Of the types that matter. */
+static void siglist_make(void)
+{
+	struct testpki p = testpki_make("db");
+	struct testlists lists = { .len = 0 };
+	uint8_t digest[48] = { 1 }, *der = NULL;
+	int len = i2d_X509(p.cert, &der);
+
+	assert_true(len > 0);
+	(void)testlists_add(&lists, GUID_SHA256, digest, 32, 1);
+	(void)testlists_add(&lists, GUID_X509_SHA256, digest, 48, 1);
+	(void)testlists_add(&lists, GUID_X509, der, (size_t)len, 1);
+	put("fuzz_siglist", "three", lists.bytes, lists.len);
+	OPENSSL_free(der);
+	testpki_free(&p);
 }
 
 static void signed_make(void)
@@ -284,6 +302,7 @@ static void all(void **state)
 	indexes_make();
 	uki_make();
 	profiles_make();
+	siglist_make();
 	signed_make();
 	bundle_make();
 	answers_make();
