@@ -196,7 +196,8 @@ static void look(const uint8_t *data, size_t size)
 	if (ukifile_open_fd(memfd_of(data, size), "uki", &uki, NULL) < 0)
 		return;
 	(void)uki_layout_check(&uki, NULL);
-	(void)uki_layout_doubt(&uki, doubt, sizeof doubt);
+	for (unsigned kind = 0; kind < UKI_LAYOUT_DOUBTS; kind++)
+		(void)uki_layout_doubt(&uki, kind, doubt, sizeof doubt);
 	ukifile_close(&uki);
 }
 

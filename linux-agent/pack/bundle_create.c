@@ -399,8 +399,9 @@ static int layout_check(const struct bundle_create_options *o, struct err *err)
 	r = uki_layout_check(&uki, err);
 	if (r == 0)
 		r = cmdlines_check(o, &uki, err);
-	if (r == 0 && o->report && uki_layout_doubt(&uki, doubt, sizeof doubt))
-		report_warning(o->report, "%s", doubt);
+	for (unsigned kind = 0; r == 0 && o->report && kind < UKI_LAYOUT_DOUBTS; kind++)
+		if (uki_layout_doubt(&uki, kind, doubt, sizeof doubt))
+			report_warning(o->report, "%s", doubt);
 	ukifile_close(&uki);
 	return r;
 }

@@ -159,11 +159,12 @@ static void some_firmware_takes_no_more_than_25_sections(void **state)
 	for (unsigned i = 0; i < 25; i++)
 		(void)testuki_text(&uki, ".x", "x");
 	open_uki(&uki, &file);
-	assert_false(uki_layout_doubt(&file, text, sizeof text));
+	for (unsigned kind = 0; kind < UKI_LAYOUT_DOUBTS; kind++)
+		assert_false(uki_layout_doubt(&file, kind, text, sizeof text));
 	ukifile_close(&file);
 	(void)testuki_text(&uki, ".x", "x");
 	open_uki(&uki, &file);
-	assert_true(uki_layout_doubt(&file, text, sizeof text));
+	assert_true(uki_layout_doubt(&file, 0, text, sizeof text));
 	assert_non_null(strstr(text, "26 sections"));
 	ukifile_close(&file);
 }
@@ -178,9 +179,66 @@ static void some_firmware_takes_no_gaps_in_the_file(void **state)
 	testuki_begin(&uki, NATIVE_MACHINE);
 	le32_put(testuki_header(&uki, testuki_text(&uki, ".sdmagic", "x")) + 20, 0x2120);
 	open_uki(&uki, &file);
-	assert_true(uki_layout_doubt(&file, text, sizeof text));
+	assert_true(uki_layout_doubt(&file, 1, text, sizeof text));
 	assert_non_null(strstr(text, ".sdmagic of u.efi is at 0x2120"));
 	ukifile_close(&file);
+}
+
+static void some_firmware_takes_no_gaps_in_memory_and_no_disorder(void **state)
+{
+	static const struct {
+		uint32_t alignment;
+		struct place places[3];
+		const char *why;	/* NULL: none */
+	} rows[] = {
+		{ 0x1000, { { ".text", 0x1000, 0x1001 }, { ".osrel", 0x3000, 1 }, { ".linux", 0x4000, 1 } }, NULL },
+		{ 0x1000, { { ".text", 0x1000, 0x1000 }, { ".osrel", 0x3000, 1 }, { ".linux", 0x4000, 1 } }, NULL },
+		{ 0x1000, { { ".text", 0x1000, 0x1000 }, { ".osrel", 0x4000, 1 }, { ".linux", 0x5000, 1 } },
+		  "a gap of 0x2000 bytes in memory between the sections .text and .osrel" },
+		{ 0x1000, { { ".text", 0x1000, 1 }, { ".osrel", 0x3000, 1 }, { ".linux", 0x2000, 1 } },
+		  ".linux of u.efi is before .osrel in memory and behind it in the table" },
+		{ 0x200, { { ".text", 0x1000, 1 }, { ".osrel", 0x1200, 1 }, { ".linux", 0x1400, 1 } }, NULL },
+		{ 0x200, { { ".text", 0x1000, 1 }, { ".osrel", 0x1200, 1 }, { ".linux", 0x20000, 1 } },
+		  "between the sections .osrel and .linux" },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct ukifile file;
+		struct testuki uki;
+
+		lay_out(&uki, rows[i].alignment, 0x30000, rows[i].places, 3);
+		open_uki(&uki, &file);
+		assert_int_equal(uki_layout_doubt(&file, 2, text, sizeof text), rows[i].why != NULL);
+		if (rows[i].why && !strstr(text, rows[i].why))
+			fail_msg("%s", text);
+		ukifile_close(&file);
+	}
+}
+
+static void a_line_break_in_a_command_line_is_said(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t len;
+		bool doubt;
+	} rows[] = { { "quiet", 5, false }, { "quiet\n", 6, true }, { "a\nb", 3, true },
+		     { "quiet\0\n", 7, false }, { "a\tb", 3, false } };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct ukifile file;
+		struct testuki uki;
+
+		testuki_begin(&uki, NATIVE_MACHINE);
+		(void)testuki_text(&uki, ".linux", "x");
+		(void)testuki_put(&uki, ".cmdline", rows[i].text, rows[i].len);
+		open_uki(&uki, &file);
+		assert_int_equal(uki_layout_doubt(&file, 3, text, sizeof text), rows[i].doubt);
+		ukifile_close(&file);
+	}
 }
 
 int main(void)
@@ -191,6 +249,8 @@ int main(void)
 		cmocka_unit_test(a_command_line_with_nothing_in_it_is_refused),
 		cmocka_unit_test(some_firmware_takes_no_more_than_25_sections),
 		cmocka_unit_test(some_firmware_takes_no_gaps_in_the_file),
+		cmocka_unit_test(some_firmware_takes_no_gaps_in_memory_and_no_disorder),
+		cmocka_unit_test(a_line_break_in_a_command_line_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

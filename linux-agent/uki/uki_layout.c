@@ -10,6 +10,7 @@ enum {
 	PAGE = 4096,
 	SECTOR = 512,
 	SECTIONS_SAFE = 25,	/* an AMI firmware of UEFI 2.5 takes no more */
+	GAP_SAFE = PAGE,	/* the stub of Debian 12 has one before its .sbat */
 };
 
 static uint64_t end_of(const struct pe_section *s)
@@ -93,24 +94,80 @@ int uki_layout_check(const struct ukifile *uki, struct err *err)
 	return 0;
 }
 
-bool uki_layout_doubt(const struct ukifile *uki, char *text, size_t size)
+static bool doubt_many(const struct ukifile *uki, char *text, size_t size)
 {
 	unsigned count = uki->image.section_count;
+
+	(void)snprintf(text, size, "%s has %u sections, and there is firmware that takes no more than %d",
+		       uki->name, count, SECTIONS_SAFE);
+	return count > SECTIONS_SAFE;
+}
+
+static bool doubt_place(const struct ukifile *uki, char *text, size_t size)
+{
 	struct pe_section s;
 
-	if (count > SECTIONS_SAFE) {
-		(void)snprintf(text, size, "%s has %u sections, and there is firmware that takes "
-			       "no more than %d", uki->name, count, SECTIONS_SAFE);
-		return true;
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (pe_section_at(&uki->image, i, &s) == SB_OK && s.size > 0 &&
-		    s.offset % SECTOR != 0) {
-			(void)snprintf(text, size, "the section %s of %s is at 0x%llx in the file, "
-				       "no multiple of %d, and there is firmware that refuses it "
-				       "under Secure Boot", s.name, uki->name,
-				       (unsigned long long)s.offset, SECTOR);
+	for (unsigned i = 0; i < uki->image.section_count; i++)
+		if (pe_section_at(&uki->image, i, &s) == SB_OK && s.size > 0 && s.offset % SECTOR != 0) {
+			(void)snprintf(text, size, "the section %s of %s is at 0x%llx in the file, no "
+				       "multiple of %d, and there is firmware that refuses it under Secure "
+				       "Boot", s.name, uki->name, (unsigned long long)s.offset, SECTOR);
 			return true;
 		}
 	return false;
+}
+
+/* Microsoft's PE format wants sections in the order of their addresses, and adjacent. */
+static bool doubt_gap(const struct ukifile *uki, char *text, size_t size)
+{
+	uint32_t alignment = uki->image.alignment < PAGE ? PAGE : uki->image.alignment;
+	struct pe_section s, before = { .memory = 0 };
+
+	for (unsigned i = 0; i < uki->image.section_count; i++) {
+		uint64_t wanted = (end_of(&before) + alignment - 1) / alignment * alignment;
+
+		if (pe_section_at(&uki->image, i, &s) != SB_OK || s.memory == 0)
+			continue;
+		if (before.memory > 0 && s.address > wanted + GAP_SAFE) {
+			(void)snprintf(text, size, "there is a gap of 0x%llx bytes in memory between the "
+				       "sections %s and %s of %s, and there is firmware that takes none",
+				       (unsigned long long)(s.address - wanted), before.name, s.name,
+				       uki->name);
+			return true;
+		}
+		if (s.address < before.address) {
+			(void)snprintf(text, size, "the section %s of %s is before %s in memory and behind it "
+				       "in the table, and there is firmware that wants them in order",
+				       s.name, uki->name, before.name);
+			return true;
+		}
+		before = s;
+	}
+	return false;
+}
+
+static bool doubt_cmdline(const struct ukifile *uki, char *text, size_t size)
+{
+	struct pe_section s;
+	char line[PAGE];
+
+	for (unsigned i = 0; i < uki->image.section_count; i++) {
+		if (pe_section_at(&uki->image, i, &s) != SB_OK || !pe_section_named(&s, ".cmdline") ||
+		    s.size > sizeof line || pread_full(uki->fd, line, (size_t)s.size, (off_t)s.offset) < 0 ||
+		    !memchr(line, '\n', strnlen(line, (size_t)s.size)))
+			continue;
+		(void)snprintf(text, size, "the .cmdline section of %s has a line break, which some stubs "
+			       "hand to the kernel as it is", uki->name);
+		return true;
+	}
+	return false;
+}
+
+bool uki_layout_doubt(const struct ukifile *uki, unsigned kind, char *text, size_t size)
+{
+	static bool (*const doubts[UKI_LAYOUT_DOUBTS])(const struct ukifile *, char *, size_t) = {
+		doubt_many, doubt_place, doubt_gap, doubt_cmdline,
+	};
+
+	return doubts[kind](uki, text, size);
 }

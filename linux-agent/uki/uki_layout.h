@@ -24,6 +24,9 @@
  * nothing in it, at which stubs hang. */
 int uki_layout_check(const struct ukifile *uki, struct err *err);
 
-/* What the format allows and some firmware does not take, in words: more than 25
- * sections; one at an odd place in the file. False: nothing. */
-bool uki_layout_doubt(const struct ukifile *uki, char *text, size_t size);
+/* What the format allows and some firmware does not take, in words; kind below
+ * UKI_LAYOUT_DOUBTS: more than 25 sections; one at an odd place in the file; a gap between
+ * two in memory, or one that is not behind those before it; a .cmdline with a line break.
+ * False: nothing of that kind. */
+#define UKI_LAYOUT_DOUBTS 4
+bool uki_layout_doubt(const struct ukifile *uki, unsigned kind, char *text, size_t size);

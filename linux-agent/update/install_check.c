@@ -275,14 +275,15 @@ static int check_uki(struct machine *machine, const struct manifest *manifest, u
 		     const struct ukifile *uki, const struct ukifile *addon, struct report *report,
 		     struct err *err)
 {
-	char doubt[256];
+	char doubt[512];
 
 	if (ukifile_check(uki, err) < 0 || uki_layout_check(uki, err) < 0 ||
 	    check_cmdline(machine, uki, slot, addon, report, err) < 0 ||
 	    roothash_check_cmdline(manifest, uki, err) < 0)
 		return -1;
-	if (uki_layout_doubt(uki, doubt, sizeof doubt))
-		report_warning(report, "%s", doubt);
+	for (unsigned kind = 0; kind < UKI_LAYOUT_DOUBTS; kind++)
+		if (uki_layout_doubt(uki, kind, doubt, sizeof doubt))
+			report_warning(report, "%s", doubt);
 	return 0;
 }
 
