@@ -125,9 +125,10 @@ static inline PKCS7 *testsign_pkcs7(const struct testpki *signer, const uint8_t 
 	return p7;
 }
 
-/* Appends the certificate table. */
+/* Appends the certificate table, or another entry to it. */
 static inline void testsign_attach(struct testpe *pe, PKCS7 *p7)
 {
+	uint32_t before = le32_get(pe->bytes + TESTPE_ENTRY + 4);
 	uint8_t *der = NULL;
 	int len = i2d_PKCS7(p7, &der);
 	size_t table = (8 + (size_t)len + 7) / 8 * 8;
@@ -137,8 +138,9 @@ static inline void testsign_attach(struct testpe *pe, PKCS7 *p7)
 	le16_put(pe->bytes + pe->size + 4, 0x0200);
 	le16_put(pe->bytes + pe->size + 6, 2);
 	memcpy(pe->bytes + pe->size + 8, der, (size_t)len);
-	le32_put(pe->bytes + TESTPE_ENTRY, (uint32_t)pe->size);
-	le32_put(pe->bytes + TESTPE_ENTRY + 4, (uint32_t)table);
+	if (before == 0)
+		le32_put(pe->bytes + TESTPE_ENTRY, (uint32_t)pe->size);
+	le32_put(pe->bytes + TESTPE_ENTRY + 4, before + (uint32_t)table);
 	pe->size += table;
 	OPENSSL_free(der);
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "authenticode.h"
 
-#include "pe_digest.h"
-#include "bytes.h"
-#include "digest.h"
 #include "io.h"
 
 #include <openssl/err.h>
@@ -11,18 +8,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-enum {
-	WIN_CERTIFICATE_HEADER = 8,
-	WIN_CERT_REVISION_2 = 0x0200,
-	WIN_CERT_PKCS_SIGNED_DATA = 2,
-};
-
 #define SPC_INDIRECT_DATA "1.3.6.1.4.1.311.2.1.4"
-
-static void pkcs7_freep(PKCS7 **p7)
-{
-	PKCS7_free(*p7);
-}
+#define RFC3161_TOKEN "1.3.6.1.4.1.311.3.3.1"
 
 static void x509_sig_freep(X509_SIG **sig)
 {
@@ -139,26 +126,47 @@ static bool digests_are_known(const PKCS7 *p7)
 	return true;
 }
 
-static void signer_check(PKCS7 *p7, const uint8_t *inner, long len, struct authenticode *a)
+/* An attribute that is not signed. */
+static bool is_timestamped(const PKCS7 *p7)
 {
-	_cleanup_(signers_freep) STACK_OF(X509) *signers = PKCS7_get0_signers(p7, NULL, 0);
+	const PKCS7_SIGNER_INFO *si = sk_PKCS7_SIGNER_INFO_value(p7->d.sign->signer_info, 0);
+	const STACK_OF(X509_ATTRIBUTE) *attributes = si ? si->unauth_attr : NULL;
+	char oid[64];
+
+	for (int i = 0; i < sk_X509_ATTRIBUTE_num(attributes); i++) {
+		X509_ATTRIBUTE *a = sk_X509_ATTRIBUTE_value(attributes, i);
+
+		if (OBJ_obj2txt(oid, sizeof oid, X509_ATTRIBUTE_get0_object(a), 1) > 0 &&
+		    strcmp(oid, RFC3161_TOKEN) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void signer_check(const uint8_t *inner, long len, struct authenticode_entry *e)
+{
+	_cleanup_(signers_freep) STACK_OF(X509) *signers = PKCS7_get0_signers(e->p7, NULL, 0);
 	_cleanup_(bio_freep) BIO *content = BIO_new_mem_buf(inner, (int)len);
 	X509 *signer = signers ? sk_X509_value(signers, 0) : NULL;
+	struct authenticode *a = &e->signature;
 
 	if (!signer) {
 		a->state = AUTHENTICODE_UNKNOWN_SIGNER;
 		return;
 	}
+	e->signer = signer;
+	e->carried = e->p7->d.sign->cert;
+	e->timestamped = is_timestamped(e->p7);
 	name_text(X509_get_subject_name(signer), a->signer, sizeof a->signer);
 	name_text(X509_get_issuer_name(signer), a->issuer, sizeof a->issuer);
-	keys_collect(a, signer, p7->d.sign->cert);
+	keys_collect(a, signer, e->carried);
 	a->state = AUTHENTICODE_SIGNED;
-	if (!digests_are_known(p7)) {
+	if (!digests_are_known(e->p7)) {
 		a->state = AUTHENTICODE_WRONG;
 		(void)snprintf(a->why, sizeof a->why, "unknown digest type");
 		return;
 	}
-	if (!content || PKCS7_verify(p7, NULL, NULL, content, NULL,
+	if (!content || PKCS7_verify(e->p7, NULL, NULL, content, NULL,
 				     PKCS7_BINARY | PKCS7_NOVERIFY) != 1) {
 		const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -168,24 +176,25 @@ static void signer_check(PKCS7 *p7, const uint8_t *inner, long len, struct authe
 }
 
 static int digest_compare(const struct pe_source *pe, const struct pe_digest_layout *layout,
-			  const X509_SIG *info, struct authenticode *a, struct err *err)
+			  struct pe_digests *digests, const X509_SIG *info,
+			  struct authenticode *a, struct err *err)
 {
 	const ASN1_OCTET_STRING *want;
 	const X509_ALGOR *algorithm;
 	const ASN1_OBJECT *oid;
-	uint8_t digest[EVP_MAX_MD_SIZE];
+	const uint8_t *digest;
 	unsigned len;
 	const EVP_MD *md;
 
 	X509_SIG_get0(info, &algorithm, &want);
 	X509_ALGOR_get0(&oid, NULL, NULL, algorithm);
 	md = EVP_get_digestbyobj(oid);
-	if (!md) {
+	if (!md || (digests->count == PE_DIGESTS_MAX)) {
 		malformed(a, "its digest algorithm is unknown");
 		return 0;
 	}
 	(void)snprintf(a->digest, sizeof a->digest, "%s", OBJ_nid2sn(EVP_MD_get_type(md)));
-	if (pe_digest(pe, layout, md, digest, &len, err) < 0)
+	if (pe_digests_get(pe, layout, md, digests, &digest, &len, err) < 0)
 		return -1;
 	if (ASN1_STRING_length(want) != (int)len ||
 	    memcmp(ASN1_STRING_get0_data(want), digest, len) != 0)
@@ -195,12 +204,13 @@ static int digest_compare(const struct pe_source *pe, const struct pe_digest_lay
 	return 0;
 }
 
-static int pkcs7_check(const struct pe_source *pe, const struct pe_digest_layout *layout,
-		       const uint8_t *der, long der_len, struct authenticode *a,
-		       struct err *err)
+int authenticode_entry_read(const struct pe_source *pe, const struct pe_digest_layout *layout,
+			    struct pe_digests *digests, const uint8_t *der, size_t der_len,
+			    struct authenticode_entry *entry, struct err *err)
 {
-	_cleanup_(pkcs7_freep) PKCS7 *p7 = d2i_PKCS7(NULL, &der, der_len);
 	_cleanup_(x509_sig_freep) X509_SIG *info = NULL;
+	struct authenticode *a = &entry->signature;
+	const PKCS7 *p7 = entry->p7 = d2i_PKCS7(NULL, &der, (long)der_len);
 	const uint8_t *inner = NULL;
 	char oid[64] = "";
 	long len = 0;
@@ -216,67 +226,15 @@ static int pkcs7_check(const struct pe_source *pe, const struct pe_digest_layout
 		malformed(a, "its PKCS #7 signature is not over the digest of an image");
 		return 0;
 	}
-	if (digest_compare(pe, layout, info, a, err) < 0)
+	if (digest_compare(pe, layout, digests, info, a, err) < 0)
 		return -1;
 	if (a->state == AUTHENTICODE_SIGNED)
-		signer_check(p7, inner, len, a);
+		signer_check(inner, len, entry);
 	return 0;
 }
 
-/* Each entry begins with its length, at a multiple of 8; ignore what follows one
- * without. */
-static unsigned entries_count(const uint8_t *table, uint64_t size)
+void authenticode_entry_clear(struct authenticode_entry *entry)
 {
-	unsigned count = 0;
-
-	for (uint64_t at = 0, len; at < size && size - at >= WIN_CERTIFICATE_HEADER; at += (len + 7) / 8 * 8) {
-		len = le32_get(table + at);
-		if (len < WIN_CERTIFICATE_HEADER || len > size - at)
-			break;
-		count++;
-	}
-	return count;
-}
-
-int authenticode_read(const struct pe_source *pe, struct authenticode *ret_signature,
-		      struct err *err)
-{
-	_cleanup_free_ uint8_t *table = NULL;
-	struct pe_digest_layout layout;
-	uint32_t len;
-
-	*ret_signature = (struct authenticode){ .state = AUTHENTICODE_NO_PE };
-	ERR_clear_error();
-	switch (pe_digest_read(pe, &layout)) {
-	case SB_OK:
-		break;
-	case SB_IO:
-		return err_set(err, EX_IOERR, "failed to read the kernel's PE headers");
-	default:
-		return 0;
-	}
-	ret_signature->state = AUTHENTICODE_UNSIGNED;
-	if (layout.table_size == 0)
-		return 0;
-	if (layout.table_size < WIN_CERTIFICATE_HEADER ||
-	    layout.table_size > AUTHENTICODE_MAX_BYTES) {
-		malformed(ret_signature, "its certificate table has an impossible size");
-		return 0;
-	}
-	table = malloc(layout.table_size);
-	if (!table)
-		return err_set(err, EX_SOFTWARE, "failed to read a signature: out of memory");
-	if (pe->read(pe->ctx, layout.table, table, layout.table_size) != SB_OK)
-		return err_set(err, EX_IOERR, "failed to read the kernel's signature");
-	len = le32_get(table);
-	if (len < WIN_CERTIFICATE_HEADER || len > layout.table_size ||
-	    le16_get(table + 4) != WIN_CERT_REVISION_2 ||
-	    le16_get(table + 6) != WIN_CERT_PKCS_SIGNED_DATA) {
-		malformed(ret_signature, "the first entry of its certificate table is no PKCS #7 "
-					 "signature");
-		return 0;
-	}
-	ret_signature->count = entries_count(table, layout.table_size);
-	return pkcs7_check(pe, &layout, table + WIN_CERTIFICATE_HEADER,
-			   (long)len - WIN_CERTIFICATE_HEADER, ret_signature, err);
+	PKCS7_free(entry->p7);
+	*entry = (struct authenticode_entry){ 0 };
 }

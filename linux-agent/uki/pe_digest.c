@@ -144,9 +144,9 @@ static int hash_range(const struct pe_source *pe, uint64_t from, uint64_t to, EV
 		size_t n = to - from < CHUNK ? (size_t)(to - from) : CHUNK;
 
 		if (read_at(pe, from, buf, n) != SB_OK)
-			return err_set(err, EX_IOERR, "failed to read the kernel to be hashed");
+			return err_set(err, EX_IOERR, "failed to read an image to be hashed");
 		if (!EVP_DigestUpdate(ctx, buf, n))
-			return err_set(err, EX_SOFTWARE, "failed to hash a kernel");
+			return err_set(err, EX_SOFTWARE, "failed to hash an image");
 		from += n;
 	}
 	return 0;
@@ -182,10 +182,33 @@ int pe_digest(const struct pe_source *pe, const struct pe_digest_layout *layout,
 	_cleanup_free_ uint8_t *buf = malloc(CHUNK);
 
 	if (!ctx || !buf || !EVP_DigestInit_ex(ctx, md, NULL))
-		return err_set(err, EX_SOFTWARE, "failed to hash a kernel");
+		return err_set(err, EX_SOFTWARE, "failed to hash an image");
 	if (hash_all(pe, layout, ctx, buf, err) < 0)
 		return -1;
 	if (!EVP_DigestFinal_ex(ctx, ret_digest, ret_len))
-		return err_set(err, EX_SOFTWARE, "failed to hash a kernel");
+		return err_set(err, EX_SOFTWARE, "failed to hash an image");
+	return 0;
+}
+
+int pe_digests_get(const struct pe_source *pe, const struct pe_digest_layout *layout,
+		   const EVP_MD *md, struct pe_digests *digests, const uint8_t **ret_digest,
+		   unsigned *ret_len, struct err *err)
+{
+	int nid = EVP_MD_get_type(md);
+	unsigned i = 0;
+
+	while (i < digests->count && digests->list[i].nid != nid)
+		i++;
+	if (i == PE_DIGESTS_MAX)
+		return err_set(err, EX_SOFTWARE, "failed to hash an image in more than %d ways",
+			       PE_DIGESTS_MAX);
+	if (i == digests->count) {
+		if (pe_digest(pe, layout, md, digests->list[i].bytes, &digests->list[i].len, err) < 0)
+			return -1;
+		digests->list[i].nid = nid;
+		digests->count++;
+	}
+	*ret_digest = digests->list[i].bytes;
+	*ret_len = digests->list[i].len;
 	return 0;
 }

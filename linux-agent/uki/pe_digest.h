@@ -28,3 +28,20 @@ enum sb_error pe_digest_read(const struct pe_source *pe, struct pe_digest_layout
 int pe_digest(const struct pe_source *pe, const struct pe_digest_layout *layout,
 	      const EVP_MD *md, uint8_t ret_digest[EVP_MAX_MD_SIZE],
 	      unsigned *ret_len, struct err *err);
+
+/* Digests of one image, each of which is made once. Zeroed at first. */
+#define PE_DIGESTS_MAX 4
+
+struct pe_digests {
+	unsigned count;
+	struct {
+		int nid;		/* libcrypto's, of the algorithm */
+		unsigned len;
+		uint8_t bytes[EVP_MAX_MD_SIZE];
+	} list[PE_DIGESTS_MAX];
+};
+
+/* *ret_digest is in *digests. EX_IOERR; EX_SOFTWARE, also: no more of them fit. */
+int pe_digests_get(const struct pe_source *pe, const struct pe_digest_layout *layout,
+		   const EVP_MD *md, struct pe_digests *digests, const uint8_t **ret_digest,
+		   unsigned *ret_len, struct err *err);
