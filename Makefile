@@ -94,7 +94,7 @@ SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c shared/sha256_%.c,$(w
 
 # --- the rooms of linux-agent/, lowest first. A file includes from its own room, from shared/
 # and from the rooms that its room sees, and from no other: see "make rooms" ---
-ROOMS := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk health repair verb
+ROOMS := base http trust bundle engine uki pack stage preflight firmware secureboot machine kexec update disk health repair verb
 SEES_base      :=
 SEES_http      := base
 SEES_trust     := base
@@ -105,13 +105,14 @@ SEES_pack      := base http trust bundle engine uki
 SEES_stage     := base http trust bundle uki
 SEES_preflight := base http trust bundle uki
 SEES_firmware  := base
-SEES_machine   := base http trust bundle uki firmware
-SEES_kexec     := base http trust bundle uki stage preflight firmware machine
-SEES_update    := base http trust bundle engine uki stage preflight firmware machine kexec
-SEES_disk      := base http trust bundle engine uki stage preflight firmware machine kexec update
-SEES_health    := base http trust bundle engine uki stage preflight firmware machine kexec update
-SEES_repair    := base http trust bundle uki firmware machine
-SEES_verb      := base http trust bundle engine uki pack stage preflight firmware machine kexec update disk health repair
+SEES_secureboot := base http trust bundle uki firmware
+SEES_machine   := base http trust bundle uki firmware secureboot
+SEES_kexec     := base http trust bundle uki stage preflight firmware secureboot machine
+SEES_update    := base http trust bundle engine uki stage preflight firmware secureboot machine kexec
+SEES_disk      := base http trust bundle engine uki stage preflight firmware secureboot machine kexec update
+SEES_health    := base http trust bundle engine uki stage preflight firmware secureboot machine kexec update
+SEES_repair    := base http trust bundle uki firmware secureboot machine
+SEES_verb      := base http trust bundle engine uki pack stage preflight firmware secureboot machine kexec update disk health repair
 SEES_proof     := $(ROOMS)
 # The room of a path in linux-agent/; the rooms that a source may use; their -I.
 room     = $(word 2,$(subst /, ,$(1)))
@@ -181,7 +182,7 @@ docs/%.svg: docs/%.dot
 	dot -Tsvg -o $@ $<
 
 rooms:
-	@$(foreach r,$(ROOMS),printf '%-9s sees %s\n' $(r) '$(or $(strip $(SEES_$(r))),nothing)';)
+	@$(foreach r,$(ROOMS),printf '%-10s sees %s\n' $(r) '$(or $(strip $(SEES_$(r))),nothing)';)
 
 deps:
 	@ovmf-test/install-deps

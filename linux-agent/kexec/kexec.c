@@ -7,6 +7,7 @@
 #include "kexec_slot.h"
 #include "loadpin.h"
 #include "preflight.h"
+#include "secureboot.h"
 #include "io.h"
 
 #include <errno.h>
@@ -128,11 +129,12 @@ static int load_error(const char *name, int error, struct err *err)
 	return err_errno(err, EX_UNAVAILABLE, error, "failed to load %s for kexec", name);
 }
 
-/* The preflight's checks name the cause, the table above covers the rest. They read the
- * file on the ESP, which is good enough for an explanation. */
-static int load_failed(const struct config *config, const char *name, const struct handover *h,
+/* The preflight's checks name the cause; the table above, what is left. They look
+ * at the file on the ESP, which is as good as any for words. */
+static int load_failed(const struct machine *machine, const char *name, const struct handover *h,
 		       const char *cmdline, int error, struct err *err)
 {
+	const struct config *config = machine->config;
 	struct ukifile uki;
 	const struct preflight_input input = {
 		.sysroot = config->sysroot,
@@ -140,6 +142,7 @@ static int load_failed(const struct config *config, const char *name, const stru
 		.cmdline = cmdline,
 		.initrd_size = h->initrd.size,
 		.pinned = kexec_is_pinned(config),
+		.secure_boot = secureboot_known(&machine->vars),
 		.keyring_read = preflight_keyring_read,
 	};
 	int r;
@@ -173,9 +176,10 @@ static int pin(const struct config *config, unsigned slot, struct handover *h, s
 	return 0;
 }
 
-static int load(const struct config *config, const char *name, struct handover *h,
+static int load(const struct machine *machine, const char *name, struct handover *h,
 		unsigned slot, uint64_t nonce, struct err *err)
 {
+	const struct config *config = machine->config;
 	_cleanup_free_ char *cmdline = NULL;
 	unsigned long flags;
 
@@ -183,12 +187,12 @@ static int load(const struct config *config, const char *name, struct handover *
 	    kexec_cmdline(config, h->cmdline, slot, nonce, &cmdline, err) < 0)
 		return -1;
 	if (strlen(cmdline) >= h->cmdline_max)
-		return load_failed(config, name, h, cmdline, EINVAL, err);
-	/* This is the call's only flag, and as old as the call. */
+		return load_failed(machine, name, h, cmdline, EINVAL, err);
+	/* The only flag, and as old as the call. */
 	flags = h->initrd.fd < 0 ? KEXEC_FILE_NO_INITRAMFS : 0;
 	if (syscall(SYS_kexec_file_load, h->kernel.fd, h->initrd.fd, strlen(cmdline) + 1, cmdline,
 		    flags) < 0)
-		return load_failed(config, name, h, cmdline, errno, err);
+		return load_failed(machine, name, h, cmdline, errno, err);
 	return 0;
 }
 
@@ -208,7 +212,7 @@ int kexec_handover(struct machine *machine, const struct ukifile *uki,
 		extra_dir = NULL;
 		return err_errno(err, EX_SOFTWARE, errno, "failed to stage %s", uki->name);
 	}
-	if (machine_secure_boot(machine, &secure, err) < 0)
+	if (secureboot_is_on(&machine->vars, &secure, err) < 0)
 		return -1;
 	place.extra_dir = extra_dir;
 	return handover_make(uki, &place, slot, secure, ret_handover, err);
@@ -265,7 +269,7 @@ const char *kexec_image_ignored(const struct kexec_image *image)
 int kexec_load(const struct machine *machine, unsigned slot, uint64_t nonce,
 	       struct kexec_image *image, struct err *err)
 {
-	return load(machine->config, image->name, &image->handover, slot, nonce, err);
+	return load(machine, image->name, &image->handover, slot, nonce, err);
 }
 
 int kexec_unload(struct err *err)

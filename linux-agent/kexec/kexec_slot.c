@@ -4,6 +4,7 @@
 #include "cmdline.h"
 #include "espfile.h"
 #include "rollback_floor.h"
+#include "secureboot.h"
 #include "policy.h"
 #include "io.h"
 
@@ -63,7 +64,7 @@ static int demand_find(struct machine *machine, unsigned slot, const struct roll
 	const char *why = NULL;
 	bool secure;
 
-	if (machine_secure_boot(machine, &secure, err) < 0)
+	if (secureboot_is_on(&machine->vars, &secure, err) < 0)
 		return -1;
 	if (secure)
 		why = "Secure Boot is on";

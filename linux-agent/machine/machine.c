@@ -283,18 +283,6 @@ int machine_repair(struct machine *machine, struct err *err)
 	return stored(machine, error, mirror, err);
 }
 
-int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err)
-{
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t len = 0;
-	int r = vars_get(&machine->vars, VARS_GLOBAL, "SecureBoot", &data, &len, NULL, err);
-
-	if (r < 0)
-		return -1;
-	*ret_secure = r == 0 && len > 0 && data[0] == 1;
-	return 0;
-}
-
 int machine_slot_file(const struct machine *machine, unsigned slot, const char *name,
 		      char **ret_path, struct err *err)
 {

@@ -85,9 +85,6 @@ int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err);
  * by somebody else, no loader can replace it, and it does not count. */
 char *machine_loader_variable(const struct machine *machine, const char *name);
 
-/* Whether the firmware enforces Secure Boot now (UEFI 2.10, 3.3: SecureBoot). */
-int machine_secure_boot(struct machine *machine, bool *ret_secure, struct err *err);
-
 /* Path of a file in a slot's directory on the ESP; the caller frees. */
 int machine_slot_file(const struct machine *machine, unsigned slot, const char *name,
 		      char **ret_path, struct err *err);

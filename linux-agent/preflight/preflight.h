@@ -46,6 +46,7 @@ struct preflight_input {
 	const char *cmdline;		/* as it will be handed over, our words included */
 	uint64_t initrd_size;		/* bytes; 0: none */
 	bool pinned;			/* slotboot.conf names files for kernel and initrd */
+	int secure_boot;		/* the firmware enforces it: 1; 0: no; -1: not known */
 	/* Serial numbers of the keys in a keyring, at most count; their number, or -1.
 	 * NULL: keyrings cannot be read. */
 	long (*keyring_read)(int32_t keyring, int32_t *keys, unsigned count);

@@ -36,9 +36,6 @@ enum fact_config {
 /* name: with CONFIG_. */
 enum fact_config fact_config(const struct preflight_context *ctx, const char *name);
 
-/* Whether the firmware enforces Secure Boot, as efivarfs shows it; -1: not known. */
-int fact_secure_boot(const struct preflight_context *ctx);
-
 typedef void preflight_check_fn(const struct preflight_context *ctx,
 				struct preflight_finding *f);
 

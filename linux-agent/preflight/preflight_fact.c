@@ -82,18 +82,3 @@ enum fact_config fact_config(const struct preflight_context *ctx, const char *na
 	}
 	return FACT_CONFIG_UNKNOWN;
 }
-
-int fact_secure_boot(const struct preflight_context *ctx)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t len;
-
-	if (!fact_exists(ctx, "/sys/firmware/efi"))
-		return 0;
-	path = fact_path(ctx, "/sys/firmware/efi/efivars/"
-			 "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
-	if (!path || read_file(path, 64, &data, &len) < 0)
-		return -1;
-	return len == 5 ? data[4] == 1 : -1;	/* four bytes of attributes come first */
-}

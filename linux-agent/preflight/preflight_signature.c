@@ -63,7 +63,7 @@ static void lockdown_guess(const struct preflight_context *ctx, struct demanded 
 			     "signed kernels");
 	else if (fact_config(ctx, "CONFIG_SECURITY_LOCKDOWN_LSM") == FACT_CONFIG_NO)
 		demanded_set(d, DEMAND_NONE, "the running kernel has no lockdown");
-	else if (fact_secure_boot(ctx) == 0 &&
+	else if (ctx->input->secure_boot == 0 &&
 		 fact_config(ctx, "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY") != FACT_CONFIG_YES &&
 		 fact_config(ctx, "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY") != FACT_CONFIG_YES)
 		demanded_set(d, DEMAND_NONE, "nothing asks for kernel lockdown (no lockdown=, no "
@@ -81,7 +81,7 @@ static void demand_find(const struct preflight_context *ctx, struct demanded *d)
 	if (signatures && fact_config(ctx, "CONFIG_KEXEC_SIG_FORCE") == FACT_CONFIG_YES)
 		demanded_set(d, DEMAND_ALWAYS, "the running kernel was built with "
 			     "CONFIG_KEXEC_SIG_FORCE");
-	else if (signatures && fact_secure_boot(ctx) == 1 &&
+	else if (signatures && ctx->input->secure_boot == 1 &&
 		 fact_config(ctx, "CONFIG_IMA_ARCH_POLICY") == FACT_CONFIG_YES)
 		demanded_set(d, DEMAND_ALWAYS, "under Secure Boot the running kernel demands a "
 			     "signature (CONFIG_IMA_ARCH_POLICY)");

@@ -122,14 +122,8 @@ static const struct row {
 	{ "signature", PREFLIGHT_UNKNOWN, EPERM, "securityfs is not mounted",
 	  { NO_LSM, NO_LOCKDOWN, CONFIG("CONFIG_SECURITY_LOCKDOWN_LSM=y\n"
 					"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n") } },
-	{ "signature", PREFLIGHT_UNKNOWN, EPERM, "securityfs is not mounted",
-	  { NO_LSM, NO_LOCKDOWN, { "sys/firmware/efi/systab", "" } } },
 	{ "signature", PREFLIGHT_FAIL, ENODATA, "CONFIG_KEXEC_SIG_FORCE",
 	  { CONFIG("CONFIG_KEXEC_SIG=y\nCONFIG_KEXEC_SIG_FORCE=y\n") } },
-	{ "signature", PREFLIGHT_FAIL, ENODATA, "CONFIG_IMA_ARCH_POLICY",
-	  { CONFIG("CONFIG_KEXEC_SIG=y\nCONFIG_IMA_ARCH_POLICY=y\n"),
-	    { "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
-	      "1111\1" } } },
 	{ "segments", PREFLIGHT_FAIL, EINVAL, "more than half",
 	  { { "proc/meminfo", "MemTotal: 307196 kB\nMemAvailable: 300000 kB\n" } } },
 	{ "segments", PREFLIGHT_PASS, 0, "half of memory",
@@ -151,6 +145,36 @@ static void each_branch_gives_its_verdict_errno_evidence_and_fix(void **state)
 		fixture_make(&f);
 		run(&f, rows[i].changes, ARRAY_SIZE(rows[i].changes));
 		expect(&f, rows[i].check, rows[i].verdict, rows[i].error, rows[i].evidence);
+		fixture_free(&f);
+	}
+}
+
+static void secure_boot_may_demand_a_signature(void **state)
+{
+	static const struct {
+		int secure_boot;
+		enum preflight_verdict verdict;
+		int error;
+		const char *evidence;
+		struct change changes[2];
+	} wanted[] = {
+		{ 0, PREFLIGHT_PASS, 0, "no Secure Boot", { NO_LSM, NO_LOCKDOWN } },
+		{ -1, PREFLIGHT_UNKNOWN, EPERM, "securityfs is not mounted", { NO_LSM, NO_LOCKDOWN } },
+		{ 1, PREFLIGHT_UNKNOWN, EPERM, "securityfs is not mounted", { NO_LSM, NO_LOCKDOWN } },
+		{ 1, PREFLIGHT_FAIL, ENODATA, "CONFIG_IMA_ARCH_POLICY",
+		  { CONFIG("CONFIG_KEXEC_SIG=y\nCONFIG_IMA_ARCH_POLICY=y\n") } },
+		{ 0, PREFLIGHT_PASS, 0, "lockdown is none",
+		  { CONFIG("CONFIG_KEXEC_SIG=y\nCONFIG_IMA_ARCH_POLICY=y\n") } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		struct fixture f;
+
+		fixture_make(&f);
+		f.input.secure_boot = wanted[i].secure_boot;
+		run(&f, wanted[i].changes, ARRAY_SIZE(wanted[i].changes));
+		expect(&f, "signature", wanted[i].verdict, wanted[i].error, wanted[i].evidence);
 		fixture_free(&f);
 	}
 }
@@ -322,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(on_a_sound_machine_every_check_passes),
 		cmocka_unit_test(each_branch_gives_its_verdict_errno_evidence_and_fix),
+		cmocka_unit_test(secure_boot_may_demand_a_signature),
 		cmocka_unit_test(each_objection_to_the_image_is_named),
 		cmocka_unit_test(the_command_line_may_have_one_byte_less_than_the_header_says),
 		cmocka_unit_test(five_level_paging_and_32_bit_firmware_matter),

@@ -6,6 +6,7 @@
 #include "rollback_floor.h"
 #include "roothash.h"
 #include "policy.h"
+#include "secureboot.h"
 #include "slot_cmdline.h"
 #include "slot_target.h"
 #include "uki_layout.h"
@@ -251,7 +252,7 @@ static int check_cmdline(struct machine *machine, const struct ukifile *uki, uns
 	bool secure;
 
 	addons[slot] = addon;
-	if (machine_secure_boot(machine, &secure, err) < 0 ||
+	if (secureboot_is_on(&machine->vars, &secure, err) < 0 ||
 	    slot_cmdline_check(uki, addons, secure, cmdlines, err) < 0)
 		return -1;
 	report_step(report, "cmdline", "the slot's command line: %s",

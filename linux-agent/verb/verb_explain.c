@@ -7,6 +7,7 @@
 #include "options.h"
 #include "out.h"
 #include "preflight.h"
+#include "secureboot.h"
 #include "io.h"
 #include "verbs.h"
 
@@ -55,6 +56,7 @@ static int kernel_explain(const struct machine *m, const struct slot_uki *image,
 		.uki = &image->uki,
 		.initrd_size = initrd_size,
 		.pinned = kexec_is_pinned(m->config),
+		.secure_boot = secureboot_known(&m->vars),
 	};
 
 	if (kexec_cmdline(m->config, handed, e->slot, 1, &cmdline, err) < 0)
