@@ -61,6 +61,8 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 	}
 	doctor_esp(m, findings);
 	doctor_loader(m, findings);
+	if (m->step != MACHINE_AT_VARS)
+		doctor_secureboot(m, findings);
 	if (m->step == MACHINE_AT_SLOTS)
 		(void)cannot_open(findings, "slots", "the slots or their record cannot be used", why);
 	if (m->step == MACHINE_OPEN)

@@ -152,6 +152,16 @@ def first_version(identities, parts):
     return out
 
 
+def addon(path, line, machine=0x8664):
+    """A PE file with nothing but a .cmdline."""
+    text = line.encode()
+    head = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HH12xHH", machine, 1, 112, 0x22)
+    head += struct.pack("<H58xI48x", 0x20B, 512)
+    head += struct.pack("<8sIIII16x", b".cmdline", len(text), 0x1000, 512, 512)
+    path.write_bytes(head.ljust(512, b"\0") + text.ljust(512, b"\0"))
+    return path
+
+
 def pack(content, log=20):
     """The chunk index and the frames of a payload."""
     index, frames = b"", b""

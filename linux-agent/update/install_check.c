@@ -244,21 +244,41 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 	return check_mounted(machine, slot, err);
 }
 
-static int check_cmdline(struct machine *machine, const struct ukifile *uki, unsigned slot,
+static int check_cmdline(const struct secureboot *rules, const struct ukifile *uki, unsigned slot,
 			 const struct ukifile *addon, struct report *report, struct err *err)
 {
 	const struct ukifile *addons[SLOT_COUNT] = { NULL };
 	struct slot_cmdline cmdlines[SLOT_COUNT];
-	bool secure;
 
 	addons[slot] = addon;
-	if (secureboot_is_on(&machine->vars, &secure, err) < 0 ||
-	    slot_cmdline_check(uki, addons, secure, cmdlines, err) < 0)
+	if (slot_cmdline_check(uki, addons, rules->on, cmdlines, err) < 0)
 		return -1;
 	report_step(report, "cmdline", "the slot's command line: %s",
 		    slot_cmdline_way(&cmdlines[slot]));
 	for (unsigned i = 0; i < SLOT_COUNT; i++)
 		slot_cmdline_clear(&cmdlines[i]);
+	return 0;
+}
+
+/* A slot that the firmware refuses falls over in the same boot and costs nothing but the update:
+ * known now, it costs not even that. NULL: there is none. */
+static int check_starts(const struct secureboot *rules, const struct ukifile *file,
+			struct report *report, struct err *err)
+{
+	struct secureboot_verdict v;
+
+	if (!file || !rules->on)
+		return 0;
+	secureboot_look(rules, &file->image.source, false, &v);
+	if (v.answer == SECUREBOOT_REFUSED)
+		return err_set(err, EX_DATAERR, "Secure Boot is on, and this machine's firmware would not "
+			       "start %s: %s: refused; %s", file->name, v.words,
+			       secureboot_remedy(v.rule));
+	if (v.answer == SECUREBOOT_UNKNOWN)
+		report_warning(report, "it is not known whether this machine's firmware will start %s: %s",
+			       file->name, v.words);
+	else
+		report_step(report, "secure-boot", "Secure Boot lets %s start: %s", file->name, v.words);
 	return 0;
 }
 
@@ -272,15 +292,16 @@ static int open_copy(int fd, const char *name, struct ukifile *ret_uki, struct e
 	return ukifile_open_fd(copy, name, ret_uki, err);
 }
 
-static int check_uki(struct machine *machine, const struct manifest *manifest, unsigned slot,
+static int check_uki(const struct secureboot *rules, const struct manifest *manifest, unsigned slot,
 		     const struct ukifile *uki, const struct ukifile *addon, struct report *report,
 		     struct err *err)
 {
 	char doubt[512];
 
 	if (ukifile_check(uki, err) < 0 || uki_layout_check(uki, err) < 0 ||
-	    check_cmdline(machine, uki, slot, addon, report, err) < 0 ||
-	    roothash_check_cmdline(manifest, uki, err) < 0)
+	    check_cmdline(rules, uki, slot, addon, report, err) < 0 ||
+	    roothash_check_cmdline(manifest, uki, err) < 0 ||
+	    check_starts(rules, uki, report, err) < 0 || check_starts(rules, addon, report, err) < 0)
 		return -1;
 	for (unsigned kind = 0; kind < UKI_LAYOUT_DOUBTS; kind++)
 		if (uki_layout_doubt(uki, kind, doubt, sizeof doubt))
@@ -292,10 +313,12 @@ int install_check_uki(struct machine *machine, const struct manifest *manifest, 
 		      int uki, int addon, struct report *report, struct err *err)
 {
 	_cleanup_(ukifile_close) struct ukifile file = { .fd = -1 }, beside = { .fd = -1 };
+	_cleanup_(secureboot_clear) struct secureboot rules = { .now = 0 };
 	const struct payload *p = manifest_addon(manifest, slot);
 
 	if (open_copy(uki, manifest_uki(manifest)->file, &file, err) < 0 ||
-	    (p && open_copy(addon, p->file, &beside, err) < 0))
+	    (p && open_copy(addon, p->file, &beside, err) < 0) ||
+	    secureboot_read(&machine->vars, &rules, err) < 0)
 		return -1;
-	return check_uki(machine, manifest, slot, &file, p ? &beside : NULL, report, err);
+	return check_uki(&rules, manifest, slot, &file, p ? &beside : NULL, report, err);
 }

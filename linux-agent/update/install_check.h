@@ -41,7 +41,8 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 
 /* The UKI in the file uki: architecture, .linux, its layout in memory (uki_layout.h), the
  * slots' command lines (slot_cmdline.h) with the slot's addon (-1: none), and the root
- * hashes, which must be the manifest's (roothash.h). EX_DATAERR. Warns of what some
- * firmware does not take. */
+ * hashes, which must be the manifest's (roothash.h). Where Secure Boot is on, whether this
+ * machine's firmware would start UKI and addon (secureboot.h); what cannot be told is a
+ * warning. EX_DATAERR. Warns of what some firmware does not take. */
 int install_check_uki(struct machine *machine, const struct manifest *manifest, unsigned slot,
 		      int uki, int addon, struct report *report, struct err *err);

@@ -30,7 +30,7 @@ static int check(const struct install *in, struct err *err)
 		return err_set(err, EX_CONFIG, "version %s was tried on this machine, and dropped: %s; "
 			       "slotctl loader install tries it again", note.failed.version,
 			       loader_failure_words(note.failure));
-	return loader_check_machine(in->machine, in->loader.len, err);
+	return loader_check_machine(in->machine, &in->loader, err);
 }
 
 void install_loader(struct install *in)

@@ -5,6 +5,7 @@
 #include "bootnext.h"
 #include "espfile.h"
 #include "readback.h"
+#include "slot_secureboot.h"
 #include "io.h"
 #include "trip.h"
 
@@ -104,7 +105,22 @@ static int check_room(const struct machine *m, size_t len, struct err *err)
 	return 0;
 }
 
-int loader_check_machine(const struct machine *machine, size_t len, struct err *err)
+/* One that the firmware refuses would cost a boot, and be dropped. */
+static int check_starts(const struct machine *m, const struct loader_file *file, struct err *err)
+{
+	_cleanup_(secureboot_clear) struct secureboot rules = { .now = 0 };
+	struct secureboot_verdict v;
+
+	if (secureboot_read(&m->vars, &rules, err) < 0)
+		return -1;
+	if (!slot_secureboot_loader(&rules, file, &v) || v.answer != SECUREBOOT_REFUSED)
+		return 0;
+	return err_set(err, EX_DATAERR, "Secure Boot is on, and this machine's firmware would not start the "
+		       "new loader: %s: refused; %s", v.words, secureboot_remedy(v.rule));
+}
+
+int loader_check_machine(const struct machine *machine, const struct loader_file *file,
+			 struct err *err)
 {
 	_cleanup_(loader_file_clear) struct loader_file home = { 0 };
 	struct loader_note note;
@@ -119,9 +135,9 @@ int loader_check_machine(const struct machine *machine, size_t len, struct err *
 	if (!loader_file_good(&home))
 		return err_set(err, EX_CONFIG, "the loader that is there (%s) is no whole slotboot, so "
 			       "that there is nothing to fall back to: see slotctl doctor", home.path);
-	if (check_next(machine, err) < 0)
+	if (check_next(machine, err) < 0 || check_starts(machine, file, err) < 0)
 		return -1;
-	return check_room(machine, len, err);
+	return check_room(machine, file->len, err);
 }
 
 /* Undo the trial completely, even if a step fails. */

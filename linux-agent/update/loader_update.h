@@ -41,8 +41,10 @@ int loader_check(const uint8_t *data, size_t len, const char *name, struct loade
 		 struct err *err);
 
 /* Whether a new loader could be tried on this machine now; writes nothing. EX_CONFIG,
- * EX_IOERR (also: the store of variables is nearly full), EX_DATAERR (no room on the ESP). */
-int loader_check_machine(const struct machine *machine, size_t len, struct err *err);
+ * EX_IOERR (also: the store of variables is nearly full), EX_DATAERR (no room on the ESP, or
+ * Secure Boot would not let it start). */
+int loader_check_machine(const struct machine *machine, const struct loader_file *file,
+			 struct err *err);
 
 /* Whether it is what the boot entry starts already. */
 bool loader_is_installed(const struct machine *machine, const struct loader_file *file);

@@ -84,7 +84,7 @@ static int try_new(struct machine *m, struct err *err)
 
 	*err = (struct err){ 0 };
 	if (loader_check(new.bytes, sizeof new.bytes, "new.efi", &file, err) < 0 ||
-	    loader_check_machine(m, file.len, err) < 0)
+	    loader_check_machine(m, &file, err) < 0)
 		return -1;
 	return loader_install(m, &file, &result, err);
 }

@@ -52,6 +52,17 @@ def create(tmp_path, identities, parts):
 
 
 @pytest.fixture
+def bundled(tmp_path, identities, parts):
+    """What bundle create says of a UKI, and the bundle."""
+    def bundled(uki_file, *more):
+        signer = identities["signer"]
+        return subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path / 'new.zip'}", "--compatible=acme",
+                               "--version=2", f"--uki={uki_file}", f"--image=rootfs={parts / 'rootfs.img'}",
+                               f"--key={signer.key}", f"--cert={signer.cert}", *more], capture_output=True, text=True)
+    return bundled
+
+
+@pytest.fixture
 def craft(tmp_path, identities, parts):
     """Makes a bundle by hand, so that its manifest can say what slotctl would not."""
     def craft(uki_name="good.efi", change=None, drop=(), size=None, signed=True, tamper=None, alter=lambda text: text):

@@ -6,9 +6,8 @@ import struct
 import subprocess
 
 import pytest
-
-from drymachine import DATAERR, GLOBAL, SLOTCTL, refuse_install
 import uki
+from drymachine import DATAERR, GLOBAL, SLOTCTL, addon, refuse_install
 from test_engine import bundle, images, server  # noqa: F401 (fixtures)
 from test_meanwhile import stalled  # noqa: F401 (fixture)
 
@@ -41,17 +40,6 @@ def built(tmp_path, parts):
         out.write_bytes(image.replace(b"systemd-stub 252", b"systemd-stub " + stub))
         return out
     return built
-
-
-@pytest.fixture
-def bundled(tmp_path, identities, parts):
-    """What bundle create says of a UKI, and the bundle."""
-    def bundled(uki_file, *more):
-        signer = identities["signer"]
-        return subprocess.run([SLOTCTL, "bundle", "create", f"--output={tmp_path / 'new.zip'}", "--compatible=acme",
-                               "--version=2", f"--uki={uki_file}", f"--image=rootfs={parts / 'rootfs.img'}",
-                               f"--key={signer.key}", f"--cert={signer.cert}", *more], capture_output=True, text=True)
-    return bundled
 
 
 def direct_options(machine, letter):
@@ -115,16 +103,6 @@ def test_under_secure_boot_one_command_line_will_do_where_the_root_is_the_images
     machine.set_variable("SecureBoot", GLOBAL, b"\1")
     assert "the same for both slots" in machine.check("install", tmp_path / "new.zip", "--activate=none")
     assert direct_options(machine, "b") == ""
-
-
-def addon(path, line, machine=0x8664):
-    """A PE file with nothing but a .cmdline."""
-    text = line.encode()
-    head = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HH12xHH", machine, 1, 112, 0x22)
-    head += struct.pack("<H", 0x20B) + bytes(110)
-    head += struct.pack("<8sIIII16x", b".cmdline", len(text), 0x1000, 512, 512)
-    path.write_bytes(head.ljust(512, b"\0") + text.ljust(512, b"\0"))
-    return path
 
 
 @pytest.fixture

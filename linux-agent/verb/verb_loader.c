@@ -74,7 +74,7 @@ static int install(const struct options *o, const char *path, struct err *err)
 	if (r == 0)
 		r = check_confirmed(&machine, err);
 	if (r == 0)
-		r = loader_check_machine(&machine, len, err);
+		r = loader_check_machine(&machine, &file, err);
 	if (r == 0)
 		r = loader_install(&machine, &file, &result, err);
 	if (r == 0)

@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "status_kexec.h"
 #include "status_loader.h"
+#include "status_secureboot.h"
 #include "io.h"
 #include "verbs.h"
 #include "watchdog.h"
@@ -33,6 +34,7 @@ struct view {
 	char why[2048];
 	struct rollback_floor floor;
 	struct err floor_error;	/* it cannot be read, or a pair is ignored: why */
+	struct status_secureboot secureboot;
 };
 
 static const char *const source_text[] = { "lost", "variable", "mirror" };
@@ -69,11 +71,15 @@ static void image_find(struct view *v)
 static void view_fill(struct view *v)
 {
 	struct machine *m = v->machine;
+	bool whole[SLOT_COUNT];
 
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		if (slot_is_whole(&m->state.record.slots[slot]))
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		whole[slot] = slot_is_whole(&m->state.record.slots[slot]);
+		if (whole[slot])
 			v->version[slot] = install_check_slot_version(m, slot, &v->is_verified[slot],
 								      &v->version_error[slot]);
+	}
+	status_secureboot_find(m, whole, &v->secureboot);
 	if (m->is_running)
 		image_find(v);
 	watchdog_find(m->config, &v->watchdog);
@@ -122,7 +128,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?, s:o}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
@@ -132,7 +138,8 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot],
 			 "version_verified", v->is_verified[slot], "installed",
 			 installed_at(s) ? json_integer(installed_at(s)) : NULL, "uki_sha256", *sha256 ? sha256 : NULL,
-			 "health", health_json(v, slot));
+			 "health", health_json(v, slot), "secure_boot",
+			 status_secureboot_slot_json(&v->secureboot, slot));
 }
 
 static json_t *attempts_json(const struct record *record)
@@ -198,7 +205,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -215,7 +222,8 @@ static json_t *view_json(const struct view *v)
 		status_timing_json(m), "why", v->why, "attempts",
 		attempts_json(&state->record), "check",
 		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
-		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m), "loader_file", status_loader_json(m));
+		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m), "loader_file", status_loader_json(m),
+		"secure_boot", status_secureboot_json(&v->secureboot));
 }
 
 static void print_slot(const struct view *v, unsigned slot)
@@ -241,6 +249,7 @@ static void print_slot(const struct view *v, unsigned slot)
 	(void)putchar('\n');
 	if (*v->version_error[slot].text)
 		out_print("           warning: %s\n", v->version_error[slot].text);
+	status_secureboot_print_slot(&v->secureboot, slot);
 }
 
 static void print_state(const struct state *state)
@@ -335,6 +344,7 @@ static void print_text(const struct view *v)
 	if (v->loader)
 		out_print("loader     %s\n", v->loader);
 	status_loader_print(m);
+	status_secureboot_print(&v->secureboot);
 	out_print("preferred  slot %c\n", slot_letter(m->state.record.preferred));
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		print_slot(v, slot);
@@ -363,6 +373,7 @@ static void view_clear(struct view *v)
 	free(v->version[1]);
 	free(v->loader);
 	osrel_clear(&v->image);
+	status_secureboot_clear(&v->secureboot);
 }
 
 json_t *status_json(struct machine *machine)

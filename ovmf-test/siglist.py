@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""What db, dbx and shim's lists are made of (EFI_SIGNATURE_LIST, UEFI 2.10 section 32.4.1), and what of an image is in
+them: its Authenticode digest."""
+import hashlib
+import struct
+import uuid
+
+import pefile
+
+SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"      # of db and dbx
+SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"           # of MokListRT, MokListXRT and SbatLevelRT
+_OWNER = uuid.UUID("a44b7925-64fe-4f5f-9e3a-49b0319efd7d").bytes_le
+SHA256, X509 = "c1c41626-504c-4092-aca9-41f936934328", "a5c059a1-94e4-4aa7-87b5-ab155c2bf072"
+
+
+def _list(kind, *signatures):
+    each = 16 + len(signatures[0])
+    return uuid.UUID(kind).bytes_le + struct.pack("<III", 28 + each * len(signatures), 0, each) + b"".join(
+        _OWNER + signature for signature in signatures)
+
+
+def of_certificate(der):
+    return _list(X509, der)
+
+
+def of_images(*images):
+    return _list(SHA256, *map(digest, images))
+
+
+def digest(image):
+    """SHA-256 of an image as the firmware makes it: "Calculating the PE Image Hash" of Microsoft's document."""
+    pe = pefile.PE(data=image, fast_load=True)
+    checksum = pe.OPTIONAL_HEADER.get_field_absolute_offset("CheckSum")
+    table = pe.OPTIONAL_HEADER.DATA_DIRECTORY[4]
+    entry, headers = table.get_file_offset(), pe.OPTIONAL_HEADER.SizeOfHeaders
+    sha256 = hashlib.sha256(image[:checksum] + image[checksum + 4:entry] + image[entry + 8:headers])
+    done = headers
+    for section in sorted(pe.sections, key=lambda section: section.PointerToRawData):
+        sha256.update(image[section.PointerToRawData:section.PointerToRawData + section.SizeOfRawData])
+        done += section.SizeOfRawData
+    sha256.update(image[done:len(image) - table.Size])
+    return sha256.digest()
