@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Firmware with Secure Boot and a key of our own, which has signed the loader and the UKIs: each slot's command line
-comes from a profile of its UKI, by the loader, by a direct boot entry, and after an update."""
+comes from a profile of its UKI, by the loader, by a direct boot entry, and after an update. What is revoked afterwards is
+known to slotctl, and the firmware says the same."""
 import json
 import subprocess
 
@@ -12,7 +13,9 @@ import initrd
 import kernel
 import pki
 import rootfs
+import siglist
 from paths import LOADER, SLOTCTL, WORK, run
+from varstore import VarStore
 
 pytestmark = debian13.needed
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -67,16 +70,21 @@ def machine(new_machine, variants, signer):
     return machine
 
 
+def bundled(variant, uki, out):
+    """What was said when the bundle was made."""
+    identity = pki.identities()["signer"]
+    done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--uki={uki}",
+                           f"--image=rootfs={variant.rootfs},roothash={variant.root_hash}", "--no-delta", "--level=1",
+                           f"--key={identity.key}", f"--cert={identity.cert}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def update(variants, signer, bundles):
     """Y with profiles, as a bundle on the web server; and what was said when it was made."""
-    y, identity = variants["y"], pki.identities()["signer"]
     out = next(iter(bundles.values())).parent / "profiles.zip"
-    done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--uki={uki_with_profiles(y, signer)}",
-                           f"--image=rootfs={y.rootfs},roothash={y.root_hash}", "--no-delta", "--level=1",
-                           f"--key={identity.key}", f"--cert={identity.cert}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return out.name, done.stdout
+    return out.name, bundled(variants["y"], uki_with_profiles(variants["y"], signer), out)
 
 
 def own_words(boot):
@@ -115,3 +123,32 @@ def test_what_has_the_slot_token_is_refused_before_the_first_byte(machine, insta
     status, output = machine.run(install("z.zip", "none"))
     assert status == 65 and "{slot}" in output and "ID=slot-a" in output, output
     assert machine.snapshot() == before
+
+
+def test_what_is_revoked_is_known_before_the_reboot_that_would_find_out(machine, variants, bundles, install):
+    """X's image, which slot A has, goes into dbx; its certificate, which has signed Y, too, stays good."""
+    uki = WORK / "secureboot" / "uki-x.efi"
+    out = next(iter(bundles.values())).parent / "revoked.zip"
+    bundled(variants["x"], uki, out)
+    machine.check("cp /efi/EFI/BOOT/BOOTX64.EFI /efi/EFI/slotboot/slotbootx64.efi && sync")
+    assert machine.status()["slots"]["a"]["secure_boot"]["rule"] == "db-certificate"
+    machine.shutdown()
+    VarStore(machine.vars).set("dbx", siglist.of_images(uki.read_bytes()), siglist.SECURITY, 0x27)
+    boot = machine.cold_boot()
+    assert (boot.variant, boot.slot) == ("y", "b")
+    slots = machine.status()["slots"]
+    assert (slots["a"]["secure_boot"]["answer"], slots["a"]["secure_boot"]["rule"]) == ("refused", "dbx-digest")
+    assert (slots["b"]["secure_boot"]["answer"], slots["b"]["secure_boot"]["rule"]) == ("starts", "db-certificate")
+    assert "the firmware would not start slot a" in machine.run("slotctl doctor")[1]
+    before = machine.snapshot()
+    status, output = machine.run(install(out.name, "none", "--allow-downgrade"))
+    assert status == 65 and "is in dbx: just this image is revoked" in output, output
+    assert machine.snapshot() == before
+
+
+def test_the_firmware_refuses_what_slotctl_says_that_it_refuses(machine):
+    boot = machine.run_to_boot("slotctl rollback --activate=reboot")
+    assert (boot.variant, boot.slot) == ("y", "b")
+    slot = machine.status()["slots"]["a"]
+    assert (slot["status"], slot["reason"]) == ("bad", "load")
+    assert slot["efi_status"] in ("0x800000000000000f", "0x800000000000001a")      # access denied, security violation
