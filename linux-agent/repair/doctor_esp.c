@@ -47,7 +47,7 @@ static bool is_whole(const struct loader_file *file)
 }
 
 static void loader_check(const struct loader_file *loader, const struct loader_file *fallback,
-			 struct findings *findings)
+			 const struct loader_note *note, struct findings *findings)
 {
 	bool copy = loader_file_good(fallback);
 	struct finding *f;
@@ -60,10 +60,11 @@ static void loader_check(const struct loader_file *loader, const struct loader_f
 	finding_say(f, cause, "%s", !loader->there	     ? "somebody has removed it, or the ESP is damaged"
 				    : loader->why.exit ? loader->why.text
 						       : "it is a program, but not slotboot");
-	if (copy)
-		finding_say(f, remedy, "cp %s %s", fallback->path, loader->path);
-	else
-		finding_say(f, remedy, "copy it from /usr/lib/slotboot");
+	finding_say(f, remedy, "%s", !copy ? "slotctl loader install"
+				     : loader_id_is(&note->promoted, fallback)
+					     ? "slotctl mark-good, which puts it back from its copy"
+					     : "reboot, by which the firmware starts its copy, and then "
+					       "slotctl mark-good, which puts it back from there");
 }
 
 static void fallback_check(const struct loader_file *loader, const struct loader_file *fallback,
@@ -91,17 +92,20 @@ static void fallback_check(const struct loader_file *loader, const struct loader
 	finding_say(f, cause, "%s", fallback->there && fallback->why.exit ? fallback->why.text
 						     : "it is what firmware starts that has lost its "
 						       "boot entries");
-	finding_say(f, remedy, "cp %s %s, once the loader has booted this machine", loader->path,
-		    fallback->path);
+	finding_say(f, remedy, "%s", loader_file_good(loader)
+				       ? "slotctl mark-good, once the loader has booted this machine"
+				       : "slotctl loader install");
 }
 
 void doctor_loader(const struct machine *machine, struct findings *findings)
 {
 	_cleanup_(loader_file_clear) struct loader_file loader = { 0 }, fallback = { 0 };
+	struct loader_note note;
 
+	loader_note_read(machine, &note);
 	if (loader_file_read(machine, LOADER_HOME, &loader, NULL) < 0 ||
 	    loader_file_read(machine, LOADER_FALLBACK, &fallback, NULL) < 0)
 		return;
-	loader_check(&loader, &fallback, findings);
+	loader_check(&loader, &fallback, &note, findings);
 	fallback_check(&loader, &fallback, findings);
 }

@@ -122,20 +122,24 @@ static int check_starts(const struct machine *m, const struct loader_file *file,
 int loader_check_machine(const struct machine *machine, const struct loader_file *file,
 			 struct err *err)
 {
-	_cleanup_(loader_file_clear) struct loader_file home = { 0 };
+	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, fallback = { 0 };
 	struct loader_note note;
 
 	loader_note_read(machine, &note);
 	if (note.proven)
 		return err_set(err, EX_CONFIG, "a new loader is just being promoted: run slotctl mark-good "
 			       "first");
-	if (check_started(machine, &note, err) < 0 ||
-	    loader_file_read(machine, LOADER_HOME, &home, err) < 0)
+	if (loader_file_read(machine, LOADER_HOME, &home, err) < 0 ||
+	    loader_file_read(machine, LOADER_FALLBACK, &fallback, err) < 0)
 		return -1;
-	if (!loader_file_good(&home))
+	if (!loader_file_good(&home) && loader_file_good(&fallback))
 		return err_set(err, EX_CONFIG, "the loader that is there (%s) is no whole slotboot, so "
-			       "that there is nothing to fall back to: see slotctl doctor", home.path);
-	if (check_next(machine, err) < 0 || check_starts(machine, file, err) < 0)
+			       "that there is nothing to fall back to: slotctl mark-good puts it back "
+			       "from its copy; see slotctl doctor", home.path);
+	if (loader_file_good(&home) &&
+	    (check_started(machine, &note, err) < 0 || check_next(machine, err) < 0))
+		return -1;
+	if (check_starts(machine, file, err) < 0)
 		return -1;
 	return check_room(machine, file->len, err);
 }
@@ -161,22 +165,38 @@ static int arm(struct machine *m, struct err *err)
 	return bootnext_set(&m->vars, &m->esp, err);
 }
 
+/* Nothing that starts is overwritten. The note goes by what has booted, which this has not. */
+static int restore(struct machine *m, const struct loader_file *file, const struct loader_file *home,
+		   const struct loader_file *fallback, struct err *err)
+{
+	bool is_foreign = fallback->there && !fallback->why.exit && !fallback->ours;
+
+	if (loader_file_put(m, file, home->path, err) < 0 ||
+	    (fallback->there && !is_foreign && loader_file_put(m, file, fallback->path, err) < 0))
+		return -1;
+	return machine_sync_entries(m, err);
+}
+
 int loader_install(struct machine *machine, const struct loader_file *file,
 		   struct loader_result *ret_result, struct err *err)
 {
-	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, trial = { 0 };
+	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, trial = { 0 }, fallback = { 0 };
 	char version[LOADER_VERSION_BYTES];
 	struct loader_note note;
 
 	*ret_result = (struct loader_result){ .what = LOADER_SAME, .id = loader_id_of(file) };
 	loader_note_read(machine, &note);
 	if (loader_file_read(machine, LOADER_HOME, &home, err) < 0 ||
-	    loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0)
+	    loader_file_read(machine, LOADER_TRIAL, &trial, err) < 0 ||
+	    loader_file_read(machine, LOADER_FALLBACK, &fallback, err) < 0)
 		return -1;
 	if (loader_id_is(&ret_result->id, &home))
 		return 0;
-	/* The loader to stay with, if no mark-good has seen it yet: it has started this
-	 * machine. */
+	if (!loader_file_good(&home) && !loader_file_good(&fallback)) {
+		ret_result->what = LOADER_RESTORED;
+		return restore(machine, file, &home, &fallback, err);
+	}
+	/* The one to stay with, where no mark-good has seen it yet: it has started this machine. */
 	if (!note.promoted.known && loader_started(machine, version) == LOADER_HOME &&
 	    loader_file_good(&home) && strcmp(version, home.version) == 0)
 		note.promoted = loader_id_of(&home);

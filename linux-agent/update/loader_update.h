@@ -31,6 +31,7 @@ struct loader_result {
 		LOADER_PROMOTED,
 		LOADER_DROPPED,		/* for the failure */
 		LOADER_REPAIRED,	/* a file was not what it should be, and is again */
+		LOADER_RESTORED,	/* there was none left; the next boot starts this one */
 	} what;
 	struct loader_id id;
 	enum loader_failure failure;
@@ -40,8 +41,8 @@ struct loader_result {
 int loader_check(const uint8_t *data, size_t len, const char *name, struct loader_file *ret_file,
 		 struct err *err);
 
-/* Whether a new loader could be tried on this machine now; writes nothing. EX_CONFIG,
- * EX_IOERR (also: the store of variables is nearly full), EX_DATAERR (no room on the ESP, or
+/* Whether a new loader could be tried on this machine now, or put there where none is left;
+ * writes nothing. EX_CONFIG, EX_IOERR (also: the store of variables is nearly full), EX_DATAERR (no room on the ESP, or
  * Secure Boot would not let it start). */
 int loader_check_machine(const struct machine *machine, const struct loader_file *file,
 			 struct err *err);
@@ -53,7 +54,9 @@ bool loader_is_installed(const struct machine *machine, const struct loader_file
 int loader_file_put(struct machine *machine, const struct loader_file *source, const char *path,
 		    struct err *err);
 
-/* Step 1, after both checks. LOADER_SAME, LOADER_WAITING; on an error all is as it was. */
+/* Step 1, after both checks. LOADER_SAME, LOADER_WAITING; on an error all is as it was. Where
+ * neither the loader's file nor its copy is a whole slotboot there is nothing to stay with:
+ * both become this one (unless the copy's place is another system's), LOADER_RESTORED. */
 int loader_install(struct machine *machine, const struct loader_file *file,
 		   struct loader_result *ret_result, struct err *err);
 

@@ -183,9 +183,10 @@ def root_elsewhere(machine):
 
 
 BY_HAND = [
-    ("loader-missing", without(LOADER_FILE), "cp "), ("loader-damaged", text_as(LOADER_FILE), "cp "),
-    ("fallback-missing", without(FALLBACK), "cp "), ("fallback-damaged", text_as(FALLBACK), "cp "),
-    ("fallback-differs", older_fallback, "cp "), ("pmbr-boot", pmbr_boot, "pmbr_boot off"),
+    ("loader-missing", without(LOADER_FILE), "reboot, * slotctl mark-good"),
+    ("loader-damaged", text_as(LOADER_FILE), "reboot, * slotctl mark-good"),
+    ("fallback-missing", without(FALLBACK), "slotctl mark-good, once"), ("fallback-damaged", text_as(FALLBACK), "slotctl mark-good"),
+    ("fallback-differs", older_fallback, "slotctl mark-good, once"), ("pmbr-boot", pmbr_boot, "pmbr_boot off"),
     ("esp", basic_data, f"--part-type * 1 {ESP_TYPE.lower()}"),
     ("esp-part-of-one", lambda m: mount_of_esp(m, "md/level", "raid1\n"), "give each disk an ESP of its own"),
     ("esp-part-of-one", lambda m: mount_of_esp(m, "dm/uuid", "part1-mpath-36005\n"), "/dev/mapper/"),

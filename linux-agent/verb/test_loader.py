@@ -251,6 +251,42 @@ def test_a_loader_file_that_is_damaged_is_repaired_from_the_other(firmware, mach
     assert firmware.boot() == HOME
 
 
+def doctors_word(machine, finding):  # noqa: F811
+    return next(f["remedy"] for f in json.loads(machine.run("doctor", "--json")[1])["findings"] if f["id"] == finding)
+
+
+@pytest.mark.parametrize("broken", [HOME, FALLBACK])
+def test_what_doctor_says_of_a_damaged_file_mends_it(firmware, machine, broken):  # noqa: F811
+    good = firmware.file(broken).read_bytes()
+    firmware.file(broken).write_bytes(good[:3000])
+    finding = "loader-damaged" if broken == HOME else "fallback-damaged"
+    assert doctors_word(machine, finding).startswith("slotctl mark-good")
+    assert "is again" in machine.check("mark-good")
+    assert firmware.file(broken).read_bytes() == good
+
+
+@pytest.mark.parametrize("how", [lambda data: data[:3000], lambda data: None], ids=["cut off", "removed"])
+def test_where_no_loader_is_left_one_is_put_there_at_once(firmware, machine, new, how):  # noqa: F811
+    good = firmware.file(HOME).read_bytes()
+    for name in (HOME, FALLBACK):
+        firmware.file(name).unlink()
+        if how(good) is not None:
+            firmware.file(name).write_bytes(how(good))
+    assert doctors_word(machine, "loader-damaged" if how(good) else "loader-missing") == "slotctl loader install"
+    assert "version 0.2 is in its place" in machine.check("loader", "install", new)
+    assert firmware.versions()[0] == "0.2" and firmware.boot() == HOME
+    machine.check("mark-good")
+    assert firmware.versions() == ["0.2", None, "0.2"] and firmware.note()["promoted"]["version"] == "0.2"
+
+
+def test_where_no_loader_is_left_another_systems_copy_stays(firmware, machine, new, parts):  # noqa: F811
+    foreign = (parts / "good.efi").read_bytes()
+    firmware.file(FALLBACK).write_bytes(foreign)
+    firmware.file(HOME).unlink()
+    machine.check("loader", "install", new)
+    assert firmware.versions()[0] == "0.2" and firmware.file(FALLBACK).read_bytes() == foreign
+
+
 def test_a_loader_that_was_put_there_by_hand_counts_once_it_has_booted(firmware, machine, new):  # noqa: F811
     shutil.copy(new, firmware.file(HOME))
     machine.check("mark-good")  # still the old one's boot: nothing is known of this file

@@ -35,6 +35,10 @@ void verb_print_loader(const struct loader_result *result)
 	case LOADER_PROMOTED:
 		out_print("loader: version %s has started this machine, and is kept\n", version);
 		return;
+	case LOADER_RESTORED:
+		out_print("loader: there was no whole one left; version %s is in its place, and the next "
+			  "boot starts it\n", version);
+		return;
 	case LOADER_REPAIRED:
 		out_print("loader: a file on the ESP was not that of version %s, and is again\n", version);
 		return;
