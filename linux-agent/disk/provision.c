@@ -38,6 +38,8 @@ struct provision {
 	struct found found;
 	struct layout layout;
 	uint64_t time;			/* of files and the record; 0: now */
+	uint8_t *loader;		/* of a file; NULL: the bundle's, which install.loader has */
+	size_t loader_len;
 };
 
 /* --- step 1 ---------------------------------------------------------------- */
@@ -163,6 +165,11 @@ static void plan_report(const struct provision *p)
 	}
 	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
 		    bundle_signer(p->bundle));
+	if (!p->loader)
+		report_step(o->report, "plan", "the loader: version %s, which the bundle brings",
+			    p->install.loader.version);
+	else if (m->loader.file)
+		report_step(o->report, "plan", "the loader: %s, and not the one that the bundle brings", o->loader);
 }
 
 /* --- what an install works on ---------------------------------------------- */
@@ -308,7 +315,9 @@ static int esp_make(struct provision *p, int *ret_fd, struct err *err)
 				 .volume_id = l->volume_id, .time = p->time };
 
 	if (record_make(p, err) < 0 ||
-	    provision_esp_fill(&p->target.stage, p->options->loader, &p->machine.state.record, err) < 0)
+	    provision_esp_fill(&p->target.stage, p->loader ? p->loader : p->install.loader.data,
+			       p->loader ? p->loader_len : p->install.loader.len, &p->machine.state.record,
+			       err) < 0)
 		return -1;
 	return esp_stage_make(&p->target.stage, &make, ret_fd, err);
 }
@@ -380,12 +389,23 @@ static int provision_install(struct provision *p, struct err *err)
 
 /* --- the whole ------------------------------------------------------------- */
 
+/* What is asked for by name; else what the bundle brings, which its signer has chosen for this
+ * version; else what is installed here. */
+static int loader_choose(struct provision *p, struct err *err)
+{
+	const struct provision_options *o = p->options;
+
+	if (!o->loader && bundle_manifest(p->bundle)->loader.file)
+		return 0;
+	return provision_loader_read(o->loader ? o->loader : o->loader_default, &p->loader, &p->loader_len, err);
+}
+
 static int provision_bundle(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
 	const struct payload *image;
 
-	if (provision_loader_check(o->loader, err) < 0 ||
+	if (loader_choose(p, err) < 0 ||
 	    image_find(bundle_manifest(p->bundle), &image, err) < 0 || plan(p, image, err) < 0)
 		return -1;
 	p->target.layout = &p->layout;
@@ -429,6 +449,7 @@ int provision_run(const struct provision_options *options, struct provision_resu
 		result_fill(p, ret_result);
 	bundle_close(p->bundle);
 	target_close(&p->target);
+	free(p->loader);
 	free(p);
 	return r;
 }

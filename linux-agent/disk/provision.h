@@ -27,7 +27,8 @@
 struct provision_options {
 	const char *disk;		/* block device, or image file */
 	const char *bundle;		/* path or URL */
-	const char *loader;		/* its file */
+	const char *loader;		/* its file; NULL: the bundle's, or loader_default */
+	const char *loader_default;
 	struct config *config;		/* keyring, compatible (NULL: the bundle's), tries, ...; images are
 					 * replaced */
 	uint64_t image_bytes;		/* of an image file that is to be made; 0: it is there */

@@ -11,30 +11,20 @@
 
 #define LOADER_MAX (16u << 20)
 
-int provision_loader_check(const char *loader, struct err *err)
+int provision_loader_read(const char *path, uint8_t **ret_data, size_t *ret_len, struct err *err)
 {
-	_cleanup_(ukifile_close) struct ukifile file = { .fd = open_data(loader) };
-	off_t size = file.fd < 0 ? -1 : lseek(file.fd, 0, SEEK_END);
-
-	if (size > LOADER_MAX)
-		errno = EFBIG;
-	if (size < 0 || size > LOADER_MAX)
-		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", loader);
-	if (ukifile_open_fd(file.fd, loader, &file, NULL) < 0 || !ukifile_is_native(&file))
-		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", loader, NATIVE_EFI);
-	return 0;
-}
-
-static int loader_put(struct esp_stage *stage, const char *loader, struct err *err)
-{
+	_cleanup_(ukifile_close) struct ukifile file = { .fd = open_data(path) };
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 
-	if (read_file(loader, LOADER_MAX, &data, &len) < 0)
-		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", loader);
-	if (esp_stage_put(stage, "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", data, len, err) < 0)
-		return -1;
-	return esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", data, len, err);
+	if (file.fd < 0 || read_file(path, LOADER_MAX, &data, &len) < 0)
+		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", path);
+	if (ukifile_open_fd(file.fd, path, &file, NULL) < 0 || !ukifile_is_native(&file))
+		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", path, NATIVE_EFI);
+	*ret_data = data;
+	*ret_len = len;
+	data = NULL;
+	return 0;
 }
 
 static int mirror_put(struct esp_stage *stage, const struct record *record, struct err *err)
@@ -60,9 +50,12 @@ static int snippet_put(struct esp_stage *stage, char slot, struct err *err)
 	return esp_stage_put(stage, path, text, strlen(text), err);
 }
 
-int provision_esp_fill(struct esp_stage *stage, const char *loader, const struct record *record, struct err *err)
+int provision_esp_fill(struct esp_stage *stage, const uint8_t *loader, size_t loader_len,
+		       const struct record *record, struct err *err)
 {
-	if (loader_put(stage, loader, err) < 0 || mirror_put(stage, record, err) < 0 ||
+	if (esp_stage_put(stage, "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", loader, loader_len, err) < 0 ||
+	    esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", loader, loader_len, err) < 0 ||
+	    mirror_put(stage, record, err) < 0 ||
 	    snippet_put(stage, 'a', err) < 0 || snippet_put(stage, 'b', err) < 0)
 		return -1;
 	if (esp_stage_make_dir(stage, "EFI/slotboot/b") < 0)

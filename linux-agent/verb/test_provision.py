@@ -11,7 +11,7 @@ import pki
 import pytest
 import record
 import uki
-from drymachine import CONFIG, DATAERR, NOINPUT, SLOTCTL, USAGE
+from drymachine import BUILD, CONFIG, DATAERR, NOINPUT, SLOTCTL, USAGE
 from esp import Esp
 from test_schema import check
 
@@ -56,9 +56,9 @@ def parts(tmp_path_factory):
 @pytest.fixture
 def provision(parts, tmp_path):
     """Runs it on disk.img, in the test's directory; (status, output, errors)."""
-    def provision(*options, disk="disk.img", bundle=None, environment=()):
+    def provision(*options, disk="disk.img", bundle=None, environment=(), loader=True):
         process = subprocess.run(
-            [SLOTCTL, "provision", disk, f"--bundle={bundle or parts.bundle}", f"--loader={parts.uki}",
+            [SLOTCTL, "provision", disk, f"--bundle={bundle or parts.bundle}", *([f"--loader={parts.uki}"] if loader else []),
              f"--config={parts.work / 'slotboot.conf'}", *options],
             capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "LC_ALL": "C", **dict(environment)})
         assert "Sanitizer" not in process.stderr, process.stderr
@@ -126,6 +126,19 @@ def test_the_protective_mbr_tells_a_bios_user_what_is_wrong(provision):
     mbr = provision.image.read_bytes()[:512]
     assert b"this disk boots by UEFI\r\n\0" in mbr[:440]
     assert (mbr[450], mbr[510:]) == (0xEE, b"\x55\xaa")
+
+
+def test_the_loader_that_the_bundle_brings_is_the_one_unless_a_file_is_named(parts, provision):
+    brought = parts.work / "loader.efi"
+    brought.write_bytes((BUILD / "efi/slotbootx64.efi").read_bytes().replace(b"slotboot,0.1,", b"slotboot,0.7,"))
+    bundle = parts.make("loader.zip", f"--image=rootfs={parts.work / 'rootfs.img'}", f"--loader={brought}")
+    said = good(provision("--size=100M", bundle=bundle, loader=False))
+    assert "the loader: version 0.7, which the bundle brings" in said
+    esp = Esp(provision.image, MIB)
+    assert esp.read("EFI/BOOT/BOOTX64.EFI") == esp.read("EFI/slotboot/slotbootx64.efi") == brought.read_bytes()
+    provision.image.unlink()
+    assert f"the loader: {parts.uki}, and not the one that the bundle brings" in good(provision("--size=100M", bundle=bundle))
+    assert Esp(provision.image, MIB).read("EFI/BOOT/BOOTX64.EFI") == parts.uki.read_bytes()
 
 
 def test_the_esp_has_what_an_install_leaves_and_the_loader(parts, provision):

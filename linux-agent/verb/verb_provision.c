@@ -34,7 +34,8 @@ static const char help[] =
 	"  --boot-entries     this machine will boot from it: put the record and the loader's\n"
 	"                     entry into its firmware\n"
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
-	"  --loader=FILE      instead of " LOADER_DEFAULT "\n"
+	"  --loader=FILE      instead of the bundle's, or, where it brings none,\n"
+	"                     " LOADER_DEFAULT "\n"
 	"  --keyring=FILE     instead of the configuration's\n"
 	"  --compatible=NAME  what the bundle must be for; the configuration's, or any\n"
 	"  --json             progress as JSON lines\n"
@@ -173,7 +174,7 @@ static int words_parse(int argc, char **argv, struct words *w, struct err *err)
 {
 	int option;
 
-	w->options.loader = LOADER_DEFAULT;
+	w->options.loader_default = LOADER_DEFAULT;
 	opterr = 0;
 	optind = 0;
 	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1)
