@@ -208,8 +208,11 @@ static void firmware_judge(const struct question *q)
 	if (digest_revoked(q, &dbx))
 		return;
 	for (unsigned i = 0; i < table->count; i++)
-		if (counts(&table->entries[i]) && entry_revoked(q, &table->entries[i], &dbx))
+		if (counts(&table->entries[i]) && entry_revoked(q, &table->entries[i], &dbx) &&
+		    q->v->answer == SECUREBOOT_REFUSED)
 			return;
+	if (q->v->answer == SECUREBOOT_UNKNOWN)
+		return;
 	for (unsigned i = 0; i < table->count; i++)
 		if (counts(&table->entries[i]) && entry_known(q, &table->entries[i], &db, &dbx))
 			return;

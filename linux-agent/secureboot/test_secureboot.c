@@ -367,6 +367,11 @@ static void with_a_time_stamp_it_is_unknown(void **state)
 			UNKNOWN(TIME, "revoked in dbx since 2024-07-07; the signature has a time stamp");
 		else
 			REFUSED(DBX_CERT, "since 2024-07-07");
+		/* One that is revoked for good decides, wherever it stands. */
+		s.rules = (struct secureboot){ .on = true, .times = times };
+		sign(&s.pe, ROOT);
+		list_cert(DBX, ROOT);
+		REFUSED(DBX_CERT, times ? "CN=root is revoked" : "CN=stranger is revoked");
 	}
 }
 
