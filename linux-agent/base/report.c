@@ -36,10 +36,17 @@ static void json_line(json_t *object)
 	(void)fflush(stdout);
 }
 
-static void line(struct report *report, const char *key, const char *prefix, const char *text)
+static void line(struct report *report, const char *key, const struct report_number *numbers,
+		 const char *prefix, const char *text)
 {
 	if (report->json) {
-		json_line(json_pack("{s:s, s:s}", "event", key, "text", text));
+		json_t *object = json_pack("{s:s, s:s}", "event", key, "text", text);
+
+		for (; numbers && numbers->name; numbers++)
+			(void)json_object_set_new(object, numbers->name, numbers->word
+						  ? json_string(numbers->word)
+						  : json_integer((json_int_t)numbers->value));
+		json_line(object);
 		return;
 	}
 	(void)printf("%s%s%s\n", report->terminal ? "\r\033[K" : "", prefix, text);
@@ -59,7 +66,20 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
 	report->shown_ms = report->begun_ms = 0;
 	report->full = false;
-	line(report, step, "", text);
+	line(report, step, NULL, "", text);
+}
+
+void report_numbers(struct report *report, const char *event, const struct report_number *numbers,
+		    const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	out_clean(text, sizeof text);
+	line(report, event, numbers, "", text);
 }
 
 void report_amounts(struct report *report, uint64_t fetched, uint64_t reused)
@@ -145,7 +165,7 @@ void report_warning(struct report *report, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	out_clean(text, sizeof text);
-	line(report, "warning", report_to_journal(STDOUT_FILENO) ? "<4>warning: " : "warning: ", text);
+	line(report, "warning", NULL, report_to_journal(STDOUT_FILENO) ? "<4>warning: " : "warning: ", text);
 }
 
 void report_on_warning(void *report, const char *what)

@@ -31,6 +31,16 @@ void report_init(struct report *report, bool json);
 void report_step(struct report *report, const char *step, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* A line within a step, which goes on, with numbers and words for JSON; the last one's name is
+ * NULL. */
+struct report_number {
+	const char *name;
+	uint64_t value;
+	const char *word;	/* in its place; NULL: the number */
+};
+void report_numbers(struct report *report, const char *event, const struct report_number *numbers,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* Bytes fetched and reused so far, for the progress that is shown from now on. */
 void report_amounts(struct report *report, uint64_t fetched, uint64_t reused);
 

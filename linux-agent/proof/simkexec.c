@@ -97,6 +97,15 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 	(void)fmt;
 }
 
+void report_numbers(struct report *report, const char *step, const struct report_number *numbers,
+		    const char *fmt, ...)
+{
+	(void)report;
+	(void)step;
+	(void)numbers;
+	(void)fmt;
+}
+
 void report_amounts(struct report *report, uint64_t fetched, uint64_t reused)
 {
 	(void)report;
