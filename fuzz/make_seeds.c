@@ -283,6 +283,7 @@ static void answers_make(void)
 	const struct { const char *name; struct remote_answer answer; } rows[] = {
 		{ "ready", { .word = REMOTE_READY } },
 		{ "done", { .word = REMOTE_DONE, .got = 4096, .has_ranges = 1, .requests = 2,
+			    .link = { .rtt_us = 20000, .rate = 2500000, .parallel = 4 },
 			    .size = 1 << 20, .received = 70000 } },
 		{ "failed", { .word = REMOTE_FAILED, .exit = EX_UNAVAILABLE,
 			      .text = "failed to fetch http://192.0.2.1/b.zip: the server answered "

@@ -19,11 +19,18 @@
  *
  * The servers may differ in ETag and Last-Modified: whether the bytes are right, only
  * the caller's hashes can say.
+ *
+ * Ranges that will be read later can be named ahead: they are asked for while the one before
+ * is read, over up to http->connections connections, or as streams of one (HTTP/2), and held
+ * (up to 10 MiB) until it is their turn. What goes wrong with them says nothing and costs
+ * nothing but a request: it is asked again, at the latest in its turn. A server that answers
+ * 429 or 503, takes no more connections, or lets them wait, is asked for half as many at once.
  */
 #pragma once
 
 #include "cage.h"
 #include "err.h"
+#include "http_link.h"
 #include "http_options.h"
 
 #include <stdbool.h>
@@ -77,8 +84,17 @@ bool fetch_has_ranges(const struct fetch *fetch);
 /* UINT64_MAX: not known, of a server without ranges that does not say. */
 uint64_t fetch_size(const struct fetch *fetch);
 
-/* What fetch_read() gives next, in one request; for a server with ranges. */
+/* What fetch_read() gives next, in one request; for a server with ranges. What was named ahead
+ * before this very range is dropped, and all of it if this was not named. */
 void fetch_range(struct fetch *fetch, uint64_t offset, uint64_t len);
+
+/* What is read after that, and after those named before; one that was named already stays where
+ * it is. A hint: more than FETCH_AHEAD_MAX are not taken. */
+enum { FETCH_AHEAD_MAX = 32 };
+void fetch_ahead(struct fetch *fetch, uint64_t offset, uint64_t len);
+
+/* Receives what was named, until something can be read from fd or there is nothing to do. */
+void fetch_idle(struct fetch *fetch, int fd);
 
 /* What is asked for next is asked over a new connection, of the same server or another. */
 void fetch_anew(struct fetch *fetch);
@@ -93,9 +109,12 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, stru
  * first, or is no bundle's: its validators, its coding, a page of HTML. "": nothing. */
 const char *fetch_doubt(const struct fetch *fetch);
 
-/* Bytes of bodies that were read, and requests that were sent, so far. */
+/* Bytes of bodies that came and were taken, and requests that were sent, so far. */
 uint64_t fetch_received(const struct fetch *fetch);
 unsigned fetch_requests(const struct fetch *fetch);
+
+/* What was seen of the link so far. */
+void fetch_figures(const struct fetch *fetch, struct http_link_figures *ret_figures);
 
 /* Whether a status is worth another try; see above. */
 bool fetch_status_is_transient(long status);

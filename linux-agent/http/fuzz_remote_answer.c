@@ -14,6 +14,9 @@ static bool is_sound(const struct remote_answer *a)
 {
 	if (!memchr(a->text, 0, sizeof a->text) || !memchr(a->doubt, 0, sizeof a->doubt))
 		return false;
+	if (a->link.parallel < 1 || a->link.parallel > FETCH_AHEAD_MAX ||
+	    http_link_gap(&a->link) > UINT64_MAX / 4)
+		return false;
 	if (a->word == REMOTE_FAILED)
 		return a->exit >= EX__BASE && a->exit <= EX__MAX && *a->text;
 	return a->word != REMOTE_DONE ||

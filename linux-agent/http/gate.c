@@ -83,7 +83,7 @@ static void address_append(const union gate_address *a, char *text, size_t room)
 }
 
 /* "HOST:PORT:ADDRESS,ADDRESS": CURLOPT_RESOLVE. */
-static int name_resolve(struct gate *g, const struct gate_name *name)
+static int name_resolve(struct gate *g, const struct gate_name *name, struct curl_slist **names)
 {
 	struct gate_ask ask = { .kind = GATE_RESOLVE, .name = *name };
 	struct gate_answer answer;
@@ -99,22 +99,23 @@ static int name_resolve(struct gate *g, const struct gate_name *name)
 	(void)snprintf(text, sizeof text, "%s:%u:", name->host, name->port);
 	for (size_t i = 0; i < answer.count; i++)
 		address_append(&answer.addresses[i], text, sizeof text);
-	longer = curl_slist_append(g->names, text);
+	longer = curl_slist_append(*names, text);
 	if (!longer)
 		return ENOMEM;
-	g->names = longer;
+	*names = longer;
 	return 0;
 }
 
 CURLcode gate_lead(struct gate *gate, CURL *easy, const char *url, const struct http_options *options,
-		   char text[static CURL_ERROR_SIZE])
+		   struct curl_slist **resolved, char text[static CURL_ERROR_SIZE])
 {
 	struct gate_name names[2];
 	size_t count = gate_names(url, options, names);
 
-	gate_leave(gate);
+	curl_slist_free_all(*resolved);
+	*resolved = NULL;
 	for (size_t i = 0; i < count; i++) {
-		int error = name_resolve(gate, &names[i]);
+		int error = name_resolve(gate, &names[i], resolved);
 
 		if (error == EPIPE) {
 			(void)snprintf(text, CURL_ERROR_SIZE, "the process that connects to servers is "
@@ -128,13 +129,7 @@ CURLcode gate_lead(struct gate *gate, CURL *easy, const char *url, const struct 
 			       error == EACCES ? " (the sandbox does not allow it)" : "");
 		return names[i].proxy ? CURLE_COULDNT_RESOLVE_PROXY : CURLE_COULDNT_RESOLVE_HOST;
 	}
-	return curl_easy_setopt(easy, CURLOPT_RESOLVE, gate->names);
-}
-
-void gate_leave(struct gate *gate)
-{
-	curl_slist_free_all(gate->names);
-	gate->names = NULL;
+	return curl_easy_setopt(easy, CURLOPT_RESOLVE, *resolved);
 }
 
 static curl_socket_t socket_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)

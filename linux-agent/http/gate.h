@@ -34,19 +34,17 @@ int gate_start(const char *url, const struct http_options *options, struct child
 struct gate {
 	int channel;
 	uint32_t serial;
-	struct curl_slist *names;	/* of the exchange at hand, for libcurl */
 };
 
 /* Has easy connect through the gate. */
 CURLcode gate_take(struct gate *gate, CURL *easy);
 
-/* Before each exchange: resolves what libcurl will want to connect to for url. CURLE_OK, or
- * CURLE_COULDNT_RESOLVE_HOST or _PROXY with "Could not resolve host: NAME" in text;
- * CURLE_FAILED_INIT: there is no gate any more. */
+/* Before each exchange: resolves what libcurl will want to connect to for url. In *names, which
+ * is NULL or of the exchange before, is what easy needs for as long as it is in use; the
+ * caller frees it. CURLE_OK, or CURLE_COULDNT_RESOLVE_HOST or _PROXY with "Could not resolve
+ * host: NAME" in text; CURLE_FAILED_INIT: there is no gate any more. */
 CURLcode gate_lead(struct gate *gate, CURL *easy, const char *url, const struct http_options *options,
-		   char text[static CURL_ERROR_SIZE]);
-
-void gate_leave(struct gate *gate);
+		   struct curl_slist **names, char text[static CURL_ERROR_SIZE]);
 
 /* --- for both, and their tests ------------------------------------------------- */
 

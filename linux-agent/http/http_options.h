@@ -25,6 +25,7 @@ struct http_options {
 	const char *proxy;		/* [SCHEME://]HOST[:PORT]; "none": no proxy; NULL:
 					 * as the environment says */
 	unsigned redirects;		/* at most; 0 to 20 */
+	unsigned connections;		/* at once, at most; 1: one request after another; 0: 4 */
 	unsigned rate_limit;		/* bytes per second; 0: none */
 	unsigned low_speed;		/* fewer bytes per second than this (at most half of
 					 * rate_limit), 0: 100, */

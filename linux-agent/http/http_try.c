@@ -38,96 +38,95 @@ static bool error_is_transient(CURLcode code)
 
 int http_try_failed(const struct fetch *f, int exit, const char *cause, struct err *err)
 {
-	return err_set(err, exit, "failed to fetch %s: %s", f->t.url, cause);
+	return err_set(err, exit, "failed to fetch %s: %s", f->wire.url, cause);
 }
 
-static enum outcome final(const struct fetch *f, int exit, const char *cause, struct err *err)
+static enum outcome final(struct lane *l, int exit, const char *cause)
 {
-	(void)http_try_failed(f, exit, cause, err);
+	(void)http_try_failed(l->f, exit, cause, &l->err);
 	return OUTCOME_FINAL;
 }
 
-static const char *error_text(const struct http_exchange *t, CURLcode code)
+static const char *error_text(const struct http_exchange *x, CURLcode code)
 {
-	const char *text = http_options_explain(t->http.options, code);
+	const char *text = http_options_explain(x->wire->http.options, code);
 
-	if (http_exchange_is_flooded(t))
+	if (http_exchange_is_flooded(x))
 		return "the server sends headers or trailers without end";
 	if (text)
 		return text;
-	return *t->curl_text ? t->curl_text : curl_easy_strerror(code);
+	return *x->curl_text ? x->curl_text : curl_easy_strerror(code);
 }
 
 /* A certificate is out of its dates; it may be the clock that is. */
-static bool dates_are_wrong(const struct http_exchange *t, CURLcode code)
+static bool dates_are_wrong(const struct http_exchange *x, CURLcode code)
 {
 	long server = 0, proxy = 0;
 
 	if (code != CURLE_PEER_FAILED_VERIFICATION)
 		return false;
-	(void)curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &server);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_SSL_VERIFYRESULT, &server);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxy);
 	return server == X509_V_ERR_CERT_NOT_YET_VALID || server == X509_V_ERR_CERT_HAS_EXPIRED ||
 	       proxy == X509_V_ERR_CERT_NOT_YET_VALID || proxy == X509_V_ERR_CERT_HAS_EXPIRED;
 }
 
 /* What to add to a message then; "" else. */
-static const char *clock_doubt(const struct http_exchange *t, CURLcode code, char text[80])
+static const char *clock_doubt(const struct http_exchange *x, CURLcode code, char text[80])
 {
 	time_t now = time(NULL);
 	struct tm tm;
 
 	text[0] = 0;
-	if (dates_are_wrong(t, code) && gmtime_r(&now, &tm))
+	if (dates_are_wrong(x, code) && gmtime_r(&now, &tm))
 		(void)strftime(text, 80, "; is this machine's clock right? It says %Y-%m-%d "
 			       "%H:%M UTC", &tm);
 	return text;
 }
 
 /* What a proxy answered to CONNECT, which libcurl tells as a broken connection; 0: nothing bad. */
-static long proxy_refused(struct fetch *f)
+static long proxy_refused(struct lane *l)
 {
-	const struct http_exchange *t = &f->t;
+	const struct http_exchange *x = &l->x;
 	const char *host = NULL;
 	long status = 0, port = 0;
 
-	(void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &host);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_IP, &host);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_PORT, &port);
 	if (status < 300)
 		return 0;
-	(void)snprintf(f->why, sizeof f->why, "the proxy %s port %ld answered %ld%s%s to CONNECT",
-		       host ? host : "", port, status, *t->answer.reason ? " " : "",
-		       t->answer.reason);
+	(void)snprintf(l->why, sizeof l->why, "the proxy %s port %ld answered %ld%s%s to CONNECT",
+		       host ? host : "", port, status, *x->answer.reason ? " " : "",
+		       x->answer.reason);
 	return status;
 }
 
-/* What a transfer that libcurl ended with an error means. */
-enum outcome http_try_error(struct fetch *f, CURLcode code, struct err *err)
+enum outcome http_try_error(struct lane *l, CURLcode code)
 {
-	const struct http_exchange *t = &f->t;
-	long os_errno = 0, refused = proxy_refused(f);
+	const struct http_exchange *x = &l->x;
+	long os_errno = 0, refused = proxy_refused(l);
 	char doubt[80];
 
 	if (refused)
 		return fetch_status_is_transient(refused)
-			? OUTCOME_AGAIN : final(f, EX_UNAVAILABLE, f->why, err);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+			? OUTCOME_AGAIN : final(l, EX_UNAVAILABLE, l->why);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &os_errno);
 	if (code == CURLE_COULDNT_CONNECT && os_errno)
-		(void)snprintf(f->why, sizeof f->why, "%s", strerror((int)os_errno));
+		(void)snprintf(l->why, sizeof l->why, "%s", strerror((int)os_errno));
 	else
-		(void)snprintf(f->why, sizeof f->why, "%s%s", error_text(t, code),
-			       clock_doubt(t, code, doubt));
-	return error_is_transient(code) ? OUTCOME_AGAIN : final(f, EX_UNAVAILABLE, f->why, err);
+		(void)snprintf(l->why, sizeof l->why, "%s%s", error_text(x, code),
+			       clock_doubt(x, code, doubt));
+	return error_is_transient(code) ? OUTCOME_AGAIN : final(l, EX_UNAVAILABLE, l->why);
 }
 
-static enum outcome status_judge(struct fetch *f, long status, struct err *err)
+static enum outcome status_judge(struct lane *l, long status)
 {
-	(void)snprintf(f->why, sizeof f->why, "the %s answered %ld%s%s",
-		       status == 407 ? "proxy" : "server", status, *f->t.answer.reason ? " " : "", f->t.answer.reason);
-	if (fetch_status_is_transient(status))
-		return OUTCOME_AGAIN;
-	return final(f, EX_UNAVAILABLE, f->why, err);
+	const char *reason = l->x.answer.reason;
+
+	(void)snprintf(l->why, sizeof l->why, "the %s answered %ld%s%s",
+		       status == 407 ? "proxy" : "server", status, *reason ? " " : "", reason);
+	return fetch_status_is_transient(status) ? OUTCOME_AGAIN : final(l, EX_UNAVAILABLE, l->why);
 }
 
 static bool redirect_allowed(const char *from, const char *to)
@@ -137,42 +136,47 @@ static bool redirect_allowed(const char *from, const char *to)
 	return has_prefix(from, "http://") && has_prefix(to, "http://");
 }
 
-static enum outcome redirect_judge(struct fetch *f, const char *from, const char *to, int hop,
-				   struct err *err)
+static enum outcome redirect_judge(struct lane *l, const char *to)
 {
-	if (!redirect_allowed(from, to)) {
-		(void)err_set(err, EX_UNAVAILABLE, "failed to fetch %s: the server redirects to "
-			      "%s, which is not allowed from %s", f->t.url, to, from);
+	const char *url = l->f->wire.url;
+	unsigned most = l->f->wire.http.options->redirects;
+
+	if (!redirect_allowed(l->url ? l->url : url, to)) {
+		(void)err_set(&l->err, EX_UNAVAILABLE, "failed to fetch %s: the server redirects to "
+			      "%s, which is not allowed from %s", url, to, l->url ? l->url : url);
 		return OUTCOME_FINAL;
 	}
-	if (hop >= (int)f->t.http.options->redirects) {
-		(void)err_set(err, EX_UNAVAILABLE, "failed to fetch %s: too many redirects "
-			      "(more than %u)", f->t.url, f->t.http.options->redirects);
+	if (l->hop >= most) {
+		(void)err_set(&l->err, EX_UNAVAILABLE, "failed to fetch %s: too many redirects "
+			      "(more than %u)", url, most);
 		return OUTCOME_FINAL;
 	}
-	free(f->next);
-	f->next = strdup(to);
-	return f->next ? OUTCOME_REDIRECTED : final(f, EX_SOFTWARE, "out of memory", err);
+	free(l->next);
+	l->next = strdup(to);
+	return l->next ? OUTCOME_REDIRECTED : final(l, EX_SOFTWARE, "out of memory");
 }
 
 /* Not an answer to what was asked. The next one may be: it came from a cache that missed, or from
  * one of several servers. */
-static enum outcome odd(struct fetch *f, const char *what, struct err *err)
+static enum outcome odd(struct lane *l, const char *what)
 {
-	char doubt[sizeof f->doubt] = "";
+	char doubt[sizeof l->f->doubt] = "";
 
-	(void)object_is_doubtful(&f->object, &f->t.answer, doubt, sizeof doubt);
-	(void)snprintf(f->why, sizeof f->why, "%s%s%s", what, *doubt ? "; " : "", doubt);
-	if (++f->odd < ODD_MAX)
+	(void)object_is_doubtful(&l->f->object, &l->x.answer, doubt, sizeof doubt);
+	(void)snprintf(l->why, sizeof l->why, "%s%s%s", what, *doubt ? "; " : "", doubt);
+	if (++l->odd < ODD_MAX)
 		return OUTCOME_AGAIN;
-	(void)err_set(err, EX_UNAVAILABLE, "failed to fetch %s: %u times in a row %s", f->t.url,
-		      f->odd, f->why);
+	(void)err_set(&l->err, EX_UNAVAILABLE, "failed to fetch %s: %u times in a row %s",
+		      l->f->wire.url, l->odd, l->why);
 	return OUTCOME_FINAL;
 }
 
 /* 206: exactly what was asked for, or its beginning. */
-static bool range_is_right(const struct fetch *f, const struct http_answer *a)
+static bool range_is_right(const struct lane *l)
 {
+	const struct http_answer *a = &l->x.answer;
+	const struct fetch *f = l->f;
+
 	if (f->whole)
 		return false;
 	if (f->sizing)
@@ -182,48 +186,50 @@ static bool range_is_right(const struct fetch *f, const struct http_answer *a)
 	if (f->tail)
 		return a->total != UINT64_MAX && a->last == a->total - 1 &&
 		       a->last - a->first + 1 == (f->tail < a->total ? f->tail : a->total);
-	return a->first == f->pos && a->last < f->end;
+	return a->first == lane_at(l) && a->last < l->end;
 }
 
 /* The size is known now, and the end of the object can be asked for as any other range; else all
  * of it. */
-static enum outcome size_accept(struct fetch *f)
+static enum outcome size_accept(struct lane *l)
 {
-	const struct http_answer *a = &f->t.answer;
+	const struct http_answer *a = &l->x.answer;
+	struct fetch *f = l->f;
 
 	f->sizing = false;
 	f->whole = a->total == UINT64_MAX;
 	if (f->whole)
 		return OUTCOME_ANEW;
 	object_learn(&f->object, a, a->total);
-	f->pos = f->tail < a->total ? a->total - f->tail : 0;
-	f->end = a->total;
+	l->pos = f->tail < a->total ? a->total - f->tail : 0;
+	l->end = a->total;
 	f->tail = 0;
 	return OUTCOME_ANEW;
 }
 
-static enum outcome partial_accept(struct fetch *f, curl_off_t length, struct err *err)
+static enum outcome partial_accept(struct lane *l, curl_off_t length)
 {
-	const struct http_answer *a = &f->t.answer;
+	const struct http_answer *a = &l->x.answer;
+	struct fetch *f = l->f;
 	char why[128];
 
 	if (a->ranged && !object_has_size(&f->object, a->total, why, sizeof why))
-		return odd(f, why, err);
-	if (!range_is_right(f, a))
-		return odd(f, "the server answered with another range than was asked for", err);
+		return odd(l, why);
+	if (!range_is_right(l))
+		return odd(l, "the server answered with another range than was asked for");
 	if (length >= 0 && (uint64_t)length != a->last - a->first + 1)
-		return odd(f, "the server sends a body of another length than the range it names",
-			   err);
+		return odd(l, "the server sends a body of another length than the range it names");
 	if (f->sizing)
-		return size_accept(f);
+		return size_accept(l);
 	if (!f->object.known)
 		object_learn(&f->object, a, a->total);
 	if (f->tail) {
-		f->pos = a->first;
-		f->end = a->total;
+		l->pos = a->first;
+		l->end = a->total;
 		f->tail = 0;
 	}
-	f->body_end = a->last + 1;
+	l->body_end = a->last + 1;
+	l->x.left = l->body_end - lane_at(l);
 	return OUTCOME_DONE;
 }
 
@@ -233,35 +239,18 @@ static bool tail_is_unknown(const struct fetch *f)
 	return f->tail && !f->sizing && !f->whole;
 }
 
-/* What was read already is read again. */
-static enum outcome skip_to(struct fetch *f, uint64_t left)
+/* 200: the whole object, from its start. What was read already is read again. */
+static enum outcome whole_accept(struct lane *l, curl_off_t length)
 {
-	uint8_t drop[4096];
-
-	while (left > 0) {
-		size_t n = left < sizeof drop ? (size_t)left : sizeof drop;
-
-		if (http_exchange_read(&f->t, drop, n) < n) {
-			(void)snprintf(f->why, sizeof f->why, "the body ended early");
-			return OUTCOME_AGAIN;
-		}
-		left -= n;
-	}
-	return OUTCOME_DONE;
-}
-
-/* 200: the whole object, from its start. */
-static enum outcome whole_accept(struct fetch *f, curl_off_t length, struct err *err)
-{
-	const struct http_answer *a = &f->t.answer;
+	const struct http_answer *a = &l->x.answer;
 	uint64_t size = length >= 0 ? (uint64_t)length : UINT64_MAX;
+	struct fetch *f = l->f;
 	char why[128];
 
 	if (f->object.known && !f->whole)
-		return odd(f, "the server answered a request for a range with the whole of it",
-			   err);
+		return odd(l, "the server answered a request for a range with the whole of it");
 	if (!object_has_size(&f->object, size, why, sizeof why))
-		return odd(f, why, err);
+		return odd(l, why);
 	/* Of an object that short the tail is the whole of it. */
 	if (tail_is_unknown(f) && (length < 0 || size > f->tail)) {
 		f->sizing = true;
@@ -271,57 +260,59 @@ static enum outcome whole_accept(struct fetch *f, curl_off_t length, struct err 
 		object_learn(&f->object, a, size);
 		f->whole = true;
 		f->tail = 0;
-		f->pos = 0;
-		f->end = size;
+		l->pos = 0;
+		l->end = size;
 	}
-	f->body_end = size;
-	return skip_to(f, f->pos);
+	l->body_end = size;
+	l->x.skip = lane_at(l);
+	l->x.left = size == UINT64_MAX ? size : size - lane_at(l);
+	return OUTCOME_DONE;
 }
 
-static enum outcome body_accept(struct fetch *f, curl_off_t length, struct err *err)
+static enum outcome body_accept(struct lane *l, curl_off_t length)
 {
-	const struct http_answer *a = &f->t.answer;
-	enum outcome outcome = a->status == 206 ? partial_accept(f, length, err)
-						: whole_accept(f, length, err);
+	struct fetch *f = l->f;
+	enum outcome outcome = l->x.answer.status == 206 ? partial_accept(l, length)
+							 : whole_accept(l, length);
 
 	if (outcome == OUTCOME_DONE)
-		(void)object_is_doubtful(&f->object, a, f->doubt, sizeof f->doubt);
+		(void)object_is_doubtful(&f->object, &l->x.answer, f->doubt, sizeof f->doubt);
 	return outcome;
 }
 
-static enum outcome hop_judge(struct fetch *f, const char *url, int hop, struct err *err)
+enum outcome http_try_judge(struct lane *l)
 {
-	struct http_exchange *t = &f->t;
-	long status = t->answer.status;
+	const struct http_exchange *x = &l->x;
+	long status = x->answer.status;
 	bool wanted = status == 200 || status == 206;
 	const char *to = NULL;
 	curl_off_t length = -1;
 
-	if (http_exchange_cancelled(t))
-		return final(f, EX_TEMPFAIL, "cancelled by a signal", err);
-	if (t->over && t->code == CURLE_ABORTED_BY_CALLBACK) {
-		(void)snprintf(f->why, sizeof f->why, "the transfer did not end in time");
+	if (x->over && x->code == CURLE_ABORTED_BY_CALLBACK) {
+		(void)snprintf(l->why, sizeof l->why, "the transfer did not end in time");
 		return OUTCOME_AGAIN;
 	}
 	/* A body that is not wanted breaks off with a write error: the status says more. */
-	if (t->over && t->code != CURLE_OK && t->spill_len == 0 &&
-	    (t->code != CURLE_WRITE_ERROR || wanted || status == 0))
-		return http_try_error(f, t->code, err);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (x->over && x->code != CURLE_OK &&
+	    (x->code != CURLE_WRITE_ERROR || wanted || status == 0))
+		return http_try_error(l, x->code);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	if (wanted)
-		return body_accept(f, length, err);
-	if (status == 416 && t->answer.unsatisfied && t->answer.total == 0)
-		return final(f, EX_DATAERR, "it is empty", err);
-	if (tail_is_unknown(f) && (status == 400 || status == 416 || status == 501)) {
-		f->sizing = true;
+		return body_accept(l, length);
+	if (status == 416 && x->answer.unsatisfied && x->answer.total == 0)
+		return final(l, EX_DATAERR, "it is empty");
+	if (tail_is_unknown(l->f) && (status == 400 || status == 416 || status == 501)) {
+		l->f->sizing = true;
 		return OUTCOME_ANEW;
 	}
-	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
-	return to ? redirect_judge(f, url, to, hop, err) : status_judge(f, status, err);
+	(void)curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &to);
+	return to ? redirect_judge(l, to) : status_judge(l, status);
 }
 
-static const char *range_text(const struct fetch *f, char text[64])
+const char *http_try_range(const struct lane *l, char text[static 64])
 {
+	const struct fetch *f = l->f;
+
 	if (f->whole)
 		return NULL;
 	if (f->sizing)
@@ -329,31 +320,7 @@ static const char *range_text(const struct fetch *f, char text[64])
 	if (f->tail)
 		(void)snprintf(text, 64, "-%zu", f->tail);
 	else
-		(void)snprintf(text, 64, "%llu-%llu", (unsigned long long)f->pos,
-			       (unsigned long long)f->end - 1);
+		(void)snprintf(text, 64, "%llu-%llu", (unsigned long long)lane_at(l),
+			       (unsigned long long)l->end - 1);
 	return text;
-}
-
-/* One try: the URL and the redirects it leads through. libcurl's own redirects
- * would allow http -> https -> http, so each hop is an exchange of its own. */
-enum outcome http_try_once(struct fetch *f, struct err *err)
-{
-	_cleanup_free_ char *url = strdup(f->t.url);
-	enum outcome outcome = OUTCOME_REDIRECTED;
-	char range[64];
-
-	if (!url)
-		return final(f, EX_SOFTWARE, "out of memory", err);
-	for (int hop = 0; outcome == OUTCOME_REDIRECTED; hop++) {
-		f->requests++;
-		if (http_exchange_start(&f->t, url, range_text(f, range), err) < 0)
-			return OUTCOME_FINAL;
-		outcome = hop_judge(f, url, hop, err);
-		if (outcome == OUTCOME_REDIRECTED) {
-			free(url);
-			url = f->next;
-			f->next = NULL;
-		}
-	}
-	return outcome;
 }

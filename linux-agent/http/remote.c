@@ -24,11 +24,11 @@ struct remote {
 	bool broken;		/* nothing more is asked of it */
 
 	/* asked for before the next read */
-	uint32_t flags;
-	uint64_t offset, len;
+	struct remote_ask next;
 
 	/* as it was last told */
 	bool has_ranges;
+	struct http_link_figures link;
 	uint64_t size, received;
 	unsigned requests;
 	char doubt[256];
@@ -55,6 +55,18 @@ static int ended(struct remote *r, struct err *err)
 	return failed(r, EX_SOFTWARE, cause, err);
 }
 
+/* What is reckoned with: no more than an hour, a terabyte a second and what is ever asked for at
+ * once. */
+static void figures_bound(struct http_link_figures *f)
+{
+	if (f->rtt_us > 3600 * 1000000ull)
+		f->rtt_us = 3600 * 1000000ull;
+	if (f->rate > 1000000000000ull)
+		f->rate = 1000000000000ull;
+	if (f->parallel < 1 || f->parallel > FETCH_AHEAD_MAX)
+		f->parallel = f->parallel < 1 ? 1 : FETCH_AHEAD_MAX;
+}
+
 bool remote_answer_check(struct remote_answer *answer, uint32_t want)
 {
 	struct remote_answer *a = answer;
@@ -63,6 +75,7 @@ bool remote_answer_check(struct remote_answer *answer, uint32_t want)
 	a->doubt[sizeof a->doubt - 1] = 0;
 	out_clean(a->text, sizeof a->text);
 	out_clean(a->doubt, sizeof a->doubt);
+	figures_bound(&a->link);
 	switch ((enum remote_word)a->word) {
 	case REMOTE_READY:
 	case REMOTE_RETRYING:
@@ -117,6 +130,7 @@ static int taken(struct remote *r, uint32_t want, uint32_t *ret_got, struct err 
 		return -1;
 	r->received = a.received;
 	r->requests = a.requests;
+	r->link = a.link;
 	memcpy(r->doubt, a.doubt, sizeof r->doubt);
 	r->size = a.size;
 	if (a.word == REMOTE_FAILED)
@@ -130,14 +144,14 @@ static int taken(struct remote *r, uint32_t want, uint32_t *ret_got, struct err 
 
 static int ask(struct remote *r, enum remote_kind kind, uint32_t half, uint32_t want, struct err *err)
 {
-	const struct remote_ask ask = { .kind = kind, .flags = r->flags, .offset = r->offset,
-					.len = r->len, .half = half, .want = want };
-
 	if (r->broken)
 		return failed(r, EX_SOFTWARE, "the process that reads from the server was ended", err);
-	r->flags = 0;
+	r->next.kind = kind;
+	r->next.half = half;
+	r->next.want = want;
 	/* That it is not there any more, hear() will tell. */
-	(void)child_tell(r->child.channel, &ask, sizeof ask);
+	(void)child_tell(r->child.channel, &r->next, sizeof r->next);
+	r->next.flags = r->next.ahead_count = 0;
 	return 0;
 }
 
@@ -176,7 +190,7 @@ int remote_read(struct remote *remote, void *buf, size_t len, size_t *ret_len, s
 	for (; want > 0; want = next, half ^= 1) {
 		next = piece(left);
 		left -= next;
-		r->flags = next > 0 ? REMOTE_NEXT : 0;
+		r->next.flags = next > 0 ? REMOTE_NEXT : 0;
 		if (next > 0 && ask(r, REMOTE_READ, half ^ 1, next, err) < 0)
 			return -1;
 		if (taken(r, want, &got, err) < 0) {
@@ -209,9 +223,22 @@ void remote_range(struct remote *remote, uint64_t offset, uint64_t len)
 		fetch_range(remote->fetch, offset, len);
 		return;
 	}
-	remote->flags |= REMOTE_RANGE;
-	remote->offset = offset;
-	remote->len = len;
+	remote->next.flags |= REMOTE_RANGE;
+	remote->next.offset = offset;
+	remote->next.len = len;
+	remote->next.ahead_count = 0;
+}
+
+void remote_ahead(struct remote *remote, uint64_t offset, uint64_t len)
+{
+	struct remote_ask *next = &remote->next;
+
+	if (remote->fetch) {
+		fetch_ahead(remote->fetch, offset, len);
+	} else if (next->ahead_count < FETCH_AHEAD_MAX) {
+		next->ahead[next->ahead_count].offset = offset;
+		next->ahead[next->ahead_count++].len = len;
+	}
 }
 
 void remote_anew(struct remote *remote)
@@ -220,7 +247,8 @@ void remote_anew(struct remote *remote)
 		fetch_anew(remote->fetch);
 		return;
 	}
-	remote->flags = REMOTE_ANEW;
+	remote->next.flags = REMOTE_ANEW;
+	remote->next.ahead_count = 0;
 }
 
 const char *remote_doubt(const struct remote *remote)
@@ -236,6 +264,14 @@ uint64_t remote_received(const struct remote *remote)
 unsigned remote_requests(const struct remote *remote)
 {
 	return remote->fetch ? fetch_requests(remote->fetch) : remote->requests;
+}
+
+void remote_figures(const struct remote *remote, struct http_link_figures *ret_figures)
+{
+	if (remote->fetch)
+		fetch_figures(remote->fetch, ret_figures);
+	else
+		*ret_figures = remote->link;
 }
 
 /* --- opening it ------------------------------------------------------------- */
@@ -293,6 +329,7 @@ int remote_open_child(const char *url, const struct fetch_options *options,
 	if (options)
 		r->options = *options;
 	r->size = UINT64_MAX;
+	r->link.parallel = 1;
 	r->child.channel = r->gate.channel = -1;
 	r->deadline_ms = clock_ms(CLOCK_MONOTONIC) + (int64_t)deadline_s * 1000 + GRACE_MS;
 	if (processes_start(r, run, err) < 0) {

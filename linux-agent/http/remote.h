@@ -30,7 +30,9 @@ int remote_read(struct remote *remote, void *buf, size_t len, size_t *ret_len, s
 bool remote_has_ranges(const struct remote *remote);
 uint64_t remote_size(const struct remote *remote);
 void remote_range(struct remote *remote, uint64_t offset, uint64_t len);
+void remote_ahead(struct remote *remote, uint64_t offset, uint64_t len);
 void remote_anew(struct remote *remote);
 const char *remote_doubt(const struct remote *remote);
 uint64_t remote_received(const struct remote *remote);
 unsigned remote_requests(const struct remote *remote);
+void remote_figures(const struct remote *remote, struct http_link_figures *ret_figures);

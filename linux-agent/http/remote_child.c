@@ -53,6 +53,8 @@ static int ask_do(struct talk *t, const struct remote_ask *ask, size_t *ret_got,
 		fetch_anew(t->fetch);
 	if (ask->flags & REMOTE_RANGE)
 		fetch_range(t->fetch, ask->offset, ask->len);
+	for (uint32_t i = 0; i < ask->ahead_count && i < FETCH_AHEAD_MAX; i++)
+		fetch_ahead(t->fetch, ask->ahead[i].offset, ask->ahead[i].len);
 	if (ask->kind == REMOTE_TAIL)
 		return fetch_tail(t->fetch, to, want, ret_got, err);
 	r = fetch_read(t->fetch, to, want, ret_got, err);
@@ -75,6 +77,7 @@ static bool serve(struct talk *t, const struct remote_ask *ask)
 	answer.size = fetch_size(t->fetch);
 	answer.received = fetch_received(t->fetch);
 	answer.requests = fetch_requests(t->fetch);
+	fetch_figures(t->fetch, &answer.link);
 	texts_copy(answer.doubt, sizeof answer.doubt, fetch_doubt(t->fetch));
 	return tell(t, &answer);
 }
@@ -100,5 +103,5 @@ void remote_child(void *job, int channel, uint8_t *area)
 	if (!tell(&t, &ready))
 		return;
 	while (child_asked(channel, &ask, sizeof ask) && serve(&t, &ask))
-		;
+		fetch_idle(t.fetch, channel);
 }

@@ -18,6 +18,8 @@ struct remote_ask {
 	uint32_t flags;
 	uint64_t offset, len;	/* of the range */
 	uint32_t half, want;	/* where to, and how many bytes at most */
+	uint32_t ahead_count;	/* ranges that are read after it */
+	struct { uint64_t offset, len; } ahead[FETCH_AHEAD_MAX];
 };
 
 enum remote_word {
@@ -33,6 +35,7 @@ struct remote_answer {
 	uint32_t got, wait_ms;
 	uint32_t has_ranges, requests;
 	uint64_t size, received;
+	struct http_link_figures link;
 	char text[1024];
 	char doubt[256];
 };

@@ -45,6 +45,7 @@ static const struct key {
 	{ "header-file", offsetof(struct config, http.header_file), 0, 0, NULL },
 	{ "proxy", offsetof(struct config, http.proxy), 0, 0, NULL },
 	{ "redirects", offsetof(struct config, http.redirects), 0, 20, NULL },
+	{ "connections", offsetof(struct config, http.connections), 1, 8, NULL },
 	{ "rate-limit", offsetof(struct config, http.rate_limit), 0, 1U << 31, NULL },
 	{ "low-speed", offsetof(struct config, http.low_speed), 1, 1U << 30, NULL },
 	{ "low-speed-time", offsetof(struct config, http.low_speed_s), 1, 3600, NULL },

@@ -19,7 +19,7 @@
  *   lock          default /run/slotboot/lock
  *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
- *   redirects, rate-limit, low-speed, low-speed-time: of https; see struct http_options
+ *   redirects, connections, rate-limit, low-speed, low-speed-time: of https; see struct http_options
  *   sandbox       no, auto or require: whether what reads from a server has a process of
  *                 its own, without rights; default auto
  *   deadline      seconds for the whole transfer; default 3600

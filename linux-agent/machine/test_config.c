@@ -42,7 +42,7 @@ static void every_key_is_read(void **state)
 			      "pin = sha256//x;sha256//y=\n"
 			      "client-cert = pkcs11:object=me;type=cert\nclient-key = ck\n"
 			      "token-file = t\nheader-file = h\nproxy = p\nredirects = 0\n"
-			      "rate-limit = 1000\nlow-speed = 50\nlow-speed-time = 5\nsysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
+			      "connections = 3\nrate-limit = 1000\nlow-speed = 50\nlow-speed-time = 5\nsysroot = s\n[image rootfs]\na = /dev/1\nb = /dev/2\n"
 			      "[image usr]\nb=y\na=x\n", &c, &err), 0);
 	assert_string_equal(c->compatible, "acme");
 	assert_string_equal(c->esp_device, "disk.img:1");
@@ -69,6 +69,7 @@ static void every_key_is_read(void **state)
 	assert_string_equal(c->http.header_file, "h");
 	assert_string_equal(c->http.proxy, "p");
 	assert_int_equal(c->http.redirects, 0);
+	assert_int_equal(c->http.connections, 3);
 	assert_int_equal(c->http.rate_limit, 1000);
 	assert_int_equal(c->http.low_speed, 50);
 	assert_int_equal(c->http.low_speed_s, 5);

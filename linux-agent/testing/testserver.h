@@ -21,7 +21,8 @@
 
 /* So far; shared with the child. */
 struct testcount {
-	volatile unsigned connections, requests, drops;
+	volatile unsigned connections, requests, drops, answered, odd;
+	volatile unsigned open, most;	/* requests that are being served, and the most there were */
 	volatile uint64_t bytes;	/* of bodies */
 };
 
@@ -49,6 +50,8 @@ enum serve {
 	SERVE_BARE,		/* 206 without Content-Range */
 	SERVE_CUT,		/* closed in the middle of the body */
 	SERVE_304, SERVE_404, SERVE_416, SERVE_503,
+	SERVE_429,		/* in seven seconds again */
+	SERVE_HANG,		/* never */
 	SERVE_RESET,		/* the connection, without an answer */
 };
 
@@ -59,9 +62,14 @@ struct testobject {
 	unsigned from;		/* in the from-th request and all after; before: well */
 	unsigned until;		/* not in this one and those after; 0: for ever */
 	unsigned every;		/* only in each so-many-th request; 0: in all */
+	size_t only;		/* only of the range that begins here, and so often; 0: of all */
+	unsigned times;
 	size_t drop_every;	/* closed after so many bytes of a body; 0: never */
 	unsigned drops;		/* so often; 0: for ever */
 	bool reset;		/* and not closed, but reset (RST) */
+	size_t held;		/* the range that begins here is answered only when so many others */
+	unsigned held_for;	/* were; 0: at once */
+	bool one_by_one;	/* no connection before the one before it is closed */
 };
 
 /* A listening socket on 127.0.0.1. */
@@ -173,6 +181,7 @@ static inline const char *testserver_refusal(enum serve how, bool suffix)
 	case SERVE_404: return "404 Not Found";
 	case SERVE_416: return "416 Range Not Satisfiable";
 	case SERVE_503: return "503 Busy";
+	case SERVE_429: return "429 Slow down\r\nRetry-After: 7";
 	case SERVE_NO_SUFFIX_400: return suffix ? "400 Bad Request" : NULL;
 	case SERVE_NO_SUFFIX_416: return suffix ? "416 Range Not Satisfiable" : NULL;
 	case SERVE_NO_SUFFIX_501: return suffix ? "501 Not Implemented" : NULL;
@@ -256,18 +265,45 @@ static inline bool testserver_body(int fd, const struct testobject *o, const str
 static inline bool testserver_serve(int fd, const struct testobject *o, struct testcount *count,
 				    const char *request)
 {
-	unsigned number = ++count->requests;
+	unsigned number = __atomic_add_fetch(&count->requests, 1, __ATOMIC_SEQ_CST);
 	bool apply = number >= o->from && (!o->until || number < o->until) &&
 		     (!o->every || number % o->every == 0);
-	enum serve how = apply ? o->how : SERVE_WELL;
-	const char *refusal = testserver_refusal(how, testserver_is_suffix(request));
-	struct testanswer answer = testserver_choose(o, how, request);
+	size_t first = 0, last;
+	enum serve how;
+	const char *refusal;
+	struct testanswer answer;
+
+	(void)testserver_range(request, o->len, &first, &last);
+	if (o->only)
+		apply = first == o->only && __atomic_fetch_add(&count->odd, 1, __ATOMIC_SEQ_CST) < o->times;
+	how = apply ? o->how : SERVE_WELL;
+	refusal = testserver_refusal(how, testserver_is_suffix(request));
+	answer = testserver_choose(o, how, request);
 
 	if (refusal)
 		return testserver_status(fd, refusal);
 	if (how == SERVE_RESET)
 		return false;
+	while (how == SERVE_HANG)
+		(void)pause();
+	while (answer.first == o->held && count->answered < o->held_for)
+		(void)usleep(1000);
 	return testserver_head(fd, o, &answer) && testserver_body(fd, o, &answer, count);
+}
+
+/* The same, counted. */
+static inline bool testserver_serve_counted(int fd, const struct testobject *o,
+					    struct testcount *count, const char *request)
+{
+	unsigned open = __atomic_add_fetch(&count->open, 1, __ATOMIC_SEQ_CST);
+	bool good;
+
+	if (open > count->most)
+		count->most = open;
+	good = testserver_serve(fd, o, count, request);
+	(void)__atomic_sub_fetch(&count->open, 1, __ATOMIC_SEQ_CST);
+	(void)__atomic_add_fetch(&count->answered, 1, __ATOMIC_SEQ_CST);
+	return good;
 }
 
 /* In the child: false, and the listening socket. */
@@ -334,15 +370,18 @@ static inline void testserver_start_object(struct testserver *s, const struct te
 		char request[4096] = "";
 
 		/* A client may have several at once. */
-		if (fork() > 0) {
+		if (!o->one_by_one && fork() > 0) {
 			close(client);
 			continue;
 		}
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!o->one_by_one)
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (testserver_request(client, request) &&
-		       testserver_serve(client, o, s->count, request))
+		       testserver_serve_counted(client, o, s->count, request))
 			;
-		_exit(0);
+		close(client);
+		if (!o->one_by_one)
+			_exit(0);
 	}
 }
 
