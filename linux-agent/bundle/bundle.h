@@ -44,6 +44,10 @@ void bundle_manifest_bytes(const struct bundle *bundle, const uint8_t **ret_json
 /* "CN=..., O=..." of the signer, or NULL if the signature was not checked. */
 const char *bundle_signer(const struct bundle *bundle);
 
+/* These entries are read soon: they are fetched at once, up to PREFETCH_BYTES. A hint. */
+enum { BUNDLE_SOON_MAX = 32 };
+void bundle_soon(struct bundle *bundle, const struct pinned_entry *const *entries, size_t count);
+
 /* Reads an entry whose size and SHA-256 the manifest has. EX_DATAERR: it is missing
  * or differs; else as source->read(). The caller frees. */
 int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,

@@ -241,6 +241,27 @@ int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 	return 0;
 }
 
+static int by_offset(const void *a, const void *b)
+{
+	const struct source_range *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+void bundle_soon(struct bundle *bundle, const struct pinned_entry *const *entries, size_t count)
+{
+	struct source_range ranges[BUNDLE_SOON_MAX];
+	size_t n = 0;
+
+	if (!bundle->source->need)
+		return;
+	for (size_t i = 0; i < count && n < BUNDLE_SOON_MAX; i++)
+		n += entries[i]->file &&
+		     ziparchive_place(bundle->archive, entries[i]->file, &ranges[n]);
+	qsort(ranges, n, sizeof *ranges, by_offset);
+	bundle->source->need(bundle->source, ranges, n);
+}
+
 static int pinned_read(struct bundle *b, const struct pinned_entry *pinned,
 		       uint8_t **ret_data, size_t *ret_len, struct err *err)
 {

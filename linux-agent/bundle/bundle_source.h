@@ -13,12 +13,17 @@
 #include <stdint.h>
 
 struct fetch_options;
+struct http_link_figures;
 struct report;
 
 struct bundle_source_options {
 	const struct fetch_options *fetch;	/* for URLs; may be NULL */
 	const char *spool;		/* directory of the spool_file; for URLs */
 	struct report *report;		/* is told what is spooled, and how far it is; may be NULL */
+};
+
+struct source_range {
+	uint64_t offset, len;
 };
 
 struct bundle_source {
@@ -31,6 +36,13 @@ struct bundle_source {
 	/* What will be read next, in order: one request. Bytes that are then left out
 	 * are fetched and dropped. May be NULL. */
 	void (*run)(struct bundle_source *source, uint64_t offset, uint64_t len);
+	/* Another run, that comes after this one and those that were named so: it may be asked for
+	 * already. One that was named before may be named again. A hint; NULL: of a file. */
+	void (*ahead)(struct bundle_source *source, uint64_t offset, uint64_t len);
+	/* Small parts that are read soon, each by itself; ascending. A hint; NULL: of a file. */
+	void (*need)(struct bundle_source *source, const struct source_range *ranges, size_t count);
+	/* What was seen of the link so far; NULL: of a file. */
+	void (*link)(const struct bundle_source *source, struct http_link_figures *ret_figures);
 	/* Bytes that came over the wire, and in how many requests; NULL: of a file. */
 	uint64_t (*fetched)(const struct bundle_source *source, unsigned *ret_requests);
 	/* What came was wrong: what is read next is fetched, over a new connection, and not taken

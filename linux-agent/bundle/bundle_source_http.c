@@ -6,7 +6,7 @@
  */
 #include "bundle_source.h"
 
-#include "remote.h"
+#include "prefetch.h"
 #include "io.h"
 #include "report.h"
 #include "spool_file.h"
@@ -29,6 +29,7 @@ struct source_http {
 	struct remote *remote;
 	const char *url;
 	struct window tail, window;
+	struct prefetch soon;
 	uint64_t pos, end;	/* of the run at hand */
 	struct spool_file spool;	/* the whole of it, if the server has no ranges */
 };
@@ -85,15 +86,35 @@ static int window_fill(struct source_http *h, uint64_t offset, struct err *err)
 	return 0;
 }
 
+/* 1: they were fetched with others that are read soon. */
+static int soon_read(struct source_http *h, void *buf, size_t len, uint64_t offset, struct err *err)
+{
+	struct prefetched *part = prefetch_find(&h->soon, offset, len);
+
+	if (!part)
+		return 0;
+	if (!part->data) {
+		h->pos = h->end = 0;
+		if (prefetch_load(&h->soon, h->remote, h->url, err) < 0)
+			return -1;
+	}
+	prefetch_take(&h->soon, part, buf, len, offset);
+	return 1;
+}
+
 static int http_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
 		       struct err *err)
 {
 	struct source_http *h = (struct source_http *)source;
+	int r;
 
 	if (offset > source->size || len > source->size - offset)
 		return err_set(err, EX_DATAERR, "%s ends early", h->url);
 	if (offset >= h->pos && offset < h->end && len <= h->end - offset)
 		return run_read(h, buf, len, offset, err);
+	r = soon_read(h, buf, len, offset, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
 	if (window_take(&h->tail, buf, len, offset) || window_take(&h->window, buf, len, offset))
 		return 0;
 	if (len > WINDOW_BYTES) {
@@ -110,9 +131,34 @@ static void http_run(struct bundle_source *source, uint64_t offset, uint64_t len
 {
 	struct source_http *h = (struct source_http *)source;
 
+	/* The rest of the one that is under way. */
+	if (offset >= h->pos && offset < h->end && offset + len == h->end)
+		return;
 	remote_range(h->remote, offset, len);
 	h->pos = offset;
 	h->end = offset + len;
+}
+
+static void http_ahead(struct bundle_source *source, uint64_t offset, uint64_t len)
+{
+	remote_ahead(((struct source_http *)source)->remote, offset, len);
+}
+
+/* What is in the end of the object already is not asked for again. */
+static void http_need(struct bundle_source *source, const struct source_range *ranges, size_t count)
+{
+	struct source_http *h = (struct source_http *)source;
+	struct http_link_figures link;
+
+	remote_figures(h->remote, &link);
+	while (count > 0 && ranges[count - 1].offset >= h->tail.offset && h->tail.len > 0)
+		count--;
+	prefetch_add(&h->soon, ranges, count, http_link_gap(&link));
+}
+
+static void http_link(const struct bundle_source *source, struct http_link_figures *ret_figures)
+{
+	remote_figures(((const struct source_http *)source)->remote, ret_figures);
 }
 
 static uint64_t http_fetched(const struct bundle_source *source, unsigned *ret_requests)
@@ -129,6 +175,7 @@ static void http_anew(struct bundle_source *source)
 
 	remote_anew(h->remote);
 	h->tail.len = h->window.len = 0;
+	prefetch_clear(&h->soon);
 	h->pos = h->end = 0;
 }
 
@@ -143,6 +190,7 @@ static void http_close(struct bundle_source *source)
 
 	remote_close(h->remote);
 	spool_file_close(&h->spool);
+	prefetch_clear(&h->soon);
 	free(h->tail.data);
 	free(h->window.data);
 	free(h);
@@ -228,6 +276,8 @@ static int http_begin(struct source_http *h, const struct bundle_source_options 
 		return http_spool(h, options, err);
 	h->source.size = remote_size(h->remote);
 	h->source.run = http_run;
+	h->source.ahead = http_ahead;
+	h->source.need = http_need;
 	h->source.anew = http_anew;
 	h->tail.offset = h->source.size - h->tail.len;
 	return 0;
@@ -242,7 +292,7 @@ int bundle_source_http_open(const char *url, const struct bundle_source_options 
 		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", url);
 	h->url = url;
 	h->spool.fd = -1;
-	h->source = (struct bundle_source){ .remote = true, .read = http_read,
+	h->source = (struct bundle_source){ .remote = true, .read = http_read, .link = http_link,
 					    .fetched = http_fetched, .doubt = http_doubt,
 					    .close = http_close };
 	if (remote_open(url, options->fetch, &h->remote, err) < 0 || http_begin(h, options, err) < 0) {

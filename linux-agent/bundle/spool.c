@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "spool.h"
 
+#include "fetch.h"
 #include "spool_file.h"
 
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct spool {
 	struct extent *kept;	/* in order, with gaps between them */
 	size_t count, room;
 	struct extent run;	/* announced and not yet asked for; empty: none */
+	struct extent ahead[FETCH_AHEAD_MAX];	/* and what comes after it */
+	size_t ahead_count;
 };
 
 /* The first extent that ends at or behind offset. */
@@ -91,9 +94,14 @@ static int keep(struct spool *s, const void *buf, size_t len, uint64_t offset, s
 /* Announce a run to the source only if part of it is missing here. */
 static void run_begin(struct spool *s, uint64_t offset)
 {
-	if (offset >= s->run.offset && offset < s->run.end)
+	if (offset >= s->run.offset && offset < s->run.end) {
 		s->inner->run(s->inner, offset, s->run.end - offset);
+		for (size_t i = 0; i < s->ahead_count; i++)
+			s->inner->ahead(s->inner, s->ahead[i].offset,
+					s->ahead[i].end - s->ahead[i].offset);
+	}
 	s->run = (struct extent){ 0 };
+	s->ahead_count = 0;
 }
 
 static int spool_read(struct bundle_source *source, void *buf, size_t len, uint64_t offset,
@@ -111,7 +119,33 @@ static int spool_read(struct bundle_source *source, void *buf, size_t len, uint6
 
 static void spool_run(struct bundle_source *source, uint64_t offset, uint64_t len)
 {
-	((struct spool *)source)->run = (struct extent){ offset, offset + len };
+	struct spool *s = (struct spool *)source;
+
+	s->run = (struct extent){ offset, offset + len };
+	s->ahead_count = 0;
+}
+
+static void spool_ahead(struct bundle_source *source, uint64_t offset, uint64_t len)
+{
+	struct spool *s = (struct spool *)source;
+
+	if (s->ahead_count < FETCH_AHEAD_MAX)
+		s->ahead[s->ahead_count++] = (struct extent){ offset, offset + len };
+}
+
+static void spool_need(struct bundle_source *source, const struct source_range *ranges, size_t count)
+{
+	struct spool *s = (struct spool *)source;
+
+	if (s->inner->need)
+		s->inner->need(s->inner, ranges, count);
+}
+
+static void spool_link(const struct bundle_source *source, struct http_link_figures *ret_figures)
+{
+	const struct spool *s = (const struct spool *)source;
+
+	s->inner->link(s->inner, ret_figures);
 }
 
 static uint64_t spool_fetched(const struct bundle_source *source, unsigned *ret_requests)
@@ -128,6 +162,7 @@ static void spool_anew(struct bundle_source *source)
 
 	s->count = 0;
 	s->run = (struct extent){ 0 };
+	s->ahead_count = 0;
 	s->inner->anew(s->inner);
 }
 
@@ -175,6 +210,9 @@ int spool_open(const char *directory, struct bundle_source *source, struct bundl
 		.remote = true,
 		.read = spool_read,
 		.run = spool_run,
+		.ahead = spool_ahead,
+		.need = spool_need,
+		.link = spool_link,
 		.fetched = spool_fetched,
 		.anew = spool_anew,
 		.doubt = spool_doubt,

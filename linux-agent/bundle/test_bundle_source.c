@@ -2,6 +2,7 @@
 /* Files and web servers as sources, good servers and bad ones. */
 #include "testsource.h"
 
+#include "prefetch.h"
 #include "testdir.h"
 
 static void a_file_gives_any_byte_and_none_beyond_its_end(void **state)
@@ -50,11 +51,40 @@ static void a_run_is_one_request_and_so_is_what_is_small_and_near(void **state)
 	for (uint64_t at = 100000; at < 600000; at += 50000)
 		expect_bytes(s, at, 40000);
 	assert_int_equal(server.count->requests, 3);
-	assert_int_equal(s->fetched(s, &requests), 66 * 1024 + 16 * 1024 + 490000);
+	assert_int_equal(s->fetched(s, &requests), 66 * 1024 + 16 * 1024 + 500000);
 	assert_int_equal(requests, 3);
 	expect_read_fails(s, LEN - 1, 2, EX_DATAERR, "ends early");
 	bundle_source_close(s);
 	assert_int_equal(server.count->connections, 1);
+	testserver_stop(&server);
+}
+
+/* With what lies near by in one request, and all of it with the first that is read. */
+static void what_is_needed_soon_is_fetched_at_once(void **state)
+{
+	static const struct source_range soon[] = { { 1000, 100 }, { 1200, 50 }, { 300000, 70000 },
+						    { 700000, 10 }, { LEN - 50, 50 } };
+	struct testserver server;
+	struct bundle_source *s = open_served(&server);
+
+	(void)state;
+	s->need(s, soon, ARRAY_SIZE(soon));
+	s->need(s, soon, ARRAY_SIZE(soon));
+	assert_int_equal(server.count->requests, 1);
+	expect_bytes(s, 700000, 10);
+	assert_int_equal(server.count->requests, 1 + 3);
+	for (size_t i = 0; i < 3; i++)
+		expect_bytes(s, soon[i].offset, (size_t)soon[i].len);
+	expect_bytes(s, LEN - 50, 50);		/* that was here before */
+	assert_int_equal(server.count->requests, 1 + 3);
+	expect_bytes(s, 300000, 70000);		/* and is not held for ever */
+	assert_int_equal(server.count->requests, 1 + 4);
+	s->need(s, soon, 1);
+	s->anew(s);
+	s->need(s, &(struct source_range){ 100000, PREFETCH_BYTES + 1 }, 1);
+	expect_bytes(s, 100000, 10);		/* no more than a window */
+	assert_in_range(server.count->bytes, 0, 66 * 1024 + 250 + 2 * 70000 + 10 + 16 * 1024);
+	bundle_source_close(s);
 	testserver_stop(&server);
 }
 
@@ -272,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_file_gives_any_byte_and_none_beyond_its_end),
 		TEST(a_run_is_one_request_and_so_is_what_is_small_and_near),
+		TEST(what_is_needed_soon_is_fetched_at_once),
 		TEST(a_link_that_drops_every_5000_bytes_still_finishes),
 		TEST(a_connection_that_is_reset_midway_is_taken_up_again),
 		TEST(a_server_that_is_busy_for_a_while_is_asked_again),

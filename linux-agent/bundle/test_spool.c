@@ -12,8 +12,8 @@ enum { LEN = 10000 };
 /* A source that counts. */
 struct counted {
 	struct bundle_source source;
-	uint64_t read_bytes, run, run_len;
-	unsigned reads, runs, anews;
+	uint64_t read_bytes, run, run_len, ahead, ahead_len;
+	unsigned reads, runs, aheads, anews;
 	bool *closed;
 };
 
@@ -39,6 +39,15 @@ static void counted_run(struct bundle_source *source, uint64_t offset, uint64_t 
 	c->run = offset;
 	c->run_len = len;
 	c->runs++;
+}
+
+static void counted_ahead(struct bundle_source *source, uint64_t offset, uint64_t len)
+{
+	struct counted *c = (struct counted *)source;
+
+	c->ahead = offset;
+	c->ahead_len = len;
+	c->aheads++;
 }
 
 static uint64_t counted_fetched(const struct bundle_source *source, unsigned *ret_requests)
@@ -72,6 +81,7 @@ static void counted_open(struct counted *c, bool *closed)
 	*closed = false;
 	*c = (struct counted){
 		.source = { .size = LEN, .remote = true, .read = counted_read, .run = counted_run,
+			    .ahead = counted_ahead,
 			    .fetched = counted_fetched, .anew = counted_anew,
 			    .doubt = counted_doubt, .close = counted_close },
 		.closed = closed,
@@ -179,6 +189,28 @@ static void a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here(v
 	bundle_source_close(s);
 }
 
+static void what_is_named_ahead_is_handed_on_behind_the_run_that_is_missing(void **state)
+{
+	struct counted c;
+	bool closed;
+	struct bundle_source *s;
+
+	counted_open(&c, &closed);
+	s = spooled(&c, *state);
+	spool_keep(s);
+	for (int i = 0; i < 2; i++) {	/* the second time all of it is here */
+		s->run(s, 1000, 100);
+		s->ahead(s, 2000, 200);
+		s->ahead(s, 3000, 300);
+		assert_int_equal(c.aheads, 2 * i);
+		expect(s, 1000, 100);
+		assert_int_equal(c.runs, 1);
+		assert_int_equal(c.aheads, 2);
+		assert_true(c.ahead == 3000 && c.ahead_len == 300);
+	}
+	bundle_source_close(s);
+}
+
 static void what_came_wrong_is_dropped_and_read_again_and_kept(void **state)
 {
 	struct bundle_source *s;
@@ -255,6 +287,7 @@ int main(void)
 		cmocka_unit_test_prestate(only_what_was_not_read_before_is_read_of_the_source, dir.path),
 		cmocka_unit_test_prestate(nothing_is_kept_before_it_is_wanted, dir.path),
 		cmocka_unit_test_prestate(a_run_is_one_request_for_what_is_missing_and_none_for_what_is_here, dir.path),
+		cmocka_unit_test_prestate(what_is_named_ahead_is_handed_on_behind_the_run_that_is_missing, dir.path),
 		cmocka_unit_test_prestate(what_came_wrong_is_dropped_and_read_again_and_kept, dir.path),
 		cmocka_unit_test(without_the_directory_the_source_is_still_the_callers),
 		cmocka_unit_test_prestate(a_full_file_system_is_named_with_the_ways_out, dir.path),

@@ -25,25 +25,27 @@ static int lie(struct err *err)
 		       "directory that cannot be true");
 }
 
-/* The end record must be the last 22 bytes: a comment could hide another one. */
-static int end_read(struct bundle_source *source, uint8_t end[END_BYTES], struct err *err)
+int zipend_start_check(struct bundle_source *source, struct err *err)
 {
 	uint8_t start[4] = { 0 };
 
 	if (source->size == 0)
 		return err_set(err, EX_DATAERR, "it is empty");
-	if (source->size < sizeof start ||
-	    source->read(source, start, sizeof start, 0, err) < 0)
-		return source->size < sizeof start
-			? err_set(err, EX_DATAERR, "it is not a ZIP file") : -1;
-	if (le32_get(start) != LOCAL_MAGIC)
-		return err_set(err, EX_DATAERR, "it is not a ZIP file");
+	if (source->size >= sizeof start && source->read(source, start, sizeof start, 0, err) < 0)
+		return -1;
+	return le32_get(start) == LOCAL_MAGIC ? 0 : err_set(err, EX_DATAERR, "it is not a ZIP file");
+}
+
+/* The end record must be the last 22 bytes: a comment could hide another one. */
+static int end_read(struct bundle_source *source, uint8_t end[END_BYTES], struct err *err)
+{
 	if (source->size >= END_BYTES &&
 	    source->read(source, end, END_BYTES, source->size - END_BYTES, err) < 0)
 		return -1;
 	if (source->size < END_BYTES || le32_get(end) != END_MAGIC)
-		return err_set(err, EX_DATAERR, "it is truncated, or something follows it: the end "
-			       "of the ZIP is missing");
+		return zipend_start_check(source, err) < 0 ? -1 :
+			err_set(err, EX_DATAERR, "it is truncated, or something follows it: the end "
+				"of the ZIP is missing");
 	if (le16_get(end + AT_COMMENT_LEN) != 0)
 		return err_set(err, EX_DATAERR, "it is truncated: its end announces a comment of "
 			       "%u bytes", le16_get(end + AT_COMMENT_LEN));
@@ -87,6 +89,16 @@ static int claim_check(const struct claim *c, struct err *err)
 	return 0;
 }
 
+/* What does not even begin as a ZIP is none, whatever its end says. */
+static int start_says(struct bundle_source *source, struct err *err)
+{
+	struct err other = { 0 };
+
+	if (zipend_start_check(source, &other) < 0 && other.exit == EX_DATAERR && err)
+		*err = other;
+	return -1;
+}
+
 int zipend_check(struct bundle_source *source, struct zipend *ret_end, struct err *err)
 {
 	uint8_t end[END_BYTES];
@@ -100,7 +112,7 @@ int zipend_check(struct bundle_source *source, struct zipend *ret_end, struct er
 				.offset = le32_get(end + AT_OFFSET),
 				.at = source->size - END_BYTES };
 	if (end64_take(source, &claim, err) < 0 || claim_check(&claim, err) < 0)
-		return -1;
+		return start_says(source, err);
 	*ret_end = (struct zipend){ .offset = claim.offset, .size = (size_t)claim.size,
 				    .behind = (size_t)(source->size - claim.offset) - END_BYTES,
 				    .count = (size_t)claim.count };

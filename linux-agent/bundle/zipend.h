@@ -22,3 +22,7 @@ struct zipend {
 /* EX_DATAERR: empty, no ZIP, truncated, something behind it, too many entries, too large
  * a directory, numbers that cannot be true; else as source->read(). */
 int zipend_check(struct bundle_source *source, struct zipend *ret_end, struct err *err);
+
+/* That it begins as a ZIP does, with a file in front of its directory. Apart, so that this is read
+ * with what is small. EX_DATAERR: empty, no ZIP; else as source->read(). */
+int zipend_start_check(struct bundle_source *source, struct err *err);

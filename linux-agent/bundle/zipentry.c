@@ -19,6 +19,9 @@ enum { CENTRAL_COMMON = 8, LOCAL_COMMON = 6, AT_FLAGS = 0, AT_METHOD = 2, AT_CRC
 enum { FLAG_ENCRYPTED = 1 << 0, FLAG_DESCRIPTOR = 1 << 3 };
 enum { EXTRA_ZIP64 = 1, SYSTEM_UNIX = 3, EXTRA_MAX = 64 };
 
+/* Of an entry no longer than this all is asked for with its header; of so many at most. */
+enum { SMALL_BYTES = 16 * 1024, NEED_MAX = 64 };
+
 #define CENTRAL_MAGIC 0x02014b50u
 #define LOCAL_MAGIC 0x04034b50u
 #define MEANS_ZIP64 0xffffffffu
@@ -159,6 +162,43 @@ static int directory_take(struct ziparchive *a, const uint8_t *data, const struc
 	return at == end->size ? 0 : damaged(err);
 }
 
+static struct source_range row_place(const struct ziparchive *a, const struct row *row, uint64_t content)
+{
+	uint64_t size = a->source->size, head = LOCAL_BYTES + strlen(row->name) + EXTRA_MAX;
+	uint64_t offset = row->header < size ? row->header : size;
+
+	content = content < size ? content : size;
+	return (struct source_range){ offset, head + content < size - offset ? head + content
+									     : size - offset };
+}
+
+/* Every entry's local header is read, and of most that are small the rest, too. */
+static void rows_need(const struct ziparchive *a)
+{
+	struct source_range ranges[NEED_MAX];
+	size_t count = 0;
+
+	if (!a->source->need)
+		return;
+	for (size_t i = 0; i < a->count && count < NEED_MAX; i++) {
+		const struct row *row = &a->rows[i];
+		struct source_range r = row_place(a, row, row->size <= SMALL_BYTES ? row->size : 0);
+
+		if (count == 0 || r.offset >= ranges[count - 1].offset)
+			ranges[count++] = r;
+	}
+	a->source->need(a->source, ranges, count);
+}
+
+bool ziparchive_place(const struct ziparchive *archive, const char *name, struct source_range *ret_range)
+{
+	const struct row *row = row_find(archive, name);
+
+	if (row)
+		*ret_range = row_place(archive, row, row->size);
+	return row != NULL;
+}
+
 int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archive, struct err *err)
 {
 	_cleanup_(ziparchive_closep) struct ziparchive *a = NULL;
@@ -174,6 +214,9 @@ int ziparchive_open(struct bundle_source *source, struct ziparchive **ret_archiv
 	a->source = source;
 	if (source->read(source, data, end.behind, end.offset, err) < 0 ||
 	    directory_take(a, data, &end, err) < 0)
+		return -1;
+	rows_need(a);
+	if (zipend_start_check(source, err) < 0)
 		return -1;
 	*ret_archive = a;
 	a = NULL;

@@ -35,6 +35,10 @@ int ziparchive_find(struct ziparchive *archive, const char *name, struct zipentr
 /* The directory has it, and says so of its size (may be NULL); nothing more is looked at. */
 bool ziparchive_has(const struct ziparchive *archive, const char *name, uint64_t *ret_size);
 
+/* Where in the source an entry is, from its local header on, and no more than a few bytes behind its
+ * end; false: there is none. */
+bool ziparchive_place(const struct ziparchive *archive, const char *name, struct source_range *ret_range);
+
 /* Reads an entry of at most max bytes and checks its CRC. The caller frees. */
 int zipentry_read(struct bundle_source *source, const char *name, const struct zipentry *entry,
 		  uint64_t max, uint8_t **ret_data, size_t *ret_len, struct err *err);
