@@ -215,13 +215,13 @@ static int verify_local(struct engine *e, struct err *err)
 
 static int planned_tell(struct engine *e, struct err *err)
 {
-	uint64_t bytes;
+	struct plan_sum sum;
 
 	if (!e->options->planned)
 		return 0;
-	if (fetching_bytes(e, &bytes, err) < 0)
+	if (fetching_sum(e, &sum, err) < 0)
 		return -1;
-	return e->options->planned(e->options->ctx, bytes, err);
+	return e->options->planned(e->options->ctx, e->job.payload, &sum, err);
 }
 
 static int prepare(struct engine *e, struct err *err)

@@ -23,6 +23,7 @@
 #include "bundle.h"
 #include "cage.h"
 #include "disk.h"
+#include "plan.h"
 
 enum engine_stage {
 	STAGE_FETCH, STAGE_READ, STAGE_DECODE, STAGE_HASH, STAGE_WRITE, STAGE_SYNC,
@@ -54,8 +55,10 @@ struct engine_options {
 	 * being made; 0: not before the caller's flush. */
 	uint64_t flush_every;
 	const volatile int *cancel;
-	/* Before bytes of frames are fetched: so many. May refuse. */
-	int (*planned)(void *ctx, uint64_t bytes, struct err *err);
+	/* Before bytes of frames are fetched: so many of a payload, in so many requests, if what
+	 * comes is right. May refuse. */
+	int (*planned)(void *ctx, const struct payload *payload, const struct plan_sum *sum,
+		       struct err *err);
 	/* While chunks are written; of verify with the payload's own sums. */
 	void (*progress)(void *ctx, const struct engine_stats *stats);
 	/* More is fetched than was planned: why. A layout of a delta cannot be used, or a chunk came
@@ -76,6 +79,9 @@ struct engine_job {
 	/* Every chunk is made once by engine_prepare(): of a bundle on this machine each that
 	 * it has, of another each that is needed. */
 	bool verify;
+	/* Something else is read from the bundle between engine_prepare() and engine_write(): no more
+	 * than the first chunk is asked for. */
+	bool waits;
 };
 
 struct engine_target {

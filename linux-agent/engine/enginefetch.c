@@ -2,9 +2,13 @@
 /* The frames of wanted chunks: which ranges of the bundle, and in which order. */
 #include "enginework.h"
 
+#include "fetch.h"
 #include "io.h"
 
 #include <string.h>
+
+/* What is not named yet is planned anew after so many runs. */
+#define REPLAN_RUNS 16
 
 static const struct {
 	enum plan_how how;
@@ -87,17 +91,40 @@ static int layout_add(const struct engine *e, enum plan_how how, struct fetching
 	return 0;
 }
 
-int fetching_bytes(struct engine *e, uint64_t *ret_bytes, struct err *err)
+/* Of the ranges from this one on. So many requests are left of what a bundle takes. */
+static struct plan_sum rest_plan(struct engine *e, size_t from, size_t named)
 {
-	uint64_t bytes = 0;
+	const struct bundle_source *source = bundle_source(e->job.bundle);
+	struct fetching *f = &e->fetching;
+	struct http_link_figures link = { .parallel = 1 };
+	unsigned used = 0;
+	size_t left;
+
+	if (source->link)
+		source->link(source, &link);
+	if (source->fetched)
+		(void)source->fetched(source, &used);
+	left = used + named < PLAN_REQUESTS ? PLAN_REQUESTS - used - named : 0;
+	f->since = 0;
+	return plan_runs(f->ranges + from, f->count - from, http_link_gap(&link),
+			 left > PLAN_REQUESTS_MIN ? left : PLAN_REQUESTS_MIN);
+}
+
+int fetching_sum(struct engine *e, struct plan_sum *ret_sum, struct err *err)
+{
+	struct plan_sum sum = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(layouts); i++)
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(layouts); i++) {
+		struct plan_sum part;
+
 		r = layout_add(e, layouts[i].how, &e->fetching, err);
-	for (size_t i = 0; i < e->fetching.count; i++)
-		bytes += e->fetching.ranges[i].len;
-	fetching_reset(e);
-	*ret_bytes = bytes;
+		part = rest_plan(e, 0, sum.requests);
+		sum.bytes += part.bytes;
+		sum.requests += part.requests;
+		fetching_reset(e);
+	}
+	*ret_sum = sum;
 	return r;
 }
 
@@ -108,7 +135,7 @@ void fetching_reset(struct engine *e)
 }
 
 /* Chunks came wrong from the network. */
-static void fetch_anew(struct engine *e)
+static void chunks_anew(struct engine *e)
 {
 	struct bundle_source *source = bundle_source(e->job.bundle);
 	struct err why = { 0 };
@@ -123,14 +150,39 @@ static void fetch_anew(struct engine *e)
 	source->anew(source);
 }
 
-static int range_read(struct engine *e, const struct plan_range *r, uint64_t run, struct task *t,
-		      struct err *err)
+/* The runs after the one that begins now: those that were named before, and more. What was not
+ * named yet is planned anew as the link becomes known. */
+static void runs_name(struct engine *e, size_t at)
 {
 	struct bundle_source *source = bundle_source(e->job.bundle);
+	struct fetching *f = &e->fetching;
+	unsigned named = 0;
+	bool planned = ++f->since < REPLAN_RUNS;
+
+	if (f->sent <= at)
+		f->sent = at + 1;
+	for (size_t i = at + 1; i < f->count && named < FETCH_AHEAD_MAX; i++) {
+		if (!f->ranges[i].run)
+			continue;
+		if (i >= f->sent && !planned)
+			(void)rest_plan(e, i, named);
+		planned = planned || i >= f->sent;
+		source->ahead(source, f->ranges[i].offset, f->ranges[i].run);
+		f->sent = i >= f->sent ? i + 1 : f->sent;
+		named++;
+	}
+}
+
+static int range_read(struct engine *e, size_t at, uint64_t run, struct task *t, struct err *err)
+{
+	struct bundle_source *source = bundle_source(e->job.bundle);
+	const struct plan_range *r = &e->fetching.ranges[at];
 	uint64_t start = work_now();
 
 	if (run && source->run)
 		source->run(source, r->offset, run);
+	if (run && source->ahead && run == r->run)
+		runs_name(e, at);
 	if (source->read(source, t->frame + t->frame_len, r->len, r->offset, err) < 0)
 		return bundle_prefix(e->job.bundle, err);
 	t->frame_len += r->len;
@@ -163,7 +215,7 @@ static int chunk_fetch(struct engine *e, uint32_t chunk, bool alone, struct task
 	t->how = (int)layouts[f->layout].work;
 	t->frame_len = 0;
 	for (; f->next < f->count && f->ranges[f->next].chunk == chunk; f->next++)
-		if (range_read(e, &f->ranges[f->next], range_run(f, f->next, alone), t, err) < 0) {
+		if (range_read(e, f->next, range_run(f, f->next, alone), t, err) < 0) {
 			pool_give_back(e->pool, t);
 			return -1;
 		}
@@ -181,7 +233,7 @@ static int chunk_next(struct engine *e, bool alone, struct task **ret_task, stru
 		if (!f->open) {
 			if (layout_add(e, layouts[f->layout].how, f, err) < 0)
 				return -1;
-			plan_runs(f->ranges, f->count);
+			(void)rest_plan(e, 0, 0);
 			f->open = true;
 		}
 		while (f->chunk < e->index.count) {
@@ -193,25 +245,24 @@ static int chunk_next(struct engine *e, bool alone, struct task **ret_task, stru
 		if (pool_drain(e->pool, err) < 0)
 			return -1;
 		f->open = false;
-		f->count = f->next = f->chunk = 0;
+		f->count = f->next = f->sent = f->chunk = 0;
 		if (layouts[f->layout].how != PLAN_FULL)
 			f->layout++;
 		else if (work_count(e, PLAN_FULL) > 0)
-			fetch_anew(e);
+			chunks_anew(e);
 		else
 			return 0;
 	}
 }
 
-/* In a request of its own: what is fetched next may be of another image. One that comes wrong
- * from FULL is fetched again before anything else is. */
+/* One that comes wrong from FULL is fetched again before anything else is. */
 static int first_fetch(struct engine *e, struct err *err)
 {
 	struct fetching *f = &e->fetching;
 	struct task *t;
 	int r = 1;
 
-	while (e->first_chunk == NOWHERE && (r = chunk_next(e, true, &t, err)) > 0) {
+	while (e->first_chunk == NOWHERE && (r = chunk_next(e, e->job.waits, &t, err)) > 0) {
 		uint32_t chunk = t->chunk;
 
 		pool_put(e->pool, t);
@@ -222,12 +273,12 @@ static int first_fetch(struct engine *e, struct err *err)
 		f->chunk = chunk;
 		while (f->next > 0 && f->ranges[f->next - 1].chunk == chunk)
 			f->next--;
-		fetch_anew(e);
+		chunks_anew(e);
 	}
 	return r < 0 ? -1 : 0;
 }
 
-/* The rest of the run that the first chunk is of is another request. */
+/* The rest of the run that the first chunk is of: another request, unless it is under way. */
 static void run_resume(struct fetching *f)
 {
 	struct plan_range *first = f->next < f->count ? &f->ranges[f->next] : NULL;

@@ -68,6 +68,8 @@ struct fetching {
 	struct plan_range *ranges;	/* that the layout wants, in the order of the chunks */
 	size_t count, room, next;	/* next: to be fetched */
 	bool open;			/* the ranges are there */
+	size_t sent;			/* those before it are of runs that were named */
+	unsigned since;			/* runs that began since the rest was planned */
 	uint32_t chunk;			/* to be looked at next */
 };
 
@@ -143,8 +145,8 @@ int fetching_rest(struct engine *e, struct err *err);
 int fetching_verify(struct engine *e, struct err *err);
 /* Begins again with what is not made. */
 void fetching_reset(struct engine *e);
-/* What all wanted chunks come to. */
-int fetching_bytes(struct engine *e, uint64_t *ret_bytes, struct err *err);
+/* What all wanted chunks come to, as the link is seen now. */
+int fetching_sum(struct engine *e, struct plan_sum *ret_sum, struct err *err);
 
 /* enginecheck.c: reading back, beside the work and after it. */
 int readback_open(struct engine *e, struct err *err);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-/* Gaps up to this are worth a look. */
-#define GAP_MAX ((uint64_t)1 << 20)
-
 enum plan_how plan_choose(const struct plan_cost *cost)
 {
 	if (cost->base < cost->full && cost->base <= cost->blocks)
@@ -61,22 +58,72 @@ static uint64_t waste_of(const struct plan_range *ranges, size_t count, uint64_t
 	return waste;
 }
 
-void plan_runs(struct plan_range *ranges, size_t count)
+/* And how many requests it takes then. */
+static size_t requests_of(const struct plan_range *ranges, size_t count, uint64_t gap)
 {
-	uint64_t wanted = 0, allowed, gap = GAP_MAX;
+	size_t requests = count > 0;
+
+	for (size_t i = 1; i < count; i++)
+		requests += gap_before(&ranges[i]) > gap;
+	return requests;
+}
+
+/* The longest gap, of those up to most, that wastes no more than is allowed. */
+static uint64_t gap_allowed(const struct plan_range *ranges, size_t count, uint64_t most,
+			    uint64_t allowed)
+{
+	uint64_t low = 0, high = most;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low + 1) / 2;
+
+		if (waste_of(ranges, count, middle) <= allowed)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
+}
+
+/* The shortest that leaves no more than so many requests. */
+static uint64_t gap_needed(const struct plan_range *ranges, size_t count, size_t requests)
+{
+	uint64_t low = 0, high = ranges[count - 1].offset;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (requests_of(ranges, count, middle) <= requests)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests)
+{
+	struct plan_sum sum = { 0 };
+	uint64_t wanted = 0, allowed, needed;
 	size_t first = 0;
 
+	if (count == 0)
+		return sum;
 	for (size_t i = 0; i < count; i++)
 		wanted += ranges[i].len;
 	allowed = wanted / PLAN_WASTE_PART;
 	if (allowed < PLAN_WASTE_MIN)
 		allowed = PLAN_WASTE_MIN;
-	while (gap > 0 && waste_of(ranges, count, gap) > allowed)
-		gap /= 2;
+	gap = gap_allowed(ranges, count, gap, allowed);
+	needed = gap_needed(ranges, count, requests > 0 ? requests : 1);
+	gap = gap > needed ? gap : needed;
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && gap_before(&ranges[i]) > gap)
 			first = i;
 		ranges[i].run = 0;
 		ranges[first].run = ranges[i].offset + ranges[i].len - ranges[first].offset;
 	}
+	sum.requests = requests_of(ranges, count, gap);
+	sum.bytes = wanted + waste_of(ranges, count, gap);
+	return sum;
 }

@@ -40,8 +40,16 @@ struct plan_range {
 	uint32_t chunk;		/* that it is for: the caller's */
 };
 
-/* Groups ascending ranges into requests: small gaps are fetched and dropped where
- * that adds at most one part in PLAN_WASTE_PART to the wanted bytes (or
- * PLAN_WASTE_MIN bytes). */
-enum { PLAN_WASTE_PART = 32, PLAN_WASTE_MIN = 16 * 1024 };
-void plan_runs(struct plan_range *ranges, size_t count);
+struct plan_sum {
+	uint64_t bytes;		/* wanted, and those in gaps */
+	size_t requests;
+};
+
+/* Groups ascending ranges into requests: gaps up to gap are fetched and dropped, but no more than one
+ * part in PLAN_WASTE_PART of the wanted bytes (or PLAN_WASTE_MIN bytes); then longer ones, until
+ * there are no more than so many requests. */
+enum { PLAN_WASTE_PART = 12, PLAN_WASTE_MIN = 16 * 1024 };
+struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests);
+
+/* What a bundle takes in all, unless there is more trouble than usual: some servers count them. */
+enum { PLAN_REQUESTS = 360, PLAN_REQUESTS_MIN = 32 };

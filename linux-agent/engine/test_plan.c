@@ -52,40 +52,63 @@ static void blocks_must_save_more_than_their_dictionary_costs(void **state)
 	assert_int_equal(how[1], PLAN_BASE);
 }
 
+enum { MANY = 1000000, M = 1 << 20 };
+
 static void adjacent_ranges_are_one_request(void **state)
 {
 	struct plan_range r[] = { { 0, 10, 9, 0 }, { 10, 5, 9, 0 }, { 15, 100, 9, 0 } };
+	struct plan_sum sum = plan_runs(r, 3, 0, MANY);
 
 	(void)state;
-	plan_runs(r, 3);
 	assert_int_equal(r[0].run, 115);
 	assert_int_equal(r[1].run, 0);
 	assert_int_equal(r[2].run, 0);
+	assert_true(sum.requests == 1 && sum.bytes == 115);
+	sum = plan_runs(r, 0, M, 1);
+	assert_true(sum.requests == 0 && sum.bytes == 0);
 }
 
-static void a_small_gap_is_bridged_and_a_large_one_is_not(void **state)
+static void a_gap_that_costs_less_than_a_request_is_bridged(void **state)
 {
-	enum { M = 1 << 20 };
-	struct plan_range r[] = { { 0, M, 0, 0 }, { M + 100, M, 0, 0 }, { 10 * M, M, 0, 0 },
-				  { 11 * M + 50, 1, 0, 0 } };
+	struct plan_range r[] = { { 0, M, 0, 0 }, { M + 1000, M, 0, 0 }, { 10 * M, M, 0, 0 },
+				  { 11 * M + 999, 1, 0, 0 } };
+	struct plan_sum sum = plan_runs(r, 4, 1000, MANY);
 
 	(void)state;
-	plan_runs(r, 4);
-	assert_int_equal(r[0].run, 2 * M + 100);
+	assert_int_equal(r[0].run, 2 * M + 1000);
 	assert_int_equal(r[1].run, 0);
-	assert_int_equal(r[2].run, M + 51);
+	assert_int_equal(r[2].run, M + 1000);
 	assert_int_equal(r[3].run, 0);
+	assert_true(sum.requests == 2 && sum.bytes == 3 * M + 2000);
+	sum = plan_runs(r, 4, 999, MANY);
+	assert_int_equal(r[0].run, M);
+	assert_int_equal(r[2].run, M + 1000);
+	assert_int_equal(sum.requests, 3);
 }
 
-/* Whatever the pattern: little is fetched in vain. */
-static void what_is_fetched_in_vain_is_bounded(void **state)
+static size_t runs_of(const struct plan_range *r, size_t count, uint64_t *ret_bytes)
+{
+	size_t runs = 0;
+
+	*ret_bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		runs += r[i].run > 0;
+		*ret_bytes += r[i].run;
+	}
+	return runs;
+}
+
+/* Whatever the pattern: little is fetched in vain, there are no more requests than were allowed,
+ * and what is told is what is asked for. */
+static void waste_and_requests_are_bounded(void **state)
 {
 	struct plan_range r[1000];
 	uint32_t seed = 1;
 
 	(void)state;
-	for (int round = 0; round < 200; round++) {
-		uint64_t at = 0, wanted = 0, fetched = 0, allowed;
+	for (unsigned round = 0; round < 200; round++) {
+		uint64_t at = 0, wanted = 0, fetched, allowed;
+		struct plan_sum sum;
 
 		for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
 			seed = seed * 1664525u + 1013904223u;
@@ -94,12 +117,16 @@ static void what_is_fetched_in_vain_is_bounded(void **state)
 			at += r[i].len;
 			wanted += r[i].len;
 		}
-		plan_runs(r, ARRAY_SIZE(r));
-		for (size_t i = 0; i < ARRAY_SIZE(r); i++)
-			fetched += r[i].run;
+		sum = plan_runs(r, ARRAY_SIZE(r), M, MANY);
+		assert_int_equal(runs_of(r, ARRAY_SIZE(r), &fetched), sum.requests);
+		assert_int_equal(fetched, sum.bytes);
 		allowed = wanted / PLAN_WASTE_PART > PLAN_WASTE_MIN ? wanted / PLAN_WASTE_PART
 								    : PLAN_WASTE_MIN;
 		assert_true(fetched >= wanted && fetched <= wanted + allowed);
+		sum = plan_runs(r, ARRAY_SIZE(r), 0, 1 + round);
+		assert_int_equal(runs_of(r, ARRAY_SIZE(r), &fetched), sum.requests);
+		assert_int_equal(fetched, sum.bytes);
+		assert_in_range(sum.requests, 1, 1 + round);
 	}
 }
 
@@ -110,8 +137,8 @@ int main(void)
 		cmocka_unit_test(chunks_that_are_held_are_left_alone),
 		cmocka_unit_test(blocks_must_save_more_than_their_dictionary_costs),
 		cmocka_unit_test(adjacent_ranges_are_one_request),
-		cmocka_unit_test(a_small_gap_is_bridged_and_a_large_one_is_not),
-		cmocka_unit_test(what_is_fetched_in_vain_is_bounded),
+		cmocka_unit_test(a_gap_that_costs_less_than_a_request_is_bridged),
+		cmocka_unit_test(waste_and_requests_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ FAULTS = [
      "if (begin(in, err) < 0 || install_write_images(in, err) < 0 ||",
      "if (install_write_images(in, err) < 0 || begin(in, err) < 0 ||"),
     ("a bundle at hand is not verified before the slot is in writing", "linux-agent/update/install_payload.c",
-     ".verify = spooled || !source->remote };", "};"),
+     ".verify = spooled || !source->remote,", ""),
     ("the image is not read back", "linux-agent/update/install_payload.c",
      "if (engine_check(p->engine, err) < 0)", "if (0)"),
     ("what is read back is not compared", "linux-agent/engine/enginecheck.c",

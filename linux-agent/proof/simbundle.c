@@ -240,6 +240,11 @@ int bundle_index(struct bundle *bundle, const struct payload *payload,
 	return 0;
 }
 
+void bundle_soon(struct bundle *bundle, const struct pinned_entry *const *entries, size_t count)
+{
+	(void)bundle, (void)entries, (void)count;
+}
+
 int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err)
 {

@@ -72,10 +72,11 @@ static inline int target_write(void *ctx, const void *data, size_t len, uint64_t
 	return 0;
 }
 
-static inline int planned(void *ctx, uint64_t bytes, struct err *err)
+static inline int planned(void *ctx, const struct payload *payload, const struct plan_sum *sum,
+			  struct err *err)
 {
-	(void)ctx, (void)err;
-	planned_bytes = bytes;
+	(void)ctx, (void)payload, (void)err;
+	planned_bytes = sum->bytes;
 	return 0;
 }
 

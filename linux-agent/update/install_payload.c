@@ -51,11 +51,23 @@ static void on_lack(void *ctx, const char *what)
 		report_warning(in->options->report, "what unpacks the bundle has no full sandbox: %s", what);
 }
 
-static int on_planned(void *ctx, uint64_t bytes, struct err *err)
+static int on_planned(void *ctx, const struct payload *payload, const struct plan_sum *sum,
+		      struct err *err)
 {
 	const struct install *in = ctx;
+	struct bundle_source *source = bundle_source(in->bundle);
+	const struct report_number numbers[] = {
+		{ "payload", 0, payload->name },
+		{ "bytes", sum->bytes, NULL }, { "requests", sum->requests, NULL }, { NULL, 0, NULL },
+	};
 
-	return spool_room(bundle_source(in->bundle), bytes, err);
+	if (!source->remote || sum->requests == 0)
+		return 0;
+	report_numbers(in->options->report, "plan", numbers,
+		       "%s: %llu bytes are to be fetched, in %zu requests", payload->name,
+		       (unsigned long long)sum->bytes, sum->requests);
+	return in->options->verify_first && payload->type == PAYLOAD_IMAGE
+		? spool_room(source, sum->bytes, err) : 0;
 }
 
 static const struct payload *payload_find(const struct manifest *manifest,
@@ -183,6 +195,17 @@ static void verify_report(const struct install *in, const struct payload *payloa
 		    payload->name, (unsigned long long)payload->size);
 }
 
+/* All images are prepared before the first is written. */
+static bool has_other_images(const struct install *in)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	size_t images = 0;
+
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		images += manifest->payloads[i].type == PAYLOAD_IMAGE;
+	return images > 1;
+}
+
 /* Every chunk is made once before the slot is touched: of a bundle on this machine, and of one
  * that is spooled (what the second time reads is then here). An image by reference is sought
  * in the slots. */
@@ -194,7 +217,8 @@ static int image_prepare(struct install *in, struct install_payload *p, struct e
 	bool spooled = in->options->verify_first && source->remote;
 	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
 				  .disk = &in->machine->disk,
-				  .verify = spooled || !source->remote };
+				  .verify = spooled || !source->remote,
+				  .waits = has_other_images(in) };
 	struct engine_held *target = &job.held[HELD_TARGET];
 
 	held_fill(in, p->payload, running, image->target[running], &job.held[HELD_RUNNING]);
@@ -203,7 +227,6 @@ static int image_prepare(struct install *in, struct install_payload *p, struct e
 	target->known = target->known && !in->was_writing;
 	if (spooled)
 		spool_keep(source);
-	in->engine.planned = spooled ? on_planned : NULL;
 	if (job.verify || !p->payload->file)
 		verify_report(in, p->payload, source->remote);
 	if (slot_target_open(&in->machine->disk, image->target[in->slot], &p->target, err) < 0)
@@ -246,6 +269,42 @@ static bool is_other_slots(const struct install *in, const struct payload *paylo
 	return payload->type == PAYLOAD_ADDON && payload->slot != in->slot;
 }
 
+/* Whether an image is in one of the slots already, as their manifests say. */
+static bool is_here(const struct install *in, const struct payload *payload)
+{
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		_cleanup_(manifest_freep) struct manifest *manifest =
+			install_check_slot_manifest(in->machine, slot);
+		const struct payload *old = payload_find(manifest, payload);
+
+		if (old && memcmp(old->sha256, payload->sha256, sizeof old->sha256) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The indexes that are read before anything of an image is: at once, where each would be a round
+ * trip. */
+static void indexes_name(const struct install *in)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	const struct pinned_entry *entries[BUNDLE_SOON_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < manifest->payload_count && count + 3 <= BUNDLE_SOON_MAX; i++) {
+		const struct payload *p = &manifest->payloads[i];
+
+		if (is_other_slots(in, p))
+			continue;
+		entries[count++] = &p->index;
+		if (!p->blocks.file || is_here(in, p))
+			continue;
+		entries[count++] = &p->blocks.index;
+		entries[count++] = &p->blocks.dictionary;
+	}
+	bundle_soon(in->bundle, entries, count);
+}
+
 int install_payloads_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
@@ -256,6 +315,7 @@ int install_payloads_prepare(struct install *in, struct err *err)
 		.flush_every = in->options->flush_every,
 		.cancel = in->options->cancel,
 		.progress = on_progress,
+		.planned = on_planned,
 		.warn = on_warn,
 		.lacking = on_lack,
 		.ctx = in,
@@ -267,6 +327,7 @@ int install_payloads_prepare(struct install *in, struct err *err)
 		if (!is_other_slots(in, &manifest->payloads[i]))
 			in->stats.size += manifest->payloads[i].size;
 	}
+	indexes_name(in);
 	if (uki_prepare(in, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
@@ -291,28 +352,4 @@ void install_payloads_close(struct install *in)
 		(void)close(in->uki);
 	if (in->addon >= 0)
 		(void)close(in->addon);
-}
-
-void install_payloads_report(const struct install *in)
-{
-	const struct engine_stats *s = &in->stats;
-	const struct bundle_source *source = bundle_source(in->bundle);
-	unsigned requests = 0;
-	uint64_t fetched = source->fetched ? source->fetched(source, &requests) : 0;
-	double ms = 1e6;
-
-	if (source->fetched)
-		report_step(in->options->report, "fetched", "fetched %llu bytes in %u requests",
-			    (unsigned long long)fetched, requests);
-	report_step(in->options->report, "reused",
-		    "%llu bytes: %llu were in place, %llu copied, %llu rebuilt with what a slot held",
-		    (unsigned long long)s->size, (unsigned long long)s->kept,
-		    (unsigned long long)s->copied, (unsigned long long)s->rebuilt);
-	report_step(in->options->report, "time",
-		    "%.0f ms; of all threads: fetch %.0f, read %.0f, decode %.0f, hash %.0f, "
-		    "write %.0f, sync %.0f, check %.0f", (double)(now() - in->start) / ms,
-		    (double)s->ns[STAGE_FETCH] / ms, (double)s->ns[STAGE_READ] / ms,
-		    (double)s->ns[STAGE_DECODE] / ms, (double)s->ns[STAGE_HASH] / ms,
-		    (double)s->ns[STAGE_WRITE] / ms, (double)s->ns[STAGE_SYNC] / ms,
-		    (double)s->ns[STAGE_CHECK] / ms);
 }

@@ -29,10 +29,10 @@ def test_a_chunk_that_comes_wrong_is_fetched_again(machine, served, images, chun
     served.before = lambda handler: clients.add(handler.client_address)
     served.spoil, served.spoilings = byte_of_chunk(served, images, chunk), times
     out = install(machine, served, images[0], "b")
-    assert len(clients) == 1 + times, "another of the servers may have it right"
+    assert len(clients) >= 1 + times, "another of the servers may have it right"
     assert served.spoilings == 0 and "what came for a chunk does not have its SHA-256" in out, out
-    # Of what was on its way when chunk 0 was found to be wrong some came in vain.
-    assert 12 * MIB < served.bytes < (12 + times) * MIB + SMALL + (times * 8 * MIB if chunk == 0 else 200_000)
+    # What was on its way when chunk 0 was found to be wrong came in vain: 2 MiB are held, the rest the kernel had.
+    assert 12 * MIB < served.bytes < (12 + times) * MIB + SMALL + (times * 12 * MIB if chunk == 0 else 200_000)
 
 
 def byte_of_index(server):  # noqa: F811
