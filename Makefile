@@ -228,6 +228,8 @@ bench:
 	@$(PYTHON) bench/install.py
 	@bench/plot $(BUILD)/bench/install.tsv docs/benchmark-install.svg
 	@bench/delta-sizes
+	@$(PYTHON) bench/links.py
+	@bench/plot_links $(BUILD)/bench/links.tsv docs/benchmark-links.svg
 	@bench/stage-cost
 	@bench/digest
 	@$(PYTHON) bench/latency.py
