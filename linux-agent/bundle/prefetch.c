@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "prefetch.h"
 
+#include "io.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,14 +56,18 @@ struct prefetched *prefetch_find(struct prefetch *p, uint64_t offset, size_t len
 
 static int part_load(struct prefetched *part, struct remote *remote, const char *url, struct err *err)
 {
+	_cleanup_free_ uint8_t *data = malloc(part->len);
 	size_t got = 0;
 
-	part->data = malloc(part->len);
-	if (!part->data)
+	if (!data)
 		return err_set(err, EX_SOFTWARE, "failed to read %s: out of memory", url);
-	if (remote_read(remote, part->data, part->len, &got, err) < 0)
+	if (remote_read(remote, data, part->len, &got, err) < 0)
 		return -1;
-	return got == part->len ? 0 : err_set(err, EX_DATAERR, "%s ends early", url);
+	if (got != part->len)
+		return err_set(err, EX_DATAERR, "%s ends early", url);
+	part->data = data;
+	data = NULL;
+	return 0;
 }
 
 /* Those behind it are asked for with it. */
@@ -79,11 +85,8 @@ int prefetch_load(struct prefetch *p, struct remote *remote, const char *url, st
 		if (p->parts[i].data)
 			continue;
 		part_name(p, i, remote);
-		if (part_load(&p->parts[i], remote, url, err) < 0) {
-			free(p->parts[i].data);
-			p->parts[i].data = NULL;
+		if (part_load(&p->parts[i], remote, url, err) < 0)
 			return -1;
-		}
 	}
 	return 0;
 }
