@@ -213,8 +213,8 @@ class Debian:
         return made
 
     def verity_release(self, version):
-        """The same with a dm-verity tree behind the file system. Our script in initramfs-tools looks for the slot, so that the
-        command line is the same in both; dracut is told the slot's partition."""
+        """The same with a dm-verity tree behind the file system, for initramfs-tools: our script looks for the slot, so that
+        the command line is the same in both."""
         plain, made = self.release(version), self._made("-verity", version)
         if newer_than(made.bundle, plain.bundle, __file__):
             return made
@@ -222,13 +222,8 @@ class Debian:
         offset = made.image.stat().st_size
         said = run("veritysetup", "format", made.image, made.image, f"--hash-offset={offset}", "--salt=00").decode()
         root = re.search(r"Root hash:\s*([0-9a-f]+)", said)[1]
-        words = f"root=/dev/mapper/root {ALWAYS} roothash={root} systemd.verity_root_options=hash-offset={offset}"
-        if self.number == 12:
-            self._uki(made.uki, version, "./boot/verity.img", f"{words} systemd.verity=no")
-        else:
-            where = "PARTLABEL=slotboot-{slot}"
-            self._uki(made.uki, version,
-                      command_line=f"{words} systemd.verity_root_data={where} systemd.verity_root_hash={where}")
+        self._uki(made.uki, version, "./boot/verity.img", f"root=/dev/mapper/root {ALWAYS} roothash={root} "
+                  f"systemd.verity_root_options=hash-offset={offset} systemd.verity=no")
         self._bundle(made, f"{made.image},roothash={root}")
         return made
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A Debian whose root is under dm-verity, opened by the initramfs as docs/GUIDE.md has it. With initramfs-tools the command
-line is the same in both slots, as Secure Boot wants it: the slot is told by the image, and by what the loader says where
-both hold the same. With dracut each slot's command line names its partition."""
+"""A Debian whose root is under dm-verity, opened by the initramfs as docs/GUIDE.md has it. The command line
+is the same in both slots, as Secure Boot wants it: the slot is told by the image, and by what the loader says where both
+hold the same."""
 import shutil
 
 import pytest
@@ -12,32 +12,28 @@ from httpd import HttpServer
 from machine import Machine
 from paths import WORK
 
-
-@pytest.fixture(scope="module", params=[12, 13])
-def kind(request):
-    """Of Debian."""
-    return request.param
+SYSTEM = debian.system(12)
 
 
 @pytest.fixture(scope="module")
-def releases(one_at_a_time, kind):
+def releases(one_at_a_time):
     with one_at_a_time():
         pki.identities()
     # It takes minutes: the others' machines are made meanwhile.
     with one_at_a_time("making-debian"):
-        return {version: debian.system(kind).verity_release(version) for version in ("1", "2")}
+        return {version: SYSTEM.verity_release(version) for version in ("1", "2")}
 
 
 @pytest.fixture(scope="module")
-def web(releases, kind):
-    server = HttpServer(WORK / f"httpd-verity{kind}", debian.system(kind).place).start()
+def web(releases):
+    server = HttpServer(WORK / "httpd-verity", SYSTEM.place).start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def machine(releases, kind):
-    directory = WORK / "run" / f"verity{kind}"
+def machine(releases):
+    directory = WORK / "run" / "debian-verity"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     debian.provision(directory / "disk.img", releases["1"])
