@@ -63,7 +63,7 @@ static int on_planned(void *ctx, const struct payload *payload, const struct pla
 
 	if (!source->remote || sum->requests == 0)
 		return 0;
-	report_numbers(in->options->report, "plan", numbers,
+	report_numbers(in->options->report, "to-fetch", numbers,
 		       "%s: %llu bytes are to be fetched, in %zu requests", payload->name,
 		       (unsigned long long)sum->bytes, sum->requests);
 	return in->options->verify_first && payload->type == PAYLOAD_IMAGE
