@@ -140,3 +140,7 @@ const char *secureboot_rule_text(enum secureboot_rule rule);
 
 /* What helps where the rule refuses; "" where nothing short does. */
 const char *secureboot_remedy(enum secureboot_rule rule);
+
+/* EX_DATAERR in words: the firmware would not start what ("the new loader"), by which rule, and
+ * what helps; -1. */
+int secureboot_refuse(const struct secureboot_verdict *verdict, const char *what, struct err *err);

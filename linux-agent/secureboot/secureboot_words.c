@@ -52,3 +52,9 @@ const char *secureboot_remedy(enum secureboot_rule rule)
 {
 	return rules[rule].remedy;
 }
+
+int secureboot_refuse(const struct secureboot_verdict *verdict, const char *what, struct err *err)
+{
+	return err_set(err, EX_DATAERR, "Secure Boot is on, and this machine's firmware would not start "
+		       "%s: %s: refused; %s", what, verdict->words, secureboot_remedy(verdict->rule));
+}

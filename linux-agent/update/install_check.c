@@ -271,9 +271,7 @@ static int check_starts(const struct secureboot *rules, const struct ukifile *fi
 		return 0;
 	secureboot_look(rules, &file->image.source, false, &v);
 	if (v.answer == SECUREBOOT_REFUSED)
-		return err_set(err, EX_DATAERR, "Secure Boot is on, and this machine's firmware would not "
-			       "start %s: %s: refused; %s", file->name, v.words,
-			       secureboot_remedy(v.rule));
+		return secureboot_refuse(&v, file->name, err);
 	if (v.answer == SECUREBOOT_UNKNOWN)
 		report_warning(report, "it is not known whether this machine's firmware will start %s: %s",
 			       file->name, v.words);

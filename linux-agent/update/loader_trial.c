@@ -115,8 +115,7 @@ static int check_starts(const struct machine *m, const struct loader_file *file,
 		return -1;
 	if (!slot_secureboot_loader(&rules, file, &v) || v.answer != SECUREBOOT_REFUSED)
 		return 0;
-	return err_set(err, EX_DATAERR, "Secure Boot is on, and this machine's firmware would not start the "
-		       "new loader: %s: refused; %s", v.words, secureboot_remedy(v.rule));
+	return secureboot_refuse(&v, "the new loader", err);
 }
 
 int loader_check_machine(const struct machine *machine, const struct loader_file *file,
