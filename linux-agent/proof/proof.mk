@@ -8,6 +8,7 @@ PROOF_LSAN  := $(filter-out $(PROOF_OUT:%=$(BUILD)/san/linux-agent/%.o),$(SAN_OB
 PROOF_WRAP  := -Wl,--wrap=ukifile_open,--wrap=read_file,--wrap=cms_verify_detached,--wrap=access,--wrap=time
 PROOF_OBJ   := $(PROOF_SRC:%.c=$(BUILD)/proof/%.o)
 PROOF_SAN   := $(PROOF_SRC:%.c=$(BUILD)/proof/san/%.o)
+PROOF_WALK  := $(BUILD)/proof/linux-agent/proof/walk.o
 
 .PHONY: proof proof-quick proof-faults proof-programs
 
@@ -32,7 +33,7 @@ $(BUILD)/proof/proof-san: $(PROOF_SAN) $(BUILD)/proof/san/libslot.a
 	$(SAY) CC $@
 	$(Q)$(CC) $(SAN) $(PROOF_WRAP) -o $@ $^ $(PKG_LIBS)
 # Without sanitizers: a hundred million times the policy, which the unit tests have under them.
-$(BUILD)/proof/walk: $(BUILD)/proof/linux-agent/proof/walk.o $(BUILD)/proof/libslot.a
+$(BUILD)/proof/walk: $(PROOF_WALK) $(BUILD)/proof/libslot.a
 	$(SAY) CC $@
 	$(Q)$(CC) -pie $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -46,7 +47,6 @@ proof: $(BUILD)/proof/proof proof-programs
 	@$(BUILD)/proof/proof
 	@$(BUILD)/proof/proof-san --quick --seed 2
 	@$(MAKE) --no-print-directory proof-faults
-PROOF_WALK  := $(BUILD)/proof/linux-agent/proof/walk.o
 proof-faults: $(PROOF_OBJ) | $(BUILD)/proof/libslot.a $(PROOF_WALK)
 	@$(PYTHON) linux-agent/proof/faults.py --build $(BUILD)/proof/faults --walk $(PROOF_WALK) \
 		--archive $(BUILD)/proof/libslot.a \

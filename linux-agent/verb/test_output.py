@@ -8,8 +8,7 @@ import re
 import subprocess
 
 import pytest
-from drymachine import CONFIG, DATAERR, NOINPUT, SLOTCTL, TOP, USAGE
-from drymachine import mount
+from drymachine import CONFIG, DATAERR, NOINPUT, SLOTCTL, TOP, USAGE, mount
 from test_https import bad, bundle, good, serve, slotctl, tls  # noqa: F401
 
 # A terminal obeys these; the first three also as bytes: of C0, of C1 in UTF-8, and C1 in Latin-1, which is no UTF-8.
