@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import tarfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import debian13
 import pki
 import uki
+from machine import Machine
 from paths import HERE, LOADER, SLOTCTL, TOP, WORK, copy, newer_than, run
 
 GUEST = HERE / "guest/debian"
@@ -105,7 +107,6 @@ class Debian:
     def __init__(self, number, suite, packages):
         self.place = WORK / f"system{number}"
         self.number, self.suite, self.packages = number, suite, sorted((*PACKAGES, *packages))
-        self.place.mkdir(parents=True, exist_ok=True)
 
     def _build_packages(self, place):
         """On Debian 12, where this runs, or in a root of the other."""
@@ -121,7 +122,7 @@ class Debian:
         if not newer_than(place / "Packages", SLOTCTL, LOADER, *TOP.glob("debian/*"), *TOP.glob("docs/units/*"),
                           *TOP.glob("docs/initramfs-tools/*")):
             shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
+            place.mkdir(parents=True)
             self._build_packages(place)
             (place / "Packages").write_bytes(run("sh", "-c", 'cd "$1" && dpkg-scanpackages --multiversion .', "sh", place))
         return place
@@ -249,3 +250,17 @@ def provision(path, first):
     """A disk with this release in slot A."""
     run(SLOTCTL, "provision", path, f"--bundle={first.bundle}", f"--keyring={pki.identities()['signer'].cert}",
         f"--loader={LOADER}", f"--guid={GUID}0", "--size=3G", *LAYOUT.split())
+
+
+@contextmanager
+def machine(name, first):
+    """One of that name with this release, after its first boot, which is its member first."""
+    directory = WORK / "run" / name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    provision(directory / "disk.img", first)
+    machine = Machine(directory, directory / "disk.img", guest_time="waits")
+    machine.first = machine.cold_boot()
+    yield machine
+    machine.power_cut()
+    machine.disk.path.unlink()

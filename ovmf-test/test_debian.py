@@ -3,14 +3,12 @@
 the package confirm, and give up. The cases share one machine, and go on from each other: those after the two updates find
 version 1 confirmed in slot A, and leave it so. make check has some of them (conftest.py: BRIEF), make check-debian all."""
 import json
-import shutil
 
 import pytest
 
 import debian
 import pki
 from httpd import HttpServer
-from machine import Machine
 from paths import WORK
 
 HEALTHY = "rm -f /var/lib/faults/*"
@@ -44,15 +42,8 @@ def web(releases, kind):
 
 @pytest.fixture(scope="module")
 def machine(releases, kind):
-    directory = WORK / "run" / f"debian{kind}"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    debian.provision(directory / "disk.img", releases["1"])
-    machine = Machine(directory, directory / "disk.img", guest_time="waits")
-    machine.first = machine.cold_boot()
-    yield machine
-    machine.power_cut()
-    machine.disk.path.unlink()
+    with debian.machine(f"debian{kind}", releases["1"]) as machine:
+        yield machine
 
 
 @pytest.fixture

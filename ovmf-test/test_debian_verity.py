@@ -2,14 +2,11 @@
 """A Debian whose root is under dm-verity, opened by the initramfs as docs/GUIDE.md has it. The command line
 is the same in both slots, as Secure Boot wants it: the slot is told by the image, and by what the loader says where both
 hold the same."""
-import shutil
-
 import pytest
 
 import debian
 import pki
 from httpd import HttpServer
-from machine import Machine
 from paths import WORK
 
 SYSTEM = debian.system(12)
@@ -33,15 +30,8 @@ def web(releases):
 
 @pytest.fixture(scope="module")
 def machine(releases):
-    directory = WORK / "run" / "debian-verity"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    debian.provision(directory / "disk.img", releases["1"])
-    machine = Machine(directory, directory / "disk.img", guest_time="waits")
-    machine.first = machine.cold_boot()
-    yield machine
-    machine.power_cut()
-    machine.disk.path.unlink()
+    with debian.machine("debian-verity", releases["1"]) as machine:
+        yield machine
 
 
 def confirmed(machine, slot, version):
