@@ -26,7 +26,7 @@ bool fetch_status_is_transient(long status)
 	       (status >= 502 && status <= 504) || (status >= 520 && status <= 599);
 }
 
-/* Lets the lanes go on; -1: the head cannot. */
+/* Advances the lanes; -1 if the head lane has failed. */
 static int step(struct fetch *f, struct err *err)
 {
 	struct lane *head = lanes_at(f, 0);
@@ -43,7 +43,7 @@ static int step(struct fetch *f, struct err *err)
 	return 0;
 }
 
-/* At least one byte, unless there is none any more. */
+/* Reads at least one byte, unless the lane has ended. */
 static int head_read(struct fetch *f, uint8_t *buf, size_t len, size_t *ret_n, struct err *err)
 {
 	struct lane *head = lanes_at(f, 0);
@@ -64,7 +64,7 @@ int fetch_read(struct fetch *fetch, void *buf, size_t len, size_t *ret_len, stru
 
 	if (f->count > 0 && lanes_at(f, 0)->told) {
 		lanes_at(f, 0)->told = false;
-		lanes_at(f, 0)->state = LANE_IDLE;	/* it is the caller's wish */
+		lanes_at(f, 0)->state = LANE_IDLE;	/* the caller asked for another try */
 	}
 	while (f->count > 0 && done < len && n > 0 && lanes_at(f, 0)->pos < lanes_at(f, 0)->end) {
 		if (head_read(f, (uint8_t *)buf + done, len - done, &n, err) < 0)

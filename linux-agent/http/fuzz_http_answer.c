@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* http_answer_header(): each line of the input is a header; text must stay terminated
- * and without control characters, numbers in order. */
+/* http_answer_header() on each line of the input: texts must stay terminated and free of control
+ * characters, and numbers in order. */
 #include "fuzz.h"
 
 #include "http_answer.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libFuzzer: any bytes as what the process that reads from a server says to its parent. */
+/* libFuzzer: any bytes as an answer of the fetching process to its parent. */
 #include "fuzz.h"
 
 #include "remote_proto.h"
@@ -9,7 +9,7 @@
 
 enum { WANT = 4096 };
 
-/* What the parent takes for granted afterwards. */
+/* What the parent relies on afterwards. */
 static bool is_sound(const struct remote_answer *a)
 {
 	if (!memchr(a->text, 0, sizeof a->text) || !memchr(a->doubt, 0, sizeof a->doubt))

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <string.h>
 
-/* The system's own resolver gives up before. */
+/* The system's resolver gives up earlier than this. */
 #define RESOLVE_MS 60000
 
 /* --- starting it -------------------------------------------------------------- */
@@ -34,7 +34,7 @@ int gate_start(const char *url, const struct http_options *options, struct child
 
 /* --- asking it ------------------------------------------------------------------ */
 
-/* A descriptor that came with it, or -1. */
+/* Sets *ret_fd to the descriptor received with the answer, or -1. */
 static ssize_t answer_receive(int channel, struct gate_answer *answer, int *ret_fd)
 {
 	union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(int))]; } control = { 0 };
@@ -50,7 +50,7 @@ static ssize_t answer_receive(int channel, struct gate_answer *answer, int *ret_
 	return n;
 }
 
-/* 0 or an errno. An answer to what was asked before, and came too late, is dropped. */
+/* Returns 0 or an errno. Drops late answers to earlier requests. */
 static int gate_ask(struct gate *g, struct gate_ask *ask, struct gate_answer *answer, int *ret_fd)
 {
 	struct pollfd channel = { .fd = g->channel, .events = POLLIN };
@@ -82,7 +82,7 @@ static void address_append(const union gate_address *a, char *text, size_t room)
 			       text[used - 1] == ':' ? "" : ",", ip);
 }
 
-/* "HOST:PORT:ADDRESS,ADDRESS": CURLOPT_RESOLVE. */
+/* Adds "HOST:PORT:ADDRESS,ADDRESS", the format of CURLOPT_RESOLVE. */
 static int name_resolve(struct gate *g, const struct gate_name *name, struct curl_slist **names)
 {
 	struct gate_ask ask = { .kind = GATE_RESOLVE, .name = *name };
@@ -93,7 +93,7 @@ static int name_resolve(struct gate *g, const struct gate_name *name, struct cur
 
 	if (fd >= 0)
 		(void)close(fd);
-	/* An address that is one already needs no entry. */
+	/* An IPv6 address literal needs no entry. */
 	if (error || strchr(name->host, ':'))
 		return error;
 	(void)snprintf(text, sizeof text, "%s:%u:", name->host, name->port);

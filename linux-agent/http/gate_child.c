@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The gate itself. What it is asked comes from a process that may have been taken over. */
+/* The gate process. Its requests come from a process that may have been compromised. */
 #include "gate_proto.h"
 
 #include "clock.h"
@@ -22,8 +22,9 @@ struct row {
 struct state {
 	const struct gate_rules *rules;
 	struct row rows[ROWS];
-	size_t next;		/* the oldest */
-	bool near_allowed;	/* a name of our own has an address of this machine or its link */
+	size_t next;		/* the row to replace next: the oldest */
+	bool near_allowed;	/* the URL's or the proxy's name has an address of this machine or
+				 * link */
 };
 
 socklen_t gate_address_len(const union gate_address *address)
@@ -56,7 +57,8 @@ static bool is_near_4(const uint8_t *ip)
 	return ip[0] == 0 || ip[0] == 127 || (ip[0] == 169 && ip[1] == 254);
 }
 
-/* Of this machine, or of its link, where cloud providers keep secrets for whoever asks. */
+/* True for addresses of this machine or its link: cloud metadata services there hand out
+ * secrets. */
 static bool is_near(const union gate_address *a)
 {
 	const struct in6_addr *ip = &a->in6.sin6_addr;
@@ -105,7 +107,7 @@ static void addresses_take(struct state *s, const struct addrinfo *list, bool ow
 	}
 }
 
-/* An errno. */
+/* Returns 0 or an errno. */
 static int look_up(struct state *s, const struct gate_name *name, bool own, struct row *row)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
@@ -155,7 +157,7 @@ static void resolve(struct state *s, struct gate_name *name, struct gate_answer 
 	memcpy(answer->addresses, row->addresses, sizeof row->addresses);
 }
 
-/* A descriptor, or -1. */
+/* Returns a connecting socket, or -1 with *ret_error. */
 static int connecting(const struct state *s, const union gate_address *address, int32_t *ret_error)
 {
 	int fd = -1;

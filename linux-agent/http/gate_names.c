@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which names libcurl will want resolved: it does not tell before. */
+/* Predicts which names libcurl will want to resolve, since libcurl does not announce them. */
 #include "gate.h"
 
 #include "io.h"
@@ -12,7 +12,7 @@ static void curl_url_cleanupp(CURLU **url)
 	curl_url_cleanup(*url);
 }
 
-/* The host and the port of a URL; of one without a scheme http's. */
+/* Takes host and port from a URL. Without a scheme, http is assumed. */
 static bool name_take(const char *url, unsigned port, struct gate_name *ret_name)
 {
 	_cleanup_(curl_url_cleanupp) CURLU *parts = curl_url();
@@ -46,7 +46,8 @@ static const char *environment(const char *const *names)
 	return NULL;
 }
 
-/* As libcurl: HTTP_PROXY in capitals would be a header of CGI. NULL: there is none. */
+/* Finds the proxy as libcurl does, or NULL. HTTP_PROXY in capitals is not read: under CGI, a
+ * client's header could set it. */
 static const char *proxy_of(const char *url, const struct http_options *options)
 {
 	static const char *const http[] = { "http_proxy", "all_proxy", "ALL_PROXY", NULL };
@@ -58,7 +59,7 @@ static const char *proxy_of(const char *url, const struct http_options *options)
 	return environment(strncasecmp(url, "https:", 6) == 0 ? https : http);
 }
 
-/* Who resolves the server's name: these proxies have libcurl do it. */
+/* True for proxies that need the server's address, so that libcurl resolves its name. */
 static bool proxy_wants_address(const char *proxy)
 {
 	return strncasecmp(proxy, "socks4:", 7) == 0 || strncasecmp(proxy, "socks5:", 7) == 0 ||

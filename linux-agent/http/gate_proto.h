@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is said between gate.c and gate_child.c; no one else includes it. */
+/* The messages between gate.c and gate_child.c; no other file includes this. */
 #pragma once
 
 #include "gate.h"
@@ -19,13 +19,13 @@ enum gate_kind { GATE_RESOLVE = 1, GATE_CONNECT };
 
 struct gate_ask {
 	uint32_t kind, serial;
-	struct gate_name name;		/* to resolve */
-	union gate_address address;	/* to connect to */
+	struct gate_name name;		/* for GATE_RESOLVE */
+	union gate_address address;	/* for GATE_CONNECT */
 };
 
 struct gate_answer {
 	uint32_t serial;
-	int32_t error;		/* an errno; 0: of connect, with a descriptor */
+	int32_t error;		/* an errno; after a connect, 0 comes with a descriptor */
 	uint32_t count;
 	union gate_address addresses[GATE_ADDRESSES_MAX];
 };
@@ -35,8 +35,8 @@ socklen_t gate_address_len(const union gate_address *address);
 struct gate_rules {
 	struct gate_name own[2];
 	size_t own_count;
-	bool elsewhere;		/* other names, too */
+	bool elsewhere;		/* resolve other names, too */
 };
 
-/* Until its channel is closed. */
+/* Serves until the channel is closed. */
 void gate_serve(int channel, const struct gate_rules *rules);

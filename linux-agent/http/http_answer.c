@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Copies what a terminal would not obey, up to the end of the line. */
+/* Copies printable characters up to the end of the line, nothing that a terminal would
+ * interpret. */
 static void text_copy(char *out, size_t room, const char *p, const char *end)
 {
 	size_t n = 0;
@@ -32,7 +33,7 @@ static void status_line(struct http_answer *a, const char *p, const char *end)
 	text_copy(a->reason, sizeof a->reason, p, end);
 }
 
-/* At most 19 digits, so that it cannot overflow; false: no number. */
+/* Reads at most 19 digits, which cannot overflow; false if there is no number. */
 static bool number_take(const char **p, uint64_t *ret_value)
 {
 	uint64_t value = 0;
@@ -44,7 +45,7 @@ static bool number_take(const char **p, uint64_t *ret_value)
 	return digits > 0 && !isdigit((unsigned char)**p);
 }
 
-/* RFC 9110, 14.4: "bytes 0-99/1000", "bytes 0-99/" with a star, "bytes " star "/1000". */
+/* RFC 9110, 14.4: "bytes 0-99/1000", "bytes 0-99/" and a star, or "bytes", a star and "/1000". */
 static void content_range(struct http_answer *a, const char *text)
 {
 	const char *p = text;

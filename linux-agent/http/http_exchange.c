@@ -8,7 +8,7 @@
 
 #define IGNORED_MAX (64 * 1024)
 #define HEADERS_MAX (300 * 1024)
-/* What libcurl reads at once: of one connection, and of one of many streams. */
+/* How much libcurl reads at once: from a connection of its own, and from one of many streams. */
 #define BUFFER_BYTES (256 * 1024L)
 #define BUFFER_BYTES_STREAM (32 * 1024L)
 
@@ -21,7 +21,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
 	struct http_exchange *x = ctx;
 
-	/* libcurl limits headers, but keeps trailers as long as they come. */
+	/* libcurl limits the size of headers, but not that of trailers. */
 	x->headers += size * count;
 	if (http_exchange_is_flooded(x))
 		return 0;
@@ -29,7 +29,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 	return size * count;
 }
 
-/* libcurl tells where a redirect leads only once its body was read. */
+/* Skips the body of a redirect: libcurl reports the target only after it was read. */
 static size_t body_ignore(struct http_exchange *x, size_t len)
 {
 	x->ignored += len;
@@ -47,8 +47,8 @@ static void ring_put(struct http_exchange *x, const uint8_t *data, size_t len)
 	x->ring_len += len;
 }
 
-/* Into the ring. A piece that does not fit libcurl holds, and hands it over once more. What is
- * beyond the wanted end is dropped. */
+/* Puts the body into the ring. If a piece does not fit, libcurl keeps it and delivers it again.
+ * Drops what lies beyond the wanted end. */
 static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
 	struct http_exchange *x = ctx;
@@ -120,7 +120,7 @@ void http_exchange_close(struct http_exchange *x)
 	x->names = NULL;
 }
 
-/* The names that libcurl will want are resolved; false: they cannot be. */
+/* Has the gate resolve the names that libcurl will need; false if it cannot. */
 static bool gate_led(struct http_exchange *x, const char *url)
 {
 	struct http_wire *w = x->wire;
@@ -155,7 +155,7 @@ int http_exchange_start(struct http_exchange *x, const char *url, const char *ra
 	return 0;
 }
 
-/* Half of the ring is to be free, so that libcurl is not stopped and started for each piece. */
+/* Resumes only when half the ring is free, so that libcurl is not paused for every piece. */
 static void resume(struct http_exchange *x)
 {
 	if (!x->paused || x->over || x->ring_len > x->ring_room / 2)
@@ -184,7 +184,7 @@ void http_exchange_stop(struct http_exchange *x)
 {
 	if (!x->active)
 		return;
-	/* The end of a body that was read whole may not have been noticed yet. */
+	/* libcurl may not have noticed yet that the body is complete. */
 	if (!x->over && !x->paused && x->left == 0)
 		http_wire_work(x->wire);
 	if (!x->over && !x->paused)

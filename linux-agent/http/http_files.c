@@ -21,7 +21,7 @@ static int file_take(const char *key, const char *path, struct curl_blob *ret_bl
 	return 0;
 }
 
-/* As openssl-rehash(1) names them: HASH.NUMBER. */
+/* True for the names that openssl-rehash(1) makes: HASH.NUMBER. */
 static bool is_hashed(const char *name)
 {
 	size_t hash = strspn(name, "0123456789abcdef");
@@ -63,7 +63,7 @@ static int directory_take(const char *path, struct curl_blob *blob)
 	return r;
 }
 
-/* As libcurl would take them by itself: the file of all, and the directory. */
+/* Reads the authorities that libcurl would use by default: its bundle file and its directory. */
 static int system_take(struct curl_blob *blob, struct err *err)
 {
 	const curl_version_info_data *known = curl_version_info(CURLVERSION_NOW);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "http_link.h"
 
-/* One sample of the rate. Shorter ones say more about when packets arrive than about how many. */
+/* The length of one sample of the rate. In a shorter one, packet timing would dominate. */
 #define SAMPLE_US 50000
 
-/* What a request costs beside waiting: its headers and the answer's. */
+/* Bytes that a request costs besides the waiting: its headers and the answer's. */
 #define REQUEST_BYTES 512
-/* As long as nothing was seen of the link. */
+/* Assumed until the link was measured. */
 #define RTT_US 50000
 #define RATE 1250000
 
@@ -26,7 +26,8 @@ void http_link_answered(struct http_link *link, uint64_t us)
 		f->rtt_us = us;
 }
 
-/* Up faster than down: less came also where the server was slow, or too little was asked for. */
+/* The estimate rises faster than it falls: a low sample may be due to a slow server, or to too few
+ * requests. */
 static void sample_end(struct http_link *link)
 {
 	struct http_link_figures *f = &link->figures;

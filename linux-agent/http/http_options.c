@@ -25,7 +25,7 @@ static int mode_check(const char *key, const char *path, const struct stat *st, 
 	return err_prefix(err, "failed to read %s = %s", key, path);
 }
 
-/* Reads a file that nobody else may read; a NUL is added. */
+/* Reads a file that nobody else may read, and adds a NUL. */
 static int secret_read(const char *key, const char *path, char **ret_text, struct err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -70,7 +70,7 @@ static bool is_visible(const char *text)
 	return true;
 }
 
-/* RFC 6750: one word, and the newline of the editor. */
+/* Takes one word (RFC 6750) and drops the newline that an editor adds. */
 static int token_load(struct http_options_session *s, struct err *err)
 {
 	const char *path = s->options->token_file;
@@ -93,7 +93,7 @@ static int token_load(struct http_options_session *s, struct err *err)
 	return r;
 }
 
-/* "Name: value", with nothing in it that would end the line or the request. */
+/* True for "Name: value" without characters that would end the header or the request. */
 static bool header_is_sound(const char *line)
 {
 	size_t name = strcspn(line, ":");
@@ -175,7 +175,7 @@ static int string_apply(CURL *easy, CURLoption option, const char *key, const ch
 	return 0;
 }
 
-/* A missing file would only show as a failed handshake, which is tried again. */
+/* Checks for the file now: if it were missing, the handshake would fail and be retried. */
 static int file_check(const char *key, const char *path, struct err *err)
 {
 	if (path && !is_pkcs11(path) && access(path, R_OK) < 0)
@@ -188,7 +188,7 @@ static const char *client_key(const struct http_options *o)
 	return o->client_key ? o->client_key : o->client_cert;
 }
 
-/* Others may not read the key, as they may not read a token. */
+/* Nobody else may read the key, as with a token. */
 static int client_check(const struct http_options *o, struct err *err)
 {
 	const char *key = client_key(o);
@@ -205,7 +205,7 @@ static int client_check(const struct http_options *o, struct err *err)
 	return mode_check(o->client_key ? "client-key" : "client-cert", key, &st, err);
 }
 
-/* To another host than the one that was named. */
+/* For a host other than that of the configured URL. */
 static int client_hide(CURL *easy, struct err *err)
 {
 	static const CURLoption all[] = { CURLOPT_SSLCERT, CURLOPT_SSLKEY, CURLOPT_SSLCERTTYPE,
@@ -218,8 +218,8 @@ static int client_hide(CURL *easy, struct err *err)
 	return 0;
 }
 
-/* libcurl reaches tokens through OpenSSL's engine of that name (package
- * libengine-pkcs11-openssl), for the certificate and the key each by itself. */
+/* libcurl uses tokens through OpenSSL's pkcs11 engine (package libengine-pkcs11-openssl);
+ * certificate and key are selected separately. */
 static int client_apply(CURL *easy, const struct http_options *o, struct err *err)
 {
 	const char *key = client_key(o);
@@ -252,7 +252,7 @@ static bool speeds_apply(CURL *easy, const struct http_options *o)
 		       CURLE_OK;
 }
 
-/* Debian's libcurl knows authorities in a file and in a directory, and asks both. */
+/* Debian's libcurl searches both a file and a directory of authorities. */
 static int authorities_apply(CURL *easy, const char *file, struct err *err)
 {
 	if (curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK ||
@@ -286,7 +286,7 @@ int http_options_apply(CURL *easy, const struct http_options_session *session, s
 	return session->files_end ? http_files_apply(easy, &session->files, err) : 0;
 }
 
-/* One part of both URLs; the port is filled in where it is the scheme's own. */
+/* Compares one part of both URLs; a missing port counts as the scheme's default. */
 static bool part_is_same(CURLU *a, CURLU *b, CURLUPart part)
 {
 	char *x = NULL, *y = NULL;
@@ -360,7 +360,7 @@ int http_options_apply_url(CURL *easy, const struct http_options_session *sessio
 		r = client_apply(easy, o, err);
 	if (r < 0)
 		return -1;
-	/* Through a proxy they are the server's and not the proxy's. */
+	/* Behind a proxy, the headers are for the server and not for the proxy. */
 	if (curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) != CURLE_OK)
 		return no_memory(err);
 	return 0;

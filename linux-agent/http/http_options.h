@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How https is done, as the configuration says: whom to trust, who we are, what
- * to send, how to get out, how fast. Secrets come from files that only their
- * owner may read, are sent over https alone, to the scheme, host and port of the
- * URL that was named and not to where it redirects, and are never printed.
+ * Settings of https, from the configuration: whom to trust, how to identify ourselves,
+ * which headers to send, which proxy to use, how fast. Secrets are read from files that
+ * only their owner may read. They are sent over https alone, only to the scheme, host and
+ * port of the configured URL and not to where it redirects, and are never printed.
  */
 #pragma once
 
@@ -15,59 +15,61 @@
 #define HTTPOPTS_REDIRECTS 8
 
 struct http_options {
-	const char *ca_file;		/* PEM, in the place of the system's; NULL: the system's */
+	const char *ca_file;		/* PEM; replaces the system's authorities; NULL: those */
 	const char *pin;		/* sha256//BASE64 of a server's public key, several
-					 * with ; between; NULL: none. Beside the CA check */
+					 * separated by ;, checked in addition to the certificate;
+					 * NULL: none */
 	const char *client_cert;	/* PEM file or pkcs11: URI; NULL: none */
-	const char *client_key;		/* likewise; NULL: in client_cert */
+	const char *client_key;		/* likewise; NULL: it is in client_cert */
 	const char *token_file;		/* for Authorization: Bearer; NULL: none */
 	const char *header_file;	/* "Name: value" lines; NULL: none */
-	const char *proxy;		/* [SCHEME://]HOST[:PORT]; "none": no proxy; NULL:
-					 * as the environment says */
-	unsigned redirects;		/* at most; 0 to 20 */
-	unsigned connections;		/* at once, at most; 1: one request after another; 0: 4 */
+	const char *proxy;		/* [SCHEME://]HOST[:PORT]; "none": no proxy; NULL: from the
+					 * environment */
+	unsigned redirects;		/* maximum; 0 to 20 */
+	unsigned connections;		/* maximum at once; 1: one request after another; 0: 4 */
 	unsigned rate_limit;		/* bytes per second; 0: none */
-	unsigned low_speed;		/* fewer bytes per second than this (at most half of
-					 * rate_limit), 0: 100, */
-	unsigned low_speed_s;		/* for so many seconds: as good as broken; 0: 60 */
+	unsigned low_speed;		/* a transfer below this many bytes per second (at most half
+					 * of rate_limit; 0: 100) */
+	unsigned low_speed_s;		/* for this many seconds counts as broken; 0: 60 */
 };
 
-/* PEM in memory; data NULL: none. */
+/* PEM in memory; data is NULL if there is none. */
 struct http_files {
 	struct curl_blob authorities, cert, key;
 };
 
-/* What was read from the files. Zero it first, but for files_end; http_options_close() in every case. */
+/* What was read from the files. The caller zeroes it first, sets files_end, and calls
+ * http_options_close() in every case. */
 struct http_options_session {
 	const struct http_options *options;
 	struct curl_slist *headers;
-	bool files_end;			/* the caller's: no file can be opened after
+	bool files_end;			/* set by the caller: no file can be opened after
 					 * http_options_open() */
-	struct http_files files;	/* then */
+	struct http_files files;	/* filled if files_end */
 };
 
-/* EX_CONFIG: the URL is http, and a key that says how https is done is set, or the URL has
- * a user. */
+/* EX_CONFIG: the URL is http although a key that configures https is set, or although the URL
+ * contains a user. */
 int http_options_check_url(const struct http_options *options, const char *url, struct err *err);
 
-/* options must outlive the session. EX_CONFIG: a token or header file is missing,
- * readable by others, or holds something else. */
+/* options must outlive the session. EX_CONFIG: a token or header file is missing, is readable by
+ * others, or has invalid content. */
 int http_options_open(const struct http_options *options, struct http_options_session *ret_session,
 		      struct err *err);
 void http_options_close(struct http_options_session *session);
 
-/* Once for a handle: everything but the headers. EX_CONFIG: libcurl does not take
- * a value, or has no PKCS#11. */
+/* Call once for each handle: sets everything except the headers. EX_CONFIG: libcurl rejects a
+ * value, or does not support PKCS#11. */
 int http_options_apply(CURL *easy, const struct http_options_session *session, struct err *err);
 
-/* Whether the client certificate or its key is on a PKCS#11 token. */
+/* True if the client certificate or its key is on a PKCS#11 token. */
 bool http_options_has_token(const struct http_options *options);
 
-/* Before each exchange: the secret headers and the client certificate, if url has the
- * scheme, host and port of origin. EX_CONFIG: libcurl does not take one. */
+/* Call before each exchange: sets the secret headers and the client certificate if url has the
+ * scheme, host and port of origin, and clears them otherwise. EX_CONFIG: libcurl rejects one. */
 int http_options_apply_url(CURL *easy, const struct http_options_session *session, const char *origin,
 			   const char *url, struct err *err);
 
-/* A failed exchange in the words of the configuration (its pin, its client
- * certificate); NULL: it is about none of them. */
+/* Describes a failed exchange in terms of the configuration (pin, client certificate); NULL if it
+ * is about neither. */
 const char *http_options_explain(const struct http_options *options, CURLcode code);

@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
-/* So often in a row the next answer may put right what a cache, or one of several servers, did. */
+/* This many answers in a row that a cache, or one of several servers, got wrong are final. */
 #define ODD_MAX 5
 
 static bool has_prefix(const char *s, const char *prefix)
@@ -58,7 +58,7 @@ static const char *error_text(const struct http_exchange *x, CURLcode code)
 	return *x->curl_text ? x->curl_text : curl_easy_strerror(code);
 }
 
-/* A certificate is out of its dates; it may be the clock that is. */
+/* True if a certificate is expired or not yet valid; the cause may be this machine's clock. */
 static bool dates_are_wrong(const struct http_exchange *x, CURLcode code)
 {
 	long server = 0, proxy = 0;
@@ -71,7 +71,7 @@ static bool dates_are_wrong(const struct http_exchange *x, CURLcode code)
 	       proxy == X509_V_ERR_CERT_NOT_YET_VALID || proxy == X509_V_ERR_CERT_HAS_EXPIRED;
 }
 
-/* What to add to a message then; "" else. */
+/* What to add to the message in that case; otherwise "". */
 static const char *clock_doubt(const struct http_exchange *x, CURLcode code, char text[80])
 {
 	time_t now = time(NULL);
@@ -84,7 +84,8 @@ static const char *clock_doubt(const struct http_exchange *x, CURLcode code, cha
 	return text;
 }
 
-/* What a proxy answered to CONNECT, which libcurl tells as a broken connection; 0: nothing bad. */
+/* The status with which a proxy refused CONNECT, which libcurl reports as a broken connection; 0:
+ * it did not refuse. */
 static long proxy_refused(struct lane *l)
 {
 	const struct http_exchange *x = &l->x;
@@ -156,8 +157,8 @@ static enum outcome redirect_judge(struct lane *l, const char *to)
 	return l->next ? OUTCOME_REDIRECTED : final(l, EX_SOFTWARE, "out of memory");
 }
 
-/* Not an answer to what was asked. The next one may be: it came from a cache that missed, or from
- * one of several servers. */
+/* The answer does not match the request. The next one may: a cache, or one of several servers, may
+ * have been at fault. */
 static enum outcome odd(struct lane *l, const char *what)
 {
 	char doubt[sizeof l->f->doubt] = "";
@@ -171,7 +172,7 @@ static enum outcome odd(struct lane *l, const char *what)
 	return OUTCOME_FINAL;
 }
 
-/* 206: exactly what was asked for, or its beginning. */
+/* For 206: true if it is the requested range, or the beginning of it. */
 static bool range_is_right(const struct lane *l)
 {
 	const struct http_answer *a = &l->x.answer;
@@ -189,8 +190,8 @@ static bool range_is_right(const struct lane *l)
 	return a->first == lane_at(l) && a->last < l->end;
 }
 
-/* The size is known now, and the end of the object can be asked for as any other range; else all
- * of it. */
+/* Now that the size is known, the end of the object can be requested by an ordinary range. Without
+ * a size, the whole object is requested. */
 static enum outcome size_accept(struct lane *l)
 {
 	const struct http_answer *a = &l->x.answer;
@@ -233,13 +234,13 @@ static enum outcome partial_accept(struct lane *l, curl_off_t length)
 	return OUTCOME_DONE;
 }
 
-/* Whether the server may have ranges, though not of so many bytes at the end. */
+/* True while the server may still support ranges, but maybe not suffix ranges. */
 static bool tail_is_unknown(const struct fetch *f)
 {
 	return f->tail && !f->sizing && !f->whole;
 }
 
-/* 200: the whole object, from its start. What was read already is read again. */
+/* For 200: the whole object from its start. What was read before is received again and skipped. */
 static enum outcome whole_accept(struct lane *l, curl_off_t length)
 {
 	const struct http_answer *a = &l->x.answer;
@@ -251,7 +252,7 @@ static enum outcome whole_accept(struct lane *l, curl_off_t length)
 		return odd(l, "the server answered a request for a range with the whole of it");
 	if (!object_has_size(&f->object, size, why, sizeof why))
 		return odd(l, why);
-	/* Of an object that short the tail is the whole of it. */
+	/* The tail of an object this short is the whole object. */
 	if (tail_is_unknown(f) && (length < 0 || size > f->tail)) {
 		f->sizing = true;
 		return OUTCOME_ANEW;
@@ -292,7 +293,7 @@ enum outcome http_try_judge(struct lane *l)
 		(void)snprintf(l->why, sizeof l->why, "the transfer did not end in time");
 		return OUTCOME_AGAIN;
 	}
-	/* A body that is not wanted breaks off with a write error: the status says more. */
+	/* Ending an unwanted body is a write error for libcurl; the status says more. */
 	if (x->over && x->code != CURLE_OK &&
 	    (x->code != CURLE_WRITE_ERROR || wanted || status == 0))
 		return http_try_error(l, x->code);

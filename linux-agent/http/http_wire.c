@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What exchanges share: libcurl's connections, the options, the pace. */
+/* What exchanges share: libcurl's connections, the options, the rate limit. */
 #include "http_exchange.h"
 
 #include "clock.h"
@@ -35,8 +35,8 @@ static unsigned or_default(unsigned value, unsigned otherwise)
 	return value ? value : otherwise;
 }
 
-/* libcurl's own redirects would allow http -> https -> http, so they are off and
- * each hop is a transfer of its own; see http_try.c. */
+/* libcurl's own redirects would allow http -> https -> http. They are off, and each hop is a
+ * transfer of its own; see http_try.c. */
 static CURL *like_new(const struct fetch_options *o)
 {
 	CURL *easy = curl_easy_init();
@@ -95,7 +95,7 @@ void http_wire_renew(struct http_wire *w)
 
 /* --- the pace ------------------------------------------------------------------ */
 
-/* How long nothing more may come, all exchanges together. */
+/* How long to pause until all exchanges together are within the rate limit again. */
 static unsigned pace_ms(struct http_wire *w)
 {
 	uint64_t rate = w->http.options->rate_limit, paid;

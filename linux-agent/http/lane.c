@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One lane: it is asked for, answered, received, and tried again. */
+/* One lane: requesting, judging the answer, receiving, retrying. */
 #include "http_try.h"
 
 #include "io.h"
@@ -9,10 +9,10 @@
 
 #define BACKOFF_MAX_MS 60000
 #define DEFAULT_BACKOFF_MS 1000
-/* An answer that takes longer than this and eight round trips, while others come, does not come
- * because of the others. */
+/* An answer that takes longer than this plus eight round trips, while others arrive, is being held
+ * up behind the others by the server. */
 #define STUCK_MS 2000
-/* So many ranges without a refusal, and the server is asked for more at once. */
+/* After this many ranges without a refusal, more requests are kept in flight. */
 #define CALM_LANES 32
 
 static bool is_head(const struct lane *l)
@@ -30,7 +30,7 @@ static bool accept_body(void *ctx)
 	return l->outcome == OUTCOME_DONE;
 }
 
-/* What is held of it; of one whose length is not known yet as much as of a long one. */
+/* The length to buffer. While the length is unknown, as much as for a long range. */
 size_t lane_room(const struct lane *l)
 {
 	bool known = l->f->object.known && !l->f->whole;
@@ -55,7 +55,7 @@ static void ask(struct lane *l)
 		l->state = LANE_FAILED;
 }
 
-/* From the URL that was named, for what is missing. */
+/* Starts again from the URL of the fetch, for what is missing. */
 void lane_ask(struct lane *l, int64_t now)
 {
 	free(l->url);
@@ -76,8 +76,8 @@ static void ask_next(struct lane *l)
 
 /* --- what goes wrong --------------------------------------------------------------- */
 
-/* first * 2^(failures - 1), at most a minute, of which the upper half is left to
- * chance, so that a fleet does not come back all at once. */
+/* first * 2^(failures - 1), at most a minute. The upper half is random, so that a fleet does not
+ * come back all at once. */
 static unsigned backoff_ms(const struct lane *l)
 {
 	const struct fetch_options *o = &l->f->options;
@@ -90,7 +90,8 @@ static unsigned backoff_ms(const struct lane *l)
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
 	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
-		chance = (uint32_t)http_wire_now_ms(&l->f->wire);	/* early in boot */
+		chance = (uint32_t)http_wire_now_ms(&l->f->wire);	/* no entropy early in
+									 * boot */
 	return (unsigned)(wait - chance % (wait / 2 + 1));
 }
 
@@ -102,7 +103,7 @@ static int64_t retry_after_ms(const struct lane *l)
 	return asked_s < INT32_MAX ? (int64_t)asked_s * 1000 : (int64_t)INT32_MAX * 1000;
 }
 
-/* Of the head: the next try is after a pause; or there is none, where no time is left for it. */
+/* Schedules the head's next try after a pause, or fails it if too little time is left. */
 static void head_again(struct lane *l)
 {
 	struct fetch *f = l->f;
@@ -132,7 +133,7 @@ void lane_late(struct lane *head)
 	head_again(head);
 }
 
-/* A server that has had enough gets less at once. */
+/* Keeps fewer requests in flight if the server is overloaded. */
 static void refusal_note(struct lane *l)
 {
 	struct fetch *f = l->f;
@@ -160,14 +161,15 @@ static void again(struct lane *l, unsigned failures)
 	l->ready_ms = asked > 0 ? http_wire_now_ms(&l->f->wire) + asked : 0;
 }
 
-/* The body ended before body_end. */
+/* The body ended before body_end, or had no stated end. */
 static void broken(struct lane *l)
 {
 	struct http_exchange *x = &l->x;
 	enum outcome outcome = OUTCOME_AGAIN;
 
 	if (x->code == CURLE_OK && l->body_end == UINT64_MAX) {
-		l->f->object.size = l->end = lane_at(l);	/* its length was not told: now it is */
+		l->f->object.size = l->end = lane_at(l);	/* the length was not stated; now it
+								 * is known */
 		l->state = LANE_DONE;
 		http_exchange_stop(x);
 		return;
@@ -178,7 +180,7 @@ static void broken(struct lane *l)
 		(void)snprintf(l->why, sizeof l->why, "the transfer did not end in time");
 	else
 		outcome = http_try_error(l, x->code);
-	/* A drip brings bytes, but no end. */
+	/* Count consecutive slow tries: a server that drips sends bytes, but never finishes. */
 	l->slow = x->code == CURLE_OPERATION_TIMEDOUT ? l->slow + 1 : 0;
 	http_exchange_stop(x);
 	if (outcome == OUTCOME_FINAL)
@@ -189,7 +191,8 @@ static void broken(struct lane *l)
 
 /* --- going on ---------------------------------------------------------------------- */
 
-/* HTTP/2 has many streams in one connection; what is beyond its limits libcurl holds back. */
+/* With HTTP/2, one connection has many streams; libcurl itself respects the server's limit of
+ * them. */
 static void protocol_note(struct fetch *f, CURL *easy)
 {
 	long version = 0;
@@ -263,14 +266,14 @@ static void flow(struct lane *l)
 	else if (l->x.over)
 		broken(l);
 	else if (l->x.paused && l->f->wire.multiplexed && !is_head(l)) {
-		/* libcurl would hold back the other streams, too, for bytes of this one. */
+		/* With libcurl, a paused stream would stall the other streams. */
 		http_exchange_stop(&l->x);
 		l->state = LANE_IDLE;
 		l->waits = true;
 	}
 }
 
-/* Other servers than most answer one connection at a time, and let the others wait. */
+/* True if the server seems to serve one connection at a time and leave the others waiting. */
 static bool is_stuck(const struct lane *l, int64_t now)
 {
 	const struct fetch *f = l->f;

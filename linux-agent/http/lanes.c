@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What is asked for, and when: the head at once, those behind it as the server bears it and as
- * there is room. */
+/* What is requested when: the head at once, the lanes behind it as far as the server tolerates and
+ * the buffers allow. */
 #include "http_try.h"
 
 #include "clock.h"
 
 #include <stdlib.h>
 
-/* What arrives within a round trip, where it is not known. */
+/* Bytes that arrive within a round trip, while that is not known. */
 #define ROUND_TRIP_BYTES (64 * 1024)
 
 /* --- the ring of lanes ----------------------------------------------------------- */
@@ -57,7 +57,7 @@ static bool is_active(const struct lane *l)
 
 /* --- starting what may be started --------------------------------------------------- */
 
-/* Bytes that are still to come before lane number place. */
+/* Bytes still to be received in the lanes before place. */
 static uint64_t left_before(struct fetch *f, unsigned place)
 {
 	uint64_t left = 0;
@@ -67,7 +67,7 @@ static uint64_t left_before(struct fetch *f, unsigned place)
 	return left;
 }
 
-/* All of it can be held; or it begins when what is before it ends. */
+/* True if its buffer fits; or, for a range too long to buffer, if it is nearly its turn. */
 static bool has_room(struct fetch *f, unsigned place)
 {
 	const struct http_link_figures *link = &f->link.figures;
@@ -95,7 +95,8 @@ static bool start(struct fetch *f, int64_t now)
 	unsigned active = 0;
 	bool any = false;
 
-	/* One that is held up does not keep the head waiting, which alone can let it go on. */
+	/* A paused lane does not count against an idle head, because only the head's progress
+	 * resumes it. */
 	for (unsigned i = 0; i < f->count; i++)
 		active += is_active(lanes_at(f, i)) &&
 			  (!lanes_at(f, i)->x.paused || lanes_at(f, 0)->state != LANE_IDLE);
@@ -124,7 +125,7 @@ static bool advance(struct fetch *f, int64_t now)
 
 /* --- time ---------------------------------------------------------------------------- */
 
-/* The deadline ends what is under way, and the head's pause. */
+/* The deadline ends every transfer, and the head's pause. */
 static void deadline_note(struct fetch *f)
 {
 	struct lane *head = lanes_at(f, 0);
@@ -142,7 +143,7 @@ static void deadline_note(struct fetch *f)
 		lane_late(head);
 }
 
-/* Nothing is under way: until the head may be asked for. */
+/* With nothing in flight, sleeps until the head may be requested. */
 static void pause_end(struct fetch *f, int64_t now)
 {
 	int64_t left = lanes_at(f, 0)->ready_ms - now;

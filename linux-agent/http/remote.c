@@ -8,25 +8,25 @@
 
 #include <string.h>
 
-/* The process ends a transfer at its deadline by itself; one that hangs is ended so much later. */
+/* The process ends a transfer at the deadline itself. If it hangs, it is killed this much later. */
 #define GRACE_MS 3000
 #define DEADLINE_S 3600
-/* More of them no deadline holds. */
+/* No deadline leaves room for more. */
 #define RETRIES_MAX 100000
 
 struct remote {
-	struct fetch *fetch;	/* SANDBOX_NO; or else: */
+	struct fetch *fetch;	/* used if SANDBOX_NO; otherwise: */
 	const char *url;
 	struct fetch_options options;
 	struct child child, gate;
 	int64_t deadline_ms;
 	unsigned retries;
-	bool broken;		/* nothing more is asked of it */
+	bool broken;		/* nothing more may be asked of it */
 
-	/* asked for before the next read */
+	/* collected for the next read */
 	struct remote_ask next;
 
-	/* as it was last told */
+	/* as of the last answer */
 	bool has_ranges;
 	struct http_link_figures link;
 	uint64_t size, received;
@@ -55,8 +55,8 @@ static int ended(struct remote *r, struct err *err)
 	return failed(r, EX_SOFTWARE, cause, err);
 }
 
-/* What is reckoned with: no more than an hour, a terabyte a second and what is ever asked for at
- * once. */
+/* Limits the figures to plausible values: an hour, a terabyte per second, the most requests there
+ * can be. */
 static void figures_bound(struct http_link_figures *f)
 {
 	if (f->rtt_us > 3600 * 1000000ull)
@@ -83,14 +83,14 @@ bool remote_answer_check(struct remote_answer *answer, uint32_t want)
 	case REMOTE_FAILED:
 		return a->exit >= EX__BASE && a->exit <= EX__MAX && a->text[0];
 	case REMOTE_DONE:
-		/* An object with ranges has a size, and is not smaller than a part of it. */
+		/* An object with ranges has a size, which no part of it exceeds. */
 		return a->got <= want && a->has_ranges <= 1 &&
 		       (!a->has_ranges || (a->size != UINT64_MAX && a->got <= a->size));
 	}
 	return false;
 }
 
-/* What it says next, but for retries, which are handed on. */
+/* Waits for the next answer, and passes retries on to the caller's callback. */
 static int hear(struct remote *r, uint32_t want, struct remote_answer *answer, struct err *err)
 {
 	const struct fetch_options *o = &r->options;
@@ -121,7 +121,7 @@ static int hear(struct remote *r, uint32_t want, struct remote_answer *answer, s
 	}
 }
 
-/* 0 and the bytes that it got. */
+/* Waits for the answer to a read; returns 0 and the number of bytes. */
 static int taken(struct remote *r, uint32_t want, uint32_t *ret_got, struct err *err)
 {
 	struct remote_answer a;
@@ -149,7 +149,7 @@ static int ask(struct remote *r, enum remote_kind kind, uint32_t half, uint32_t 
 	r->next.kind = kind;
 	r->next.half = half;
 	r->next.want = want;
-	/* That it is not there any more, hear() will tell. */
+	/* If the process has ended, hear() will report it. */
 	(void)child_tell(r->child.channel, &r->next, sizeof r->next);
 	r->next.flags = r->next.ahead_count = 0;
 	return 0;
@@ -176,7 +176,7 @@ static uint32_t piece(size_t left)
 	return (uint32_t)(left < REMOTE_HALF_BYTES ? left : REMOTE_HALF_BYTES);
 }
 
-/* While one half is copied the other is filled. */
+/* One half of the shared memory is filled while the other is copied. */
 int remote_read(struct remote *remote, void *buf, size_t len, size_t *ret_len, struct err *err)
 {
 	struct remote *r = remote;
@@ -276,7 +276,7 @@ void remote_figures(const struct remote *remote, struct http_link_figures *ret_f
 
 /* --- opening it ------------------------------------------------------------- */
 
-/* What the cage lacks is said, or is the end. */
+/* Reports what the cage lacks, or fails because of it, as options->sandbox says. */
 static int lack_judge(const struct fetch_options *o, const char *lack, struct err *err)
 {
 	char text[CAGE_LACK_BYTES + 80];

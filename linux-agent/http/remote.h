@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An object on a web server, as fetch.h has it, but read by a process without rights
- * (cage.h) that has libcurl, the certificates and the token, and connects through another
- * one (gate.h). Here there are only its answers: whole, of a fixed length, and checked before
- * anything is made of them. The bytes it hands over are as good as the server's: nobody's
- * word. Messages, retries, figures and the exit status are as without it.
+ * Reads an object from a web server as fetch.h does, but in a process without privileges
+ * (cage.h). That process holds libcurl, the certificates and the token, and connects through
+ * another one (gate.h). This side sees only its answers, which have a fixed length and are
+ * checked before use. Like a server's, its bytes are not to be trusted. Messages, retries,
+ * figures and exit statuses are the same as without it.
  *
- * It is killed when the fetch is closed, cancelled, or a little after the deadline, should it
- * hang; slotctl's end is its own, too.
+ * The process is killed when the fetch is closed or cancelled, and, if it hangs, a little
+ * after the deadline. It does not outlive slotctl.
  */
 #pragma once
 
@@ -15,15 +15,15 @@
 
 struct remote;
 
-/* As fetch_open(), with options->sandbox: SANDBOX_NO is fetch_open() itself. Reads the
- * files of options->http. Fork before there are threads. EX_CONFIG: SANDBOX_REQUIRE, and
- * something is lacking. The caller closes. */
+/* Like fetch_open(), with options->sandbox; SANDBOX_NO is fetch_open() itself. Reads the files of
+ * options->http. Forks, so call it before there are threads. EX_CONFIG: SANDBOX_REQUIRE, and the
+ * sandbox is incomplete. The caller closes it. */
 int remote_open(const char *url, const struct fetch_options *options, struct remote **ret_remote,
 		struct err *err);
 void remote_close(struct remote *remote);
 
-/* As their namesakes in fetch.h, and also: EX_SOFTWARE, the process ended, or said what
- * it cannot have meant; EX_UNAVAILABLE, it did not answer in time. */
+/* Like their namesakes in fetch.h. In addition EX_SOFTWARE: the process ended, or sent something
+ * invalid; EX_UNAVAILABLE: it did not answer in time. */
 int remote_tail(struct remote *remote, void *buf, size_t len, size_t *ret_len, struct err *err);
 int remote_read(struct remote *remote, void *buf, size_t len, size_t *ret_len, struct err *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The process that fetches. It opens what files it needs, then gives up its rights, and only
- * then speaks to a server. */
+/* The process that fetches. It opens the files it needs, drops its privileges, and only then
+ * contacts a server. */
 #include "remote_proto.h"
 
 #include "gate.h"
@@ -12,7 +12,7 @@ struct talk {
 	int channel;
 	uint8_t *area;
 	struct fetch *fetch;
-	bool over;		/* the last read failed, or came to the end */
+	bool over;		/* the last read failed, or reached the end */
 };
 
 static void texts_copy(char *to, size_t room, const char *from)
@@ -91,7 +91,7 @@ void remote_child(void *job, int channel, uint8_t *area)
 	struct remote_ask ask;
 	struct err err = { 0 };
 
-	j->options.cancel = NULL;	/* the parent ends this process */
+	j->options.cancel = NULL;	/* the parent kills this process */
 	j->options.retrying = on_retry;
 	j->options.ctx = &t;
 	j->options.gate = &gate;

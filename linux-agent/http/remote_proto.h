@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* What is said between remote.c and remote_child.c; no one else includes it but tests. */
+/* The messages between remote.c and remote_child.c; otherwise only tests include this. */
 #pragma once
 
 #include "child.h"
 #include "remote.h"
 
-/* The shared memory: two halves, so that one is filled while the other is emptied. */
+/* The shared memory has two halves: one is filled while the other is emptied. */
 #define REMOTE_HALF_BYTES ((size_t)256 << 10)
 
 enum remote_kind { REMOTE_TAIL = 1, REMOTE_READ };
-/* Of a read, before it; NEXT: it goes on with the one before, if that got all it wanted, and else
- * gets nothing. */
+/* What to do before a read. NEXT: the read continues the previous one; if that got less than it
+ * wanted, this one returns nothing. */
 enum { REMOTE_ANEW = 1 << 0, REMOTE_RANGE = 1 << 1, REMOTE_NEXT = 1 << 2 };
 
 struct remote_ask {
 	uint32_t kind;
 	uint32_t flags;
 	uint64_t offset, len;	/* of the range */
-	uint32_t half, want;	/* where to, and how many bytes at most */
-	uint32_t ahead_count;	/* ranges that are read after it */
+	uint32_t half, want;	/* which half to fill, and how many bytes at most */
+	uint32_t ahead_count;	/* ranges to be read after this one */
 	struct { uint64_t offset, len; } ahead[FETCH_AHEAD_MAX];
 };
 
 enum remote_word {
-	REMOTE_READY = 1,	/* text: what is lacking */
+	REMOTE_READY = 1,	/* text: what the cage lacks */
 	REMOTE_DONE,
 	REMOTE_FAILED,		/* exit, text */
-	REMOTE_RETRYING,	/* text, wait_ms; another one follows */
+	REMOTE_RETRYING,	/* text, wait_ms; another answer follows */
 };
 
 struct remote_answer {
@@ -46,14 +46,14 @@ struct remote_job {
 	int gate;		/* -1: none */
 };
 
-/* The process; it returns when it is to end. */
+/* The body of the process; it ends when this returns. */
 void remote_child(void *job, int channel, uint8_t *area);
 
-/* One answer, which is the parent's to check: false: it can not have been meant. Texts are
- * terminated and cleaned. */
+/* Checks an answer on the parent's side, and terminates and cleans its texts. False if it is not
+ * valid. */
 bool remote_answer_check(struct remote_answer *answer, uint32_t want);
 
-/* For tests: the process in its place. */
+/* For tests, which run a process of their own instead. */
 int remote_open_child(const char *url, const struct fetch_options *options,
 		      void (*run)(void *job, int channel, uint8_t *area), struct remote **ret_remote,
 		      struct err *err);

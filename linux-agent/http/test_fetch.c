@@ -17,8 +17,8 @@ static int fd;			/* where bodies go */
 static unsigned retries;
 static unsigned waited_ms;
 static char last_why[256];
-static unsigned cancel_at;	/* the retry that a cancellation comes with, 0 for none */
-static bool hanging;		/* the script's server never answers: time passes */
+static unsigned cancel_at;	/* the retry at which to cancel; 0: none */
+static bool hanging;		/* the server never answers; the clock advances */
 
 static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 {
@@ -47,7 +47,7 @@ static void expect_body(const char *expected, uint64_t len)
 	assert_string_equal(body, expected);
 }
 
-/* Runs the script and expects OK's body from its last answer. */
+/* Runs the script and expects the body of OK from its last answer. */
 static void expect_hello(const char *const *script, unsigned connections)
 {
 	struct fetch_options o = options();
@@ -245,7 +245,7 @@ static void a_refused_connection_is_retried_until_the_deadline(void **state)
 	snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
 	o.deadline_s = 1;
 	expect_fail(url, &o, EX_UNAVAILABLE, " s: Connection refused");
-	/* 10, 20, 40, ... ms, of which at most a half is left to chance. */
+	/* 10, 20, 40, ... ms, of which up to half is random. */
 	assert_in_range(retries, 6, 7);
 	cancel_at = retries + 2;
 	o.deadline_s = 300;
@@ -328,7 +328,7 @@ static int each_teardown(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	/* libcurl would send even 127.0.0.1 through the proxy of the machine. */
+	/* libcurl would send even requests to 127.0.0.1 through this machine's proxy. */
 	unsetenv("http_proxy");
 	unsetenv("https_proxy");
 	unsetenv("HTTPS_PROXY");

@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* Runs openssl's own server in dir; its port, or -1 without that program. */
+/* Runs openssl's test server in dir. Returns its port, or -1 if openssl is not installed. */
 static int tls_server_start(const struct testdir *dir, pid_t *ret_pid)
 {
 	char line[128];
@@ -142,7 +142,7 @@ int main(void)
 		cmocka_unit_test(https_needs_a_known_certificate_and_is_never_left_for_http),
 	};
 
-	/* libcurl would send even 127.0.0.1 through the proxy of the machine. */
+	/* libcurl would send even requests to 127.0.0.1 through this machine's proxy. */
 	unsetenv("https_proxy");
 	unsetenv("HTTPS_PROXY");
 	unsetenv("all_proxy");

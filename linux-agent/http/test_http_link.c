@@ -4,7 +4,7 @@
 #include "unittest.h"
 #include "io.h"
 
-/* What a link brings in a round trip, shared by what is in flight. */
+/* The bytes of a round trip, shared by the requests in flight. */
 static void the_link_says_what_a_request_costs(void **state)
 {
 	static const struct { struct http_link_figures link; uint64_t low, high; } rows[] = {
@@ -12,7 +12,7 @@ static void the_link_says_what_a_request_costs(void **state)
 		{ { .rtt_us = 200000, .rate = 12500000, .parallel = 4 }, 625000, 626000 },
 		{ { .rtt_us = 20000, .rate = 625000, .parallel = 4 }, 3125, 4000 },
 		{ { .rtt_us = 100, .rate = 1000000000, .parallel = 4 }, 25000, 26000 },
-		/* Nothing was seen yet, and whatever was said. */
+		/* Nothing measured yet; then the largest figures there can be. */
 		{ { 0 }, 1000, 100000 },
 		{ { .rtt_us = 3600000000u, .rate = 1000000000000u, .parallel = 1 }, 1, UINT64_MAX },
 	};
@@ -42,7 +42,7 @@ static void the_rate_is_of_time_in_which_bodies_flow_and_follows_the_link(void *
 	(void)state;
 	http_link_worked(&l, 10000000, 0, false, true);
 	http_link_worked(&l, 1000, 1000000, true, true);
-	assert_int_equal(l.figures.rate, 0);	/* too short to say */
+	assert_int_equal(l.figures.rate, 0);	/* the sample is too short */
 	http_link_worked(&l, 999000, 1500000, true, true);
 	assert_int_equal(l.figures.rate, 2500000);
 	for (int i = 0; i < 20; i++)

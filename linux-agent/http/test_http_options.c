@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the configuration says of https, before anything is sent. What is sent, and to whom, is in
- * test_fetch_tls.c and test_https.py. */
+/* What the configuration says about https, checked before anything is sent. What is sent, and to
+ * whom, is tested in test_fetch_tls.c and test_https.py. */
 #include "http_options.h"
 
 #include "io.h"
@@ -12,7 +12,7 @@ enum { SECRET_MAX = 64 * 1024 };
 
 static struct testdir dir;
 
-/* Only its owner may read it. */
+/* Makes a file that only its owner may read. */
 static const char *put(const char *name, const char *text, size_t len)
 {
 	testdir_put(&dir, name, text, len);
@@ -30,7 +30,7 @@ static void a_key_of_https_or_a_user_does_not_go_with_http(void **state)
 {
 	static const struct {
 		struct http_options options;
-		const char *url, *why;		/* why NULL: it may be fetched */
+		const char *url, *why;		/* why is NULL if it may be fetched */
 	} rows[] = {
 		{ { 0 }, "http://host/b.zip", NULL },
 		{ { .redirects = 8, .rate_limit = 5, .proxy = "none" }, "http://host/b.zip", NULL },
@@ -134,7 +134,7 @@ static void headers_are_name_and_value_and_the_line_at_fault_is_named(void **sta
 	}
 }
 
-/* Each fault of a file, for each key that names a secret one. */
+/* Tries each fault of a file with each key that names a secret file. */
 static void a_secret_that_others_may_read_or_that_is_none_is_refused(void **state)
 {
 	static char large[SECRET_MAX + 1];
@@ -173,7 +173,7 @@ static void a_file_that_is_missing_is_told_by_its_key_before_any_handshake(void 
 {
 	const struct {
 		struct http_options options;
-		const char *why;		/* NULL: libcurl takes it */
+		const char *why;		/* NULL: libcurl accepts it */
 	} rows[] = {
 		{ { 0 }, NULL },
 		{ { .rate_limit = 100, .low_speed = 80, .low_speed_s = 5, .proxy = "none" }, NULL },
@@ -199,7 +199,7 @@ static void a_file_that_is_missing_is_told_by_its_key_before_any_handshake(void 
 	}
 }
 
-/* In client-key, or in client-cert where there is no key of its own. */
+/* The key is in client-key, or in client-cert if client-key is not set. */
 static void a_key_that_others_may_read_is_refused(void **state)
 {
 	struct http_options options = { 0 };
@@ -229,7 +229,7 @@ static void a_failed_exchange_is_told_in_the_words_of_the_configuration(void **s
 	const struct {
 		const struct http_options *options;
 		CURLcode code;
-		const char *key;		/* NULL: it is about none of them */
+		const char *key;		/* NULL: it concerns none of them */
 	} rows[] = {
 		{ &without, CURLE_SSL_PINNEDPUBKEYNOTMATCH, "(pin)" },
 		{ &with, CURLE_SSL_CERTPROBLEM, "client-cert" }, { &without, CURLE_SSL_CERTPROBLEM, NULL },

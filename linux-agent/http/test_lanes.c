@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Several ranges in flight: what comes is handed over in order, whatever the server does. */
+/* Several ranges in flight: their bytes are returned in order, whatever the server does. */
 #include "fetch.h"
 
 #include "testclock.h"
@@ -26,7 +26,7 @@ static void on_retry(void *ctx, const char *why, unsigned wait_ms)
 	snprintf(last_why, sizeof last_why, "%s", why);
 }
 
-/* The first request has told the size then. */
+/* Afterwards the size is known from the first request. */
 static void begin(void)
 {
 	static struct fetch_options options;
@@ -52,7 +52,7 @@ static uint64_t offset_of(unsigned i)
 	return 1000 + (uint64_t)i * STEP;
 }
 
-/* As who reads does: the piece at hand, and those after it. */
+/* Names the current piece and those after it, as a reader does. */
 static void name(unsigned i)
 {
 	fetch_range(fetch, offset_of(i), PIECE);
@@ -85,7 +85,7 @@ static void answers_that_come_out_of_order_are_read_in_order(void **state)
 {
 	(void)state;
 	serve.held = (size_t)offset_of(0);
-	serve.held_for = 1 + 5;		/* the end of the object, and five of those behind it */
+	serve.held_for = 1 + 5;		/* the end of the object, and five of those announced */
 	begin();
 	expect_pieces(0);
 	assert_int_equal(server.count->requests, 1 + PIECES);
@@ -114,7 +114,7 @@ static void there_are_no_more_at_once_than_connections(void **state)
 	}
 }
 
-/* The second is dropped in its middle, or refused, while the first is not answered. */
+/* The second range is cut off or refused before the first is answered. */
 static void what_fails_ahead_says_nothing_and_is_asked_again(void **state)
 {
 	static const enum serve how[] = { SERVE_CUT, SERVE_RESET, SERVE_503, SERVE_WRONG_RANGE,
@@ -152,7 +152,7 @@ static void pass_time(void)
 	testclock_ms += 100;
 }
 
-/* Three of four connections are never accepted. */
+/* Three of the four connections are never accepted. */
 static void a_server_of_one_connection_gets_one(void **state)
 {
 	struct http_link_figures link;
@@ -231,13 +231,13 @@ static void what_was_not_named_drops_what_was(void **state)
 	assert_int_equal(fetch_read(fetch, got, PIECE, &(size_t){ 0 }, &err), 0);
 	assert_memory_equal(got, object + 500000, PIECE);
 	expect_pieces(1);
-	assert_int_equal(piece_read(5, &err), 0);	/* some are left out */
+	assert_int_equal(piece_read(5, &err), 0);	/* skips some pieces */
 	expect_pieces(7);
 	end();
 }
 
-/* More than is held of one: it begins when what is before it ends, and those behind it wait
- * until they can be held. */
+/* A range longer than the buffer begins when those before it end, and those behind it wait until
+ * their buffers fit. */
 static void a_range_that_cannot_be_held_is_read_as_it_comes(void **state)
 {
 	enum { LONG = 5 << 20 };
@@ -302,7 +302,7 @@ static void a_cancellation_ends_four_in_flight(void **state)
 	end();
 }
 
-/* While who reads does something else: until there is a word from it. */
+/* While the reader is busy elsewhere, until its next request. */
 static void what_was_named_comes_while_nobody_reads(void **state)
 {
 	int pair[2];
@@ -311,7 +311,7 @@ static void what_was_named_comes_while_nobody_reads(void **state)
 	begin();
 	name(0);
 	assert_int_equal(pipe(pair), 0);
-	fetch_idle(fetch, pair[0]);	/* it has an end: all is here */
+	fetch_idle(fetch, pair[0]);	/* returns: everything has arrived */
 	assert_int_equal(server.count->bytes, 100 + PIECES * PIECE);
 	expect_pieces(0);
 	assert_int_equal(server.count->requests, 1 + PIECES);

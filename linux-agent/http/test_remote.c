@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process that reads from a server and was taken over: it is in the real cage, says to the
- * parent what it likes, and asks the gate for what it likes. */
+/* A compromised fetching process: it runs in the real cage, and sends the parent and the gate
+ * whatever it likes. */
 #include "gate_proto.h"
 #include "remote_proto.h"
 
@@ -166,7 +166,7 @@ static void one_that_hangs_keeps_nobody_from_cancelling(void **state)
 	remote_close(r);
 }
 
-/* It changes them for ever, as fast as it can. */
+/* Overwrites the bytes it has handed over, as fast as it can. */
 static void scribble(void *job, int channel, uint8_t *area)
 {
 	struct remote_answer a = { .word = REMOTE_READY };
@@ -203,16 +203,16 @@ static void what_was_read_does_not_change_afterwards(void **state)
 /* --- the gate ------------------------------------------------------------------ */
 
 struct wish {
-	const char *host;	/* to be resolved; NULL: none */
+	const char *host;	/* to resolve; NULL: none */
 	unsigned port;
-	const char *address;	/* and to be connected to */
+	const char *address;	/* to connect to after that */
 	unsigned to;
 };
 
 static struct wish wish;
-static unsigned turn_to;	/* where nobody may come */
+static unsigned turn_to;	/* nobody may connect to this port */
 
-/* With the descriptor that comes with it, which is the lowest free one. */
+/* The descriptor that comes with the answer is the lowest free one. */
 static bool answer_take(int gate, struct gate_answer *a)
 {
 	char control[CMSG_SPACE(sizeof(int))];
@@ -224,7 +224,7 @@ static bool answer_take(int gate, struct gate_answer *a)
 	return poll(&channel, 1, -1) == 1 && recvmsg(gate, &message, 0) == sizeof *a;
 }
 
-/* text: "resolved", "connected", both, or "". */
+/* text becomes "resolved", "connected", both, or "". */
 static void wish_try(int gate, const struct wish *w, char *text, size_t room)
 {
 	struct gate_ask ask = { .kind = GATE_RESOLVE, .serial = 1, .name.port = w->port };
@@ -242,7 +242,7 @@ static void wish_try(int gate, const struct wish *w, char *text, size_t room)
 		(void)snprintf(text + strlen(text), room - strlen(text), "connected");
 }
 
-/* Sockets that it has, led elsewhere. */
+/* Tries to connect sockets that it already has to another address. */
 static void socket_turn(unsigned port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
@@ -314,7 +314,7 @@ static void nobody_is_reached_but_whom_the_url_names(void **state)
 		{ here, 8, { "127.0.0.1", mine, "127.0.0.1", else_ }, "resolved" },
 		{ "http://192.0.2.1/", 0, { "192.0.2.2", 80, "192.0.2.3", 80 }, "" },
 		{ "http://192.0.2.1/", 8, { "192.0.2.2", 80, "192.0.2.3", 80 }, "resolved" },
-		/* A server may redirect, but not into this machine or onto its link. */
+		/* A server may redirect, but not to this machine or its link. */
 		{ "http://192.0.2.1/", 8, { "127.0.0.1", else_, "127.0.0.1", else_ }, "" },
 		{ "http://192.0.2.1/", 8, { "localhost", else_, "127.0.0.1", else_ }, "" },
 		{ "http://192.0.2.1/", 8, { "0.0.0.0", else_, "0.0.0.0", else_ }, "" },
