@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Which layout a chunk comes from: what the deltas would need that is not here. */
+/* Chooses each chunk's layout, given what a delta would need that is not on this machine. */
 #include "enginework.h"
 
 #include "io.h"
 
 #include <string.h>
 
-/* 8 GiB: each block takes up to 19 bytes of memory (its id, the length of its frame, its
- * place and its part of the table). */
+/* 8 GiB: each block takes up to 19 bytes of memory (its id, the length of its frame, its place, and
+ * its share of the table). */
 #define DELTA_BLOCKS_MAX (1u << 21)
 
 static int no_memory(struct err *err)
@@ -60,12 +60,12 @@ static uint32_t chunk_of_block(const struct engine *e, uint64_t block)
 	return (uint32_t)(block >> (e->index.chunk_log - BLOCK_LOG));
 }
 
-/* The blocks of wanted chunks, by their ids. */
+/* Makes the table of wanted chunks' blocks, by id. */
 static int table_make(struct engine *e, struct err *err)
 {
 	struct delta_blocks *b = &e->delta.blocks;
 
-	/* Four fifths full at most, with at least one that is free. */
+	/* At most four fifths full, with at least one free entry. */
 	b->table_size = b->index.count + b->index.count / 4 + 1;
 	b->table = nowhere_new(b->table_size);
 	b->from = nowhere_new(b->index.count);
@@ -96,8 +96,8 @@ static int place_scan(struct engine *e, int held, struct err *err)
 	return pool_drain(e->pool, err);
 }
 
-/* Whether a place still holds its bytes when the chunk is made. Chunks are made in
- * their order, so many at a time; what is kept is never overwritten. */
+/* True if a place still holds its bytes when the chunk is made. Chunks are made in order, a limited
+ * number at a time; a kept chunk is never overwritten. */
 static bool place_lasts(const struct engine *e, int held, uint32_t source, uint32_t chunk)
 {
 	if (held != HELD_TARGET || source == chunk || source >= e->index.count)
@@ -106,8 +106,8 @@ static bool place_lasts(const struct engine *e, int held, uint32_t source, uint3
 	       (e->how[source] == PLAN_WANTED && source > chunk + e->options->threads + 4);
 }
 
-/* Backwards: the block in the table is the first of its id, and so the last to lose what
- * was found. */
+/* Backwards, because the table has the first block of each id, whose entry must be read by the
+ * others before it is replaced. */
 static void blocks_resolve(struct engine *e)
 {
 	struct delta_blocks *b = &e->delta.blocks;
@@ -140,7 +140,7 @@ static uint64_t blocks_cost(const struct engine *e, uint32_t chunk)
 	for (uint32_t i = first; i < first + per_chunk && i < b->index.count; i++)
 		if (b->from[i] == NOWHERE)
 			cost += b->index.lengths[i];
-	/* The buffer of a task must take them; frames this long are of no use anyway. */
+	/* The frames must fit into a task's buffer; frames this long would be useless anyway. */
 	return cost <= work_chunk_bytes(e) ? cost : PLAN_IMPOSSIBLE;
 }
 
@@ -257,7 +257,8 @@ static void base_prefix_max(struct engine *e)
 	}
 }
 
-/* What is damaged of a delta costs no more than the delta. -1: any other error. */
+/* A damaged delta is only a warning: its chunks are fetched from FULL. Returns -1 for any other
+ * error. */
 static int damage_forgive(const struct engine *e, const struct err *why, struct err *err)
 {
 	if (why->exit != EX_DATAERR) {
@@ -320,7 +321,7 @@ static bool any(const struct engine *e, enum plan_how how)
 	return memchr(e->how, (int)how, e->index.count) != NULL;
 }
 
-/* Without its dictionary no block can be had. */
+/* Without its dictionary, no block can be decoded. */
 static int dictionary_try(struct engine *e, struct err *err)
 {
 	struct err why = { 0 };

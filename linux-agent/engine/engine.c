@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-/* All buffers of all tasks together, and what a delta holds; tasks have at least: */
+/* Limit for the buffers of all tasks plus the memory of a delta; the buffers get at least: */
 #define BUFFERS_MAX ((size_t)28 << 20)
 #define BUFFERS_MIN ((size_t)4 << 20)
-/* Chunks that are looked at to find out whether looking at all is worth it. */
+/* Chunks to sample before deciding whether to look at all of them. */
 #define SAMPLES 16
 
 int work_no_memory(struct err *err)
@@ -16,7 +16,7 @@ int work_no_memory(struct err *err)
 	return err_set(err, EX_SOFTWARE, "failed to install an image: out of memory");
 }
 
-/* With many threads the blocks of a large image would not fit beside their buffers. */
+/* With many threads, the blocks of a large image would not fit beside the buffers. */
 static size_t buffers_room(const struct engine *e)
 {
 	size_t held = delta_memory(e);
@@ -24,7 +24,7 @@ static size_t buffers_room(const struct engine *e)
 	return held < BUFFERS_MAX - BUFFERS_MIN ? BUFFERS_MAX - held : BUFFERS_MIN;
 }
 
-/* Two tasks more than threads: one is filled while one waits. */
+/* Two tasks more than threads, so that one can be filled while another waits. */
 int work_pool_open(struct engine *e, unsigned threads, size_t frame_room, size_t aux_room,
 		   struct err *err)
 {
@@ -45,7 +45,7 @@ int work_pool_open(struct engine *e, unsigned threads, size_t frame_room, size_t
 	return pool_open(&o, &e->pool, err);
 }
 
-/* Waits for what is in work; the error that came first is told. */
+/* Waits for the running tasks; returns the first error. */
 int work_pool_close(struct engine *e, int so_far, struct err *err)
 {
 	struct err other = { 0 };
@@ -72,7 +72,7 @@ int work_take(struct engine *e, struct task **ret_task, struct err *err)
 	return pool_drain(e->pool, err);
 }
 
-/* Looks for every stride-th chunk that is wanted in a place. */
+/* Looks for every stride-th wanted chunk in one place. */
 static int probe(struct engine *e, enum work_how how, uint32_t stride, struct err *err)
 {
 	for (uint32_t i = 0; i < e->index.count; i += stride) {
@@ -98,7 +98,7 @@ uint32_t work_count(const struct engine *e, enum plan_how how)
 	return n;
 }
 
-/* Some chunks first; all, if one of them is there. */
+/* Looks for a sample of the chunks, and for all of them if one was found. */
 static int probe_sampled(struct engine *e, enum work_how how, enum plan_how found,
 			 struct err *err)
 {
@@ -139,9 +139,9 @@ static void plan_set(struct engine *e, enum plan_how from, enum plan_how to)
 			e->how[i] = (uint8_t)to;
 }
 
-/* Where the manifest of the running slot says that all is there, it is taken at its word: what
- * is copied is hashed, and what is not right is fetched. Not where all that is fetched is to be
- * seen before, or where nothing can be. */
+/* If the running slot's manifest names this very image, plans to copy all of it without looking:
+ * chunks are hashed when copied, and fetched if they do not match. With verify of a remote bundle,
+ * or if the chunks cannot be fetched at all, each one is looked at first. */
 static int copied_find(struct engine *e, struct err *err)
 {
 	bool remote = bundle_source(e->job.bundle)->remote, only_here = !e->job.payload->file;
@@ -157,8 +157,8 @@ static int copied_find(struct engine *e, struct err *err)
 	return 0;
 }
 
-/* Looking is not free: a chunk is read and hashed. Of a bundle on this machine a chunk costs
- * no more than that. What the bundle leaves out is here or nowhere. */
+/* Looking has a cost: a chunk is read and hashed. Making it from a bundle on this machine costs no
+ * more than that. A chunk that the bundle leaves out must be found here. */
 static int held_find(struct engine *e, struct err *err)
 {
 	int r;
@@ -303,7 +303,8 @@ void engine_close(struct engine *engine)
 
 /* --- and then -------------------------------------------------------------- */
 
-/* What the running slot does not yield after all is fetched, with what was planned so. */
+/* Copies chunks from the running slot. Those it does not hold after all are fetched, with a new
+ * plan. */
 static int copy_all(struct engine *e, struct err *err)
 {
 	uint32_t full = work_count(e, PLAN_FULL), lost;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading back what was written: beside the work, a segment at a time, and after it. */
+/* Reads back what was written: in segments during the work, the rest afterwards. */
 #include "enginework.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 enum {
 	ALIGN = 4096,
-	AGAIN = 16,	/* of so many chunks that were read back, one is after the flush */
+	AGAIN = 16,	/* one in this many chunks is read back again after the flush */
 };
 
 static void parts_clear(struct readback *r)
@@ -38,8 +38,8 @@ static int parts_make(struct engine *e, uint32_t each, struct err *err)
 	return 0;
 }
 
-/* The last part is the caller's to flush. Where reading back would be answered by
- * the page cache there are none. */
+/* The caller flushes the last part. There are no parts if reading back would only reach the page
+ * cache. */
 int readback_open(struct engine *e, struct err *err)
 {
 	const struct engine_target *target = e->target;
@@ -88,7 +88,7 @@ static int check_put(struct engine *e, uint32_t chunk, struct err *err)
 	return 0;
 }
 
-/* In order: a part that is written late holds those behind it up. */
+/* In order: a part that is flushed late delays those behind it. */
 int readback_put(struct engine *e, struct err *err)
 {
 	struct readback *r = &e->back;
@@ -103,7 +103,7 @@ int readback_put(struct engine *e, struct err *err)
 	return 0;
 }
 
-/* How much of a chunk's beginning is read back, and where its last block is. */
+/* How much to read back at the beginning of a chunk; tail_at(): where its last block begins. */
 static size_t head_bytes(const struct engine *e, size_t len)
 {
 	return e->target->ends_only && len > ALIGN ? ALIGN : len;
@@ -122,7 +122,7 @@ uint64_t readback_mark(const struct engine *e, const uint8_t *chunk, size_t len)
 	return head == len ? mark : XXH3_64bits_withSeed(chunk + tail, len - tail, mark);
 }
 
-/* The chunk's bytes [at, to), to their place in t->out. */
+/* Reads the bytes [at, to) of the chunk to their place in t->out. */
 static int check_read(struct engine *e, struct task *t, size_t at, size_t to, struct err *err)
 {
 	uint64_t offset = (uint64_t)t->chunk << e->index.chunk_log;

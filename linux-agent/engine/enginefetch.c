@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The frames of wanted chunks: which ranges of the bundle, and in which order. */
+/* Fetches the frames of wanted chunks: which ranges of the bundle, and in which order. */
 #include "enginework.h"
 
 #include "fetch.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What is not named yet is planned anew after so many runs. */
+/* After this many runs, those not yet announced are planned again. */
 #define REPLAN_RUNS 16
 
 static const struct {
@@ -17,7 +17,7 @@ static const struct {
 	{ PLAN_BLOCKS, WORK_BLOCKS }, { PLAN_BASE, WORK_BASE }, { PLAN_FULL, WORK_FULL },
 };
 
-/* A range behind those that are there; join: one with the last, if it lies behind it. */
+/* Appends a range; if join, extends the last range when this one is adjacent. */
 static int range_add(struct fetching *f, uint64_t offset, uint64_t len, bool join, struct err *err)
 {
 	struct plan_range *last = f->count > 0 ? &f->ranges[f->count - 1] : NULL;
@@ -57,7 +57,7 @@ static int blocks_add(const struct engine *e, uint32_t chunk, struct fetching *f
 	return 0;
 }
 
-/* What a chunk needs in the layout that it has. */
+/* Adds what a chunk needs in its layout. */
 static int chunk_add(const struct engine *e, uint32_t i, struct fetching *f, struct err *err)
 {
 	const struct base_chunk *base = e->how[i] == PLAN_BASE ? &e->delta.base.index.chunks[i] : NULL;
@@ -77,7 +77,7 @@ static bool is_wanted(const struct engine *e, uint32_t i, enum plan_how how)
 	return __atomic_load_n(&e->how[i], __ATOMIC_RELAXED) == how && e->state[i] == CHUNK_TODO;
 }
 
-/* Adds what the wanted chunks of a layout need; each range is the chunk's that it is for. */
+/* Adds what the wanted chunks of a layout need, and marks each range with its chunk. */
 static int layout_add(const struct engine *e, enum plan_how how, struct fetching *f, struct err *err)
 {
 	for (uint32_t i = 0; i < e->index.count; i++) {
@@ -91,7 +91,7 @@ static int layout_add(const struct engine *e, enum plan_how how, struct fetching
 	return 0;
 }
 
-/* Of the ranges from this one on. So many requests are left of what a bundle takes. */
+/* Plans the ranges from this one on, with the requests that the bundle has left. */
 static struct plan_sum rest_plan(struct engine *e, size_t from, size_t named)
 {
 	const struct bundle_source *source = bundle_source(e->job.bundle);
@@ -134,7 +134,7 @@ void fetching_reset(struct engine *e)
 	e->fetching = (struct fetching){ 0 };
 }
 
-/* Chunks came wrong from the network. */
+/* Chunks arrived wrong from the network: fetches them over a new connection. */
 static void chunks_anew(struct engine *e)
 {
 	struct bundle_source *source = bundle_source(e->job.bundle);
@@ -150,8 +150,8 @@ static void chunks_anew(struct engine *e)
 	source->anew(source);
 }
 
-/* The runs after the one that begins now: those that were named before, and more. What was not
- * named yet is planned anew as the link becomes known. */
+/* Announces the runs after the one that begins now: those announced before, and more. What was not
+ * announced yet is planned again as the link becomes known. */
 static void runs_name(struct engine *e, size_t at)
 {
 	struct bundle_source *source = bundle_source(e->job.bundle);
@@ -190,7 +190,7 @@ static int range_read(struct engine *e, size_t at, uint64_t run, struct task *t,
 	return 0;
 }
 
-/* Bytes of the request that begins with a range; alone: no more than its chunk needs. */
+/* Bytes of the request that begins with a range; if alone, at most what its chunk needs. */
 static uint64_t range_run(const struct fetching *f, size_t at, bool alone)
 {
 	const struct plan_range *r = &f->ranges[at], *last = r;
@@ -202,7 +202,7 @@ static uint64_t range_run(const struct fetching *f, size_t at, bool alone)
 	return alone && r->run > end - r->offset ? end - r->offset : r->run;
 }
 
-/* A task for one chunk, with its frames, which are the next ranges. */
+/* Makes a task for a chunk and reads its frames, which are the next ranges. */
 static int chunk_fetch(struct engine *e, uint32_t chunk, bool alone, struct task **ret_task,
 		       struct err *err)
 {
@@ -223,8 +223,9 @@ static int chunk_fetch(struct engine *e, uint32_t chunk, bool alone, struct task
 	return 1;
 }
 
-/* 1: a task for the next chunk, with its frames; 0: every chunk is made. What a layout does not
- * yield is FULL then; of what comes wrong from FULL there is one round after another. */
+/* Returns 1 and a task for the next chunk, with its frames, or 0 once every chunk is made. Chunks
+ * that a layout failed to make become FULL; those that arrive wrong from FULL are fetched again in
+ * further rounds. */
 static int chunk_next(struct engine *e, bool alone, struct task **ret_task, struct err *err)
 {
 	struct fetching *f = &e->fetching;
@@ -255,7 +256,7 @@ static int chunk_next(struct engine *e, bool alone, struct task **ret_task, stru
 	}
 }
 
-/* One that comes wrong from FULL is fetched again before anything else is. */
+/* Unlike later ones, the first chunk is fetched again at once if it arrives wrong from FULL. */
 static int first_fetch(struct engine *e, struct err *err)
 {
 	struct fetching *f = &e->fetching;
@@ -278,7 +279,7 @@ static int first_fetch(struct engine *e, struct err *err)
 	return r < 0 ? -1 : 0;
 }
 
-/* The rest of the run that the first chunk is of: another request, unless it is under way. */
+/* Requests the rest of the first chunk's run, unless it was requested already. */
 static void run_resume(struct fetching *f)
 {
 	struct plan_range *first = f->next < f->count ? &f->ranges[f->next] : NULL;
@@ -308,7 +309,7 @@ static size_t frame_room(const struct engine *e)
 {
 	size_t room = chunkindex_frame_max(work_chunk_bytes(e));
 
-	/* Blocks that cannot be compressed come with a header each. */
+	/* Incompressible blocks each come with a header. */
 	return e->delta.blocks.taken ? room + work_chunk_bytes(e) / BLOCK_BYTES * 64 : room;
 }
 
@@ -364,7 +365,8 @@ int fetching_verify(struct engine *e, struct err *err)
 	e->stats = &own;
 	e->shows_progress = true;
 	r = work_pool_close(e, fetching_rest(e, err), err);
-	own.done = r == 0 ? own.size : own.done;	/* what is here already is not made */
+	own.done = r == 0 ? own.size : own.done;	/* chunks that are here already are not
+							 * made */
 	if (e->options->progress)
 		e->options->progress(e->options->ctx, &own);
 	e->shows_progress = false;

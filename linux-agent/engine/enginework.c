@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One chunk, made and written, or looked at; in any thread. */
+/* One chunk is made and written, or looked at; runs in any thread. */
 #include "enginework.h"
 
 #include "clock.h"
@@ -82,7 +82,7 @@ static uint64_t chunk_offset(const struct engine *e, uint32_t i)
 	return (uint64_t)i << e->index.chunk_log;
 }
 
-/* Whole pages are asked for, as reading past the page cache wants it. */
+/* Requests whole pages, as reading past the page cache requires. */
 int64_t work_read(const struct disk *disk, int file, void *buf, size_t len, uint64_t offset)
 {
 	size_t room = (len + ALIGN - 1) / ALIGN * ALIGN, done = 0;
@@ -185,7 +185,7 @@ static bool parts_decode(struct engine *e, struct task *t, const struct chunkdic
 	return decoded;
 }
 
-/* The chunk is in one frame. */
+/* Decodes a chunk that is a single frame. */
 static bool frame_decode(struct engine *e, struct task *t, uint32_t prefix)
 {
 	const struct unpack_part part = { .frame_len = (uint32_t)t->frame_len,
@@ -202,7 +202,7 @@ static int full(struct engine *e, struct task *t, struct err *err)
 		return chunk_made(e, t, err);
 	if (unpack_check(t->unpack, err) < 0)
 		return -1;
-	/* It stays PLAN_FULL; see enginefetch.c. */
+	/* The chunk stays PLAN_FULL, to be fetched again; see enginefetch.c. */
 	if (bundle_source(e->job.bundle)->anew &&
 	    __atomic_add_fetch(&e->again, 1, __ATOMIC_RELAXED) <= WORK_AGAIN_MAX)
 		return 0;
@@ -210,7 +210,7 @@ static int full(struct engine *e, struct task *t, struct err *err)
 	return bundle_prefix(e->job.bundle, err);
 }
 
-/* The regions of the base, one behind the other, in t->aux. */
+/* Reads the base's regions into t->aux, one after the other. */
 static bool prefix_read(struct engine *e, struct task *t, const struct base_chunk *c,
 			size_t *ret_len)
 {
@@ -245,7 +245,7 @@ static bool base_make(struct engine *e, struct task *t)
 	return true;
 }
 
-/* The run of blocks from first on that lie one behind the other where they are held. */
+/* Number of blocks, from first on, that are also consecutive where they are held. */
 static uint32_t blocks_together(const uint32_t *from, uint32_t first, uint32_t end)
 {
 	uint32_t n = 1;
@@ -292,7 +292,7 @@ static bool blocks_make(struct engine *e, struct task *t)
 	return count == 0 || parts_decode(e, t, b->dict, UNPACK_NO_PREFIX, parts, count);
 }
 
-/* What a delta does not yield is wanted again, from FULL. */
+/* If a delta fails to make the chunk, it is fetched from FULL. */
 static int delta(struct engine *e, struct task *t, bool made, struct err *err)
 {
 	if (made && chunk_is_right(e, t)) {
@@ -321,7 +321,7 @@ static int scan(struct engine *e, struct task *t)
 		uint64_t id = blockindex_id(t->out + at, BLOCK_BYTES, b->index.id_bytes);
 		uint32_t i = delta_block_find(b, id), none = NOWHERE;
 
-		/* Found twice: either place will do. */
+		/* If it is found twice, either place will do. */
 		if (i != NOWHERE)
 			(void)__atomic_compare_exchange_n(
 				&b->from[i], &none,

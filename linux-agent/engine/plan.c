@@ -47,7 +47,7 @@ static uint64_t gap_before(const struct plan_range *r)
 	return r->offset - (r[-1].offset + r[-1].len);
 }
 
-/* What is fetched in vain if gaps up to this are. */
+/* Bytes fetched needlessly if gaps up to this length are bridged. */
 static uint64_t waste_of(const struct plan_range *ranges, size_t count, uint64_t gap)
 {
 	uint64_t waste = 0;
@@ -58,7 +58,7 @@ static uint64_t waste_of(const struct plan_range *ranges, size_t count, uint64_t
 	return waste;
 }
 
-/* And how many requests it takes then. */
+/* Number of requests in that case. */
 static size_t requests_of(const struct plan_range *ranges, size_t count, uint64_t gap)
 {
 	size_t requests = count > 0;
@@ -68,7 +68,7 @@ static size_t requests_of(const struct plan_range *ranges, size_t count, uint64_
 	return requests;
 }
 
-/* The longest gap, of those up to most, that wastes no more than is allowed. */
+/* The longest gap, up to most, that keeps the waste within what is allowed. */
 static uint64_t gap_allowed(const struct plan_range *ranges, size_t count, uint64_t most,
 			    uint64_t allowed)
 {
@@ -85,7 +85,7 @@ static uint64_t gap_allowed(const struct plan_range *ranges, size_t count, uint6
 	return low;
 }
 
-/* The shortest that leaves no more than so many requests. */
+/* The shortest gap that keeps the number of requests within the limit. */
 static uint64_t gap_needed(const struct plan_range *ranges, size_t count, size_t requests)
 {
 	uint64_t low = 0, high = ranges[count - 1].offset;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a payload's chunks are had, without I/O: which layout costs the fewest
- * bytes, and how wanted ranges become requests.
+ * Plans how to get a payload's chunks, without I/O: which layout costs the fewest bytes,
+ * and how the wanted ranges are combined into requests.
  */
 #pragma once
 
@@ -9,47 +9,47 @@
 
 #include <stdbool.h>
 
-/* Where a chunk comes from; first those that cost no bytes. */
+/* Where a chunk comes from. The first ones cost no bytes. */
 enum plan_how {
-	PLAN_WANTED,		/* not decided */
-	PLAN_KEPT,		/* the target holds it in its place */
-	PLAN_COPIED,		/* the running slot holds it in the same place */
+	PLAN_WANTED,		/* not decided yet */
+	PLAN_KEPT,		/* the target holds it in place */
+	PLAN_COPIED,		/* the running slot holds it at the same position */
 	PLAN_BLOCKS, PLAN_BASE, PLAN_FULL,
 };
 
 #define PLAN_IMPOSSIBLE UINT64_MAX
 
-/* What the frames of one chunk cost in each layout, bytes; PLAN_IMPOSSIBLE. */
+/* Bytes to fetch for one chunk in each layout, or PLAN_IMPOSSIBLE. */
 struct plan_cost {
 	uint64_t full, base, blocks;
 };
 
-/* The layout with the fewest bytes; full, then base, where it is a tie. */
+/* The layout with the fewest bytes. In a tie, FULL wins over BASE, and BASE over BLOCKS. */
 enum plan_how plan_choose(const struct plan_cost *cost);
 
-/* Chooses for every chunk that is PLAN_WANTED: how[i] becomes PLAN_BLOCKS, PLAN_BASE
- * or PLAN_FULL. fixed is what BLOCKS costs once, beside its frames (its dictionary):
- * if it does not save more than that, no chunk takes it. Returns the bytes to fetch. */
+/* Decides every PLAN_WANTED chunk: how[i] becomes PLAN_BLOCKS, PLAN_BASE or PLAN_FULL. fixed is
+ * what BLOCKS costs once in addition to its frames (its dictionary). If BLOCKS does not save more
+ * than that, no chunk uses it. Returns the bytes to fetch. */
 uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint64_t fixed,
 		      uint8_t *how);
 
-/* A range of the source that is wanted. */
+/* A wanted range of the source. */
 struct plan_range {
 	uint64_t offset, len;
-	uint64_t run;		/* out: bytes of the request that begins here; 0: none does */
-	uint32_t chunk;		/* that it is for: the caller's */
+	uint64_t run;		/* out: length of the request that begins here; 0: none does */
+	uint32_t chunk;		/* the chunk it is for; set by the caller */
 };
 
 struct plan_sum {
-	uint64_t bytes;		/* wanted, and those in gaps */
+	uint64_t bytes;		/* wanted bytes and those in bridged gaps */
 	size_t requests;
 };
 
-/* Groups ascending ranges into requests: gaps up to gap are fetched and dropped, but no more than one
- * part in PLAN_WASTE_PART of the wanted bytes (or PLAN_WASTE_MIN bytes); then longer ones, until
- * there are no more than so many requests. */
+/* Combines ascending ranges into requests. Gaps up to gap are bridged (fetched and dropped) as long
+ * as that wastes no more than 1 / PLAN_WASTE_PART of the wanted bytes, or PLAN_WASTE_MIN bytes.
+ * Then longer gaps are bridged, until there are no more than this many requests. */
 enum { PLAN_WASTE_PART = 12, PLAN_WASTE_MIN = 16 * 1024 };
 struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests);
 
-/* What a bundle takes in all, unless there is more trouble than usual: some servers count them. */
+/* The limit of requests for a whole bundle, unless many fail: some servers count them. */
 enum { PLAN_REQUESTS = 360, PLAN_REQUESTS_MIN = 32 };

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Installs from a delta, as far as the engine's callers see it: what is fetched of a bundle on a
- * web server, what the slots yield, and that the image is right whatever is wrong with either. */
+/* Installs from a delta, as the engine's callers see it: what is fetched of a bundle on a web
+ * server, what the slots contribute, and that the image is right even if either of them is
+ * wrong. */
 #include "testdelta.h"
 
 /* --- BLOCKS ---------------------------------------------------------------- */
 
-/* The last block is shorter, and never looked for. In the last chunk two blocks cost more than
- * the whole of it does. */
+/* The last block is shorter, and never looked for. In the last chunk, fetching two blocks costs
+ * more than fetching the whole chunk. */
 static void of_blocks_only_those_are_fetched_that_no_slot_holds(void **state)
 {
 	static const struct {
 		size_t first, last;	/* blocks that the running slot does not hold */
-		unsigned shift;		/* all others lie so many blocks further on */
-		unsigned fetched;	/* so many at most, with the last one */
+		unsigned shift;		/* all others are this many blocks further on */
+		unsigned fetched;	/* at most this many, including the last one */
 		uint64_t rebuilt;
 	} rows[] = {
 		{ 0, 0, 0, 2, LEN }, { 40, 40, 0, 2, LEN }, { 30, 40, 0, 12, LEN },
 		{ BLOCKS - 2, BLOCKS - 2, 0, 2, COUNT * CHUNK },
-		{ 0, 0, 3, 4, COUNT * CHUNK },	/* what was shifted over the end is gone */
+		{ 0, 0, 3, 4, COUNT * CHUNK },	/* what was shifted past the end is gone */
 	};
 
 	(void)state;
@@ -37,7 +38,7 @@ static void of_blocks_only_those_are_fetched_that_no_slot_holds(void **state)
 		stats = installed();
 		assert_int_equal(stats.rebuilt, rows[i / 2].rebuilt);
 		assert_int_equal(stats.wrong, 0);
-		/* A frame of what cannot be compressed is a few bytes longer than that. */
+		/* The frame of incompressible data is a few bytes longer than the data. */
 		assert_in_range(planned_bytes, (rows[i / 2].fetched - 1) * BLOCK_BYTES,
 				rows[i / 2].fetched * (BLOCK_BYTES + 16));
 		assert_string_equal(warned, "");
@@ -61,7 +62,7 @@ static void a_block_that_comes_wrong_costs_its_chunk_and_no_other(void **state)
 	}
 }
 
-/* It was found, and is another when the chunk is made. */
+/* The block was found, but has changed by the time the chunk is made. */
 static void a_slot_that_changes_after_it_was_looked_at_costs_bytes_and_not_the_image(void **state)
 {
 	struct engine_stats stats;
@@ -111,7 +112,7 @@ static void what_is_damaged_of_a_delta_is_told_and_the_whole_is_fetched(void **s
 	}
 }
 
-/* It is not damaged, so that fetching more would not help. */
+/* The index is not damaged, so fetching everything would not help. */
 static void a_link_that_breaks_in_a_deltas_index_ends_the_install(void **state)
 {
 	static const int exits[] = { EX_UNAVAILABLE, EX_IOERR, EX_TEMPFAIL };
@@ -131,7 +132,7 @@ static void a_link_that_breaks_in_a_deltas_index_ends_the_install(void **state)
 	}
 }
 
-/* Nothing of a delta is read where there is nothing that it could be made with. */
+/* Nothing of a delta is read if there is no slot to apply it to. */
 static void without_a_slot_to_look_into_no_delta_is_looked_at(void **state)
 {
 	struct engine_stats stats;
@@ -151,7 +152,8 @@ static void without_a_slot_to_look_into_no_delta_is_looked_at(void **state)
 static void a_base_is_taken_where_a_slot_is_known_to_hold_it(void **state)
 {
 	static const struct {
-		bool known, right;	/* whether it is of the bytes that the manifest says */
+		bool known, right;	/* whether its hash is known, and whether it is the one in
+					 * the manifest */
 		uint64_t rebuilt;
 		uint64_t most;		/* bytes planned */
 	} rows[] = {
@@ -180,7 +182,7 @@ static void a_base_is_taken_where_a_slot_is_known_to_hold_it(void **state)
 	}
 }
 
-/* Where all of its regions are the chunks, nothing but its index is. */
+/* If the regions are the whole chunk, only the index is fetched. */
 static void a_chunk_that_only_moved_costs_no_byte(void **state)
 {
 	size_t from[COUNT + 1];
@@ -201,8 +203,8 @@ static void a_chunk_that_only_moved_costs_no_byte(void **state)
 
 /* --- in the target --------------------------------------------------------- */
 
-/* The target holds the image with its chunks `by` further on, but for what that moves out of it;
- * from: where it has each. */
+/* The target holds the image with its chunks moved by so many, without what moves out of it. from:
+ * where it has each chunk. */
 static void target_is_shifted(int by, size_t from[COUNT + 1])
 {
 	fill(old, LEN, 3);
@@ -215,17 +217,17 @@ static void target_is_shifted(int by, size_t from[COUNT + 1])
 	}
 }
 
-/* Each chunk written takes away what a later one needs: a chunk is made from what is still there
- * then, or fetched. */
+/* Writing a chunk destroys what a later one needs. That one is made from what is still there at
+ * that time, or fetched. */
 static void nothing_is_taken_from_where_the_target_is_overwritten_before(void **state)
 {
 	static const struct {
 		int by;
-		bool is_base;		/* else in blocks */
+		bool is_base;		/* otherwise in blocks */
 		uint64_t least, most;	/* rebuilt */
 	} rows[] = {
 		{ 8, true, 4 * CHUNK, 5 * CHUNK }, { 8, false, 4 * CHUNK, 4 * CHUNK },
-		/* too near: chunks are made several at a time */
+		/* too close: several chunks are made at a time */
 		{ 1, true, 0, 0 }, { 1, false, 0, 0 },
 		{ -1, true, 0, 0 }, { -1, false, 0, 0 }, { -8, true, 0, 0 }, { -8, false, 0, 0 },
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine over targets that fail, lie or are too slow to cancel; what it fetches and
- * reuses is in test_engine.py. */
+/* The engine with targets that fail, lie or are too slow to cancel. What it fetches and reuses is
+ * tested in test_engine.py. */
 #include "engine.h"
 
 #include "testbundle.h"
@@ -13,7 +13,7 @@ static uint64_t fails_at = UINT64_MAX, lies_at = UINT64_MAX, room = UINT64_MAX;
 static uint64_t flush_every;
 static unsigned writes, flushes, reads;
 static bool flush_fails, ends_only, verify, prepared;
-static size_t loses;	/* of the write that lies: how much of its end is not kept; 0: all of it */
+static size_t loses;	/* bytes that the lying write drops at its end; 0: all of them */
 static volatile int cancel;
 static enum sandbox sandbox;
 
@@ -62,7 +62,7 @@ static const struct disk target_disk = {
 	.open = target_open, .close = target_close, .read = target_read,
 };
 
-/* Installs rootfs of zip_path into target. */
+/* Installs rootfs from zip_path into target. */
 static int run(unsigned threads, bool check, struct err *err)
 {
 	const struct engine_options options = { .threads = threads, .cancel = &cancel,
@@ -139,7 +139,7 @@ static void a_write_that_lies_is_found_by_reading_back(void **state)
 	}
 }
 
-/* Lost altogether, or torn; the last chunk has 100 bytes. */
+/* The write is lost entirely, or torn; the last chunk has 100 bytes. */
 static void where_only_the_ends_are_read_back_a_lost_write_is_found_too(void **state)
 {
 	static const struct { uint64_t at; size_t loses; } lies[] = {
@@ -162,8 +162,8 @@ static void where_only_the_ends_are_read_back_a_lost_write_is_found_too(void **s
 	assert_int_equal(reads, 2 * 20 + 1);
 }
 
-/* 21 chunks are 5 segments of 4 and a last one, which is the caller's to flush; of the 20
- * that were read back before, chunks 0 and 16 are once more. */
+/* 21 chunks make 5 segments of 4, and a last one that the caller flushes. Of the 20 chunks that
+ * were read back before, chunks 0 and 16 are read again. */
 static void every_segment_is_flushed_once_and_read_back_beside_the_rest(void **state)
 {
 	struct err err;
@@ -206,7 +206,7 @@ static void a_flush_that_fails_ends_the_work(void **state)
 	}
 }
 
-/* Where each chunk reads back well at first, and a later one lands on it. */
+/* Each chunk reads back well at first, and a later write lands on it. */
 static void a_medium_smaller_than_it_claims_is_found_after_the_last_flush(void **state)
 {
 	struct err err;
@@ -219,7 +219,7 @@ static void a_medium_smaller_than_it_claims_is_found_after_the_last_flush(void *
 	expect_err(&err, EX_IOERR, "reads back differently");
 }
 
-/* In the last frame, in front of the seek table. */
+/* The byte is in the last frame, before the seek table. */
 static void spoil_last_chunk(void)
 {
 	struct testentry *frames = &good.entries[ENTRY_ROOTFS];
@@ -313,7 +313,7 @@ int main(void)
 		ENGINE_TEST(a_cancellation_writes_nothing_more),
 	};
 
-	/* And with frames unpacked by processes without rights. */
+	/* The same with frames decompressed by processes without privileges. */
 	const struct CMUnitTest caged[] = {
 		ENGINE_TEST(every_chunk_is_written_once_with_any_number_of_threads),
 		ENGINE_TEST(a_wrong_first_chunk_is_found_by_preparing_and_a_wrong_later_one_is_not_written),

@@ -42,7 +42,7 @@ static void blocks_must_save_more_than_their_dictionary_costs(void **state)
 	uint8_t how[2] = { 0 };
 
 	(void)state;
-	/* With: 60 and the dictionary; without: 100 + 30. */
+	/* With blocks: 60 and the dictionary; without: 100 + 30. */
 	assert_int_equal(plan_layouts(costs, 2, 69, how), 129);
 	assert_int_equal(how[0], PLAN_BLOCKS);
 	assert_int_equal(how[1], PLAN_BLOCKS);
@@ -98,8 +98,8 @@ static size_t runs_of(const struct plan_range *r, size_t count, uint64_t *ret_by
 	return runs;
 }
 
-/* Whatever the pattern: little is fetched in vain, there are no more requests than were allowed,
- * and what is told is what is asked for. */
+/* For any pattern of ranges: little is fetched needlessly, there are no more requests than allowed,
+ * and the sum is what the requests add up to. */
 static void waste_and_requests_are_bounded(void **state)
 {
 	struct plan_range r[1000];
