@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* In the order in which kexec_file_load(2) refuses, but for what slotctl itself
- * refuses before it calls. */
+/* In the order in which kexec_file_load(2) refuses, except for what slotctl itself refuses before
+ * the call. */
 static const struct {
 	const char *name;
 	preflight_check_fn *run;
@@ -56,11 +56,11 @@ long preflight_keyring_read(int32_t keyring, int32_t *keys, unsigned count)
 
 	if (n < 0)
 		return -1;
-	n /= (long)sizeof *keys;	/* of all there are, more than fit too */
+	n /= (long)sizeof *keys;	/* counts all keys, even those that did not fit */
 	return n < (long)count ? n : (long)count;
 }
 
-/* What cannot be read stays empty: the checks say so. */
+/* A field that cannot be read stays empty; the checks report it. */
 static void kernel_read(struct preflight_context *ctx)
 {
 	const struct pe_image *image = &ctx->input->uki->image;

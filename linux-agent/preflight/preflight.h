@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Will kexec_file_load(2) take this UKI's kernel, and if not, why? Foretold from
- * what the running kernel shows under /proc and /sys and from the kernel image
- * itself: nothing is called that loads, counts against kernel.kexec_load_limit_*
- * or changes anything. The same checks turn the errno of a call that failed into
- * its cause.
+ * Will kexec_file_load(2) accept this UKI's kernel, and if not, why? The prediction uses
+ * what the running kernel shows under /proc and /sys, and the kernel image itself. It calls
+ * nothing that loads, that counts against kernel.kexec_load_limit_*, or that changes
+ * anything. After a failed call, the same checks turn its errno into a cause.
  *
- * One const table of checks (preflight.c) in the order in which the kernel would
- * refuse; each is a function of a context and gives a verdict, the evidence for it
- * and, unless it passes, the fix. "Unknown" always says what could not be seen.
+ * preflight.c has one const table of checks, in the order in which the kernel would refuse.
+ * Each check is a function of a context, and gives a verdict, the evidence for it and, unless
+ * it passes, a fix. "Unknown" always says what could not be read.
  */
 #pragma once
 
@@ -24,47 +23,46 @@ enum preflight_verdict {
 };
 
 struct preflight_finding {
-	const char *check;		/* a word, of the table */
+	const char *check;		/* the name of the check, one word */
 	enum preflight_verdict verdict;
-	int error;			/* the errno it gives or would give; 0: none */
-	int exit;			/* sysexits.h, for the one that fails */
+	int error;			/* the errno that kexec_file_load(2) gives; 0: none */
+	int exit;			/* sysexits.h, if it fails */
 	char evidence[1024];
-	char fix[400];			/* "" where it passes */
+	char fix[400];			/* "" if it passes */
 };
 
 #define PREFLIGHT_MAX 16
 
 struct preflight {
-	enum preflight_verdict verdict;	/* the worst of them */
+	enum preflight_verdict verdict;	/* the worst of all */
 	unsigned count;
 	struct preflight_finding findings[PREFLIGHT_MAX];
 };
 
 struct preflight_input {
-	const char *sysroot;		/* put before /proc, /sys, /boot and /etc; "" */
+	const char *sysroot;		/* prefix of /proc, /sys, /boot and /etc; may be "" */
 	const struct ukifile *uki;
-	const char *cmdline;		/* as it will be handed over, our words included */
+	const char *cmdline;		/* complete, with the words that slotctl adds */
 	uint64_t initrd_size;		/* bytes; 0: none */
-	bool pinned;			/* slotboot.conf names files for kernel and initrd */
-	int secure_boot;		/* the firmware enforces it: 1; 0: no; -1: not known */
-	/* Serial numbers of the keys in a keyring, at most count; their number, or -1.
-	 * NULL: keyrings cannot be read. */
+	bool pinned;			/* slotboot.conf names the files of kernel and initrd */
+	int secure_boot;		/* enforced by the firmware: 1; not: 0; unknown: -1 */
+	/* Gets the serial numbers of at most count keys in a keyring, and returns how many; -1:
+	 * error. NULL: keyrings cannot be read. */
 	long (*keyring_read)(int32_t keyring, int32_t *keys, unsigned count);
 };
 
-/* Asks the running kernel by keyctl(2), which reads and changes nothing. */
+/* Asks the running kernel with keyctl(2); changes nothing. */
 long preflight_keyring_read(int32_t keyring, int32_t *keys, unsigned count);
 
-/* Every check; never fails. */
+/* Runs every check; never fails. */
 void preflight_run(const struct preflight_input *input, struct preflight *ret_preflight);
 
-/* The finding that decides: the first that fails, else the first unknown; NULL if
- * all pass. */
+/* The decisive finding: the first that fails, else the first that is unknown; NULL if all pass. */
 const struct preflight_finding *preflight_worst(const struct preflight *preflight);
 
-/* Why kexec_file_load(2) failed with error: the first check that fails so, or, where
- * none does, the first that is unknown and would. -1 with err filled in; 0, and err
- * untouched, where no check knows. */
+/* Finds out why kexec_file_load(2) failed with this error: from the first check that fails with it
+ * or, if there is none, the first unknown one that could. Returns -1 with err filled in, or 0 with
+ * err untouched if no check explains it. */
 int preflight_error(const struct preflight_input *input, int error, struct err *err);
 
 /* "will work", "will not work", "cannot be foretold" */

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define FACT_MAX (16 * 1024 * 1024)	/* cpuinfo of a large machine; a configuration has 300 KiB */
+#define FACT_MAX (16 * 1024 * 1024)	/* for the cpuinfo of a large machine; a kernel
+					 * configuration has 300 KiB */
 
 static char *fact_path(const struct preflight_context *ctx, const char *path)
 {
@@ -50,7 +51,7 @@ bool fact_exists(const struct preflight_context *ctx, const char *path)
 	return full && access(full, F_OK) == 0;
 }
 
-/* "NAME=y" as a line of its own. */
+/* True if the text has the line "NAME=y". */
 static bool config_has(const char *text, const char *name)
 {
 	size_t len = strlen(name);

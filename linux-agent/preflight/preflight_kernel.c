@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The image: is it one that the running kernel's kexec_file_load(2) can start, does
- * its command line fit it, and is there room. The rules are those of Linux
- * 6.1 to 6.12: bzImage64_probe() and bzImage64_load(), arm64's image_probe(),
- * and sanity_check_segment_list().
+ * Can the running kernel's kexec_file_load(2) start this image, does the command line fit,
+ * and is there enough memory? The rules are those of Linux 6.1 to 6.12: bzImage64_probe()
+ * and bzImage64_load(), arm64's image_probe(), and sanity_check_segment_list().
  */
 #include "preflight_check.h"
 #include "io.h"
@@ -37,7 +36,7 @@ void check_architecture(const struct preflight_context *ctx, struct preflight_fi
 			    (unsigned long long)ctx->linux.size);
 }
 
-/* The running kernel would enter the new one with five-level paging on. */
+/* The running kernel would enter the new one with five-level paging enabled. */
 static enum preflight_verdict five_levels(const struct preflight_context *ctx)
 {
 	_cleanup_free_ char *cpuinfo = NULL;
@@ -57,7 +56,7 @@ static enum preflight_verdict five_levels(const struct preflight_context *ctx)
 	}
 }
 
-/* The first thing bzImage64_probe() would object to; NULL: nothing. */
+/* The first objection that bzImage64_probe() would have, or NULL. */
 static const char *x86_objection(const struct preflight_context *ctx)
 {
 	const struct kernel_image *k = &ctx->kernel;
@@ -132,7 +131,7 @@ void check_format(const struct preflight_context *ctx, struct preflight_finding 
 		    "arm64 Image");
 }
 
-/* The kernel counts the NUL: a line of cmdline_size bytes is one too long for it. */
+/* The kernel counts the NUL, so a line of cmdline_size bytes is one too long. */
 void check_cmdline(const struct preflight_context *ctx, struct preflight_finding *f)
 {
 	static const char fix[] = "shorten the UKI's .cmdline";
@@ -154,7 +153,7 @@ void check_cmdline(const struct preflight_context *ctx, struct preflight_finding
 			    ".linux does not say how many it takes", len);
 }
 
-/* What the new kernel takes up where it runs. */
+/* Memory that the new kernel occupies where it runs. */
 static uint64_t kernel_memory(const struct preflight_context *ctx)
 {
 	const struct kernel_image *k = &ctx->kernel;
@@ -165,7 +164,7 @@ static uint64_t kernel_memory(const struct preflight_context *ctx)
 	return k->memory > file ? k->memory : file;
 }
 
-/* kB of a line of /proc/meminfo, as bytes. */
+/* Finds a line of /proc/meminfo, and converts its kB to bytes. */
 static bool meminfo(const char *text, const char *name, uint64_t *ret_bytes)
 {
 	const char *line = text ? strstr(text, name) : NULL;
@@ -182,8 +181,8 @@ static uint64_t pages(uint64_t bytes)
 	return bytes / page + (bytes % page != 0);
 }
 
-/* No segment, nor all of them together, may be more than half of memory. memory is
- * 64 bits from the image: compared by itself before it is added to. */
+/* Neither one segment nor all together may exceed half of memory. The kernel's size is 64 bits from
+ * the image, so it is compared alone before anything is added to it. */
 void check_segments(const struct preflight_context *ctx, struct preflight_finding *f)
 {
 	static const char fix[] = "make kernel or initrd smaller, or go through the firmware: "
@@ -209,8 +208,7 @@ void check_segments(const struct preflight_context *ctx, struct preflight_findin
 			    (unsigned long long)(total / 2 / mib));
 }
 
-/* While it loads, there are the staged files, what the kernel read of them, and the
- * segments. */
+/* During the load, memory holds the staged files, the kernel's copies of them, and the segments. */
 void check_memory(const struct preflight_context *ctx, struct preflight_finding *f)
 {
 	static const char fix[] = "stop what uses memory, or go through the firmware: "

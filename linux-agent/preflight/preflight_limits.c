@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What kexec_file_load(2) asks before it looks at any file. */
+/* What kexec_file_load(2) checks before it looks at any file. */
 #include "preflight_check.h"
 #include "io.h"
 
@@ -10,8 +10,8 @@
 
 #define FIX_FIRMWARE "until then go through the firmware: --activate=reboot"
 
-/* kexec_add_buffer is compiled under CONFIG_KEXEC_FILE alone, and modules may not
- * call it, so it is no module's. 1, 0, or -1: the list cannot be read. */
+/* kexec_add_buffer exists only with CONFIG_KEXEC_FILE. It is not exported, so no module can have
+ * it. Returns 1, 0, or -1 if the list cannot be read. */
 static int symbol_there(const struct preflight_context *ctx)
 {
 	_cleanup_free_ char *path = NULL;
@@ -67,7 +67,7 @@ void check_support(const struct preflight_context *ctx, struct preflight_finding
 			    "the running kernel tells whether it has kexec_file_load");
 }
 
-/* A capability counts in the first user namespace only, whose map is the identity. */
+/* A capability counts only in the initial user namespace, whose map is the identity. */
 static bool in_container(const struct preflight_context *ctx)
 {
 	_cleanup_free_ char *map = fact_read(ctx, "/proc/self/uid_map");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* LoadPin and IMA: security modules that look at each file the kernel reads. */
+/* LoadPin and IMA: security modules that check each file the kernel reads. */
 #include "cmdline.h"
 #include "preflight_check.h"
 #include "io.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Whether a list of words, parted by any of sep, has the word. */
+/* True if the word is in the list, whose words are separated by any character of sep. */
 static bool list_has(const char *list, size_t len, const char *sep, const char *word)
 {
 	const char *end = list + len;
@@ -71,7 +71,7 @@ void check_loadpin(const struct preflight_context *ctx, struct preflight_finding
 			    "the pinned file system, and what slotctl stages is in memory", enforce);
 }
 
-/* The first rule that has kernels or initrds for kexec appraised; NULL if none. */
+/* The first rule that appraises kernels or initrds for kexec; NULL if there is none. */
 static char *ima_rule(const char *policy)
 {
 	while (*policy) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The signature of .linux, against what the running kernel demands: nothing, or,
- * under lockdown (EPERM) or CONFIG_KEXEC_SIG_FORCE (ENODATA, ENOKEY, EKEYREJECTED,
- * EBADMSG), one by a key in its keyrings. Those are .builtin_trusted_keys,
- * .secondary_trusted_keys with .machine behind it, and .platform, which holds the
- * keys of the firmware's db and of shim.
+ * Does the signature of .linux satisfy the running kernel? Without lockdown or
+ * CONFIG_KEXEC_SIG_FORCE none is required. Lockdown (EPERM) and CONFIG_KEXEC_SIG_FORCE
+ * (ENODATA, ENOKEY, EKEYREJECTED, EBADMSG) require one by a key in the kernel's keyrings:
+ * .builtin_trusted_keys, .secondary_trusted_keys with .machine linked to it, and .platform,
+ * which holds the keys of the firmware's db and of shim.
  */
 #include "authenticode.h"
 #include "cmdline.h"
@@ -38,7 +38,7 @@ static void demanded_set(struct demanded *d, enum demand demand, const char *wor
 	(void)snprintf(d->words, sizeof d->words, "%s", words);
 }
 
-/* "none [integrity] confidentiality" */
+/* Parses "none [integrity] confidentiality". */
 static void lockdown_text(const char *text, struct demanded *d)
 {
 	const char *open = strchr(text, '['), *end = open ? strchr(open, ']') : NULL;
@@ -53,7 +53,7 @@ static void lockdown_text(const char *text, struct demanded *d)
 		       "signed kernels", (int)(end - open - 1), open + 1);
 }
 
-/* Without securityfs there are still the causes of a lockdown. */
+/* Without securityfs, judges by what would cause a lockdown. */
 static void lockdown_guess(const struct preflight_context *ctx, struct demanded *d)
 {
 	size_t len;
@@ -93,8 +93,8 @@ static void demand_find(const struct preflight_context *ctx, struct demanded *d)
 		lockdown_guess(ctx, d);
 }
 
-/* The serial number of the key on a line of /proc/keys, if it ends in one of the
- * identifiers: "... asymmetri NAME: IDENTIFIER: X509.rsa ..." */
+/* True if a line of /proc/keys, "... asymmetri NAME: IDENTIFIER: X509.rsa ...", has one of the
+ * signature's key identifiers; then sets the key's serial number. */
 static bool line_names_key(const char *line, const struct authenticode *a, int32_t *ret_serial)
 {
 	unsigned serial;
@@ -129,7 +129,7 @@ static bool keyring_named(const char *line, const char *name, int32_t *ret_seria
 	return true;
 }
 
-/* Each line of text in turn, without its newline; NULL after the last. */
+/* Returns the next line of text, without its newline; NULL after the last. */
 static char *line_next(char **text)
 {
 	char *line = *text;
@@ -174,8 +174,8 @@ static const struct keyring *keyring_of(const struct keyring *rings, size_t coun
 	return NULL;
 }
 
-/* Two passes over /proc/keys: the keyrings, then the keys that would do. words: of at
- * least 200 bytes. */
+/* Reads /proc/keys twice: for the keyrings, then for keys that would do. words has at least 200
+ * bytes. */
 static enum key_place key_find(const struct preflight_context *ctx, const struct authenticode *a,
 			       char *words, size_t size)
 {
@@ -218,7 +218,7 @@ static enum key_place key_find(const struct preflight_context *ctx, const struct
 	return KEY_MISSING;
 }
 
-/* What is wrong with the signature by itself, and the errno for it; NULL: nothing. */
+/* What is wrong with the signature itself, and the errno for it; NULL: nothing. */
 static const char *defect(const struct authenticode *a, int *ret_error)
 {
 	switch (a->state) {
@@ -257,7 +257,7 @@ static void signed_by(const struct authenticode *a, char *out, size_t size)
 			       "the signature");
 }
 
-/* A sound signature that something demands. */
+/* Judges a valid signature where one is required. */
 static void judge_key(const struct preflight_context *ctx, const struct authenticode *a,
 		      const struct demanded *d, struct preflight_finding *f)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every branch of every check, on a tree of files in the place of /proc and /sys; those
- * of the signature's keys are in test_preflight_key.c. */
+/* Every branch of every check, on a tree of files that stand for /proc and /sys. The keys of the
+ * signature are tested in test_preflight_key.c. */
 #include "testpreflight.h"
 
 static void on_a_sound_machine_every_check_passes(void **state)
@@ -179,7 +179,7 @@ static void secure_boot_may_demand_a_signature(void **state)
 	}
 }
 
-/* One field of the image changed. */
+/* One field of the image is changed in each row. */
 static void each_objection_to_the_image_is_named(void **state)
 {
 	static const struct {
@@ -293,7 +293,7 @@ static void an_errno_is_turned_into_its_cause(void **state)
 	assert_int_equal(err.exit, EX_NOPERM);
 	assert_non_null(strstr(err.text, "uki.efi for kexec: kernel.kexec_load_disabled is 1 ("));
 	assert_non_null(strstr(err.text, "cannot be taken back"));
-	/* What fails with another errno is not the cause. */
+	/* A check that fails with another errno is not the cause. */
 	assert_int_equal(errno_explain(&f, EINVAL, &err), 0);
 	assert_int_equal(err.exit, 0);
 	testdir_text(&f.dir, "proc/sys/kernel/kexec_load_disabled", "0\n");

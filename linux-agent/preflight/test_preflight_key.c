@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A signed kernel against the keyrings of the running one. */
+/* A signed kernel and the keyrings of the running one. */
 #include "testpreflight.h"
 
 enum { RING_PLATFORM = 0x12, KEY = 0x2a };
@@ -79,7 +79,7 @@ static void under_lockdown_the_signers_key_must_be_in_a_keyring(void **state)
 	testpki_free(&p);
 }
 
-/* sbsign adds to Debian's own signature, which the kernel goes on looking at. */
+/* sbsign adds a signature after Debian's own, which the kernel continues to use. */
 static void of_two_signatures_the_kernel_looks_at_the_first(void **state)
 {
 	struct testpki p = testpki_make_full("kernel", NULL, EVP_RSA_gen(2048), false, -DAY, DAY,
@@ -105,7 +105,7 @@ static void of_two_signatures_the_kernel_looks_at_the_first(void **state)
 static void each_defect_of_a_signature_has_its_errno_where_one_is_forced(void **state)
 {
 	static const struct {
-		size_t at;	/* of a byte that is changed; 0: none, but the key is missing */
+		size_t at;	/* offset of a byte to change; 0: none, but the key is missing */
 		int error;
 		const char *evidence;
 	} defects[] = {

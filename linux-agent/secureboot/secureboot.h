@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Will this machine's firmware start an image, and by which rule? Asked of what the EFI
- * variables say (secureboot_read()) and of the image's own bytes (secureboot_image_read());
- * the answer (secureboot_judge()) is a pure function of both.
+ * Will this machine's firmware start an image, and which rule decides? The rules are read
+ * from EFI variables (secureboot_read()), the facts from the image itself
+ * (secureboot_image_read()); the answer (secureboot_judge()) is a pure function of both.
  *
- * The firmware's rules (UEFI 2.10 section 32.5.3.3, and what edk2 makes of it):
+ * The firmware's rules (UEFI 2.10 section 32.5.3.3, as implemented by edk2), in order:
  *
- *   its digest is in dbx                                      refused
- *   a signature leads to a certificate in dbx, or one on the
- *   way has its own digest there                              refused, whatever else is right
- *   one signature leads to a certificate in db                started
- *   its digest is in db                                       started
- *   else                                                      refused
+ *   the image's digest is in dbx                              refused
+ *   a signature leads to a certificate in dbx, or a
+ *   certificate on the way has its digest there               refused, whatever else holds
+ *   a signature leads to a certificate in db                  started
+ *   the image's digest is in db                               started
+ *   otherwise                                                 refused
  *
- * A signature counts where its digest is the image's and it holds. No date of a certificate
- * counts; it is said. Where shim was the way to this boot, its rules count: the lists are db
- * with MokListRT and dbx with MokListXRT, a revoked certificate spoils its own signature
- * only, and the .sbat section must not be below SbatLevelRT (sbat.h).
+ * Only a valid signature whose digest is the image's counts. The dates of certificates do not
+ * count, but are reported. If this boot went through shim, shim's rules count: db is joined by
+ * MokListRT and dbx by MokListXRT, a revoked certificate invalidates only its own signature,
+ * and the .sbat section must not be below SbatLevelRT (sbat.h).
  *
- * The variables are outside data: what cannot be understood makes the answer "unknown", with
- * the reason, and never "started".
+ * The variables are untrusted input. If one cannot be parsed, the answer is "unknown", with the
+ * reason, and never "started".
  */
 #pragma once
 
@@ -35,33 +35,35 @@
 enum secureboot_list {
 	SECUREBOOT_DB,
 	SECUREBOOT_DBX,
-	SECUREBOOT_MOK,		/* shim's: the machine owner's keys, and the vendor's */
+	SECUREBOOT_MOK,		/* shim's: the keys of the machine's owner and of the vendor */
 	SECUREBOOT_MOKX,
 	SECUREBOOT_LISTS
 };
 
 struct secureboot {
-	bool on;			/* the firmware enforces it; else nothing below is read */
-	bool shim;			/* shim was the way to this boot */
-	bool shim_off;			/* it was told to check nothing (mokutil --disable-validation) */
-	bool shim_without_db;		/* it was told to leave db out (mokutil --ignore-db) */
-	bool times;			/* there is a dbt: a revocation may depend on a time stamp */
+	bool on;			/* the firmware enforces Secure Boot; otherwise nothing
+					 * below is read */
+	bool shim;			/* this boot went through shim */
+	bool shim_off;			/* shim checks nothing (mokutil --disable-validation) */
+	bool shim_without_db;		/* shim does not use db (mokutil --ignore-db) */
+	bool times;			/* there is a dbt, so a revocation may depend on a time
+					 * stamp */
 	struct siglist lists[SECUREBOOT_LISTS];
 	char *level;			/* text of SbatLevelRT, or NULL */
-	struct sbat sbat;		/* of it */
-	time_t now;			/* to say of a certificate that it has expired */
-	char doubt[320];		/* "", or which variable cannot be understood, and why */
+	struct sbat sbat;		/* the parsed level */
+	time_t now;			/* to report that a certificate has expired */
+	char doubt[320];		/* "", or which variable cannot be parsed, and why */
 };
 
-/* Whether the firmware enforces Secure Boot now (UEFI 2.10, 3.3: SecureBoot). Everybody asks
- * here. Errors as of vars_get(). */
+/* Whether the firmware enforces Secure Boot now (UEFI 2.10, 3.3: SecureBoot). All code asks here.
+ * Errors as for vars_get(). */
 int secureboot_is_on(const struct vars *vars, bool *ret_on, struct err *err);
 
-/* The same as one fact among others: 1, 0, or -1: not known. */
+/* The same without an error: 1, 0, or -1 for unknown. */
 int secureboot_known(const struct vars *vars);
 
-/* The caller clears *ret_rules in every case. Errors as of secureboot_is_on(): what is wrong
- * with the other variables becomes the doubt. */
+/* Reads the rules. The caller clears *ret_rules in every case. Errors as for secureboot_is_on();
+ * errors of the other variables become the doubt. */
 int secureboot_read(const struct vars *vars, struct secureboot *ret_rules, struct err *err);
 void secureboot_clear(struct secureboot *rules);
 
@@ -74,15 +76,15 @@ struct secureboot_image {
 	struct sbat sbat;
 };
 
-/* With every digest that the rules' lists have. Reads all of it once, and once more for each
- * kind of digest beside SHA-256. EX_IOERR, EX_SOFTWARE. The caller clears *ret_image in every
- * case; some 30 KiB, so not on the stack of much. */
+/* Reads what the rules need, with every kind of digest that is in their lists. Reads the image
+ * once, and once more for each kind of digest besides SHA-256. EX_IOERR, EX_SOFTWARE. The caller
+ * clears *ret_image in every case. It has some 30 KiB, so avoid the stack. */
 int secureboot_image_read(const struct pe_source *pe, const struct secureboot *rules,
 			  struct secureboot_image *ret_image, struct err *err);
 void secureboot_image_clear(struct secureboot_image *image);
 
 enum secureboot_answer {
-	SECUREBOOT_OFF,			/* nothing is checked */
+	SECUREBOOT_OFF,			/* Secure Boot is off: nothing is checked */
 	SECUREBOOT_STARTS,
 	SECUREBOOT_UNKNOWN,
 	SECUREBOOT_REFUSED,
@@ -97,16 +99,17 @@ enum secureboot_rule {
 	SECUREBOOT_RULE_MOK_DIGEST,
 	SECUREBOOT_RULE_SHIM_OFF,
 	/* unknown */
-	SECUREBOOT_RULE_LISTS,		/* a list cannot be understood */
-	SECUREBOOT_RULE_TIME,		/* revoked unless its time stamp is from before */
-	SECUREBOOT_RULE_UNREADABLE,	/* the file */
+	SECUREBOOT_RULE_LISTS,		/* a list cannot be parsed */
+	SECUREBOOT_RULE_TIME,		/* revoked, unless a time stamp proves it was signed
+					 * earlier */
+	SECUREBOOT_RULE_UNREADABLE,	/* the file cannot be read */
 	/* refused */
-	SECUREBOOT_RULE_NO_IMAGE,	/* the firmware could not lay it out */
+	SECUREBOOT_RULE_NO_IMAGE,	/* not a PE image that firmware can load */
 	SECUREBOOT_RULE_UNSIGNED,
-	SECUREBOOT_RULE_MALFORMED,	/* the certificate table or what is in it */
-	SECUREBOOT_RULE_ALTERED,	/* since it was signed */
-	SECUREBOOT_RULE_WRONG,		/* the signature does not hold */
-	SECUREBOOT_RULE_SIGNER,		/* nobody in db knows the signer */
+	SECUREBOOT_RULE_MALFORMED,	/* the certificate table or its content */
+	SECUREBOOT_RULE_ALTERED,	/* after it was signed */
+	SECUREBOOT_RULE_WRONG,		/* the signature is invalid */
+	SECUREBOOT_RULE_SIGNER,		/* the signer is not in db */
 	SECUREBOOT_RULE_DBX_DIGEST,
 	SECUREBOOT_RULE_DBX_CERT,
 	SECUREBOOT_RULE_MOKX_DIGEST,
@@ -120,27 +123,29 @@ enum secureboot_rule {
 struct secureboot_verdict {
 	enum secureboot_answer answer;
 	enum secureboot_rule rule;
-	char words[640];		/* why, in words; "" for OFF */
-	char signer[160];		/* of the signature that decides, or the first; "": none */
-	char expires[16];		/* its certificate, such as 2036-11-23; "": none */
-	bool expired;			/* which no firmware looks at */
+	char words[640];		/* the reason; "" for OFF */
+	char signer[160];		/* of the decisive signature, or of the first; "": none */
+	char expires[16];		/* when its certificate does, such as 2036-11-23; "":
+					 * none */
+	bool expired;			/* no firmware checks this */
 };
 
-/* second_stage: what shim itself starts, the loader, which must have a .sbat section. */
+/* second_stage: for what shim itself starts, the loader, which must have a .sbat section. */
 void secureboot_judge(const struct secureboot *rules, const struct secureboot_image *image,
 		      bool second_stage, struct secureboot_verdict *ret_verdict);
 
-/* All of it: OFF without a look at the image; what cannot be read is UNKNOWN. */
+/* Does all of it. OFF without reading the image; UNKNOWN if it cannot be read. */
 void secureboot_look(const struct secureboot *rules, const struct pe_source *pe,
 		     bool second_stage, struct secureboot_verdict *ret_verdict);
 
-/* "off", "starts", "unknown", "refused"; "dbx-certificate" and so on. For machines. */
+/* "off", "starts", "unknown", "refused"; "dbx-certificate" and so on. For machine-readable
+ * output. */
 const char *secureboot_answer_text(enum secureboot_answer answer);
 const char *secureboot_rule_text(enum secureboot_rule rule);
 
-/* What helps where the rule refuses; "" where nothing short does. */
+/* A remedy for an image refused by this rule; "" if there is no short one. */
 const char *secureboot_remedy(enum secureboot_rule rule);
 
-/* EX_DATAERR in words: the firmware would not start what ("the new loader"), by which rule, and
- * what helps; -1. */
+/* Sets EX_DATAERR, with a message that the firmware would not start what ("the new loader"), which
+ * rule refuses it, and the remedy; returns -1. */
 int secureboot_refuse(const struct secureboot_verdict *verdict, const char *what, struct err *err);

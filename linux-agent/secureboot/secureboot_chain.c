@@ -9,11 +9,11 @@
 #include <string.h>
 
 #define CHAIN_MAX 16
-/* extendedKeyUsage of certificates for kernel modules, which shim does not start images by. */
+/* extendedKeyUsage of certificates for kernel modules. shim does not accept them for images. */
 #define EKU_MODULES "1.3.6.1.4.1.2312.16.1.2"
 
 static const struct {
-	enum siglist_kind image, cert;	/* cert SIGLIST_OTHER: there is no such list */
+	enum siglist_kind image, cert;	/* cert SIGLIST_OTHER: no list of this kind */
 	int nid;
 	const char *name;
 } digests[] = {
@@ -53,7 +53,7 @@ bool chain_digest_listed(const struct secureboot_image *image, const struct sigl
 	return false;
 }
 
-/* One that libcrypto reads to its end. */
+/* NULL unless libcrypto can parse the certificate. */
 static X509 *cert_read(const struct siglist_entry *entry)
 {
 	const uint8_t *at = entry->data;
@@ -66,7 +66,7 @@ static X509 *cert_read(const struct siglist_entry *entry)
 	return cert;
 }
 
-/* As edk2 asks libcrypto: the anchor need not be self-signed. */
+/* Verifies the chain as edk2 does: the anchor need not be self-signed. */
 static bool leads_to(const struct authenticode_entry *entry, X509 *anchor)
 {
 	_cleanup_(X509_STORE_freep) X509_STORE *store = X509_STORE_new();
@@ -113,14 +113,15 @@ X509 *chain_anchor(const struct authenticode_entry *entry, const struct siglist 
 	return NULL;
 }
 
-/* What is signed in a certificate is the first thing in it (RFC 5280, 4.1). */
+/* Finds the signed part of a certificate, its first element (RFC 5280, 4.1). */
 static bool signed_part(const uint8_t *der, long len, const uint8_t **ret_part, size_t *ret_len)
 {
 	const uint8_t *at = der, *part;
 	int tag, class;
 	long inner;
 
-	if (ASN1_get_object(&at, &inner, &tag, &class, len) & 0x81)	/* an error, or no length */
+	if (ASN1_get_object(&at, &inner, &tag, &class, len) & 0x81)	/* error, or indefinite
+									 * length */
 		return false;
 	part = at;
 	if (ASN1_get_object(&at, &inner, &tag, &class, inner) & 0x81)

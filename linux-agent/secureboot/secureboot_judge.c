@@ -7,10 +7,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* Which one it is cannot be told from here. */
+/* The version of shim is not visible here. */
 #define OLDER_SHIM " (which counts where shim is 16 or later)"
 
-/* What is asked of one image. */
+/* The inputs and the output for one image. */
 struct question {
 	const struct secureboot *rules;
 	const struct secureboot_image *image;
@@ -18,7 +18,7 @@ struct question {
 	struct secureboot_verdict *v;
 };
 
-/* Lists that are asked in the same way. */
+/* A list, and the rules for a digest and a certificate found in it. */
 struct pair {
 	enum secureboot_list list;
 	const char *name;
@@ -46,7 +46,7 @@ say(struct secureboot_verdict *v, enum secureboot_answer answer, enum secureboot
 	va_end(args);
 }
 
-/* Of the signature that decides. */
+/* Records the signer of the decisive signature. */
 static void signer_say(const struct question *q, const struct authenticode_entry *e)
 {
 	struct secureboot_verdict *v = q->v;
@@ -93,8 +93,8 @@ static bool is_zero(const uint8_t *data, size_t len)
 	return len == 0;
 }
 
-/* A certificate of the chain is in the list by its own digest, and with a time (EFI_TIME). What
- * was signed before that may go on, where dbt knows the authority of its time stamp. */
+/* The list has the digest of a certificate in the chain, with a time of revocation (EFI_TIME). An
+ * image signed earlier may still start, if dbt has the authority of its time stamp. */
 static void chain_cert_say(const struct question *q, const struct authenticode_entry *e,
 			   const struct pair *pair, const struct siglist_entry *found, X509 *cert)
 {
@@ -137,7 +137,7 @@ static bool entry_revoked(const struct question *q, const struct authenticode_en
 	return found != NULL;
 }
 
-/* A certificate of db may itself be revoked by its digest. */
+/* A certificate in db may itself be revoked by its digest. */
 static bool entry_known(const struct question *q, const struct authenticode_entry *e,
 			const struct pair *pair, const struct pair *revoked)
 {
@@ -161,7 +161,7 @@ static bool entry_known(const struct question *q, const struct authenticode_entr
 	return true;
 }
 
-/* Nothing has let it through. */
+/* No rule has accepted the image; says why. */
 static void untrusted(const struct question *q)
 {
 	const struct authenticode_table *table = &q->image->table;
@@ -220,7 +220,7 @@ static void firmware_judge(const struct question *q)
 		untrusted(q);
 }
 
-/* False: it says nothing against the image. */
+/* False if SBAT does not refuse the image. */
 static bool sbat_judge(const struct question *q)
 {
 	const struct secureboot_image *image = q->image;
@@ -250,7 +250,7 @@ static bool sbat_judge(const struct question *q)
 	return low != NULL;
 }
 
-/* A revoked signature is one that does not count; another may do. */
+/* A revoked signature only does not count; another one may. */
 static bool shim_entry(const struct question *q, const struct authenticode_entry *e)
 {
 	if (entry_revoked(q, e, &dbx) || entry_revoked(q, e, &mokx))
@@ -279,8 +279,8 @@ static void shim_judge(const struct question *q)
 		untrusted(q);
 }
 
-/* Whether the rule says that something was not found, so that a list that cannot be read might
- * have had it. */
+/* True if the rule says that something was not found. A list that cannot be read might have had
+ * it. */
 static bool is_lack(enum secureboot_rule rule)
 {
 	return rule == SECUREBOOT_RULE_UNSIGNED || rule == SECUREBOOT_RULE_SIGNER ||

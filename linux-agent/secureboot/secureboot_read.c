@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rules, from the variables; what of an image they are held against. */
+/* Reads the rules from the variables, and the facts from an image. */
 #include "secureboot.h"
 
 #include "io.h"
@@ -22,8 +22,8 @@ static void doubt_set(struct secureboot *rules, const char *why)
 		(void)snprintf(rules->doubt, sizeof rules->doubt, "%.*s", (int)sizeof rules->doubt - 1, why);
 }
 
-/* 0; 1: there is none; -1. What shim says of this boot is gone at the next reset: a variable of
- * that name which stays is somebody else's, and does not count. */
+/* Returns 0, 1 if there is none, or -1. shim's variables about this boot vanish at the next reset.
+ * One of that name that is non-volatile is not shim's, and is ignored. */
 static int get(const struct vars *vars, enum vars_guid guid, const char *name, uint8_t **ret_data,
 	       size_t *ret_len, struct err *err)
 {
@@ -59,7 +59,7 @@ int secureboot_known(const struct vars *vars)
 	return secureboot_is_on(vars, &on, NULL) < 0 ? -1 : on;
 }
 
-/* Whether it is there. */
+/* Returns whether the list exists. */
 static bool list_read(const struct vars *vars, enum secureboot_list which, struct secureboot *rules)
 {
 	struct err why = { 0 };

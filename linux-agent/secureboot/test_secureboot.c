@@ -8,7 +8,7 @@
 #include "testsiglist.h"
 #include "testsign.h"
 
-/* root has certified middle, and middle the signer; the others stand alone. */
+/* root issued middle, and middle issued the signer; the others are independent. */
 enum who { ROOT, MIDDLE, SIGNER, STRANGER, LATE, MODULES, PEOPLE };
 
 static struct testpki people[PEOPLE];
@@ -36,7 +36,7 @@ static int people_free(void **state)
 	return 0;
 }
 
-/* With middle's certificate beside the signer's own. */
+/* The signature carries middle's certificate, too. */
 static void sign(struct testpe *pe, enum who who)
 {
 	uint8_t digest[32];
@@ -59,7 +59,7 @@ static void list_cert(struct testlists *lists, enum who who)
 	OPENSSL_free(der);
 }
 
-/* By the digest of what is signed in it; year 0: revoked from the beginning. */
+/* Lists the digest of the certificate's signed part; year 0: revoked from the beginning. */
 static void list_cert_digest(struct testlists *lists, enum who who, unsigned year)
 {
 	uint8_t *der = NULL, data[32 + SIGLIST_TIME_BYTES] = { 0 };
@@ -140,7 +140,7 @@ static void with_secure_boot_off_nothing_is_asked(void **state)
 	expect(&s, SECUREBOOT_OFF, SECUREBOOT_RULE_OFF, "");
 }
 
-/* The signer's own, the one that is carried, and the one that nobody carries. */
+/* The signer's own, the one that is carried, and the one that is not carried. */
 static void a_signature_that_leads_to_a_certificate_in_db_starts(void **state)
 {
 	static const enum who anchors[] = { SIGNER, MIDDLE, ROOT };
@@ -309,7 +309,7 @@ static void any_certificate_of_the_chain_in_dbx_refuses(void **state)
 	}
 }
 
-/* UEFI: one good one is enough, but one that is revoked spoils all of them. */
+/* UEFI: one good signature is enough, but a revoked one refuses the image. */
 static void of_several_signatures_one_good_one_is_enough(void **state)
 {
 	struct scene s;
@@ -338,7 +338,7 @@ static void a_revocation_with_a_time_is_for_good_without_a_time_stamp(void **sta
 	REFUSED(DBX_CERT, "is revoked since 2024-07-07: its digest is in dbx");
 }
 
-/* Whether an authority known to dbt has countersigned in time is not looked at. */
+/* Not checked: whether an authority known to dbt has countersigned in time. */
 static void with_a_time_stamp_it_is_unknown(void **state)
 {
 	uint8_t digest[32];
@@ -367,7 +367,7 @@ static void with_a_time_stamp_it_is_unknown(void **state)
 			UNKNOWN(TIME, "revoked in dbx since 2024-07-07; the signature has a time stamp");
 		else
 			REFUSED(DBX_CERT, "since 2024-07-07");
-		/* One that is revoked for good decides, wherever it stands. */
+		/* A signature that is revoked for certain decides, wherever it stands. */
 		s.rules = (struct secureboot){ .on = true, .times = times };
 		sign(&s.pe, ROOT);
 		list_cert(DBX, ROOT);
@@ -405,7 +405,7 @@ static void a_table_with_a_rest_is_refused(void **state)
 	REFUSED(MALFORMED, "not made of whole entries");
 }
 
-/* An entry of another type is none, and in its other form (WIN_CERT_TYPE_EFI_GUID) it is one. */
+/* Entries of other types do not count; WIN_CERT_TYPE_EFI_GUID is another form of the same entry. */
 static void entries_of_other_types_are_passed_over(void **state)
 {
 	static const uint8_t guid[] = { 0x9d, 0xd2, 0xaf, 0x4a, 0xdf, 0x68, 0xee, 0x49,

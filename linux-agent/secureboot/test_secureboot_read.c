@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The rules, from the variables. */
+/* Reading the rules from the variables. */
 #include "secureboot.h"
 
 #include "test_vars_mem.h"
@@ -81,7 +81,7 @@ static void what_shim_left_of_this_boot_says_that_it_was_the_way(void **state)
 	secureboot_clear(&f.rules);
 }
 
-/* Anybody with root could leave one, and shim replaces its own at each boot. */
+/* Anybody with root could create one, and shim replaces its own at each boot. */
 static void a_variable_of_shims_that_stays_is_not_shims(void **state)
 {
 	static const uint8_t one = 1;
@@ -102,7 +102,7 @@ static void what_cannot_be_understood_is_a_doubt(void **state)
 	static const struct {
 		enum vars_guid guid;
 		const char *name, *data;
-		size_t len;		/* 0: the variable is taken away */
+		size_t len;		/* 0: the variable is removed */
 		const char *doubt;
 	} rows[] = {
 		{ VARS_SECURITY, "db", "", 0, "there is no db to be seen" },
