@@ -1,21 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the policy makes of the watchdog: the reasons, and when it is armed. */
-#include "policy.h"
-
-#include "unittest.h"
-
-static struct record two_slots(enum slot_status a, enum slot_status b)
-{
-	struct record r;
-
-	record_init(&r);
-	r.slots[0].status = a;
-	r.slots[1].status = b;
-	for (int i = 0; i < 2; i++)
-		if (r.slots[i].status == SLOT_TRIAL)
-			r.slots[i].tries_left = r.slots[i].tries_granted = 2;
-	return r;
-}
+#include "testpolicy.h"
 
 /* b on trial and started by the loader, nothing stored since. */
 static struct record b_was_started(uint8_t tries_left)
