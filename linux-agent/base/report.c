@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BAR_WIDTH = 30, REDRAW_MS = 100 };
+enum {
+	BAR_WIDTH = 30, REDRAW_MS = 100,
+	TEXT_BYTES = 4096,	/* long enough for a kernel command line */
+};
 
 void report_init(struct report *report, bool json)
 {
@@ -53,15 +56,22 @@ static void line(struct report *report, const char *key, const struct report_num
 	(void)fflush(stdout);
 }
 
+/* Without control characters; cut off if it is too long. */
+static void __attribute__((format(printf, 2, 0)))
+text_make(char text[static TEXT_BYTES], const char *fmt, va_list ap)
+{
+	(void)vsnprintf(text, TEXT_BYTES, fmt, ap);
+	out_clean(text, TEXT_BYTES);
+}
+
 void report_step(struct report *report, const char *step, const char *fmt, ...)
 {
-	char text[4096];	/* long enough for a kernel command line */
+	char text[TEXT_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	text_make(text, fmt, ap);
 	va_end(ap);
-	out_clean(text, sizeof text);
 	systemd_status(text);
 	(void)snprintf(report->step, sizeof report->step, "%s", step);
 	report->shown_ms = report->begun_ms = 0;
@@ -72,13 +82,12 @@ void report_step(struct report *report, const char *step, const char *fmt, ...)
 void report_numbers(struct report *report, const char *event, const struct report_number *numbers,
 		    const char *fmt, ...)
 {
-	char text[1024];
+	char text[TEXT_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	text_make(text, fmt, ap);
 	va_end(ap);
-	out_clean(text, sizeof text);
 	line(report, event, numbers, "", text);
 }
 
@@ -158,13 +167,12 @@ void report_progress(struct report *report, uint64_t done, uint64_t total)
 
 void report_warning(struct report *report, const char *fmt, ...)
 {
-	char text[512];
+	char text[TEXT_BYTES];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	text_make(text, fmt, ap);
 	va_end(ap);
-	out_clean(text, sizeof text);
 	line(report, "warning", NULL, report_to_journal(STDOUT_FILENO) ? "<4>warning: " : "warning: ", text);
 }
 
