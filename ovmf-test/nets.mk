@@ -71,4 +71,4 @@ tsan:
 coverage:
 	@ovmf-test/install-deps ovmf-test/packages-coverage.txt
 	@$(MAKE) --no-print-directory $(ALL_CPUS) BUILD=$(BUILD)/coverage SAN='--coverage -O0' unit-programs
-	@BUILD=$(BUILD)/coverage PYTHON=$(PYTHON) ovmf-test/coverage $(TESTS:$(BUILD)/%=$(BUILD)/coverage/%)
+	@BUILD=$(BUILD)/coverage PYTHON=$(PYTHON) DRY_RUNS="$(DRY_RUNS)" ovmf-test/coverage $(TESTS:$(BUILD)/%=$(BUILD)/coverage/%)
