@@ -13,6 +13,12 @@ static inline int64_t clock_ns(clockid_t clock)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Nanoseconds since some moment: to measure how long something takes. */
+static inline uint64_t clock_monotonic_ns(void)
+{
+	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
+}
+
 static inline int64_t clock_ms(clockid_t clock)
 {
 	return clock_ns(clock) / 1000000;

@@ -2,6 +2,8 @@
 /* Reads back what was written: in segments during the work, the rest afterwards. */
 #include "enginework.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +70,7 @@ int readback_written(struct engine *e, uint32_t chunk, struct err *err)
 
 	if (i >= r->count || __atomic_sub_fetch(&r->left[i], 1, __ATOMIC_ACQ_REL) > 0)
 		return 0;
-	start = work_now();
+	start = clock_monotonic_ns();
 	if (e->target->flush(e->target->ctx, err) < 0)
 		return -1;
 	work_spend(e, STAGE_SYNC, start);
@@ -140,7 +142,7 @@ int readback_run(struct engine *e, struct task *t, struct err *err)
 {
 	size_t len = chunkindex_length(&e->index, t->chunk);
 	size_t head = head_bytes(e, len);
-	uint64_t start = work_now();
+	uint64_t start = clock_monotonic_ns();
 
 	if (check_read(e, t, 0, head, err) < 0 ||
 	    (head < len && check_read(e, t, tail_at(len), len, err) < 0))

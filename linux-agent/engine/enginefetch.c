@@ -2,6 +2,7 @@
 /* Fetches the frames of wanted chunks: which ranges of the bundle, and in which order. */
 #include "enginework.h"
 
+#include "clock.h"
 #include "fetch.h"
 #include "io.h"
 
@@ -177,7 +178,7 @@ static int range_read(struct engine *e, size_t at, uint64_t run, struct task *t,
 {
 	struct bundle_source *source = bundle_source(e->job.bundle);
 	const struct plan_range *r = &e->fetching.ranges[at];
-	uint64_t start = work_now();
+	uint64_t start = clock_monotonic_ns();
 
 	if (run && source->run)
 		source->run(source, r->offset, run);

@@ -11,11 +11,6 @@
 
 enum { ALIGN = 4096 };
 
-uint64_t work_now(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 static void add(uint64_t *sum, uint64_t n)
 {
 	(void)__atomic_add_fetch(sum, n, __ATOMIC_RELAXED);
@@ -23,7 +18,7 @@ static void add(uint64_t *sum, uint64_t n)
 
 void work_spend(struct engine *e, enum engine_stage stage, uint64_t since)
 {
-	add(&e->stats->ns[stage], work_now() - since);
+	add(&e->stats->ns[stage], clock_monotonic_ns() - since);
 }
 
 size_t work_chunk_bytes(const struct engine *e)
@@ -102,7 +97,7 @@ int64_t work_read(const struct disk *disk, int file, void *buf, size_t len, uint
 
 bool work_held_read(struct engine *e, int file, void *buf, size_t len, uint64_t offset)
 {
-	uint64_t start = work_now();
+	uint64_t start = clock_monotonic_ns();
 	bool is_read = file >= 0 &&
 		       work_read(e->job.disk, file, buf, len, offset) >= (int64_t)len;
 
@@ -112,7 +107,7 @@ bool work_held_read(struct engine *e, int file, void *buf, size_t len, uint64_t 
 
 static bool chunk_is_right(struct engine *e, const struct task *t)
 {
-	uint64_t start = work_now();
+	uint64_t start = clock_monotonic_ns();
 	bool is = chunk_decode_is(t->code, t->out, chunkindex_length(&e->index, t->chunk),
 				  e->index.chunks[t->chunk].sha256);
 
@@ -124,7 +119,7 @@ int work_store(struct engine *e, uint32_t chunk, const uint8_t *data, struct err
 {
 	const struct engine_target *target = e->target;
 	size_t len = chunkindex_length(&e->index, chunk);
-	uint64_t start = work_now();
+	uint64_t start = clock_monotonic_ns();
 
 	if (target->write(target->ctx, data, len, chunk_offset(e, chunk), err) < 0)
 		return -1;
@@ -178,7 +173,7 @@ static int copy(struct engine *e, struct task *t, struct err *err)
 static bool parts_decode(struct engine *e, struct task *t, const struct chunkdict *dict,
 			 uint32_t prefix, const struct unpack_part *parts, size_t count)
 {
-	uint64_t start = work_now();
+	uint64_t start = clock_monotonic_ns();
 	bool decoded = unpack_run(t->unpack, dict, prefix, parts, count, t->out);
 
 	work_spend(e, STAGE_DECODE, start);
@@ -316,7 +311,7 @@ static int scan(struct engine *e, struct task *t)
 	len -= len % BLOCK_BYTES;
 	if (len == 0 || !work_held_read(e, e->files[e->delta.scanned], t->out, len, t->at))
 		return 0;
-	start = work_now();
+	start = clock_monotonic_ns();
 	for (size_t at = 0; at < len; at += BLOCK_BYTES) {
 		uint64_t id = blockindex_id(t->out + at, BLOCK_BYTES, b->index.id_bytes);
 		uint32_t i = delta_block_find(b, id), none = NOWHERE;

@@ -117,7 +117,6 @@ int work_run(void *ctx, void *task, struct err *err);
 uint8_t *work_buffer_new(size_t len);
 /* Writes a chunk that was verified. */
 int work_store(struct engine *e, uint32_t chunk, const uint8_t *data, struct err *err);
-uint64_t work_now(void);
 void work_spend(struct engine *e, enum engine_stage stage, uint64_t since);
 size_t work_chunk_bytes(const struct engine *e);
 /* Reads len bytes at offset, in whole blocks: buf must have room for the last one. Returns how many

@@ -162,7 +162,7 @@ static bool flows(struct fetch *f)
 
 void lanes_work(struct fetch *f, int fd, bool waited)
 {
-	uint64_t start_ns = (uint64_t)clock_ns(CLOCK_MONOTONIC), came = f->wire.received;
+	uint64_t start_ns = clock_monotonic_ns(), came = f->wire.received;
 	int64_t now = http_wire_now_ms(&f->wire);
 	bool flow_before = flows(f);
 
@@ -175,6 +175,6 @@ void lanes_work(struct fetch *f, int fd, bool waited)
 		else if (waited)
 			pause_end(f, now);
 	}
-	http_link_worked(&f->link, ((uint64_t)clock_ns(CLOCK_MONOTONIC) - start_ns) / 1000,
+	http_link_worked(&f->link, (clock_monotonic_ns() - start_ns) / 1000,
 			 f->wire.received - came, flow_before, waited);
 }

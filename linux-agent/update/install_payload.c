@@ -18,11 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static uint64_t now(void)
-{
-	return (uint64_t)clock_ns(CLOCK_MONOTONIC);
-}
-
 static void on_progress(void *ctx, const struct engine_stats *stats)
 {
 	const struct install *in = ctx;
@@ -252,10 +247,10 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 	if (slot_target_reserve(slot, payload->size, err) < 0 ||
 	    engine_write(p->engine, &target, err) < 0)
 		return -1;
-	start = now();
+	start = clock_monotonic_ns();
 	if (slot_target_finish(slot, payload->size, err) < 0)
 		return -1;
-	in->stats.ns[STAGE_SYNC] += now() - start;
+	in->stats.ns[STAGE_SYNC] += clock_monotonic_ns() - start;
 	if (engine_check(p->engine, err) < 0)
 		return -1;
 	return payload->root_hash ? verity_check_disk(&in->machine->disk, slot->path, payload->size,
@@ -309,7 +304,7 @@ int install_payloads_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 
-	in->start = now();
+	in->start = clock_monotonic_ns();
 	in->engine = (struct engine_options){
 		.threads = in->options->threads,
 		.flush_every = in->options->flush_every,

@@ -38,7 +38,7 @@ static struct times times_of(const struct install *in)
 	if (source->link)
 		source->link(source, &link);
 	return (struct times){
-		.all = ((uint64_t)clock_ns(CLOCK_MONOTONIC) - in->start) / ms,
+		.all = (clock_monotonic_ns() - in->start) / ms,
 		.latency = link.latency_us / 1000,
 		.bandwidth = link.flow_us / 1000,
 		.decode = s->ns[STAGE_DECODE] / ms,
