@@ -55,7 +55,7 @@ static bool taken(int option, unsigned takes)
 	}
 }
 
-static int tries_parse(const char *text, unsigned *ret_tries, struct err *err)
+int options_tries(const char *text, unsigned *ret_tries, struct err *err)
 {
 	uint64_t n;
 
@@ -98,7 +98,7 @@ static int option_apply(int option, struct options *o, const char **activate,
 		*activate = optarg;
 		return 0;
 	case OPT_TRIES:
-		return tries_parse(optarg, &o->tries, err);
+		return options_tries(optarg, &o->tries, err);
 	case OPT_DOWNGRADE:
 		o->allow_downgrade = true;
 		return 0;

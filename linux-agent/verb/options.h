@@ -50,5 +50,8 @@ int options_parse(int argc, char **argv, unsigned takes, const char *help,
 /* The option that getopt_long() just refused: "-y" of the cluster -xy, else the word. */
 const char *options_word(char **argv, char buf[static OPTION_WORD_BYTES]);
 
+/* The value of --tries: 1 to 255; EX_USAGE otherwise. */
+int options_tries(const char *text, unsigned *ret_tries, struct err *err);
+
 /* "a" or "b" (either case); EX_USAGE otherwise. */
 int options_slot(const char *text, unsigned *ret_slot, struct err *err);

@@ -99,12 +99,8 @@ static int number_apply(int option, struct provision_options *o, struct err *err
 {
 	uint64_t n;
 
-	if (option == OPT_TRIES) {
-		if (!number_parse(optarg, 1, 255, &n))
-			return err_set(err, EX_USAGE, "--tries=%s: must be a number from 1 to 255", optarg);
-		o->tries = (unsigned)n;
-		return 0;
-	}
+	if (option == OPT_TRIES)
+		return options_tries(optarg, &o->tries, err);
 	if (!number_parse(optarg, 512, 4096, &n) || (n != 512 && n != 4096))
 		return err_set(err, EX_USAGE, "--sector-size=%s: must be 512 or 4096", optarg);
 	o->sector_bytes = (unsigned)n;
