@@ -32,9 +32,11 @@ static bool file_look(const struct machine *m, const struct secureboot *rules, u
 bool slot_secureboot(const struct machine *machine, const struct secureboot *rules, unsigned slot,
 		     struct secureboot_verdict *ret_verdict)
 {
+	const enum slot_status status = machine->state.record.slots[slot].status;
 	struct secureboot_verdict addon;
 
-	if (!rules->on || !file_look(machine, rules, slot, "uki.efi", ret_verdict))
+	if (!rules->on || status == SLOT_EMPTY || status == SLOT_WRITING ||
+	    !file_look(machine, rules, slot, "uki.efi", ret_verdict))
 		return false;
 	if (!file_look(machine, rules, slot, ESP_ADDON_PATH, &addon) ||
 	    addon.answer <= ret_verdict->answer)
@@ -63,4 +65,13 @@ bool slot_secureboot_loader(const struct secureboot *rules, const struct loader_
 		return false;
 	secureboot_look(rules, &source, true, ret_verdict);
 	return true;
+}
+
+bool slot_secureboot_place(const struct machine *machine, const struct secureboot *rules,
+			   enum loader_place place, struct loader_file *ret_file,
+			   struct secureboot_verdict *ret_verdict)
+{
+	*ret_file = (struct loader_file){ 0 };
+	return rules->on && loader_file_read(machine, place, ret_file, NULL) == 0 &&
+	       loader_file_good(ret_file) && slot_secureboot_loader(rules, ret_file, ret_verdict);
 }

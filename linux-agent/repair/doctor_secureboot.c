@@ -14,26 +14,21 @@ static void refused_say(const struct secureboot_verdict *v, struct finding *f)
 static void slot_check(const struct machine *m, const struct secureboot *rules, unsigned slot,
 		       struct findings *findings)
 {
-	const struct slot *s = &m->state.record.slots[slot];
-	bool is_whole = s->status != SLOT_EMPTY && s->status != SLOT_WRITING;
 	struct secureboot_verdict v;
 	struct finding *f;
+	bool refused;
 
-	if (!is_whole || !slot_secureboot(m, rules, slot, &v))
+	if (!slot_secureboot(m, rules, slot, &v) || v.answer == SECUREBOOT_STARTS)
 		return;
-	if (v.answer == SECUREBOOT_REFUSED) {
-		f = finding_add(findings, FINDING_FAULT, "slot-refused");
-		finding_say(f, what, "the firmware would not start slot %c", slot_letter(slot));
-		refused_say(&v, f);
+	refused = v.answer == SECUREBOOT_REFUSED;
+	f = finding_add(findings, refused ? FINDING_FAULT : FINDING_NOTE,
+			refused ? "slot-refused" : "slot-uncertain");
+	finding_say(f, what, "%s slot %c", secureboot_would(v.answer), slot_letter(slot));
+	refused_say(&v, f);
+	if (refused)
 		finding_say(f, remedy, "install an image that it starts%s: %s",
 			    m->is_running && m->running.slot == slot ? ", before the next reboot" : "",
 			    secureboot_remedy(v.rule));
-	} else if (v.answer == SECUREBOOT_UNKNOWN) {
-		f = finding_add(findings, FINDING_NOTE, "slot-uncertain");
-		finding_say(f, what, "it is not known whether the firmware would start slot %c",
-			    slot_letter(slot));
-		refused_say(&v, f);
-	}
 }
 
 static void loader_check(const struct machine *m, const struct secureboot *rules,
@@ -43,12 +38,11 @@ static void loader_check(const struct machine *m, const struct secureboot *rules
 	struct secureboot_verdict v;
 	struct finding *f;
 
-	if (loader_file_read(m, place, &file, NULL) < 0 || !loader_file_good(&file) ||
-	    !slot_secureboot_loader(rules, &file, &v) || v.answer != SECUREBOOT_REFUSED)
+	if (!slot_secureboot_place(m, rules, place, &file, &v) || v.answer != SECUREBOOT_REFUSED)
 		return;
 	f = finding_add(findings, FINDING_FAULT, place == LOADER_HOME ? "loader-refused"
 									: "fallback-refused");
-	finding_say(f, what, "the firmware would not start the loader%s (%s)",
+	finding_say(f, what, "%s the loader%s (%s)", secureboot_would(v.answer),
 		    place == LOADER_HOME ? "" : "'s copy", file.path);
 	refused_say(&v, f);
 	finding_say(f, remedy, "slotctl loader install FILE, with one that it starts: %s",

@@ -143,6 +143,8 @@ void secureboot_look(const struct secureboot *rules, const struct pe_source *pe,
 const char *secureboot_answer_text(enum secureboot_answer answer);
 const char *secureboot_rule_text(enum secureboot_rule rule);
 
+/* The beginning of a sentence whose object follows: "the firmware would not start". "" for OFF. */
+const char *secureboot_would(enum secureboot_answer answer);
 /* A remedy for an image refused by this rule; "" if there is no short one. */
 const char *secureboot_remedy(enum secureboot_rule rule);
 

@@ -43,6 +43,18 @@ const char *secureboot_answer_text(enum secureboot_answer answer)
 	return texts[answer];
 }
 
+const char *secureboot_would(enum secureboot_answer answer)
+{
+	static const char *const words[] = {
+		[SECUREBOOT_OFF] = "",
+		[SECUREBOOT_STARTS] = "the firmware would start",
+		[SECUREBOOT_UNKNOWN] = "it is not known whether the firmware would start",
+		[SECUREBOOT_REFUSED] = "the firmware would not start",
+	};
+
+	return words[answer];
+}
+
 const char *secureboot_rule_text(enum secureboot_rule rule)
 {
 	return rules[rule].text;
@@ -55,6 +67,7 @@ const char *secureboot_remedy(enum secureboot_rule rule)
 
 int secureboot_refuse(const struct secureboot_verdict *verdict, const char *what, struct err *err)
 {
-	return err_set(err, EX_DATAERR, "Secure Boot is on, and this machine's firmware would not start "
-		       "%s: %s: refused; %s", what, verdict->words, secureboot_remedy(verdict->rule));
+	return err_set(err, EX_DATAERR, "Secure Boot is on, and %s %s: %s: refused; %s",
+		       secureboot_would(SECUREBOOT_REFUSED), what, verdict->words,
+		       secureboot_remedy(verdict->rule));
 }

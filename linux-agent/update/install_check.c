@@ -273,10 +273,10 @@ static int check_starts(const struct secureboot *rules, const struct ukifile *fi
 	if (v.answer == SECUREBOOT_REFUSED)
 		return secureboot_refuse(&v, file->name, err);
 	if (v.answer == SECUREBOOT_UNKNOWN)
-		report_warning(report, "it is not known whether this machine's firmware will start %s: %s",
-			       file->name, v.words);
+		report_warning(report, "%s %s: %s", secureboot_would(v.answer), file->name, v.words);
 	else
-		report_step(report, "secure-boot", "Secure Boot lets %s start: %s", file->name, v.words);
+		report_step(report, "secure-boot", "%s %s: %s", secureboot_would(v.answer), file->name,
+			    v.words);
 	return 0;
 }
 

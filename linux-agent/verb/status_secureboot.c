@@ -13,8 +13,7 @@ static void verdict_clean(struct secureboot_verdict *v)
 	out_clean(v->signer, sizeof v->signer);
 }
 
-void status_secureboot_find(const struct machine *machine, const bool whole[SLOT_COUNT],
-			    struct status_secureboot *ret_status)
+void status_secureboot_find(const struct machine *machine, struct status_secureboot *ret_status)
 {
 	_cleanup_(loader_file_clear) struct loader_file home = { 0 };
 	struct status_secureboot *s = ret_status;
@@ -24,12 +23,10 @@ void status_secureboot_find(const struct machine *machine, const bool whole[SLOT
 	if (!s->known || !s->rules.on)
 		return;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		s->slots[slot].there = whole[slot] && slot_secureboot(machine, &s->rules, slot,
-								      &s->slots[slot].verdict);
+		s->slots[slot].there = slot_secureboot(machine, &s->rules, slot, &s->slots[slot].verdict);
 		verdict_clean(&s->slots[slot].verdict);
 	}
-	s->loader.there = loader_file_read(machine, LOADER_HOME, &home, NULL) == 0 &&
-			  loader_file_good(&home) && slot_secureboot_loader(&s->rules, &home, &s->loader.verdict);
+	s->loader.there = slot_secureboot_place(machine, &s->rules, LOADER_HOME, &home, &s->loader.verdict);
 	verdict_clean(&s->loader.verdict);
 }
 
@@ -58,16 +55,15 @@ json_t *status_secureboot_json(const struct status_secureboot *status)
 			 status->loader.there ? verdict_json(&status->loader.verdict) : json_null());
 }
 
+static void would_print(const char *label, const struct secureboot_verdict *v, const char *what)
+{
+	out_print("%-10s %s%s %s: %s", label, v->answer == SECUREBOOT_REFUSED ? "warning: " : "",
+		  secureboot_would(v->answer), what, v->words);
+}
+
 static void verdict_print(const struct secureboot_verdict *v)
 {
-	static const char *const answers[] = {
-		[SECUREBOOT_OFF] = "",
-		[SECUREBOOT_STARTS] = "Secure Boot lets it start",
-		[SECUREBOOT_UNKNOWN] = "whether Secure Boot lets it start is not known",
-		[SECUREBOOT_REFUSED] = "warning: Secure Boot would refuse it",
-	};
-
-	out_print("           %s: %s", answers[v->answer], v->words);
+	would_print("", v, "it");
 	if (*v->expires)
 		out_print("; its certificate %s %s%s", v->expired ? "has expired on" : "expires on", v->expires,
 			  v->expired ? ", which the firmware does not look at" : "");
@@ -87,8 +83,8 @@ void status_secureboot_print(const struct status_secureboot *status)
 	if (!status->known)
 		return;
 	out_print("secureboot %s%s\n", status->rules.on ? "on" : "off", status->rules.shim ? ", by shim" : "");
-	if (status->loader.there && v->answer != SECUREBOOT_STARTS)
-		out_print("loader     %s: %s\n", v->answer == SECUREBOOT_REFUSED
-			  ? "warning: Secure Boot would refuse its file"
-			  : "whether Secure Boot lets its file start is not known", v->words);
+	if (!status->loader.there || v->answer == SECUREBOOT_STARTS)
+		return;
+	would_print("loader", v, "its file");
+	(void)putchar('\n');
 }

@@ -16,9 +16,8 @@ struct status_secureboot {
 	} slots[SLOT_COUNT], loader;
 };
 
-/* The caller clears. whole: of each slot, whether it holds something to be started. */
-void status_secureboot_find(const struct machine *machine, const bool whole[SLOT_COUNT],
-			    struct status_secureboot *ret_status);
+/* The caller clears *ret_status. */
+void status_secureboot_find(const struct machine *machine, struct status_secureboot *ret_status);
 void status_secureboot_clear(struct status_secureboot *status);
 
 /* New references, or NULL. */

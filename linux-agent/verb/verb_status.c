@@ -71,15 +71,12 @@ static void image_find(struct view *v)
 static void view_fill(struct view *v)
 {
 	struct machine *m = v->machine;
-	bool whole[SLOT_COUNT];
 
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		whole[slot] = slot_is_whole(&m->state.record.slots[slot]);
-		if (whole[slot])
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (slot_is_whole(&m->state.record.slots[slot]))
 			v->version[slot] = install_check_slot_version(m, slot, &v->is_verified[slot],
 								      &v->version_error[slot]);
-	}
-	status_secureboot_find(m, whole, &v->secureboot);
+	status_secureboot_find(m, &v->secureboot);
 	if (m->is_running)
 		image_find(v);
 	watchdog_find(m->config, &v->watchdog);
