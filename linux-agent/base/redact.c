@@ -2,6 +2,7 @@
 #include "redact.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -50,6 +51,27 @@ void redact_mask_urls(char *text, size_t cap)
 		if (*at == '?')
 			at = query_mask(at + 1);
 	}
+}
+
+int redact_argv(int argc, char **argv, struct err *err)
+{
+	for (int i = 0; i < argc; i++) {
+		size_t len = strlen(argv[i]), left;
+		char *copy = strdup(argv[i]);
+
+		if (!copy)
+			return err_set(err, EX_SOFTWARE, "failed to read the command line: out of memory");
+		redact_mask_urls(argv[i], SIZE_MAX);
+		left = strlen(argv[i]);
+		if (left == len && strcmp(argv[i], copy) == 0) {
+			free(copy);
+			continue;
+		}
+		explicit_bzero(argv[i] + left, len - left);
+		argv[i] = copy;
+		redact_keep();
+	}
+	return 0;
 }
 
 void redact_wipe(char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeps secrets out of messages. */
+/* Keeps secrets out of messages, and out of the list of processes. */
 #pragma once
 
 #include "err.h"
@@ -12,6 +12,11 @@
  * "https://me:pw@host/x?sig=1" reads "https://...@host/x?...". Where the text was cut (its
  * length is cap - 1) an authority without an end goes too. */
 void redact_mask_urls(char *text, size_t cap);
+
+/* Masks the URLs of a command line where every user of the machine can read it (/proc/PID/cmdline,
+ * ps): main()'s argv, in place. An argument with a secret is replaced in argv by a copy, which lives
+ * as long as the process; from then on this process leaves no core. EX_SOFTWARE. */
+int redact_argv(int argc, char **argv, struct err *err);
 
 /* Overwrites a text that is not needed any more. */
 void redact_wipe(char *text);

@@ -82,6 +82,30 @@ static void no_report_shows_a_password(void **state)
 	close(pipefd[1]);
 }
 
+/* As the kernel shows a command line: what main() was given, one argument behind the other. */
+static void a_command_line_shows_no_secret_and_the_program_still_has_it(void **state)
+{
+	char given[] = "install\0https://me:pw@host/x?sig=5ecre7\0--base=http://h/y?k=5ecre7\0a?b";
+	static const char want[] = "install\0https://...@host/x?...\0\0\0\0\0\0\0\0\0\0"
+				   "--base=http://h/y?...\0\0\0\0\0\0a?b";
+	char *argv[5] = { given };
+	struct err err = { 0 };
+
+	(void)state;
+	for (int i = 1; i < 4; i++)
+		argv[i] = argv[i - 1] + strlen(argv[i - 1]) + 1;
+	assert_int_equal(redact_argv(4, argv, &err), 0);
+	assert_int_equal(sizeof given, sizeof want);
+	assert_memory_equal(given, want, sizeof want);
+	assert_string_equal(argv[1], "https://me:pw@host/x?sig=5ecre7");
+	assert_string_equal(argv[2], "--base=http://h/y?k=5ecre7");
+	assert_ptr_equal(argv[0], given);
+	assert_ptr_equal(argv[3], given + sizeof given - sizeof "a?b");
+	assert_int_equal(redact_argv(0, &argv[4], &err), 0);
+	free(argv[1]);
+	free(argv[2]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -89,6 +113,7 @@ int main(void)
 		cmocka_unit_test(a_url_that_was_cut_shows_no_password),
 		cmocka_unit_test(no_error_shows_a_password),
 		cmocka_unit_test(no_report_shows_a_password),
+		cmocka_unit_test(a_command_line_shows_no_secret_and_the_program_still_has_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

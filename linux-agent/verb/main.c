@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "out.h"
+#include "redact.h"
 #include "report.h"
 #include "io.h"
 #include "verbs.h"
@@ -50,6 +51,12 @@ static bool standard_files_open(void)
 	return true;
 }
 
+static int failed(const struct err *err)
+{
+	out_error("%s%s\n", report_to_journal(STDERR_FILENO) ? "<3>" : "slotctl: ", err->text);
+	return err->exit ? err->exit : EX_SOFTWARE;
+}
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -57,6 +64,8 @@ int main(int argc, char **argv)
 
 	if (!standard_files_open())
 		return EX_OSERR;
+	if (redact_argv(argc, argv, &err) < 0)
+		return failed(&err);
 	if (argc < 2) {
 		help(stderr);
 		return EX_USAGE;
@@ -76,11 +85,7 @@ int main(int argc, char **argv)
 		r = verbs[i].run(argc - 1, argv + 1, &err);
 		if (fflush(stdout) != 0 && r == 0)
 			r = err_set(&err, EX_IOERR, "failed to write to standard output");
-		if (r == 0)
-			return 0;
-		out_error("%s%s\n", report_to_journal(STDERR_FILENO) ? "<3>" : "slotctl: ",
-		  err.text);
-		return err.exit ? err.exit : EX_SOFTWARE;
+		return r == 0 ? 0 : failed(&err);
 	}
 	out_error("slotctl: unknown verb %s; see slotctl --help\n", argv[1]);
 	return EX_USAGE;

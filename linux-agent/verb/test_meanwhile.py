@@ -34,13 +34,13 @@ def ended(process):
 
 
 @contextmanager
-def fetching(machine, prefix=()):  # noqa: F811
+def fetching(machine, prefix=(), what="x.zip"):  # noqa: F811
     """An install whose server stalls before the signature."""
     Stall.reached.clear()
     Stall.release.clear()
     httpd = HTTPServer(("127.0.0.1", 0), Stall)
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    process = start(machine, f"http://127.0.0.1:{httpd.server_port}/x.zip", prefix)
+    process = start(machine, f"http://127.0.0.1:{httpd.server_port}/{what}", prefix)
     assert Stall.reached.wait(HANG)
     try:
         yield process

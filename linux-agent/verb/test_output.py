@@ -6,10 +6,12 @@ import os
 import pty
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from drymachine import CONFIG, DATAERR, NOINPUT, SLOTCTL, TOP, USAGE, mount
 from test_https import bad, bundle, good, serve, slotctl, tls  # noqa: F401
+from test_meanwhile import fetching
 
 # A terminal obeys these; the first three also as bytes: of C0, of C1 in UTF-8, and C1 in Latin-1, which is no UTF-8.
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202ednetni\u2066\u200f\x7f"
@@ -109,6 +111,14 @@ def url_file(tmp_path):
         path.chmod(mode)
         return path
     return url_file
+
+
+def test_a_url_on_the_command_line_does_not_show_its_query_to_other_users(machine):
+    with fetching(machine, what=f"x.zip?{SECRET}") as process:
+        # It, and the processes that it has started.
+        pids = [process.pid, *map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())]
+        shown = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
+    assert len(pids) > 1 and all(b"/x.zip?...\0" in line and b"5ecre7" not in line for line in shown), shown
 
 
 @pytest.mark.parametrize("ends", ["", "\n", "\r\n", "  \n\n"])
