@@ -77,14 +77,17 @@ static int table_make(struct engine *e, struct err *err)
 	return 0;
 }
 
+/* Where blocks may be found at any offset, the reads overlap by one. */
 static int place_scan(struct engine *e, int held, struct err *err)
 {
+	const struct delta_blocks *b = &e->delta.blocks;
 	const struct engine_held *h = &e->job.held[held];
+	size_t step = work_chunk_bytes(e) - (b->place_log < BLOCK_LOG ? BLOCK_BYTES : 0);
 
 	if (e->files[held] < 0)
 		return 0;
 	e->delta.scanned = held;
-	for (uint64_t at = 0; at < h->size && at < PLACES_END; at += work_chunk_bytes(e)) {
+	for (uint64_t at = 0; at < h->size && at < place_end(b); at += step) {
 		struct task *t;
 
 		if (work_take(e, &t, err) < 0)
@@ -96,14 +99,24 @@ static int place_scan(struct engine *e, int held, struct err *err)
 	return pool_drain(e->pool, err);
 }
 
-/* True if a place still holds its bytes when the chunk is made. Chunks are made in order, a limited
- * number at a time; a kept chunk is never overwritten. */
+/* True if a chunk of a place still holds its bytes when the chunk is made. Chunks are made in order,
+ * a limited number at a time; a kept chunk is never overwritten. */
 static bool place_lasts(const struct engine *e, int held, uint32_t source, uint32_t chunk)
 {
 	if (held != HELD_TARGET || source == chunk || source >= e->index.count)
 		return true;
 	return e->how[source] == PLAN_KEPT ||
 	       (e->how[source] == PLAN_WANTED && source > chunk + e->options->threads + 4);
+}
+
+static bool block_lasts(const struct engine *e, uint32_t place, uint32_t chunk)
+{
+	uint64_t at = place_offset(&e->delta.blocks, place);
+	uint32_t first = (uint32_t)(at >> e->index.chunk_log);
+	uint32_t last = (uint32_t)((at + BLOCK_BYTES - 1) >> e->index.chunk_log);
+
+	return place_lasts(e, place_held(place), first, chunk) &&
+	       place_lasts(e, place_held(place), last, chunk);
 }
 
 /* Backwards, because the table has the first block of each id, whose entry must be read by the
@@ -118,9 +131,7 @@ static void blocks_resolve(struct engine *e)
 		if (e->how[chunk_of_block(e, i)] != PLAN_WANTED)
 			continue;
 		place = b->from[delta_block_find(b, b->index.ids[i])];
-		if (place != NOWHERE &&
-		    !place_lasts(e, place_held(place), chunk_of_block(e, place_block(place)),
-				 chunk_of_block(e, i)))
+		if (place != NOWHERE && !block_lasts(e, place, chunk_of_block(e, i)))
 			place = NOWHERE;
 		b->from[i] = place;
 	}
@@ -148,6 +159,7 @@ static int blocks_search(struct engine *e, struct err *err)
 {
 	int r;
 
+	e->delta.blocks.place_log = e->job.payload->type == PAYLOAD_UKI ? SECTION_LOG : BLOCK_LOG;
 	if (table_make(e, err) < 0 || work_pool_open(e, e->options->threads, 0, 0, err) < 0)
 		return -1;
 	r = place_scan(e, HELD_RUNNING, err);

@@ -56,7 +56,7 @@ int work_task_open(void *ctx, void *arg, struct err *err)
 	struct engine *e = ctx;
 	struct task *t = arg;
 
-	t->out = work_buffer_new(work_chunk_bytes(e));
+	t->out = work_buffer_new(work_chunk_bytes(e) + ALIGN);
 	t->code = chunk_decode_new();
 	if (!t->out || !t->code)
 		return err_set(err, EX_SOFTWARE, "failed to start working: out of memory");
@@ -241,13 +241,25 @@ static bool base_make(struct engine *e, struct task *t)
 }
 
 /* Number of blocks, from first on, that are also consecutive where they are held. */
-static uint32_t blocks_together(const uint32_t *from, uint32_t first, uint32_t end)
+static uint32_t blocks_together(const struct delta_blocks *b, uint32_t first, uint32_t end)
 {
-	uint32_t n = 1;
+	uint32_t n = 1, step = (uint32_t)BLOCK_BYTES >> b->place_log;
 
-	while (first + n < end && from[first + n] == from[first] + n)
+	while (first + n < end && b->from[first + n] == b->from[first] + n * step)
 		n++;
 	return n;
+}
+
+/* Reads bytes from any offset to buf, which has room for a block more. */
+static bool held_read_at(struct engine *e, int file, uint8_t *buf, size_t len, uint64_t offset)
+{
+	size_t skip = (size_t)(offset % ALIGN);
+
+	if (!work_held_read(e, file, buf, skip + len, offset - skip))
+		return false;
+	if (skip > 0)
+		memmove(buf, buf + skip, len);
+	return true;
 }
 
 static bool blocks_make(struct engine *e, struct task *t)
@@ -266,10 +278,10 @@ static bool blocks_make(struct engine *e, struct task *t)
 
 		n = 1;
 		if (b->from[i] != NOWHERE) {
-			n = blocks_together(b->from, i, end);
+			n = blocks_together(b, i, end);
 			room = room < (size_t)n * BLOCK_BYTES ? room : (size_t)n * BLOCK_BYTES;
-			if (!work_held_read(e, e->files[place_held(b->from[i])], t->out + at, room,
-					    place_block(b->from[i]) * BLOCK_BYTES))
+			if (!held_read_at(e, e->files[place_held(b->from[i])], t->out + at, room,
+					  place_offset(b, b->from[i])))
 				return false;
 			continue;
 		}
@@ -305,14 +317,13 @@ static int scan(struct engine *e, struct task *t)
 {
 	struct delta_blocks *b = &e->delta.blocks;
 	uint64_t size = e->job.held[e->delta.scanned].size, start;
-	size_t len = work_chunk_bytes(e);
+	size_t len = work_chunk_bytes(e), step = (size_t)1 << b->place_log;
 
 	len = size - t->at < len ? (size_t)(size - t->at) : len;
-	len -= len % BLOCK_BYTES;
-	if (len == 0 || !work_held_read(e, e->files[e->delta.scanned], t->out, len, t->at))
+	if (len < BLOCK_BYTES || !work_held_read(e, e->files[e->delta.scanned], t->out, len, t->at))
 		return 0;
 	start = clock_monotonic_ns();
-	for (size_t at = 0; at < len; at += BLOCK_BYTES) {
+	for (size_t at = 0; at + BLOCK_BYTES <= len; at += step) {
 		uint64_t id = blockindex_id(t->out + at, BLOCK_BYTES, b->index.id_bytes);
 		uint32_t i = delta_block_find(b, id), none = NOWHERE;
 
@@ -320,7 +331,7 @@ static int scan(struct engine *e, struct task *t)
 		if (i != NOWHERE)
 			(void)__atomic_compare_exchange_n(
 				&b->from[i], &none,
-				place_make(e->delta.scanned, (t->at + at) / BLOCK_BYTES), false,
+				place_make(b, e->delta.scanned, t->at + at), false,
 				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 	work_spend(e, STAGE_HASH, start);

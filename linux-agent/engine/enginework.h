@@ -51,6 +51,7 @@ struct delta_blocks {
 	uint32_t *table;	/* the first wanted block of each id; NOWHERE: free. Only during the
 				 * search */
 	uint32_t table_size;
+	unsigned place_log;	/* places are multiples of so many bytes */
 	uint32_t *from;		/* where each block is copied from, or NOWHERE; during the search,
 				 * only for the blocks in the table */
 };
@@ -167,13 +168,20 @@ void delta_clear(struct engine *e);
 size_t delta_memory(const struct engine *e);
 /* Finds the wanted block with this id in the table, or NOWHERE. */
 uint32_t delta_block_find(const struct delta_blocks *b, uint64_t id);
-/* A place combines a block number and the slot. Blocks from PLACES_END on have none, so that no
- * place equals NOWHERE; it is a whole number of chunks of any size, just below 8 TiB. */
-#define PLACES_END ((uint64_t)0x7ffff800 * BLOCK_BYTES)
+/* What may be moved in a UKI: its sections, which begin at any multiple of this. */
+#define SECTION_LOG 9
 
-static inline uint32_t place_make(int held, uint64_t block)
+/* A place combines an offset, in units of 1 << place_log, and the slot. Offsets from place_end() on
+ * have none, so that no place equals NOWHERE; it is a whole number of chunks of any size, just
+ * below 8 TiB, in a UKI 1 TiB. */
+static inline uint64_t place_end(const struct delta_blocks *b)
 {
-	return (uint32_t)held << 31 | (uint32_t)block;
+	return (uint64_t)0x7fffc000 << b->place_log;
+}
+
+static inline uint32_t place_make(const struct delta_blocks *b, int held, uint64_t offset)
+{
+	return (uint32_t)held << 31 | (uint32_t)(offset >> b->place_log);
 }
 
 static inline int place_held(uint32_t place)
@@ -181,7 +189,7 @@ static inline int place_held(uint32_t place)
 	return (int)(place >> 31);
 }
 
-static inline uint64_t place_block(uint32_t place)
+static inline uint64_t place_offset(const struct delta_blocks *b, uint32_t place)
 {
-	return place & 0x7fffffff;
+	return (uint64_t)(place & 0x7fffffff) << b->place_log;
 }

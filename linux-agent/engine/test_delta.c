@@ -45,6 +45,37 @@ static void of_blocks_only_those_are_fetched_that_no_slot_holds(void **state)
 	}
 }
 
+/* Sections of a UKI begin at any 512 bytes: what comes after a kernel of another size has moved by
+ * a multiple of that. */
+static void in_a_uki_a_block_is_found_wherever_a_section_may_have_moved_it(void **state)
+{
+	static const size_t shifts[] = { 0, 512, 1536, 4096 + 3584, 3 * CHUNK + 2048 };
+
+	(void)state;
+	running_is(false);
+	blocks_put(bundle_begin(), BLOCKS, false, false);
+	bundle_end();
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(shifts); i++) {
+		size_t shift = shifts[i / 2], kept = (LEN - shift) / BLOCK_BYTES;
+		struct engine_stats stats;
+
+		threads = i % 2 ? 4 : 0;
+		memset(target, 0xee, sizeof target);
+		fill(old, LEN, 9);
+		memcpy(old + shift, image, LEN - shift);
+		is_uki = true;
+		stats = installed();
+		is_uki = false;
+		assert_int_equal(stats.wrong, 0);
+		assert_true(stats.rebuilt >= kept * BLOCK_BYTES / CHUNK * CHUNK);
+		assert_in_range(planned_bytes, 0, (BLOCKS - kept + 1) * (BLOCK_BYTES + 16));
+	}
+	/* A file system has whole blocks only, so nothing else is looked for. */
+	fill(old, LEN, 9);
+	memcpy(old + 512, image, LEN - 512);
+	assert_int_equal(installed().rebuilt, 0);
+}
+
 static void a_block_that_comes_wrong_costs_its_chunk_and_no_other(void **state)
 {
 	(void)state;
@@ -252,12 +283,39 @@ static void nothing_is_taken_from_where_the_target_is_overwritten_before(void **
 	}
 }
 
+/* A block of a UKI may be in two chunks of the target, either of which may be overwritten. */
+static void nothing_is_taken_from_two_chunks_of_which_one_is_overwritten_before(void **state)
+{
+	(void)state;
+	blocks_put(bundle_begin(), BLOCKS, false, false);
+	bundle_end();
+	for (size_t i = 0; i < 4 * 10; i++) {
+		size_t shift = i / 4 * CHUNK + 512;
+		struct engine_stats stats;
+
+		threads = i % 2 ? 2 : 0;
+		fill(old, LEN, 9);
+		if (i & 2)
+			memcpy(old + shift, image, LEN - shift);
+		else
+			memcpy(old, image + shift, LEN - shift);
+		target_is(old);
+		is_uki = true;
+		stats = installed();
+		is_uki = false;
+		assert_int_equal(stats.wrong, 0);
+		/* Of each chunk the last block, which reaches into the next one. */
+		assert_true(shift > 512 || !(i & 2) || planned_bytes >= COUNT * BLOCK_BYTES);
+	}
+}
+
 #define DELTA_TEST(name) cmocka_unit_test_setup_teardown(name, delta_setup, each_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DELTA_TEST(of_blocks_only_those_are_fetched_that_no_slot_holds),
+		DELTA_TEST(in_a_uki_a_block_is_found_wherever_a_section_may_have_moved_it),
 		DELTA_TEST(a_block_that_comes_wrong_costs_its_chunk_and_no_other),
 		DELTA_TEST(a_slot_that_changes_after_it_was_looked_at_costs_bytes_and_not_the_image),
 		DELTA_TEST(what_is_damaged_of_a_delta_is_told_and_the_whole_is_fetched),
@@ -266,6 +324,7 @@ int main(void)
 		DELTA_TEST(a_base_is_taken_where_a_slot_is_known_to_hold_it),
 		DELTA_TEST(a_chunk_that_only_moved_costs_no_byte),
 		DELTA_TEST(nothing_is_taken_from_where_the_target_is_overwritten_before),
+		DELTA_TEST(nothing_is_taken_from_two_chunks_of_which_one_is_overwritten_before),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

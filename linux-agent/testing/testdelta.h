@@ -19,6 +19,7 @@ static uint8_t image[LEN], old[LEN], target[LEN + CHUNK];
 static struct engine_held held[HELD_COUNT];
 static struct manifest manifest;
 static unsigned threads;
+static bool is_uki;	/* the image is said to be one */
 
 /* --- the machine ----------------------------------------------------------- */
 
@@ -91,10 +92,12 @@ static inline int run(struct bundle *b, struct engine_stats *stats, struct err *
 	const struct engine_options options = { .threads = threads, .planned = planned, .warn = warn };
 	const struct engine_target to = { .write = target_write, .path = "slot" };
 	struct engine_job job = { .bundle = b, .disk = &disk };
+	struct payload payload = bundle_manifest(b)->payloads[1];
 	struct engine *engine = NULL;
 	int r;
 
-	job.payload = &bundle_manifest(b)->payloads[1];
+	payload.type = is_uki ? PAYLOAD_UKI : PAYLOAD_IMAGE;
+	job.payload = &payload;
 	memcpy(job.held, held, sizeof held);
 	r = engine_prepare(&job, &options, stats, &engine, err);
 	if (r == 0)
