@@ -43,7 +43,6 @@ struct remote_answer {
 struct remote_job {
 	const char *url;
 	struct fetch_options options;
-	int gate;		/* -1: none */
 };
 
 /* The body of the process; it ends when this returns. */
