@@ -138,6 +138,15 @@ def test_a_broken_version_is_left_for_the_old_one(machine, update, place, script
     assert_given_up(machine, says)
 
 
+def test_a_kernel_that_panics_is_left_and_its_last_words_are_told(machine, update):
+    order_fault(machine, "gate", "echo c >/proc/sysrq-trigger")
+    assert machine.run_to_boot(update("2", "reboot") + " --tries=1").slot == "b"
+    assert machine.wait_boot().slot == "a"
+    slot = settled(machine)["slots"]["b"]
+    assert (slot["status"], slot["reason"], slot["panic"]["words"]) == ("bad", "tries", "sysrq triggered crash")
+    machine.check(HEALTHY)
+
+
 def test_what_is_typed_by_hand_in_between_confirms_nothing(machine, update):
     machine.check(update("2", "none"))
     # There is nothing staged: it refuses, or takes what runs.

@@ -71,6 +71,32 @@ def test_where_a_slot_is_mounted_does_nothing_to_the_terminal_and_json_has_it_al
     assert machine.status()["why"]
 
 
+def put_crash(machine, place, words, time):
+    path = machine.top / "sysroot" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"Panic#1 Part1\n<0>[    1.204] Kernel panic - not syncing: " + words + b"\n<4>[    1.204] CPU: 0\n")
+    os.utime(path, (time, time))
+
+
+BAD, TRIES, HEALTH = 5, 4, 12      # of a slot, docs/FORMAT.md
+
+
+def test_the_panic_that_brought_a_slot_down_is_told(machine, create):
+    machine.check("install", create(), "--activate=none")
+    told = machine.status()["slots"]["b"]
+    assert told["panic"] is None
+    put_crash(machine, "sys/fs/pstore/dmesg-efi_pstore-1", b"of long ago", told["installed"] - 1)
+    put_crash(machine, "sys/fs/pstore/dmesg-efi_pstore-2", b"of now\033[2J", told["installed"] + 1)
+    assert machine.status()["slots"]["b"]["panic"] is None      # it is on trial
+    machine.change_record((144, "B", BAD), (147, "B", TRIES))
+    assert machine.status()["slots"]["b"]["panic"] == {"words": "of now?[2J", "time": told["installed"] + 1}
+    put_crash(machine, "var/lib/systemd/pstore/176/1/dmesg.txt", b"moved away", told["installed"] + 2)
+    shown = machine.check("status")
+    assert "without mark-good (kernel panic: moved away); version" in shown and obeyed(shown) == []
+    machine.change_record((147, "B", HEALTH))
+    assert machine.status()["slots"]["b"]["panic"] is None
+
+
 def test_a_path_that_is_no_utf_8_is_in_the_json_too(machine, create, tmp_path):
     bundle = tmp_path / os.fsdecode(b"b\xff\x1b.zip")
     create().rename(bundle)

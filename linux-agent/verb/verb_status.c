@@ -11,6 +11,7 @@
 #include "options.h"
 #include "osrel.h"
 #include "out.h"
+#include "panic.h"
 #include "policy.h"
 #include "status_kexec.h"
 #include "status_loader.h"
@@ -113,6 +114,16 @@ static json_t *health_json(const struct view *v, unsigned slot)
 			 "time", note.time > 0 ? json_integer(note.time) : NULL);
 }
 
+/* What the kernel said last that ended it, or NULL. */
+static json_t *panic_json(const struct view *v, unsigned slot)
+{
+	struct panic panic;
+
+	if (!panic_read(v->machine, slot, &panic))
+		return NULL;
+	return json_pack("{s:s, s:I}", "words", panic.words, "time", (json_int_t)panic.time);
+}
+
 static json_t *slot_json(const struct view *v, unsigned slot)
 {
 	const struct slot *s = &v->machine->state.record.slots[slot];
@@ -125,7 +136,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?, s:o}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?, s:o?, s:o}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
@@ -135,7 +146,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 (s->flags & SLOT_FLAG_KEXEC_PROVEN) != 0, "version", v->version[slot],
 			 "version_verified", v->is_verified[slot], "installed",
 			 installed_at(s) ? json_integer(installed_at(s)) : NULL, "uki_sha256", *sha256 ? sha256 : NULL,
-			 "health", health_json(v, slot), "secure_boot",
+			 "health", health_json(v, slot), "panic", panic_json(v, slot), "secure_boot",
 			 status_secureboot_slot_json(&v->secureboot, slot));
 }
 
@@ -228,6 +239,7 @@ static void print_slot(const struct view *v, unsigned slot)
 	const struct slot *s = &v->machine->state.record.slots[slot];
 	char text[256], said[HEALTH_WORDS_BYTES], when[32] = "";
 	struct health_note note;
+	struct panic panic;
 	time_t installed = installed_at(s);
 	struct tm tm;
 
@@ -237,6 +249,8 @@ static void print_slot(const struct view *v, unsigned slot)
 		health_finding_words(&note.finding, said, sizeof said);
 		out_print(" (%s)", said);
 	}
+	if (panic_read(v->machine, slot, &panic))
+		out_print(" (kernel panic: %s)", panic.words);
 	if (v->version[slot])
 		out_print("; version %s%s", v->version[slot],
 			  v->is_verified[slot] ? "" : " (not verified)");
