@@ -8,6 +8,7 @@ import base64
 import json
 import re
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Machine:
         self.vars = self.directory / "vars.fd"
         if not self.vars.exists():
             shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.vars)
+        self.tpm = None         # a directory: there is a TPM 2.0, whose state is there
         self.process = None
         self._seen = 0          # how much of the console wait_for has consumed
         self._command = 0
@@ -68,13 +70,28 @@ class Machine:
         self._log = open(self.directory / "serial.log", "wb", buffering=0)
         self.streams = Streams(serial=Stream(self._log), command=Stream(), qmp=Stream())
         numbers = {name: stream.theirs.fileno() for name, stream in self.streams.by_name.items()}
+        if self.tpm:
+            numbers["tpm"] = self._start_tpm()
         with open(self.directory / "qemu.log", "ab") as complaints:
             self.process = subprocess.Popen([*DIE_WITH_US, *self._arguments(numbers)], pass_fds=numbers.values(),
                                             env=ENV, stdin=subprocess.DEVNULL, stdout=complaints, stderr=complaints)
+        if self.tpm:
+            self._tpm_end.close()
         _running.add(self)
         self.streams.start()
         self._qmp("qmp_capabilities")
         return self
+
+    def _start_tpm(self):
+        """The number of QEMU's end of the line to it."""
+        ours, self._tpm_end = socket.socketpair()
+        Path(self.tpm).mkdir(exist_ok=True)
+        self._tpm = subprocess.Popen([*DIE_WITH_US, "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={self.tpm}",
+                                      "--ctrl", f"type=unixio,clientfd={ours.fileno()}", "--log",
+                                      f"file={self.directory}/tpm.log"],
+                                     pass_fds=[ours.fileno()], env=ENV, stdin=subprocess.DEVNULL)
+        ours.close()
+        return self._tpm_end.fileno()
 
     def _arguments(self, numbers):
         accel = "tcg" if self.guest_time else accelerator()
@@ -87,6 +104,7 @@ class Machine:
                 "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}",
                 *self._drive(),
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
+                *(("-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0") if self.tpm else ()),
                 *WATCHDOG[self.watchdog], "-action", "watchdog=reset", *GUEST_TIME[self.guest_time],
                 *chardevs, "-serial", "chardev:serial", "-mon", "chardev=qmp,mode=control",
                 "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=command,name=slotboot.command"]
@@ -107,6 +125,9 @@ class Machine:
             return
         self.process.kill()
         self.process.wait()
+        if self.tpm:
+            self._tpm.kill()
+            self._tpm.wait()
         self.streams.finish()
         self._log.close()
         _running.discard(self)

@@ -119,6 +119,29 @@ def test_an_update_by_kexec_confirms_itself(machine, update):
     assert status["jump"]["proven"]
 
 
+NO_MORE_IN_FSTAB = "sed '/efi/d' /etc/fstab >/run/fstab && mount --bind /run/fstab /etc/fstab && systemctl daemon-reload"
+
+
+@pytest.mark.parametrize(("place", "there", "gone"), [
+    pytest.param("/boot", "systemd-mount --quiet --automount=yes --timeout-idle-sec=1s --options=umask=0077 $esp /boot",
+                 "systemctl stop boot.automount boot.mount", id="an automount that goes idle"),
+    pytest.param("/boot/efi", "mount -t tmpfs tmpfs /boot && mkdir /boot/efi && mount -o umask=0077 $esp /boot/efi",
+                 "umount --recursive /boot", id="below boot"),
+    pytest.param("/efi", f"{NO_MORE_IN_FSTAB} && systemctl start efi.automount",
+                 "systemctl stop efi.automount efi.mount && umount /etc/fstab && systemctl daemon-reload", id="gpt-auto"),
+])
+def test_the_esp_is_found_wherever_it_is_mounted(machine, update, place, there, gone):
+    machine.check(f"esp=$(findmnt -no SOURCE /efi) && systemctl stop efi.mount && {there}")
+    machine.check("mkdir -p /run/slotboot/slotboot.conf.d && "
+                  f"printf '[slotboot]\nesp = {place}\n' >/run/slotboot/slotboot.conf.d/place.conf")
+    machine.check(update("2", "none"))
+    status = machine.status()
+    assert (status["slots"]["b"]["status"], status["state"]["mirror"], status["esp_error"]) == ("trial", "ok", None)
+    machine.check("slotctl mark-bad b")
+    machine.check(f"rm /run/slotboot/slotboot.conf.d/place.conf && {gone} && systemctl start efi.mount")
+    assert machine.status()["slots"]["b"]["reason"] == "operator"
+
+
 DRY = "echo the pump is dry; exit 1"
 DRY_SAYS = "50-order: status 1: the pump is dry"
 
