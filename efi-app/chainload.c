@@ -3,6 +3,7 @@
 
 #include "bli.h"
 #include "cmdline.h"
+#include "devicepath.h"
 #include "file.h"
 #include "image.h"
 #include "options.h"
@@ -12,7 +13,7 @@
 #define READ_CHUNK ((UINTN)1 << 20)
 
 #define UKI_PATH L"\\EFI\\slotboot\\?\\uki.efi"
-enum { UKI_LETTER = 14, NODE_HEADER = 4 };
+enum { UKI_LETTER = 14 };
 
 struct uki {
 	CHAR16 path[sizeof(UKI_PATH) / sizeof(CHAR16)];
@@ -32,42 +33,14 @@ static void uki_free(struct loader *l, struct uki *uki)
 	uki->device_path = NULL;
 }
 
-static void node_put(uint8_t *p, uint8_t type, uint8_t subtype, size_t len)
-{
-	p[0] = type;
-	p[1] = subtype;
-	p[2] = (uint8_t)len;
-	p[3] = (uint8_t)(len >> 8);
-}
-
-/* The ESP's device path, then a file path node, then the end. */
 static EFI_STATUS uki_locate(struct loader *l, unsigned slot, struct uki *uki)
 {
 	static const CHAR16 path[] = UKI_PATH;
-	const uint8_t *device = (const uint8_t *)l->device_path;
-	size_t len = 0, node = NODE_HEADER + sizeof path;
-	EFI_STATUS status;
-	void *memory;
-	uint8_t *p;
 
-	for (EFI_DEVICE_PATH *n = l->device_path; !IsDevicePathEnd(n); n = NextDevicePathNode(n))
-		len += (size_t)DevicePathNodeLength(n);
-	status = l->bs->AllocatePool(EfiLoaderData, len + node + NODE_HEADER, &memory);
-	if (EFI_ERROR(status))
-		return status;
 	for (size_t i = 0; i < sizeof path / sizeof path[0]; i++)
 		uki->path[i] = path[i];
 	uki->path[UKI_LETTER] = (CHAR16)slot_letter(slot);
-	uki->device_path = memory;
-	p = memory;
-	for (size_t i = 0; i < len; i++)
-		p[i] = device[i];
-	node_put(p + len, MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, node);
-	for (size_t i = 0; i < sizeof path; i++)
-		p[len + NODE_HEADER + i] = ((const uint8_t *)uki->path)[i];
-	node_put(p + len + node, END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE,
-		 NODE_HEADER);
-	return EFI_SUCCESS;
+	return devicepath_of_file(l, l->device_path, uki->path, sizeof uki->path, &uki->device_path);
 }
 
 /* Reads size bytes from the start and hashes them on the way. */

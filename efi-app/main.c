@@ -2,23 +2,14 @@
 #include "bli.h"
 #include "chainload.h"
 #include "console.h"
+#include "devicepath.h"
 #include "report.h"
 #include "storage.h"
+#include "successor.h"
 #include "ticks.h"
 #include "watchdog.h"
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
-
-/* In the last HD() node; MBR partitions have no GUID. */
-static const uint8_t *esp_guid(EFI_DEVICE_PATH *path)
-{
-	const HARDDRIVE_DEVICE_PATH *found = NULL;
-
-	for (EFI_DEVICE_PATH *n = path; !IsDevicePathEnd(n); n = NextDevicePathNode(n))
-		if (n->Type == MEDIA_DEVICE_PATH && n->SubType == MEDIA_HARDDRIVE_DP)
-			found = (const HARDDRIVE_DEVICE_PATH *)n;
-	return found && found->SignatureType == SIGNATURE_TYPE_GUID ? found->Signature : NULL;
-}
 
 static EFI_STATUS loader_init(struct loader *l, EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
@@ -36,7 +27,7 @@ static EFI_STATUS loader_init(struct loader *l, EFI_HANDLE image, EFI_SYSTEM_TAB
 		return status;
 	status = l->bs->HandleProtocol(l->self->DeviceHandle, &path, (void **)&l->device_path);
 	if (!EFI_ERROR(status))
-		l->esp = esp_guid(l->device_path);
+		l->esp = devicepath_guid(l->device_path);
 	return status;
 }
 
@@ -61,6 +52,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		.watchdog_disarm = watchdog_disarm,
 		.watchdog_fired = watchdog_fired,
 		.once = bli_once,
+		.hand_over = successor_start,
 		.reset = reset,
 	};
 	struct trace trace;

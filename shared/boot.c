@@ -98,6 +98,8 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	int once = ops->once ? ops->once(ops->ctx) : -1;
 
 	state_load(&ops->storage, &state);
+	if (state.left_behind && ops->hand_over)
+		ops->hand_over(ops->ctx, state.successor);
 	trace.source = state.source;
 	trace.var_error = state.var_error;
 	trace.mirror_error = state.mirror_error;

@@ -35,6 +35,9 @@ struct boot_ops {
 	/* The slot that somebody wants started in this boot alone, and has it forgotten by
 	 * whatever told it; -1: none, or it cannot be forgotten. May be NULL. */
 	int (*once)(void *ctx);
+	/* Gives control to the loader of that ESP (RECORD_GUID_BYTES); returns if it is not
+	 * there, or came back. May be NULL. */
+	void (*hand_over)(void *ctx, const uint8_t *esp);
 };
 
 /* Returns when no slot is left: the caller returns to the firmware. */

@@ -177,8 +177,21 @@ void record_adopt(struct record *record, const uint8_t esp[RECORD_GUID_BYTES])
 {
 	if (record_belongs(record, esp))
 		return;
-	bytes_zero(record->esps[0], sizeof record->esps);
+	(void)record_name(record, esp, NULL);
+}
+
+bool record_name(struct record *record, const uint8_t esp[RECORD_GUID_BYTES], const uint8_t *other)
+{
+	static const uint8_t none[RECORD_GUID_BYTES];
+	const uint8_t *second = other ? other : none;
+
+	for (int i = 0; i < RECORD_ESPS; i++)
+		if (bytes_equal(record->esps[i], esp, RECORD_GUID_BYTES) &&
+		    bytes_equal(record->esps[1 - i], second, RECORD_GUID_BYTES))
+			return false;
 	bytes_copy(record->esps[0], esp, RECORD_GUID_BYTES);
+	bytes_copy(record->esps[1], second, RECORD_GUID_BYTES);
+	return true;
 }
 
 void record_note(struct record *record, unsigned slot, enum attempt_event event,

@@ -176,6 +176,9 @@ void record_init(struct record *record);
 bool record_belongs(const struct record *record, const uint8_t *esp);
 /* Makes it the record of this ESP alone, unless it names it already. */
 void record_adopt(struct record *record, const uint8_t esp[RECORD_GUID_BYTES]);
+/* Makes it the record of these two, or, other NULL, of the first alone. False, and nothing
+ * changed, where it is that already, in either order. */
+bool record_name(struct record *record, const uint8_t esp[RECORD_GUID_BYTES], const uint8_t *other);
 
 /* Appends to the ring, pushing the oldest entry out. */
 void record_note(struct record *record, unsigned slot, enum attempt_event event,

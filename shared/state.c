@@ -3,7 +3,8 @@
 
 #include "bytes.h"
 
-static enum sb_error var_load(const struct state_ops *ops, struct state *s)
+static enum sb_error var_load(const struct state_ops *ops, struct state *s,
+			      struct record *ret_foreign)
 {
 	uint8_t bytes[RECORD_BYTES];
 	struct record r;
@@ -19,6 +20,7 @@ static enum sb_error var_load(const struct state_ops *ops, struct state *s)
 		return error;
 	if (!record_belongs(&r, ops->esp)) {
 		s->var_is_foreign = !(r.flags & RECORD_FLAG_PROVISIONAL);
+		*ret_foreign = r;
 		return SB_FOREIGN;
 	}
 	s->record = r;
@@ -100,20 +102,34 @@ void state_compare(const struct state_ops *ops, struct state *s)
 			bytes_equal(bytes, found, sizeof bytes);
 }
 
+/* This ESP and another were in step once, and the record went on with the other alone. */
+static void successor_find(const struct record *mirror, const struct record *foreign,
+			   struct state *s)
+{
+	for (int i = 0; s->var_is_foreign && i < RECORD_ESPS; i++) {
+		if (!record_belongs(foreign, mirror->esps[i]))
+			continue;
+		s->left_behind = true;
+		bytes_copy(s->successor, mirror->esps[i], sizeof s->successor);
+	}
+}
+
 void state_load(const struct state_ops *ops, struct state *ret_state)
 {
 	struct state s = { .source = STATE_LOST };
-	struct record mirror;
+	struct record mirror, foreign;
 
 	record_init(&s.record);
 	s.var_error = s.mirror_error = SB_FOREIGN;
 	if (ops->esp) {
-		s.var_error = var_load(ops, &s);
+		s.var_error = var_load(ops, &s, &foreign);
 		s.mirror_error = mirror_load(ops, &s, &mirror);
 	}
 	if (s.mirror_error == SB_OK &&
 	    (s.source == STATE_LOST || mirror.sequence > s.record.sequence))
 		mirror_take(&s, &mirror);
+	if (s.mirror_error == SB_OK)
+		successor_find(&mirror, &foreign, &s);
 	s.unmirrored = s.source == STATE_VARIABLE_COPY && s.mirror_error == SB_NOT_FOUND;
 	*ret_state = s;
 }

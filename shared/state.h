@@ -13,6 +13,8 @@
  *   - of those the highest sequence. So a store that falls back to an older valid
  *     variable undoes no update, and a mirror that the loader had to write counts;
  *   - but a mirror more than STATE_AHEAD_MAX ahead of a valid variable is damage;
+ *   - a record may name two ESPs, of mirrored disks. It names one exactly as long as that
+ *     one holds what the record says, and each has a mirror of its own;
  *   - what a slot holds (size, digest) is hearsay when only the mirror says so: the
  *     mirror is a file that anybody with the ESP can write. SLOT_FLAG_HEARSAY.
  *
@@ -59,6 +61,9 @@ struct state {
 	enum sb_error var_error;	/* of reading the variable; SB_OK: it may count */
 	enum sb_error mirror_error;	/* SB_OK: a copy that may count */
 	bool var_is_foreign;		/* another disk's record, no provisional one */
+	bool left_behind;		/* the variable names an ESP that the mirror names, too,
+					 * and not this one: what is here is older */
+	uint8_t successor[RECORD_GUID_BYTES];	/* ... that ESP */
 	bool unmirrored;		/* a variable, and no state.bin: every install makes
 					 * one, so the disk may be newer than the record */
 	bool mirror_current[STATE_MIRROR_COPIES];	/* it holds this very record */

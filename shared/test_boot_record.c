@@ -90,6 +90,68 @@ static void a_record_of_another_disk_is_neither_believed_nor_written(void **stat
 	}
 }
 
+/* The variable or the mirror as the agent leaves them: of these ESPs. */
+static void record_name_in(uint8_t bytes[RECORD_BYTES], uint64_t sequence, const uint8_t *esp,
+			   const uint8_t *other)
+{
+	struct record r;
+
+	assert_int_equal(record_decode(bytes, RECORD_BYTES, &r), SB_OK);
+	r.sequence = sequence;
+	(void)record_name(&r, esp, other);
+	record_encode(&r, bytes);
+}
+
+static void a_record_that_names_two_esps_is_believed_from_either(void **state)
+{
+	(void)state;
+	for (int second = 0; second < 2; second++) {
+		struct machine m;
+
+		machine_with(&m, SLOT_GOOD, SLOT_TRIAL, 1);
+		record_name_in(m.var, 9, here, there);
+		m.esp = second ? there : here;
+		assert_int_equal(boot(&m), 'b');
+		assert_int_equal(m.trace.source, STATE_VARIABLE_COPY);
+		assert_null(m.handed_over);
+		assert_int_equal(m.var_writes, 1);
+		m.esp = second ? here : there;
+		assert_int_equal(boot(&m), 'b');
+		assert_int_equal(boot(&m), 'a');	/* two tries in all */
+	}
+}
+
+/* The disk was away while the machine was updated. */
+static void an_esp_that_was_left_behind_hands_over_to_the_other(void **state)
+{
+	static const uint8_t third[RECORD_GUID_BYTES] = { 7 };
+	const struct {
+		const uint8_t *var, *esp, *other;	/* what the variable names, and the mirror */
+		bool handed_over;
+	} cases[] = { { here, there, here, true },  { here, here, there, true },
+		      { here, there, third, false }, { here, there, NULL, false },
+		      { third, here, there, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		uint8_t before[RECORD_BYTES];
+		struct machine m;
+
+		machine_with(&m, SLOT_GOOD, SLOT_GOOD, 0);
+		record_name_in(m.var, 40, cases[i].var, NULL);
+		for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
+			record_name_in(m.mirror[copy], 20, cases[i].esp, cases[i].other);
+		m.esp = there;
+		memcpy(before, m.var, sizeof before);
+		/* It came back: what is here is better than nothing. */
+		assert_int_equal(boot(&m), 'a');
+		assert_int_equal(m.handed_over != NULL, cases[i].handed_over);
+		if (m.handed_over)
+			assert_memory_equal(m.handed_over, here, sizeof here);
+		assert_memory_equal(m.var, before, sizeof before);
+	}
+}
+
 /* Such a stick in a machine whose variables were cleared leaves a record that is
  * nobody's: the machine's own loader may replace it. */
 static void a_provisional_record_of_another_disk_is_replaced(void **state)
@@ -229,6 +291,8 @@ int main(void)
 		cmocka_unit_test(a_mirror_absurdly_far_ahead_is_damage),
 		cmocka_unit_test(the_sequence_does_not_wrap_to_what_is_older),
 		cmocka_unit_test(what_only_the_mirror_says_of_a_slot_is_hearsay),
+		cmocka_unit_test(a_record_that_names_two_esps_is_believed_from_either),
+		cmocka_unit_test(an_esp_that_was_left_behind_hands_over_to_the_other),
 	};
 
 	return cmocka_run_group_tests_name("boot record", tests, NULL, NULL);

@@ -166,6 +166,24 @@ static void a_record_belongs_to_the_esps_that_it_names(void **state)
 	assert_false(record_belongs(&r, none));
 }
 
+static void a_record_is_named_after_one_esp_or_two_in_any_order(void **state)
+{
+	const uint8_t a[RECORD_GUID_BYTES] = { 1 }, b[RECORD_GUID_BYTES] = { 2 };
+	struct record r;
+
+	(void)state;
+	record_init(&r);
+	assert_true(record_name(&r, a, NULL));
+	assert_false(record_name(&r, a, NULL));
+	assert_true(record_belongs(&r, a));
+	assert_false(record_belongs(&r, b));
+	assert_true(record_name(&r, a, b));
+	assert_false(record_name(&r, b, a) || record_name(&r, a, b));
+	assert_true(record_belongs(&r, a) && record_belongs(&r, b));
+	assert_true(record_name(&r, b, NULL));
+	assert_false(record_belongs(&r, a));
+}
+
 static void the_ring_keeps_the_last_eight(void **state)
 {
 	struct record r;
@@ -218,6 +236,7 @@ int main(void)
 		cmocka_unit_test(a_bad_field_is_refused_even_with_a_good_checksum),
 		cmocka_unit_test(a_wrong_length_is_refused),
 		cmocka_unit_test(a_record_belongs_to_the_esps_that_it_names),
+		cmocka_unit_test(a_record_is_named_after_one_esp_or_two_in_any_order),
 		cmocka_unit_test(the_ring_keeps_the_last_eight),
 		cmocka_unit_test(stored_numbers_stay),
 		cmocka_unit_test(every_status_and_reason_has_its_own_words),

@@ -25,6 +25,7 @@ struct machine {
 	unsigned armed, arms, disarms, asked;	/* armed: seconds, 0 after a disarm */
 	unsigned armed_at_start[2];
 	unsigned resets;
+	const uint8_t *handed_over;	/* to that ESP's loader, which came back */
 	int once;			/* the slot wanted, + 1; 0: none */
 	struct trace trace;
 	jmp_buf booted;
@@ -145,6 +146,17 @@ static inline void reset(void *ctx)
 	((struct machine *)ctx)->resets++;
 }
 
+/* Before anything is written. */
+static inline void hand_over(void *ctx, const uint8_t *esp)
+{
+	struct machine *m = ctx;
+	static uint8_t to[RECORD_GUID_BYTES];
+
+	assert_int_equal(m->var_writes + m->mirror_writes, 0);
+	memcpy(to, esp, sizeof to);
+	m->handed_over = to;
+}
+
 /* Asked before anything is read or written; told once. */
 static inline int once(void *ctx)
 {
@@ -165,12 +177,13 @@ static inline struct state_ops storage_of(struct machine *m)
 static inline char boot(struct machine *m)
 {
 	struct boot_ops ops = { m, storage_of(m), start, report,
-				watchdog_arm, watchdog_disarm, watchdog_fired, reset, once };
+				watchdog_arm, watchdog_disarm, watchdog_fired, reset, once, hand_over };
 	struct trace trace;
 
 	memset(m->started, 0, sizeof m->started);
 	m->var_reads = m->var_writes = m->mirror_reads = m->mirror_writes = 0;
 	m->armed = m->arms = m->disarms = m->asked = m->resets = 0;
+	m->handed_over = NULL;
 	if (setjmp(m->booted))
 		return m->started[strlen(m->started) - 1];
 	boot_run(&ops, &trace);

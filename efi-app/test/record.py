@@ -22,7 +22,7 @@ MISSING, CHECKSUM, ATTRIBUTES = 1, 8, 10    # enum sb_error
 PROVISIONAL, CHECK, RESET = 1, 2, 4         # flags of the record
 PROVISIONAL_TRIES = 3                       # what the slots of a provisional one are granted
 SLOT = struct.Struct("<BBBBBB2xQQ32sQ16x")
-HEAD = struct.Struct("<8sHH4xQBBBBH2x16s16x")
+HEAD = struct.Struct("<8sHH4xQBBBBH2x16s16s")
 SIZE, STRIDE = 320, 4096                       # of a record; from one copy of the mirror to the next
 
 
@@ -34,9 +34,11 @@ def slot(status, tries=0, reason=0, uki=None, size=None):
                      0, length, digest, 0)
 
 
-def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0), esp=ESP_GUID, flags=0):
-    """watchdog: which, flags, seconds"""
-    body = HEAD.pack(b"SLOTBOOT", 2, SIZE, sequence, preferred, 0, *watchdog, uuid.UUID(esp).bytes_le) + a + b
+def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0), esp=ESP_GUID, flags=0,
+           other=None):
+    """watchdog: which, flags, seconds; other: a second ESP"""
+    body = HEAD.pack(b"SLOTBOOT", 2, SIZE, sequence, preferred, 0, *watchdog, uuid.UUID(esp).bytes_le,
+                     uuid.UUID(other).bytes_le if other else bytes(16)) + a + b
     body = body.ljust(297, b"\0") + bytes([flags])
     body = body.ljust(SIZE - 4, b"\0")
     return body + struct.pack("<I", zlib.crc32(body))
@@ -44,7 +46,7 @@ def record(a, b, preferred=0, sequence=5, watchdog=(NO_WATCHDOG, 0, 0), esp=ESP_
 
 class Record:
     def __init__(self, data):
-        _, _, _, self.sequence, self.preferred, _, *self.watchdog, esp = HEAD.unpack_from(data)
+        _, _, _, self.sequence, self.preferred, _, *self.watchdog, esp, _ = HEAD.unpack_from(data)
         self.esp = str(uuid.UUID(bytes_le=esp))
         self.valid = len(data) == SIZE and zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0]
         self.flags = data[297]
