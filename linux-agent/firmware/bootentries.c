@@ -17,7 +17,15 @@ static const struct {
 	[BOOT_DIRECT_A] = { BOOTENTRIES_A_PATH, "slotboot a" },
 	[BOOT_DIRECT_B] = { BOOTENTRIES_B_PATH, "slotboot b" },
 	[BOOT_TRIAL] = { BOOTENTRIES_TRIAL_PATH, "slotboot on trial" },
+	[BOOT_OTHER] = { BOOTENTRIES_LOADER_PATH, "slotboot on the other disk" },
 };
+
+/* The ESP that an entry of the role leads to. */
+static const struct esp_info *esp_of(const struct esp_info *esp, const struct esp_info *other,
+				     unsigned role)
+{
+	return role == BOOT_OTHER ? other : esp;
+}
 
 static bool is_called(const uint8_t *data, size_t len, unsigned role)
 {
@@ -36,18 +44,29 @@ static unsigned find_label(const uint8_t *data, size_t len)
 	return role;
 }
 
+/* On the other ESP, too, only the loader has an entry: what else there is goes. */
+static bool is_role(const struct esp_info *esp, const struct esp_info *other, const uint8_t *data,
+		    size_t len, unsigned role)
+{
+	if (role != BOOT_OTHER && loadoption_is_ours(data, len, esp->guid, roles[role].path))
+		return true;
+	return role != BOOT_LOADER && other &&
+	       loadoption_is_ours(data, len, other->guid, roles[role].path);
+}
+
 /* Ours by its path. Some firmware replaces the path by a vendor node of its own; such an
  * entry is ours by its label. */
-static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data, size_t len)
+static enum boot_role find_role(const struct esp_info *esp, const struct esp_info *other,
+				const uint8_t *data, size_t len)
 {
 	unsigned role = 0;
 
-	while (role < BOOT_ROLE_COUNT &&
-	       !loadoption_is_ours(data, len, esp->guid, roles[role].path))
+	while (role < BOOT_ROLE_COUNT && !is_role(esp, other, data, len, role))
 		role++;
 	if (role == BOOT_ROLE_COUNT && loadoption_leads_nowhere(data, len))
 		role = find_label(data, len);
-	return role;
+	/* With the other ESP lost its entry is nobody's to change. */
+	return role == BOOT_OTHER && !other ? BOOT_FOREIGN : role;
 }
 
 /* Firmware may append marks of its own to the optional data. Our loader ignores the data,
@@ -56,12 +75,21 @@ static enum boot_role find_role(const struct esp_info *esp, const uint8_t *data,
 static bool options_suffice(enum boot_role role, const struct boot_content *content,
 			    const struct load_option *option)
 {
-	if (role == BOOT_LOADER || role == BOOT_TRIAL)
+	if (role == BOOT_LOADER || role == BOOT_TRIAL || role == BOOT_OTHER)
 		return true;
 	if (content->options_len == 0)
 		return option->options_len == 0;
 	return option->options_len >= content->options_len &&
 	       bytes_equal(option->options, content->options, content->options_len);
+}
+
+/* Of two ESPs now one is the other one, and now the other: no reason to write their entries. */
+static bool description_suffices(enum boot_role role, const struct load_option *option)
+{
+	enum boot_role alike = role == BOOT_LOADER ? BOOT_OTHER : role == BOOT_OTHER ? BOOT_LOADER : role;
+
+	return loadoption_description_is(option, roles[role].description) ||
+	       loadoption_description_is(option, roles[alike].description);
 }
 
 /* Accept a full path that the firmware wrote instead of our short form, and attribute
@@ -75,12 +103,13 @@ static bool is_current(const struct esp_info *esp, enum boot_role role,
 	return loadoption_parse(data, len, &option) &&
 	       loadoption_is_ours(data, len, esp->guid, roles[role].path) &&
 	       (option.attributes & bits) == content->attributes &&
-	       loadoption_description_is(&option, roles[role].description) &&
+	       description_suffices(role, &option) &&
 	       options_suffice(role, content, &option);
 }
 
 /* Treat an unreadable variable as foreign: it must not block our own entries. */
 static int read_entry(const struct vars *vars, const struct esp_info *esp,
+		      const struct esp_info *other,
 		      const struct boot_content contents[BOOT_ROLE_COUNT],
 		      const struct vars_name *name, struct boot_entry *ret_entry,
 		      unsigned lookalikes[BOOT_ROLE_COUNT], struct err *err)
@@ -96,7 +125,7 @@ static int read_entry(const struct vars *vars, const struct esp_info *esp,
 	*ret_entry = (struct boot_entry){
 		.name = *name,
 		.number = (uint16_t)strtoul(name->text + 4, NULL, 16),
-		.role = r == 0 ? find_role(esp, data, len) : BOOT_FOREIGN,
+		.role = r == 0 ? find_role(esp, other, data, len) : BOOT_FOREIGN,
 	};
 	ret_entry->active = r == 0 && len >= 4 && (le32_get(data) & LOADOPTION_ACTIVE);
 	if (ret_entry->role == BOOT_FOREIGN) {
@@ -114,8 +143,8 @@ static int read_entry(const struct vars *vars, const struct esp_info *esp,
 	}
 	ret_entry->fixed = attributes != VARS_NV_BS_RT;
 	ret_entry->current = !ret_entry->fixed &&
-			     is_current(esp, ret_entry->role, &contents[ret_entry->role],
-					data, len);
+			     is_current(esp_of(esp, other, ret_entry->role), ret_entry->role,
+					&contents[ret_entry->role], data, len);
 	return 0;
 }
 
@@ -146,7 +175,7 @@ static int read_entries(const struct vars *vars, const struct esp_info *esp,
 	for (size_t i = 0; i < name_count; i++) {
 		if (is_taken(view->entries, state->entry_count, &names[i]))
 			continue;
-		if (read_entry(vars, esp, view->contents, &names[i],
+		if (read_entry(vars, esp, view->other, view->contents, &names[i],
 			       &view->entries[state->entry_count], state->lookalikes, err) < 0)
 			return -1;
 		state->entry_count++;
@@ -179,16 +208,15 @@ static int read_order(const struct vars *vars, struct boot_view *view, struct er
 }
 
 static int write_entry(const struct vars *vars, const struct esp_info *esp,
-		       const struct boot_content contents[BOOT_ROLE_COUNT],
-		       const struct boot_op *op, struct err *err)
+		       const struct boot_view *view, const struct boot_op *op, struct err *err)
 {
-	const struct boot_content *content = &contents[op->role];
+	const struct boot_content *content = &view->contents[op->role];
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len = 0;
 
-	if (loadoption_build(esp, content->attributes, roles[op->role].description,
-			     roles[op->role].path, content->options, content->options_len,
-			     &data, &len, err) < 0)
+	if (loadoption_build(esp_of(esp, view->other, op->role), content->attributes,
+			     roles[op->role].description, roles[op->role].path, content->options,
+			     content->options_len, &data, &len, err) < 0)
 		return -1;
 	return vars_set(vars, VARS_GLOBAL, op->name.text, data, len, VARS_NV_BS_RT, err);
 }
@@ -215,7 +243,7 @@ static int carry_out(const struct vars *vars, const struct esp_info *esp,
 
 		switch (op->kind) {
 		case BOOT_OP_WRITE:
-			r = write_entry(vars, esp, view->contents, op, err);
+			r = write_entry(vars, esp, view, op, err);
 			break;
 		case BOOT_OP_ORDER:
 			r = write_order(vars, plan, err);
@@ -255,6 +283,9 @@ int bootentries_read(const struct vars *vars, const struct esp_info *esp,
 {
 	_cleanup_(boot_view_clear) struct boot_view view = {
 		.contents[BOOT_LOADER] = { .wanted = want->loader, .attributes = LOADOPTION_ACTIVE },
+		.other = want->other,
+		.contents[BOOT_OTHER] = { .wanted = want->other && want->other_loader,
+					  .attributes = LOADOPTION_ACTIVE },
 		.contents[BOOT_TRIAL] = { .wanted = want->trial, .attributes = LOADOPTION_ACTIVE },
 		.state.confirmed = want->confirmed,
 		.state.trial_leads = want->trial && want->trial_leads,
@@ -287,9 +318,9 @@ uint64_t bootentries_wish(const struct esp_info *esp, const struct boot_view *vi
 		return XXH3_64bits(plan->order, plan->ours * sizeof *plan->order);
 	if (thing == BOOT_THING_DUPLICATES || !content->wanted)
 		return 0;
-	if (loadoption_build(esp, content->attributes, roles[thing].description,
-			     roles[thing].path, content->options, content->options_len, &data,
-			     &len, NULL) < 0)
+	if (loadoption_build(esp_of(esp, view->other, thing), content->attributes,
+			     roles[thing].description, roles[thing].path, content->options,
+			     content->options_len, &data, &len, NULL) < 0)
 		return 0;
 	return XXH3_64bits(data, len);
 }

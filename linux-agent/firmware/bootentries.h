@@ -5,6 +5,10 @@
  *     loader, direct entry of the confirmed slot, direct entry of the other,
  *     every foreign entry in the order found
  *
+ * With two ESPs (other_esp.h of the room machine):
+ *
+ *     loader, loader on the other ESP, every foreign entry in the order found
+ *
  * A new loader on trial has an entry, too, which BootNext names (bootnext.h); it stands in
  * front of them only while the files of the old one are replaced.
  *
@@ -34,6 +38,8 @@ struct boot_want {
 	bool loader;			/* an entry for the loader, active */
 	bool trial;			/* one for a new loader ... */
 	bool trial_leads;		/* ... and in front of all */
+	const struct esp_info *other;	/* the other ESP; NULL: there is none at hand */
+	bool other_loader;		/* an entry for the loader there */
 	struct {
 		bool present;		/* false: our entry for the slot is removed */
 		bool active;
@@ -53,6 +59,7 @@ struct boot_content {
 
 /* The variables as found, held against what is wanted. */
 struct boot_view {
+	const struct esp_info *other;	/* the want's */
 	struct boot_state state;	/* points into the two below; nothing is given up */
 	struct boot_entry *entries;
 	uint16_t *order;

@@ -146,6 +146,7 @@ static void plan_order(const struct boot_state *state,
 	const enum boot_role roles[BOOT_ROLE_COUNT] = {
 		BOOT_TRIAL,
 		BOOT_LOADER,
+		BOOT_OTHER,
 		b_first ? BOOT_DIRECT_B : BOOT_DIRECT_A,
 		b_first ? BOOT_DIRECT_A : BOOT_DIRECT_B,
 	};

@@ -31,6 +31,7 @@ enum boot_role {
 	BOOT_DIRECT_B,
 	BOOT_TRIAL,	/* a new loader: its entry is for BootNext, and in BootOrder only while
 			 * the files of the old one are replaced */
+	BOOT_OTHER,	/* the loader on the other of two ESPs */
 	BOOT_ROLE_COUNT,
 	BOOT_FOREIGN = BOOT_ROLE_COUNT
 };

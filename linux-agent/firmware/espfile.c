@@ -3,6 +3,7 @@
 
 #include "cmdline.h"
 #include "io.h"
+#include "readback.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -11,6 +12,7 @@
 /* Room for directory growth and for rounding four files up to clusters. */
 #define ROOM_TO_SPARE (512 * 1024)
 #define COPY_BYTES (1024 * 1024)
+#define BLOCK 4096
 
 int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_path,
 		 struct err *err)
@@ -144,6 +146,74 @@ int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t siz
 	if (make_parent(disk, path, err) < 0 || sink_open(&sink, err) < 0)
 		return -1;
 	return sink_close(&sink, sink_copy(&sink, fd, size, cancel, err), err);
+}
+
+/* Each directory between root and the file. */
+static int make_dirs(const struct disk *disk, const char *root, const char *path, struct err *err)
+{
+	_cleanup_free_ char *dir = strdup(path);
+	char *end = dir ? strchr(dir + strlen(root) + 1, '/') : NULL;
+
+	for (; end; end = strchr(end + 1, '/')) {
+		*end = 0;
+		if (disk->make_dir(disk->ctx, dir) < 0 ? errno != EEXIST
+						       : disk_flush_parent(disk, dir) < 0)
+			return dir_failed(path, err);
+		*end = '/';
+	}
+	return dir ? 0 : dir_failed(path, err);
+}
+
+/* Reads come in blocks: DISK_READ. */
+static int sink_mirror(struct sink *sink, const char *from, uint64_t size, struct err *err)
+{
+	_cleanup_free_ uint8_t *buf = aligned_alloc(BLOCK, COPY_BYTES);
+	const struct disk *disk = sink->disk;
+	int64_t n = buf ? 1 : 0;
+	int fd = buf ? disk->open(disk->ctx, from, DISK_READ) : -1;
+
+	if (fd < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to read %s", from);
+	while (sink->written < size && n > 0) {
+		n = disk->read(disk->ctx, fd, buf, COPY_BYTES, sink->written);
+		if (n > 0 && (uint64_t)n > size - sink->written)
+			n = (int64_t)(size - sink->written);
+		if (n > 0 && sink_write(sink, buf, (size_t)n, err) < 0)
+			break;
+	}
+	disk->close(disk->ctx, fd);
+	if (n <= 0 && sink->written < size)
+		return err_errno(err, EX_IOERR, n < 0 ? errno : EIO, "failed to read %s", from);
+	return sink->written < size ? -1 : 0;
+}
+
+int espfile_mirror(const struct disk *disk, const char *from, const char *root, const char *to,
+		   struct err *err)
+{
+	struct sink sink = { .disk = disk, .path = to };
+	struct disk_stat st;
+	uint8_t sha256[32];
+
+	if (disk->stat(disk->ctx, from, &st) < 0)
+		return err_errno(err, EX_IOERR, errno, "failed to look at %s", from);
+	if (readback_sha256(disk, from, st.size, NULL, sha256, err) < 0 ||
+	    make_dirs(disk, root, to, err) < 0 || sink_open(&sink, err) < 0 ||
+	    sink_close(&sink, sink_mirror(&sink, from, st.size, err), err) < 0)
+		return -1;
+	return readback_check(disk, to, st.size, sha256, NULL, err);
+}
+
+bool espfile_same(const struct disk *disk, const char *a, const char *b)
+{
+	struct disk_stat x = { 0 }, y = { 0 };
+	uint8_t p[32], q[32];
+	bool has_a = disk->stat(disk->ctx, a, &x) == 0, no_a = !has_a && errno == ENOENT;
+	bool has_b = disk->stat(disk->ctx, b, &y) == 0, no_b = !has_b && errno == ENOENT;
+
+	if (!has_a || !has_b)
+		return no_a && no_b;
+	return x.size == y.size && readback_sha256(disk, a, x.size, NULL, p, NULL) == 0 &&
+	       readback_sha256(disk, b, y.size, NULL, q, NULL) == 0 && memcmp(p, q, sizeof p) == 0;
 }
 
 int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,

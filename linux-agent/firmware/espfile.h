@@ -19,6 +19,8 @@
 #include "err.h"
 #include "record.h"
 
+#include <stdbool.h>
+
 #define ESP_OURS "EFI/slotboot"
 #define ESP_ADDON "slotboot.addon.efi"
 #define ESP_ADDON_PATH "uki.efi.extra.d/" ESP_ADDON	/* in a slot's directory */
@@ -39,6 +41,15 @@ int espfile_remove(const struct disk *disk, const char *path, struct err *err);
  * the one that that is in. */
 int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
 		 const volatile int *cancel, struct err *err);
+
+/* The file `to` becomes what `from` is, on another ESP: its directories below root are made,
+ * it is written anew as by espfile_write(), read back, and compared by SHA-256. Durable on 0.
+ * EX_IOERR. */
+int espfile_mirror(const struct disk *disk, const char *from, const char *root, const char *to,
+		   struct err *err);
+
+/* Whether both hold the same bytes, or neither is there. What cannot be read is not the same. */
+bool espfile_same(const struct disk *disk, const char *a, const char *b);
 
 /* Whether the slot's directory can take a UKI, its index, the manifest and its signature,
  * of this size together, in place of the UKI it has, with some clusters to spare. EX_DATAERR: too large. */

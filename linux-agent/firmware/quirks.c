@@ -15,6 +15,7 @@ static const struct {
 	[BOOT_LOADER] = { "loader", "the boot entry of the loader" },
 	[BOOT_DIRECT_A] = { "a", "the boot entry of slot a" },
 	[BOOT_DIRECT_B] = { "b", "the boot entry of slot b" },
+	[BOOT_OTHER] = { "other", "the boot entry of the loader on the other ESP" },
 	[BOOT_TRIAL] = { "trial", "the boot entry of a new loader" },
 	[BOOT_THING_ORDER] = { "order", "BootOrder" },
 	[BOOT_THING_DUPLICATES] = { "duplicates", "the removal of duplicate boot entries" },

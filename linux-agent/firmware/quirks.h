@@ -50,6 +50,6 @@ void quirk_wrote(struct quirk *quirk, uint64_t wish, const char *boot_id);
 
 bool quirk_is_given_up(const struct quirk *quirk);
 
-/* The key in the file: "loader", "a", "b", "trial", "order", "duplicates", "record"; and in words. */
+/* The key in the file: "loader", "a", "b", "trial", "other", "order", "duplicates", "record"; and in words. */
 const char *quirk_key(unsigned thing);
 const char *quirk_words(unsigned thing);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* Entries are "NNNN" and a letter: l loader, a, b direct, t a new loader, f foreign; then '!' for other
+/* Entries are "NNNN" and a letter: l loader, a, b direct, t a new loader, x the other ESP's, f foreign; then '!' for other
  * content than wanted, '#' for one that cannot be rewritten. */
 struct plan_row {
 	const char *entries, *order, *wanted;
@@ -18,7 +18,7 @@ struct plan_row {
 	const char *want;	/* "0001=l": a write; "[0001 0002]": BootOrder; "-0003" */
 };
 
-static const char letters[] = "labtf";
+static const char letters[] = "labtxf";
 
 static size_t parse_entries(const char *text, struct boot_entry *entries)
 {
@@ -73,7 +73,7 @@ static void show_plan(const struct boot_plan *plan, char *out, size_t size)
 	assert_int_equal(fclose(f), 0);
 }
 
-static const char things[] = "labtod";	/* entries, BootOrder, duplicates */
+static const char things[] = "labtxod";	/* entries, BootOrder, duplicates */
 
 static void run_plan_without(const struct plan_row *row, bool damaged, const char *given_up,
 			     const char *withheld)
@@ -219,6 +219,7 @@ static void the_loader_comes_first_and_then_the_confirmed_slot(void **test)
 		{ "0000a 0001b 0002l", "0000 0001 0002", "lab", 1, "[0002 0001 0000]" },
 		{ "0000a 0001b 0002l", "0000 0001 0002", "lab", -1, "[0002 0000 0001]" },
 		{ "0000a 0001b", "0000 0001", "ab", 1, "[0001 0000]" },
+		{ "0000f 0001x 0002l", "0000 0001 0002", "lx", 0, "[0002 0001 0000]" },
 	};
 
 	(void)test;

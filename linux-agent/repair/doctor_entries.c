@@ -106,7 +106,8 @@ static void delete_op(const struct boot_view *view, const struct boot_op *op,
 			    ? "the variable has attributes by which it cannot be rewritten"
 			    : view->contents[op->role].wanted
 			    ? "the firmware, or an installation, has made one more"
-			    : "its slot is empty");
+			    : view->other ? "with two ESPs only the loaders have entries"
+					  : "its slot is empty");
 }
 
 static void given_up(const struct machine_entries *e, struct findings *findings)
