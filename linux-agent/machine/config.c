@@ -222,8 +222,40 @@ static int credentials_find(struct config *config, struct err *err)
 	return 0;
 }
 
+/* Names between blanks. */
+static int names_split(const char *key, const char *value, char *ret_names[RECORD_ESPS],
+		       struct err *err)
+{
+	static const char blanks[] = " \t";
+	size_t count = 0;
+
+	for (const char *p = value ? value : "";; count++) {
+		size_t len = strcspn(p += strspn(p, blanks), blanks);
+
+		if (len == 0)
+			return 0;
+		if (count == RECORD_ESPS)
+			return err_set(err, EX_CONFIG, "%s = %s: names more than two", key, value);
+		ret_names[count] = strndup(p, len);
+		if (!ret_names[count])
+			return err_errno(err, EX_SOFTWARE, errno, "failed to name the ESPs");
+		p += len;
+	}
+}
+
+static int esps_split(const char *path, struct config *config, struct err *err)
+{
+	if (names_split("esp", config->esp, config->esps, err) < 0 ||
+	    names_split("esp-device", config->esp_device, config->esp_devices, err) < 0)
+		return err_prefix(err, "bad configuration: %s", path);
+	if (config->esp_devices[0] && !config->esp_devices[1] != !config->esps[1])
+		return err_set(err, EX_CONFIG, "bad configuration: %s: esp and esp-device name one "
+			       "ESP and two", path);
+	return 0;
+}
+
 /* Check keys that depend on each other. */
-static int config_complete(const char *path, const struct config *config, struct err *err)
+static int config_complete(const char *path, struct config *config, struct err *err)
 {
 	for (size_t i = 0; i < config->image_count; i++)
 		for (int s = 0; s < SLOT_COUNT; s++)
@@ -237,7 +269,7 @@ static int config_complete(const char *path, const struct config *config, struct
 	if (config->http.client_key && !config->http.client_cert)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
 			       "client-cert", path);
-	return 0;
+	return esps_split(path, config, err);
 }
 
 /* Check what inih does not: it takes a NUL for the end of the file, and text beyond its
@@ -351,6 +383,10 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!keys[i].max)
 			free(*(char **)((char *)config + keys[i].offset));
+	for (size_t i = 0; i < RECORD_ESPS; i++) {
+		free(config->esps[i]);
+		free(config->esp_devices[i]);
+	}
 	for (size_t i = 0; i < config->image_count; i++) {
 		free(config->images[i].name);
 		free(config->images[i].target[0]);

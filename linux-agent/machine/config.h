@@ -7,8 +7,10 @@
  *   [slotboot]
  *   compatible    what bundles must name; install needs it
  *   esp           where the ESP is mounted; default: the first of /efi,
- *                 /boot/efi, /boot that holds EFI/slotboot
- *   esp-device    DISK:N, the GPT partition behind esp; default: found from esp
+ *                 /boot/efi, /boot that holds EFI/slotboot. Two, between blanks: of
+ *                 mirrored disks
+ *   esp-device    DISK:N, the GPT partition behind esp; default: found from esp. Of two
+ *                 ESPs: two of them, or none
  *   keyring       PEM file of trusted signers; default /etc/slotboot/keyring.pem
  *   tries         tries of a trial, 1 to 255; default 3
  *   good-limit    boots of a good slot without mark-good, 0 to 255; default 0, off
@@ -71,8 +73,10 @@ struct config_image {
 
 struct config {
 	char *compatible;	/* or NULL */
-	char *esp;		/* or NULL: look */
-	char *esp_device;	/* or NULL: look */
+	char *esp;		/* as it stands there, or NULL */
+	char *esp_device;	/* the same */
+	char *esps[RECORD_ESPS];	/* after config_load(): [0] NULL: look; [1] NULL: one */
+	char *esp_devices[RECORD_ESPS];	/* NULL: look */
 	char *keyring;
 	char *lock;
 	struct cms_rules rules;

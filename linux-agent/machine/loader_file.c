@@ -105,15 +105,14 @@ static int data_read(const struct disk *disk, struct loader_file *file)
 	return -1;
 }
 
-int loader_file_read(const struct machine *machine, enum loader_place place,
-		     struct loader_file *ret_file, struct err *err)
+int loader_file_read_at(const struct disk *disk, const char *dir, enum loader_place place,
+			struct loader_file *ret_file, struct err *err)
 {
-	const struct disk *disk = &machine->disk;
 	struct loader_file *f = ret_file;
 	struct disk_stat st = { 0 };
 
 	*f = (struct loader_file){ 0 };
-	if (asprintf(&f->path, "%s/%s", machine->esp.dir, names[place]) < 0) {
+	if (asprintf(&f->path, "%s/%s", dir, names[place]) < 0) {
 		f->path = NULL;
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name a file on the ESP");
 	}
@@ -128,6 +127,12 @@ int loader_file_read(const struct machine *machine, enum loader_place place,
 	else
 		loader_file_judge(f);
 	return 0;
+}
+
+int loader_file_read(const struct machine *machine, enum loader_place place,
+		     struct loader_file *ret_file, struct err *err)
+{
+	return loader_file_read_at(&machine->disk, machine->esp.dir, place, ret_file, err);
 }
 
 void loader_file_clear(struct loader_file *file)

@@ -46,6 +46,9 @@ void loader_file_judge(struct loader_file *file);
  * every case. EX_SOFTWARE. */
 int loader_file_read(const struct machine *machine, enum loader_place place,
 		     struct loader_file *ret_file, struct err *err);
+/* The same of the ESP that is mounted on dir. */
+int loader_file_read_at(const struct disk *disk, const char *dir, enum loader_place place,
+			struct loader_file *ret_file, struct err *err);
 void loader_file_clear(struct loader_file *file);
 
 /* A whole program, and slotboot's. */

@@ -5,6 +5,7 @@
 #include "espdisk.h"
 #include "espfile.h"
 #include "lock.h"
+#include "other_esp.h"
 #include "io.h"
 
 #include <efivar/efivar.h>
@@ -15,13 +16,14 @@
 #define LOCK_WAIT_S 60
 
 /* Find [image rootfs] by partition labels, if the configuration names no images and the
- * ESP's disk has both labels. A machine that boots wholly from its UKI has neither. */
+ * ESP's disk has both labels. A machine that boots wholly from its UKI has neither; of
+ * mirrored disks one has no more than a leg. */
 static int images_by_label(struct machine *m, struct err *err)
 {
 	struct config_image *image = &m->config->images[0];
 	unsigned found = 0;
 
-	if (m->config->image_count > 0)
+	if (m->config->image_count > 0 || other_esp_is_configured(m))
 		return 0;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (esp_disk_find_label(&m->esp, slot ? "slotboot-b" : "slotboot-a",
@@ -141,6 +143,16 @@ static void trace_read(struct machine *m)
 		m->has_trace = plain_trace_find(m, &m->trace);
 }
 
+/* Of mirrored disks either will do. */
+static void root_compare(struct machine *m)
+{
+	dev_t root = running_root_device(m->config);
+
+	if (esp_disk_compare(&m->esp, root, &m->esp_error) < 0 && m->other_esp.dir &&
+	    esp_disk_compare(&m->other_esp, root, NULL) == 0)
+		m->esp_error = (struct err){ 0 };
+}
+
 /* With two disks of the same labels, or a stick, the mounted ESP may not be the one that
  * the firmware booted from. After a kexec the variable describes an earlier boot, and the
  * running system may have come from another disk than the one that was jumped from. The
@@ -150,11 +162,12 @@ static void esp_compare(struct machine *m)
 	_cleanup_free_ char *text = NULL;
 	efi_guid_t guid;
 
-	if (!m->is_running || !m->running.kexec)
+	/* Of two ESPs the lost one may be the one that was booted from. */
+	if ((!m->is_running || !m->running.kexec) && other_esp_state(m) != OTHER_ESP_LOST)
 		text = machine_loader_variable(m, "LoaderDevicePartUUID");
 	if (!text || efi_str_to_guid(text, &guid) < 0 ||
 	    memcmp(&guid, m->esp.guid, sizeof guid) == 0) {
-		(void)esp_disk_compare(&m->esp, running_root_device(m->config), &m->esp_error);
+		root_compare(m);
 		return;
 	}
 	(void)err_set(&m->esp_error, EX_CONFIG, "the ESP at %s (partition %u of %s) is not the one "
@@ -221,8 +234,7 @@ int machine_open(const char *config_path, enum machine_mode mode, struct machine
 	if (vars_efi_open(&m->vars, err) < 0)
 		return -1;
 	m->step = MACHINE_AT_ESP;
-	if (esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot, &m->esp,
-			  err) < 0)
+	if (other_esp_open(m, err) < 0)
 		return -1;
 	m->step = MACHINE_AT_SLOTS;
 	if (images_by_label(m, err) < 0 || targets_distinct(m->config, err) < 0 ||
@@ -238,6 +250,7 @@ void machine_close(struct machine *machine)
 	running_clear(&machine->running);
 	free(machine->statefile.mirror);
 	esp_info_clear(&machine->esp);
+	esp_info_clear(&machine->other_esp);
 	config_free(machine->config);
 	cleanup_closep(&machine->lock);
 	cleanup_closep(&machine->install_lock);
@@ -271,6 +284,8 @@ int machine_save(struct machine *machine, struct err *err)
 
 	machine->statefile.why = (struct err){ 0 };
 	error = state_save(&machine->storage, STATE_SAVE_AGENT, &machine->state, &mirror);
+	if (error == SB_OK)
+		other_esp_store(machine);
 	return stored(machine, error, mirror, err);
 }
 

@@ -22,7 +22,10 @@ struct machine {
 	int install_lock;		/* -1: this is no install */
 	struct vars vars;
 	struct disk disk;
-	struct esp_info esp;
+	struct esp_info esp;		/* of two, the one that was booted from */
+	struct esp_info other_esp;	/* the other one (other_esp.h); dir NULL: none is at hand */
+	struct err other_esp_error;	/* two are configured, and what is wrong with the other one;
+					 * exit 0: nothing */
 	struct statefile statefile;
 	struct state_ops storage;
 	struct state state;
@@ -45,6 +48,9 @@ struct machine {
 #define MACHINE_ENTRIES_WARNING "the boot entries could not be written; the loader, which ran " \
 				"in this boot, does without them: %s"
 
+/* For what other_esp_error holds. */
+#define MACHINE_OTHER_ESP_WARNING "%s; the machine goes on with the ESP at %s"
+
 /* All but LOOK must know the running slot. */
 enum machine_mode {
 	MACHINE_LOOK,		/* no lock; an unknown running slot is no error */
@@ -66,7 +72,7 @@ void machine_close(struct machine *machine);
 int machine_lock(struct machine *machine, struct err *err);
 void machine_unlock(struct machine *machine);
 
-/* Stores the record: durable on 0, in the variable or, where somebody has made one that
+/* Stores the record, also on the other ESP, if it names that: durable on 0, in the variable or, where somebody has made one that
  * cannot be replaced, in the mirror. Sets or clears warning and mirror_failed. */
 int machine_save(struct machine *machine, struct err *err);
 /* The same for a record that has not changed: writes the copies that do not hold it. */

@@ -5,6 +5,7 @@
 #include "esp_note.h"
 #include "espfile.h"
 #include "loader_note.h"
+#include "other_esp.h"
 #include "policy.h"
 #include "slot_cmdline.h"
 #include "trip.h"
@@ -70,12 +71,12 @@ static void direct_options(const struct machine *m, unsigned slot, uint8_t **ret
 	ukifile_close(&uki);
 }
 
-static bool loader_exists(const struct machine *m, const char *efi_path)
+static bool loader_exists(const struct esp_info *esp, const char *efi_path)
 {
 	_cleanup_free_ char *path = NULL;
 	const char *name = strrchr(efi_path, '\\') + 1;
 
-	return asprintf(&path, "%s/" ESP_OURS "/%s", m->esp.dir, name) >= 0 &&
+	return asprintf(&path, "%s/" ESP_OURS "/%s", esp->dir, name) >= 0 &&
 	       access(path, F_OK) == 0;
 }
 
@@ -101,6 +102,9 @@ int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err)
 	struct err why = { 0 };
 	int r = bootentries_set_active(&machine->vars, &machine->esp, (int)slot, false, &why);
 
+	if (r == 0 && machine->other_esp.dir)
+		r = bootentries_set_active(&machine->vars, &machine->other_esp, (int)slot, false,
+					   &why);
 	return result(machine, r, &why, err);
 }
 
@@ -155,11 +159,18 @@ static void want_make(const struct machine *m, struct machine_entries *e)
 	struct loader_note note;
 
 	loader_note_read(m, &note);
-	want->trial = note.trial.known && loader_exists(m, BOOTENTRIES_TRIAL_PATH);
+	want->trial = note.trial.known && loader_exists(&m->esp, BOOTENTRIES_TRIAL_PATH);
 	want->trial_leads = want->trial && note.proven;
 	/* Its file is being replaced. */
-	want->loader = want->trial_leads || loader_exists(m, BOOTENTRIES_LOADER_PATH);
+	want->loader = want->trial_leads || loader_exists(&m->esp, BOOTENTRIES_LOADER_PATH);
+	if (m->other_esp.dir) {
+		want->other = &m->other_esp;
+		want->other_loader = loader_exists(&m->other_esp, BOOTENTRIES_LOADER_PATH);
+	}
 	want->confirmed = confirmed_slot(record);
+	/* The second line is the other disk's loader, which counts. */
+	if (other_esp_is_configured(m))
+		return;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		enum slot_status status = record->slots[slot].status;
 

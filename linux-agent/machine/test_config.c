@@ -373,6 +373,39 @@ static void the_record_is_told_what_the_loader_goes_by(void **state)
 	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL);
 }
 
+static void esp_names_one_or_two(void **state)
+{
+	static const char *const bad[] = {
+		"esp = /efi /efi2 /efi3\n", "esp = /efi /efi2\nesp-device = d:1\n",
+		"esp = /efi\nesp-device = d:1 e:1\n",
+	};
+	struct err err = { 0 };
+	struct config *c;
+
+	(void)state;
+	assert_int_equal(load("[slotboot]\nesp = /efi \t/efi2\nesp-device = d:1  e:2\n", &c, &err), 0);
+	assert_string_equal(c->esps[0], "/efi");
+	assert_string_equal(c->esps[1], "/efi2");
+	assert_string_equal(c->esp_devices[1], "e:2");
+	unlink(path);
+	config_free(c);
+	assert_int_equal(load("[slotboot]\nesp = /efi\n", &c, &err), 0);
+	assert_string_equal(c->esps[0], "/efi");
+	assert_null(c->esps[1]);
+	assert_null(c->esp_devices[0]);
+	unlink(path);
+	config_free(c);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof text, "[slotboot]\n%s", bad[i]);
+		assert_int_equal(load(text, &c, &err), -1);
+		assert_int_equal(err.exit, EX_CONFIG);
+		assert_non_null(strstr(err.text, path));
+		unlink(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +420,7 @@ int main(void)
 		cmocka_unit_test(of_the_systems_files_the_first_counts_and_each_dropin_sets_keys_anew),
 		cmocka_unit_test(what_is_wrong_in_a_dropin_names_it),
 		cmocka_unit_test(a_dropin_may_set_one_target_of_an_image_anew),
+		cmocka_unit_test(esp_names_one_or_two),
 		cmocka_unit_test(the_record_is_told_what_the_loader_goes_by),
 	};
 

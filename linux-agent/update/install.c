@@ -9,6 +9,7 @@
 #include "install_payload.h"
 #include "kexec_intent.h"
 #include "kexec.h"
+#include "other_esp.h"
 #include "policy.h"
 #include "readback.h"
 #include "report.h"
@@ -97,6 +98,7 @@ static int mark_writing(struct machine *m, const struct install_options *o, unsi
 	if (!policy_apply(&m->state.record, ON_INSTALL_BEGIN, slot, 0))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be written",
 			       slot_letter(slot));
+	other_esp_begin(m);
 	if (save(m, o->report, err) < 0)
 		return -1;
 	if (m->mirror_failed)
@@ -113,6 +115,17 @@ static int remove_beside(struct machine *m, unsigned slot, const char *name, str
 	return espfile_remove(&m->disk, path, err);
 }
 
+/* Once; the install goes on with the other disk away. */
+static void tell_other_esp(struct install *in)
+{
+	const struct machine *m = in->machine;
+
+	if (m->other_esp_error.exit && !in->other_esp_told)
+		report_warning(in->options->report, MACHINE_OTHER_ESP_WARNING,
+			       m->other_esp_error.text, m->esp.dir);
+	in->other_esp_told = m->other_esp_error.exit != 0;
+}
+
 /* Step 3. The old UKI goes before the first byte is written and the new one comes last, so
  * that neither ever stands beside half an image, or the addon of another version, where a
  * loader without a record would start it. */
@@ -122,8 +135,10 @@ static int begin(struct install *in, struct err *err)
 
 	if (begin_lock(in, err) < 0 || mark_writing(m, in->options, in->slot, err) < 0 ||
 	    remove_beside(m, in->slot, "uki.efi", err) < 0 ||
-	    remove_beside(m, in->slot, ESP_ADDON_PATH, err) < 0)
+	    remove_beside(m, in->slot, ESP_ADDON_PATH, err) < 0 ||
+	    other_esp_clear_slot(m, in->slot, err) < 0)
 		return -1;
+	tell_other_esp(in);
 	machine_unlock(m);
 	return 0;
 }
@@ -260,10 +275,12 @@ static int complete(struct install *in, struct err *err)
 	int64_t begin_ms = trip_clock_ms();
 	struct err staging = { 0 };
 
+	other_esp_copy_slot(m, in->slot);
 	if (how == ACTIVATE_KEXEC && kexec_prepare(m, in->slot, &image, &staging) < 0)
 		how = ACTIVATE_NONE;
 	if (finish(m, o, in->bundle, in->slot, how, err) < 0)
 		return -1;
+	tell_other_esp(in);
 	if (how == ACTIVATE_KEXEC)
 		(void)kexec_intent_load(m, in->slot, image, &staging);
 	if (staging.exit) {

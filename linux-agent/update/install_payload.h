@@ -28,6 +28,7 @@ struct install {
 	uint64_t start;			/* monotonic, ns */
 	int uki, addon;			/* memory files, or -1; the addon is the slot's */
 	struct loader_file loader;	/* that the bundle brings; data NULL: none */
+	bool other_esp_told;		/* what is wrong with the other ESP */
 	struct installed installed;	/* install_run()'s, once it is done */
 	struct install_payload payloads[MANIFEST_MAX_PAYLOADS];	/* in the manifest's order */
 };

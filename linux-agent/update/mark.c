@@ -6,6 +6,7 @@
 #include "install_check.h"
 #include "kexec_intent.h"
 #include "machine_entries.h"
+#include "other_esp.h"
 #include "readback.h"
 #include "io.h"
 #include "watchdog.h"
@@ -187,6 +188,17 @@ int mark_good(struct machine *machine, struct err *err)
 	if (sync_entries(machine, err) < 0)
 		return -1;
 	return raise_floor(machine, err);
+}
+
+int mark_other_esp(struct machine *machine, struct err *err)
+{
+	bool behind = other_esp_state(machine) == OTHER_ESP_BEHIND;
+
+	if (other_esp_bring_up(machine, err) < 0)
+		return -1;
+	if (other_esp_state(machine) != OTHER_ESP_IN_STEP)
+		return 0;
+	return sync_entries(machine, err) < 0 ? -1 : behind;
 }
 
 int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,

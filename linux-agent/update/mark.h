@@ -11,6 +11,11 @@
  * Writes nothing if nothing changes, so that it can run at every boot. */
 int mark_good(struct machine *machine, struct err *err);
 
+/* Behind mark_good(), once the loader is looked after: of two ESPs the other one is brought up,
+ * or left out, and its boot entry is made. Writes nothing if nothing changes. 1: it was behind,
+ * and is in step now; 0; -1. */
+int mark_other_esp(struct machine *machine, struct err *err);
+
 /* Any other event on a slot. EX_CONFIG: the policy refuses it for the slot's
  * status. */
 int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,

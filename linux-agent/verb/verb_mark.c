@@ -27,6 +27,9 @@ void verb_print_warnings(const struct machine *machine)
 	if (machine->entries_error.exit)
 		out_print("%swarning: " MACHINE_ENTRIES_WARNING "\n", priority,
 			  machine->entries_error.text);
+	if (machine->other_esp_error.exit)
+		out_print("%swarning: " MACHINE_OTHER_ESP_WARNING "\n", priority,
+			  machine->other_esp_error.text, machine->esp.dir);
 }
 
 static void slot_print(const struct machine *m, unsigned slot)
@@ -92,6 +95,22 @@ static void loader_print(struct machine *m)
 		verb_print_loader(&result);
 }
 
+/* The slot is confirmed; a lost disk is only a warning, which slot_print() had. */
+static void other_esp_print(struct machine *m)
+{
+	bool told = m->other_esp_error.exit;
+	struct err why = { 0 };
+	int r = mark_other_esp(m, &why);
+
+	if (r < 0)
+		out_print("%swarning: failed to bring the other ESP up: %s\n",
+			  report_to_journal(STDOUT_FILENO) ? "<4>" : "", why.text);
+	else if (m->other_esp_error.exit && !told)
+		verb_print_warnings(m);
+	else if (r > 0)
+		out_print("the other ESP (%s) was behind, and is in step now\n", m->other_esp.dir);
+}
+
 int mark_good_running(const char *config, struct err *err)
 {
 	enum record_watchdog known;
@@ -109,6 +128,7 @@ int mark_good_running(const char *config, struct err *err)
 		(void)export_write(&machine, NULL);
 		slot_print(&machine, machine.running.slot);
 		loader_print(&machine);
+		other_esp_print(&machine);
 		undone_print(&machine, &before);
 		watchdog_print(&machine, known);
 	}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "other_esp_files.h"
+
+#include "cmdline.h"
+#include "espfile.h"
+#include "io.h"
+#include "loader_note.h"
+#include "readback.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Of a slot's directory, the UKI apart: it goes first and comes last. */
+static const char *const beside[] = { ESP_ADDON_PATH, "uki.index", "manifest.json",
+				      "manifest.p7s" };
+static const char *const floors[] = { "floor-1.json", "floor-1.p7s", "floor-2.json",
+				      "floor-2.p7s" };
+
+/* --- files --- */
+
+struct pair {
+	char *here, *there;	/* NULL: no memory, which no file is the same as */
+};
+
+static void pair_clear(struct pair *pair)
+{
+	free(pair->here);
+	free(pair->there);
+}
+
+static struct pair pair_of(const struct machine *m, int slot, const char *name)
+{
+	char in[4] = { slot < 0 ? 0 : slot_letter((unsigned)slot), slot < 0 ? 0 : '/', 0 };
+	struct pair p;
+
+	if (asprintf(&p.here, "%s/" ESP_OURS "/%s%s", m->esp.dir, in, name) < 0)
+		p.here = NULL;
+	if (asprintf(&p.there, "%s/" ESP_OURS "/%s%s", m->other_esp.dir, in, name) < 0)
+		p.there = NULL;
+	return p;
+}
+
+static bool is_missing(const struct machine *m, const char *path)
+{
+	struct disk_stat st;
+
+	return path && m->disk.stat(m->disk.ctx, path, &st) < 0 && errno == ENOENT;
+}
+
+static bool file_is_same(const struct machine *m, int slot, const char *name)
+{
+	_cleanup_(pair_clear) struct pair p = pair_of(m, slot, name);
+
+	return p.here && p.there && espfile_same(&m->disk, p.here, p.there);
+}
+
+/* A file that is missing here is removed there. */
+static int file_copy(const struct machine *m, int slot, const char *name, struct err *err)
+{
+	_cleanup_(pair_clear) struct pair p = pair_of(m, slot, name);
+
+	if (!p.here || !p.there)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	if (espfile_same(&m->disk, p.here, p.there))
+		return 0;
+	if (is_missing(m, p.here))
+		return espfile_remove(&m->disk, p.there, err);
+	return espfile_mirror(&m->disk, p.here, m->other_esp.dir, p.there, err);
+}
+
+static int file_remove(const struct machine *m, unsigned slot, const char *name, struct err *err)
+{
+	_cleanup_(pair_clear) struct pair p = pair_of(m, (int)slot, name);
+
+	if (!p.there)
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	return espfile_remove(&m->disk, p.there, err);
+}
+
+int other_esp_remove_uki(const struct machine *m, unsigned slot, struct err *err)
+{
+	return file_remove(m, slot, "uki.efi", err) < 0 ? -1
+	       : file_remove(m, slot, ESP_ADDON_PATH, err);
+}
+
+/* --- slots --- */
+
+static bool holds_something(const struct slot *slot)
+{
+	return slot->status != SLOT_EMPTY && slot->status != SLOT_WRITING;
+}
+
+/* The record's, and so not held against a damaged one here; else the same as here. */
+static bool uki_is_same(const struct machine *m, unsigned slot)
+{
+	_cleanup_(pair_clear) struct pair p = pair_of(m, (int)slot, "uki.efi");
+	const struct slot *s = &m->state.record.slots[slot];
+	struct disk_stat st;
+	uint8_t sha256[32];
+
+	if (!holds_something(s))
+		return is_missing(m, p.there);
+	if (!p.here || !p.there)
+		return false;
+	if ((s->flags & SLOT_FLAG_DIGEST) && m->disk.stat(m->disk.ctx, p.there, &st) == 0 &&
+	    st.size == s->uki_size &&
+	    readback_sha256(&m->disk, p.there, st.size, NULL, sha256, NULL) == 0 &&
+	    memcmp(sha256, s->uki_sha256, sizeof sha256) == 0)
+		return true;
+	return espfile_same(&m->disk, p.here, p.there);
+}
+
+static bool slot_is_same(const struct machine *m, unsigned slot)
+{
+	const struct slot *s = &m->state.record.slots[slot];
+
+	if (!uki_is_same(m, slot))
+		return false;
+	for (size_t i = 0; holds_something(s) && i < ARRAY_SIZE(beside); i++)
+		if (!file_is_same(m, (int)slot, beside[i]))
+			return false;
+	return true;
+}
+
+static int copy_beside(const struct machine *m, unsigned slot, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++)
+		if (file_copy(m, (int)slot, beside[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* In the order of an install: a UKI never stands beside what is another version's. */
+int other_esp_copy_files(const struct machine *m, unsigned slot, struct err *err)
+{
+	if (other_esp_remove_uki(m, slot, err) < 0 || copy_beside(m, slot, err) < 0)
+		return -1;
+	return file_copy(m, (int)slot, "uki.efi", err);
+}
+
+static int slot_bring_up(const struct machine *m, unsigned slot, struct err *err)
+{
+	if (slot_is_same(m, slot))
+		return 0;
+	if (!holds_something(&m->state.record.slots[slot]))
+		return other_esp_remove_uki(m, slot, err);
+	return uki_is_same(m, slot) ? copy_beside(m, slot, err) : other_esp_copy_files(m, slot, err);
+}
+
+/* --- the loader --- */
+
+struct loaders {
+	struct loader_file here, home, fallback;	/* the last two are the other ESP's */
+};
+
+static void loaders_clear(struct loaders *l)
+{
+	loader_file_clear(&l->here);
+	loader_file_clear(&l->home);
+	loader_file_clear(&l->fallback);
+}
+
+static int loaders_read(const struct machine *m, struct loaders *l, struct err *err)
+{
+	const char *there = m->other_esp.dir;
+
+	if (loader_file_read(m, LOADER_HOME, &l->here, err) < 0 ||
+	    loader_file_read_at(&m->disk, there, LOADER_HOME, &l->home, err) < 0)
+		return -1;
+	return loader_file_read_at(&m->disk, there, LOADER_FALLBACK, &l->fallback, err);
+}
+
+static bool loader_is_copied(const struct loader_file *from, const struct loader_file *to)
+{
+	return to->data && to->len == from->len && memcmp(to->data, from->data, from->len) == 0;
+}
+
+/* Another system's \EFI\BOOT is left to it. */
+static bool is_foreign(const struct loader_file *file)
+{
+	return file->there && !file->why.exit && !file->ours;
+}
+
+/* One that has booted this machine; any, where there is none yet. */
+static bool is_wanted(const struct machine *m, const struct loaders *l)
+{
+	struct loader_note note;
+
+	loader_note_read(m, &note);
+	return loader_file_good(&l->here) &&
+	       (loader_id_is(&note.promoted, &l->here) || !loader_file_good(&l->home));
+}
+
+static bool loader_is_same(const struct machine *m)
+{
+	_cleanup_(loaders_clear) struct loaders l = { 0 };
+
+	if (loaders_read(m, &l, NULL) < 0)
+		return false;
+	return !is_wanted(m, &l) ||
+	       (loader_is_copied(&l.here, &l.home) &&
+		(is_foreign(&l.fallback) || loader_is_copied(&l.here, &l.fallback)));
+}
+
+/* One after the other, so that one is whole at any time. */
+int other_esp_bring_up_loader(const struct machine *m, struct err *err)
+{
+	_cleanup_(loaders_clear) struct loaders l = { 0 };
+	const char *root = m->other_esp.dir;
+
+	if (loaders_read(m, &l, err) < 0)
+		return -1;
+	if (!is_wanted(m, &l))
+		return 0;
+	if (!is_foreign(&l.fallback) && !loader_is_copied(&l.here, &l.fallback) &&
+	    espfile_mirror(&m->disk, l.here.path, root, l.fallback.path, err) < 0)
+		return -1;
+	return loader_is_copied(&l.here, &l.home)
+		       ? 0 : espfile_mirror(&m->disk, l.here.path, root, l.home.path, err);
+}
+
+/* --- all of it --- */
+
+bool other_esp_slots_are_same(const struct machine *m)
+{
+	return slot_is_same(m, 0) && slot_is_same(m, 1);
+}
+
+bool other_esp_files_are_same(const struct machine *m, const char **ret_what)
+{
+	const char *what = !slot_is_same(m, 0) ? "slot a" : !slot_is_same(m, 1) ? "slot b" : NULL;
+
+	for (size_t i = 0; !what && i < ARRAY_SIZE(floors); i++)
+		if (!file_is_same(m, -1, floors[i]))
+			what = "rollback floor";
+	if (!what && !loader_is_same(m))
+		what = "loader";
+	if (what)
+		*ret_what = what;
+	return !what;
+}
+
+int other_esp_bring_up_files(const struct machine *m, struct err *err)
+{
+	if (slot_bring_up(m, 0, err) < 0 || slot_bring_up(m, 1, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(floors); i++)
+		if (file_copy(m, -1, floors[i], err) < 0)
+			return -1;
+	return 0;
+}
