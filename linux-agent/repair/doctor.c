@@ -4,6 +4,7 @@
 #include "doctor_checks.h"
 #include "io.h"
 #include "machine_entries.h"
+#include "other_esp.h"
 
 /* What keeps all verbs from working, with the words that they have for it. */
 static struct finding *cannot_open(struct findings *findings, const char *id, const char *what,
@@ -32,6 +33,7 @@ static void open_machine_examine(struct machine *m, struct findings *findings)
 {
 	doctor_record(m, findings);
 	doctor_slots(m, findings);
+	doctor_other_esp(m, findings);
 	if (m->state.source != STATE_LOST)
 		doctor_entries(m, findings);
 	if (!m->is_running)
@@ -48,8 +50,7 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 
 	if (m->step == MACHINE_AT_VARS) {
 		variables_missing(findings, why);
-		has_esp = esp_info_find(m->config->esp, m->config->esp_device, m->config->sysroot,
-					&m->esp, &esp_why) == 0;
+		has_esp = other_esp_open(m, &esp_why) == 0;
 	} else {
 		vars_efi_look(&store);
 		doctor_store(&store, findings);
@@ -101,6 +102,8 @@ int doctor_repair(const char *config, struct err *err)
 			    "is nearly full (%llu bytes free)", (unsigned long long)store.free);
 	if (r == 0)
 		r = machine_repair(&m, err);
+	if (r == 0)
+		r = other_esp_bring_up(&m, err);
 	if (r == 0)
 		r = machine_quirks_forget(&m, err);
 	if (r == 0)

@@ -20,6 +20,8 @@ void doctor_record(struct machine *machine, struct findings *findings);
 void doctor_slots(const struct machine *machine, struct findings *findings);
 /* Of the machine at least the ESP is known. */
 void doctor_esp(const struct machine *machine, struct findings *findings);
+/* Of two. The machine is open. */
+void doctor_other_esp(const struct machine *machine, struct findings *findings);
 void doctor_loader(const struct machine *machine, struct findings *findings);
 /* What Secure Boot refuses, or may: of the slots (where they are known) and the loader. */
 void doctor_secureboot(const struct machine *machine, struct findings *findings);

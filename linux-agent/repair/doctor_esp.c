@@ -4,6 +4,7 @@
 #include "espdisk.h"
 #include "io.h"
 #include "loader_note.h"
+#include "other_esp.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,6 +40,49 @@ void doctor_esp(const struct machine *machine, struct findings *findings)
 			  &why);
 	if (machine->esp.pmbr_boot)
 		boot_flag(machine, findings);
+}
+
+static void other_esp_lost(const struct machine *m, struct findings *findings)
+{
+	struct finding *f = finding_add(findings, FINDING_FAULT, "other-esp-lost");
+
+	finding_say(f, what, "one of the two ESPs cannot be used; the machine boots from %s alone",
+		    m->esp.dir);
+	finding_say(f, cause, "%s", m->other_esp_error.text);
+	finding_say(f, remedy, "replace the disk, or mount its ESP; then slotctl mark-good brings it "
+		    "up");
+}
+
+static void other_esp_behind(const struct machine *m, const char *what, struct findings *findings)
+{
+	bool record_alone = what && strcmp(what, OTHER_ESP_RECORD) == 0;
+	struct finding *f = finding_add(findings, record_alone ? FINDING_NOTE : FINDING_FAULT,
+					record_alone ? "other-esp-record" : "other-esp-behind");
+
+	f->repairable = true;
+	finding_say(f, what, "the ESP at %s is not in step with the one at %s", m->other_esp.dir,
+		    m->esp.dir);
+	if (record_alone)
+		finding_say(f, cause, "its state.bin does not hold the record in both copies: the "
+			    "loader writes the variable alone");
+	else if (what)
+		finding_say(f, cause, "it holds another %s", what);
+	else
+		finding_say(f, cause, "its disk was away while the machine was updated, it is new, or "
+			    "it could not be written");
+	finding_say(f, remedy, "slotctl doctor --repair, or the next slotctl mark-good");
+}
+
+void doctor_other_esp(const struct machine *machine, struct findings *findings)
+{
+	enum other_esp_state state = other_esp_state(machine);
+	const char *what = NULL;
+
+	if (state == OTHER_ESP_LOST)
+		other_esp_lost(machine, findings);
+	else if (state == OTHER_ESP_BEHIND ||
+		 (state == OTHER_ESP_IN_STEP && !other_esp_compare(machine, &what)))
+		other_esp_behind(machine, what, findings);
 }
 
 static bool is_whole(const struct loader_file *file)

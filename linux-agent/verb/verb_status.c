@@ -13,6 +13,7 @@
 #include "out.h"
 #include "panic.h"
 #include "policy.h"
+#include "status_esps.h"
 #include "status_kexec.h"
 #include "status_loader.h"
 #include "status_secureboot.h"
@@ -213,7 +214,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o, s:o}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -231,7 +232,8 @@ static json_t *view_json(const struct view *v)
 		attempts_json(&state->record), "check",
 		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
 		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m), "loader_file", status_loader_json(m),
-		"secure_boot", status_secureboot_json(&v->secureboot));
+		"secure_boot", status_secureboot_json(&v->secureboot),
+		"esps", status_esps_json(m));
 }
 
 static void print_slot(const struct view *v, unsigned slot)
@@ -367,6 +369,7 @@ static void print_text(const struct view *v)
 	print_watchdog(v);
 	print_floor(v);
 	print_state(&m->state);
+	status_esps_print(m);
 	print_warnings(m);
 	if (kexec_is_loaded(m->config))
 		print_staged(m);
