@@ -262,6 +262,43 @@ void world_reimage(struct world *w)
 	w->ghost.mirror_floor = 0;
 }
 
+/* --- two ESPs --- */
+
+static bool other_is_named(struct world *w)
+{
+	struct state state = sim_state(w, false);
+
+	return !sim_is_lost(&state) && record_belongs(&state.record, simdisk_other_esp(w));
+}
+
+/* Its loader comes with a state.bin: other_esp.h. */
+static bool other_has_a_loader(struct world *w)
+{
+	uint64_t sequence;
+
+	simdisk_swap(w);
+	sequence = sim_mirror_sequence(w, false);
+	simdisk_swap(w);
+	return sequence > 0;
+}
+
+static void disks_change(struct world *w, enum after what)
+{
+	bool named = other_is_named(w);
+
+	if (!w->two || w->other_lost)
+		return;
+	if (what == AFTER_PULL_OTHER) {
+		w->other_lost = true;
+	} else if (what == AFTER_OTHER) {
+		if (named || other_has_a_loader(w))
+			simdisk_swap(w);
+	} else if (named) {
+		simdisk_swap(w);
+		w->other_lost = true;
+	}
+}
+
 void after_cut(struct world *w, const struct job *job, uint64_t random)
 {
 	enum after what = job->mode->after;
@@ -270,7 +307,10 @@ void after_cut(struct world *w, const struct job *job, uint64_t random)
 	if (what == AFTER_NOTHING)
 		return;
 	w->ghost.agent_ran = true;	/* an older record may hold more tries */
-	if (v && (what == AFTER_LOSE_VAR || what == AFTER_LOSE_ALL))
+	if (what >= AFTER_PULL_FIRST)
+		disks_change(w, what);
+	if (v && (what == AFTER_LOSE_VAR || what == AFTER_LOSE_ALL ||
+		  (what == AFTER_PULL_FIRST_VAR && w->swapped)))
 		v->used = false;
 	else if (v && what == AFTER_FLIP_VAR)
 		flip(v->data, v->len, random);

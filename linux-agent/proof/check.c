@@ -246,6 +246,52 @@ void check_copies(struct world *w)
 		violation("variable and mirror differ after mark-good");
 }
 
+static void check_other_slots(struct world *w, const struct record *record, const char *when)
+{
+	bool whole[SLOT_COUNT];
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		whole[slot] = sim_digest_is_right(w, record, slot);
+	simdisk_swap(w);
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		enum slot_status status = record->slots[slot].status;
+
+		if ((status == SLOT_GOOD || status == SLOT_TRIAL) && whole[slot] &&
+		    !sim_digest_is_right(w, record, slot))
+			violation("slot %c on the other ESP is not the record's %s",
+				  slot_letter(slot), when);
+	}
+	simdisk_swap(w);
+}
+
+void check_named(struct world *w)
+{
+	struct state state = sim_state(w, false);
+
+	if (w->two && !sim_is_lost(&state) && record_belongs(&state.record, simdisk_other_esp(w)))
+		check_other_slots(w, &state.record, "that names it");
+}
+
+void check_other(struct world *w)
+{
+	struct state here = sim_state(w, false), there;
+	uint8_t a[RECORD_BYTES], b[RECORD_BYTES];
+
+	if (!record_belongs(&here.record, simdisk_esp(w)) ||
+	    !record_belongs(&here.record, simdisk_other_esp(w)))
+		violation("the record does not name both ESPs after mark-good");
+	check_copies(w);
+	simdisk_swap(w);
+	there = sim_state(w, false);
+	record_encode(&here.record, a);
+	record_encode(&there.record, b);
+	if (memcmp(a, b, sizeof a) != 0)
+		violation("the other ESP's loader has another record after mark-good");
+	check_copies(w);
+	simdisk_swap(w);
+	check_other_slots(w, &here.record, "after mark-good");
+}
+
 static void check_foreign(struct world *w, const char *name, const char *content)
 {
 	const struct sim_var *v = simvars_find(w, VARS_GLOBAL, name);
@@ -280,7 +326,8 @@ void check_entries(struct world *w)
 }
 
 /* But for the ring and the sequence: mark-good of a good slot adds to them in
- * memory only. And but for which copy it was. */
+ * memory only. And but for which copy it was, and for the other ESP, which a mark-good that
+ * could not bring it up has left out: check_other(). */
 static bool record_is(const struct state *state, const uint8_t *record)
 {
 	uint8_t a[RECORD_BYTES], b[RECORD_BYTES];
@@ -291,6 +338,8 @@ static bool record_is(const struct state *state, const uint8_t *record)
 	x.sequence = y.sequence = 0;
 	memset(x.attempts, 0, sizeof x.attempts);
 	memset(y.attempts, 0, sizeof y.attempts);
+	memset(x.esps, 0, sizeof x.esps);
+	memset(y.esps, 0, sizeof y.esps);
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		x.slots[slot].flags &= (uint8_t)~SLOT_FLAG_HEARSAY;
 		y.slots[slot].flags &= (uint8_t)~SLOT_FLAG_HEARSAY;

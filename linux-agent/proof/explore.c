@@ -52,7 +52,8 @@ static bool is_install(const struct job *job)
 static bool is_agents(const struct job *job)
 {
 	return job->step->op != OP_BOOT && job->step->op != OP_KEXEC &&
-	       job->step->op != OP_LOSE_VARS && job->step->op != OP_FOREIGN;
+	       job->step->op != OP_LOSE_VARS && job->step->op != OP_FOREIGN &&
+	       job->step->op != OP_PULL && job->step->op != OP_RETURN;
 }
 
 static bool is_clean(const struct job *job)
@@ -66,6 +67,7 @@ static void check_left(struct world *w, const struct job *job)
 	bool agent = is_agents(job), clean = is_clean(job);
 
 	check_entries(w);
+	check_named(w);
 	if (sim_mirror_sequence(w, false) < w->ghost.mirror_floor)
 		violation("the mirror has gone back to an older record");
 	if (sim_floor(w, false) < w->ghost.floor)

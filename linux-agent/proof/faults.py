@@ -14,6 +14,7 @@ import time
 
 # Of the scenarios only those of that word are run, where a fault names one: they are not the first.
 NEW = "a new loader"
+TWO = "two ESPs"
 
 FAULTS = [
     ("a slot target is not flushed", "linux-agent/update/slot_target.c",
@@ -128,6 +129,16 @@ FAULTS = [
     ("the record before the boot entries", "linux-agent/update/install.c",
      "if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)",
      "if (save(m, o->report, err) == 0 && machine_sync_entries(m, err) == 0)"),
+    ("an ESP that is away stays in the record through an install", "linux-agent/machine/other_esp.c",
+     "\t(void)record_name(&machine->state.record, machine->esp.guid,\n"
+     "\t\t\t  in_step(machine) ? machine->other_esp.guid : NULL);", "\t;", TWO),
+    ("the slot is not copied to the other ESP", "linux-agent/machine/other_esp.c",
+     "if (in_step(machine) && other_esp_copy_files(machine, slot, &why) < 0)",
+     "if (0 && other_esp_copy_files(machine, slot, &why) < 0)", TWO),
+    ("an ESP that was left behind starts what it has", "shared/state.c",
+     "\t\ts->left_behind = true;", "\t\t;", TWO),
+    ("the record names an ESP before its files are there", "linux-agent/machine/other_esp.c",
+     "if (other_esp_bring_up_files(m, &why) < 0 || (", "if ((", TWO),
     ("the loader does not look which copy is newest", "shared/state.c",
      "\ts->mirror_newest = copy;", "\t;"),
     ("mark-good leaves an older mirror", "linux-agent/update/mark.c",

@@ -93,6 +93,12 @@ void power_down(struct world *w)
 		w->name_now[NAME_UKI_A + i] = w->dir_now[DIR_A] ? w->name_now[NAME_UKI_A + i] : -1;
 		w->name_now[NAME_UKI_B + i] = w->dir_now[DIR_B] ? w->name_now[NAME_UKI_B + i] : -1;
 	}
+	for (int i = 0; i < 4; i++) {
+		if (!w->dir_now[DIR_OTHER_A])
+			w->name_now[NAME_OTHER_UKI_A + i] = -1;
+		if (!w->dir_now[DIR_OTHER_B])
+			w->name_now[NAME_OTHER_UKI_B + i] = -1;
+	}
 	memcpy(w->name_kept, w->name_now, sizeof w->name_kept);
 	memcpy(w->dir_kept, w->dir_now, sizeof w->dir_kept);
 	for (int i = 0; i < SIM_FILES; i++) {

@@ -173,12 +173,30 @@ static void repeat_loader(struct world *w, const struct job *job)
 	settle(w);
 }
 
-void recover(struct world *w, const struct job *job)
+/* Both disks are there in the end, and it does not matter from which one it boots. */
+static void both_settle(struct world *w)
+{
+	unsigned slot;
+
+	w->other_lost = false;
+	if (!w->session.up || !good(w, "both disks are there"))
+		return;
+	check_other(w);
+	if (!boot(w, "both disks are there") || !good(w, "both disks are there"))
+		return;
+	slot = w->session.running;
+	simdisk_swap(w);
+	if (!boot(w, "from the other disk") || !good(w, "from the other disk"))
+		return;
+	if (w->session.running != slot)
+		violation("from the other disk the other slot starts");
+	check_other(w);
+}
+
+static void repeat(struct world *w, const struct job *job)
 {
 	const struct step *step = job->step;
 
-	if (w->session.lost && !good(w, "the record was lost"))
-		return;
 	switch (step->op) {
 	case OP_INSTALL:
 	case OP_BREAKS:
@@ -203,4 +221,13 @@ void recover(struct world *w, const struct job *job)
 		settle(w);
 		break;
 	}
+}
+
+void recover(struct world *w, const struct job *job)
+{
+	if (w->session.lost && !good(w, "the record was lost"))
+		return;
+	repeat(w, job);
+	if (w->two && !w->fault.dead)
+		both_settle(w);
 }

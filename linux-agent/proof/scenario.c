@@ -23,6 +23,8 @@
 #define UNWELL { .op = OP_HEALTH }
 #define BACK(how) { .op = OP_ROLLBACK, .activate = ACTIVATE_##how }
 #define LOADER(v) { .op = OP_LOADER, .arg = (v) }
+#define PULL { .op = OP_PULL }
+#define RETURN { .op = OP_RETURN }
 #define UPDATED BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD
 
 const struct scenario scenarios[] = {
@@ -96,6 +98,10 @@ const struct scenario scenarios[] = {
 	  .count = 8, .steps = { BOOT, GOOD, BOOT, GOOD, LOADER(1), BOOT, GOOD, BOOT } },
 	{ "a new loader with a new system", .loader = true, .setup = 5, .count = 9, .steps = {
 		BOOT, GOOD, BOOT, GOOD, LOADER(1), INSTALL(1, REBOOT), BOOT, GOOD, BOOT } },
+	{ "two ESPs", .two = true, .setup = 1, .count = 8, .steps = {
+		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD, BAD(0), INSTALL(2, KEXEC), JUMP } },
+	{ "two ESPs, one away for an update", .two = true, .setup = 6, .count = 12, .steps = {
+		UPDATED, PULL, INSTALL(2, REBOOT), BOOT, GOOD, RETURN, GOOD, BOOT } },
 };
 const unsigned scenario_count = sizeof scenarios / sizeof scenarios[0];
 
@@ -121,6 +127,10 @@ const struct mode modes[] = {
 	{ "cut, a stick in between", .fault = FAULT_CUT, .after = AFTER_STICK },
 	{ "cut, variable store falls back", .fault = FAULT_CUT, .after = AFTER_FALL_BACK },
 	{ "cut, disk made anew", .fault = FAULT_CUT, .after = AFTER_REIMAGE },
+	{ "cut, first disk pulled", .fault = FAULT_CUT, .after = AFTER_PULL_FIRST },
+	{ "cut, first disk pulled, variable lost", .fault = FAULT_CUT, .after = AFTER_PULL_FIRST_VAR },
+	{ "cut, other disk pulled", .fault = FAULT_CUT, .after = AFTER_PULL_OTHER },
+	{ "cut, boot from the other disk", .fault = FAULT_CUT, .after = AFTER_OTHER },
 	{ "two cuts", .fault = FAULT_CUT, .twice = true },
 	{ "two cuts, variable store full", .fault = FAULT_CUT, .store = STORE_FULL,
 	  .twice = true },
@@ -165,6 +175,7 @@ void scenario_disk(bool device, bool loader, struct world *ret_world)
 	world_init(w);
 	w->device = device;
 	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = w->dir_now[DIR_BOOT] = true;
+	w->dir_now[DIR_OTHER_OURS] = true;
 	simdisk_put(w, NAME_UKI_A, v->uki, v->uki_len);
 	memcpy(zero, v->image, v->image_len);
 	simdisk_put(w, NAME_IMAGE_A, zero, device ? sizeof zero : v->image_len);
@@ -182,6 +193,7 @@ void scenario_begin(const struct scenario *scenario, struct world *ret_world)
 
 	scenario_disk(scenario->device, scenario->loader, w);
 	w->good_limit = scenario->good_limit;
+	w->two = scenario->two;
 	w->loader = scenario->loader;
 	w->loader_broken = scenario->loader_broken - 1;
 	w->next_ignored = scenario->next_ignored;

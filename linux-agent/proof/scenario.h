@@ -15,6 +15,7 @@ struct scenario {
 	bool duplicates;	/* each of our boot entries is there twice */
 	bool squatted;		/* SlotState has other attributes, and cannot go */
 	bool foreign;		/* SlotState is another disk's */
+	bool two;		/* ESPs; the other one is empty at first */
 	bool loader;		/* it is a file, in both places; boots by \EFI\BOOT at first */
 	int loader_broken;	/* version of it that gives up at once, + 1; 0: none */
 	bool next_ignored;	/* the firmware does not look at BootNext */
@@ -36,6 +37,10 @@ enum after {
 	AFTER_STICK,		/* a boot from another disk in between */
 	AFTER_FALL_BACK,	/* the variable is what it was before the step */
 	AFTER_REIMAGE,		/* the disk is a new one, the variables stay */
+	AFTER_PULL_FIRST,	/* of two ESPs, the one at hand is lost, if the other one counts */
+	AFTER_PULL_FIRST_VAR,	/* ... and the variable */
+	AFTER_PULL_OTHER,	/* the other one is lost, until all is done */
+	AFTER_OTHER,		/* the firmware starts the other one's loader */
 };
 
 struct mode {

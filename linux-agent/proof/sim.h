@@ -43,6 +43,8 @@ enum op {
 	OP_LOSE_VARS,	/* the firmware forgets every variable of ours */
 	OP_LOADER,	/* a new loader is put on trial */
 	OP_FOREIGN,	/* the other disk's system stores its record in the variable */
+	OP_PULL,	/* of two ESPs, the other one's disk */
+	OP_RETURN,	/* ... comes back as it was */
 	OP_COUNT
 };
 
@@ -114,6 +116,11 @@ void check_armed(const struct state *at_begin, unsigned slot, bool last_resort,
 void check_stored(struct world *w, const struct state *at_begin, const struct sim_var *before);
 /* After mark-good: every copy is the same. */
 void check_copies(struct world *w);
+/* After mark-good with both disks there: the record names both ESPs, and the other one holds
+ * what it says. */
+void check_other(struct world *w);
+/* In any world after a cut: an ESP that the record names can start what the record says. */
+void check_named(struct world *w);
 /* After a boot that follows a reset by the watchdog while the slot ran. */
 void check_hang(struct world *w, const struct state *at_begin, unsigned slot);
 /* At the beginning of a boot: tries grow by the agent's doing only. */

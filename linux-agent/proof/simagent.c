@@ -16,6 +16,7 @@
 
 static char mirror_path[] = "esp/EFI/slotboot/state.bin", esp_dir[] = "esp";
 static char image_name[] = "rootfs", target_a[] = "slot-a", target_b[] = "slot-b";
+static char other_dir[] = "esp2", other_disk[] = "disk2.img";
 static char compatible[] = "sim", disk_path[] = "disk.img", empty[] = "";
 static char sysroot[] = SIM_SYSROOT;
 
@@ -33,13 +34,32 @@ const struct esp_info sim_esp = {
 	.start = 2048, .size = 204800, .guid = { 1, 2, 3, 4, 5 },
 };
 
+static const struct esp_info other_esp = {
+	.dir = other_dir, .disk = other_disk, .sysroot = empty, .part = 1, .sector_size = 512,
+	.start = 2048, .size = 204800,
+};
+
+/* The names of the first are those of the one that was booted from. */
+static void esps_fill(const struct world *w, struct machine *m)
+{
+	m->esp = sim_esp;
+	memcpy(m->esp.guid, simdisk_esp(w), sizeof m->esp.guid);
+	config.esps[1] = w->two ? other_dir : NULL;
+	if (w->two && !w->other_lost) {
+		m->other_esp = other_esp;
+		memcpy(m->other_esp.guid, simdisk_other_esp(w), sizeof m->other_esp.guid);
+	} else if (w->two) {
+		(void)err_set(&m->other_esp_error, EX_CONFIG, "the other ESP is lost: simulated");
+	}
+}
+
 const char *op_text(enum op op)
 {
 	static const char *const text[OP_COUNT] = {
 		"boot", "install", "kexec", "mark-good", "mark-bad", "mark-active", "rollback",
 		"a failed health check",
 		"refused install", "install that breaks off", "variables lost", "loader install",
-		"the other disk's record",
+		"the other disk's record", "a disk pulled", "the disk put back",
 	};
 
 	return text[op];
@@ -54,7 +74,7 @@ static int machine_fill(struct world *w, struct machine *m, struct err *err)
 	m->config = &config;
 	m->disk = simdisk(w);
 	m->vars = simvars(w);
-	m->esp = sim_esp;
+	esps_fill(w, m);
 	m->statefile = (struct statefile){ .vars = &m->vars, .disk = &m->disk,
 					   .mirror = mirror_path };
 	m->storage = statefile_ops(&m->statefile);
@@ -140,6 +160,8 @@ static int good(struct machine *m, struct err *err)
 
 	if (r == 0)
 		(void)loader_settle(m, &result, NULL);
+	if (r == 0)
+		(void)mark_other_esp(m, NULL);
 	return r;
 }
 
@@ -251,6 +273,10 @@ int op_run(struct world *w, const struct step *step, uint8_t *ret_record, struct
 		return 0;
 	case OP_FOREIGN:
 		simvars_foreign(w);
+		return 0;
+	case OP_PULL:
+	case OP_RETURN:
+		w->other_lost = step->op == OP_PULL;
 		return 0;
 	default:
 		return agent_run(w, step, ret_record, err);

@@ -32,11 +32,35 @@ static const struct {
 	[NAME_LOADER_TRIAL] = { "esp/EFI/slotboot/slotboot" NATIVE_EFI ".new.efi", DIR_OURS, -1 },
 	[NAME_LOADER_NOTE] = { "esp/EFI/slotboot/loader.json", DIR_OURS, -1 },
 	[NAME_FALLBACK] = { "esp/EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", DIR_BOOT, -1 },
+	/* What is written there is no matter of the slot that runs. */
+	[NAME_OTHER_STATE] = { "esp2/EFI/slotboot/state.bin", DIR_OTHER_OURS, -1 },
+	[NAME_OTHER_FLOOR_1_JSON] = { "esp2/EFI/slotboot/floor-1.json", DIR_OTHER_OURS, -1 },
+	[NAME_OTHER_FLOOR_1_P7S] = { "esp2/EFI/slotboot/floor-1.p7s", DIR_OTHER_OURS, -1 },
+	[NAME_OTHER_FLOOR_2_JSON] = { "esp2/EFI/slotboot/floor-2.json", DIR_OTHER_OURS, -1 },
+	[NAME_OTHER_FLOOR_2_P7S] = { "esp2/EFI/slotboot/floor-2.p7s", DIR_OTHER_OURS, -1 },
+	[NAME_OTHER_UKI_A] = { "esp2/EFI/slotboot/a/uki.efi", DIR_OTHER_A, -1 },
+	[NAME_OTHER_INDEX_A] = { "esp2/EFI/slotboot/a/uki.index", DIR_OTHER_A, -1 },
+	[NAME_OTHER_JSON_A] = { "esp2/EFI/slotboot/a/manifest.json", DIR_OTHER_A, -1 },
+	[NAME_OTHER_P7S_A] = { "esp2/EFI/slotboot/a/manifest.p7s", DIR_OTHER_A, -1 },
+	[NAME_OTHER_UKI_B] = { "esp2/EFI/slotboot/b/uki.efi", DIR_OTHER_B, -1 },
+	[NAME_OTHER_INDEX_B] = { "esp2/EFI/slotboot/b/uki.index", DIR_OTHER_B, -1 },
+	[NAME_OTHER_JSON_B] = { "esp2/EFI/slotboot/b/manifest.json", DIR_OTHER_B, -1 },
+	[NAME_OTHER_P7S_B] = { "esp2/EFI/slotboot/b/manifest.p7s", DIR_OTHER_B, -1 },
 };
+
+/* The first ESP's name of the same file. */
+static const enum sim_name first_names[] = {
+	NAME_STATE, NAME_FLOOR_1_JSON, NAME_FLOOR_1_P7S, NAME_FLOOR_2_JSON, NAME_FLOOR_2_P7S,
+	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A,
+	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B,
+};
+_Static_assert(NAME_OTHER_STATE + sizeof first_names / sizeof first_names[0] == NAME_COUNT, "each has one");
 
 static const char *const dirs[DIR_COUNT] = {
 	"esp/EFI/slotboot", "esp/EFI/slotboot/a", "esp/EFI/slotboot/b", "esp/EFI/BOOT",
+	"esp2/EFI/slotboot", "esp2/EFI/slotboot/a", "esp2/EFI/slotboot/b",
 };
+#define ABOVE_OTHER "esp2/EFI"	/* it is there from the first */
 
 int simdisk_name(const char *path)
 {
@@ -146,6 +170,52 @@ static void sectors_write(struct sim_file *f, const uint8_t *data, size_t len, u
 	}
 }
 
+static bool is_mirror(int name)
+{
+	return name == NAME_STATE || name == NAME_OTHER_STATE;
+}
+
+static void names_swap(int8_t *of)
+{
+	for (unsigned i = 0; i < sizeof first_names / sizeof first_names[0]; i++) {
+		int8_t file = of[first_names[i]];
+
+		of[first_names[i]] = of[NAME_OTHER_STATE + i];
+		of[NAME_OTHER_STATE + i] = file;
+	}
+}
+
+static void dirs_swap(bool *there)
+{
+	for (int i = DIR_OURS; i <= DIR_B; i++) {
+		bool now = there[i];
+
+		there[i] = there[DIR_OTHER_OURS + i];
+		there[DIR_OTHER_OURS + i] = now;
+	}
+}
+
+void simdisk_swap(struct world *w)
+{
+	names_swap(w->name_now);
+	names_swap(w->name_kept);
+	dirs_swap(w->dir_now);
+	dirs_swap(w->dir_kept);
+	w->swapped = !w->swapped;
+}
+
+static const uint8_t esp_guids[2][16] = { { 1, 2, 3, 4, 5 }, { 6, 7, 8, 9, 10 } };
+
+const uint8_t *simdisk_esp(const struct world *w)
+{
+	return esp_guids[w->swapped];
+}
+
+const uint8_t *simdisk_other_esp(const struct world *w)
+{
+	return esp_guids[!w->swapped];
+}
+
 static int file_new(struct world *w)
 {
 	for (int i = 0; i < SIM_FILES; i++) {
@@ -166,7 +236,7 @@ void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_
 	memcpy(f->now, data, len);
 	memcpy(f->kept, data, len);
 	f->size = f->kept_size = (uint16_t)len;
-	f->sparse = name == NAME_STATE;
+	f->sparse = is_mirror((int)name);
 	w->name_now[name] = w->name_kept[name] = (int8_t)file;
 }
 
@@ -185,7 +255,7 @@ static int disk_create(struct world *w, int name)
 	if (v == VERDICT_FAIL)
 		return -1;
 	w->name_now[name] = (int8_t)file_new(w);
-	w->files[w->name_now[name]].sparse = name == NAME_STATE;
+	w->files[w->name_now[name]].sparse = is_mirror(name);
 	return v == VERDICT_CUT ? error(EIO) : w->name_now[name];
 }
 
@@ -315,10 +385,11 @@ static int disk_make_dir(void *ctx, const char *path)
 	enum verdict v;
 
 	if (dir < 0)
-		return error(ENOENT);
+		return error(strcmp(path, ABOVE_OTHER) == 0 ? EEXIST : ENOENT);
 	if (w->dir_now[dir])
 		return error(EEXIST);
-	touch(w, dir - DIR_A);
+	if (dir < DIR_OTHER_OURS)
+		touch(w, dir - DIR_A);
 	v = fault_next(w, MUT_MAKE_DIR);
 	if (v == VERDICT_FAIL)
 		return -1;
@@ -333,13 +404,14 @@ static int disk_flush_dir(void *ctx, const char *path)
 
 	if (dir < 0)
 		return error(ENOENT);
-	touch(w, dir - DIR_A);
+	if (dir < DIR_OTHER_OURS)
+		touch(w, dir - DIR_A);
 	if (fault_next(w, MUT_FLUSH_DIR) != VERDICT_DO)
 		return error(EIO);
 	for (int i = 0; i < NAME_COUNT; i++)
 		if (names[i].dir == dir)
 			w->name_kept[i] = w->name_now[i];
-	for (int i = DIR_A; dir == DIR_OURS && i <= DIR_B; i++)
+	for (int i = dir + 1; (dir == DIR_OURS || dir == DIR_OTHER_OURS) && i <= dir + 2; i++)
 		w->dir_kept[i] = w->dir_now[i];
 	return 0;
 }

@@ -89,7 +89,7 @@ struct state_ops simloader_storage(struct world *w, bool kept)
 		.var_write = loader_var_write,
 		.mirror_read = kept ? kept_mirror_read : loader_mirror_read,
 		.mirror_write = loader_mirror_write,
-		.esp = sim_esp.guid,
+		.esp = simdisk_esp(w),
 	};
 }
 
@@ -127,6 +127,7 @@ struct firmware {
 	struct state at_begin;
 	struct trace_step step;	/* that the loader is at */
 	unsigned armed;		/* seconds; 0: the watchdog is off */
+	bool handed_over;
 	jmp_buf gone;
 };
 
@@ -227,17 +228,39 @@ static enum trace_reset watchdog_fired(void *ctx, enum record_watchdog kind)
 	return fired ? TRACE_RESET_WATCHDOG : TRACE_RESET_OTHER;
 }
 
+/* Its loader is a whole one. */
+static void hand_over(void *ctx, const uint8_t *esp)
+{
+	struct firmware *fw = ctx;
+	struct world *w = fw->w;
+
+	if (!w->two || w->other_lost || memcmp(esp, simdisk_other_esp(w), RECORD_GUID_BYTES) != 0)
+		return;
+	simdisk_swap(w);
+	fw->at_begin = sim_state(w, false);
+	fw->handed_over = true;
+	longjmp(fw->gone, 1);
+}
+
 static void boot(struct firmware *fw)
 {
 	struct boot_ops ops = { .ctx = fw, .start = start, .report = report,
 				.watchdog_arm = watchdog_arm,
 				.watchdog_disarm = watchdog_disarm,
-				.watchdog_fired = watchdog_fired };
+				.watchdog_fired = watchdog_fired, .hand_over = hand_over };
 	struct trace trace;
 
 	ops.storage = simloader_storage(fw->w, false);
 	if (setjmp(fw->gone) == 0)
 		boot_run(&ops, &trace);
+	if (!fw->handed_over)
+		return;
+	fw->handed_over = false;
+	ops.storage = simloader_storage(fw->w, false);
+	if (setjmp(fw->gone) == 0)
+		boot_run(&ops, &trace);
+	if (fw->handed_over)
+		violation("two loaders hand over to each other");
 }
 
 /* boot_run() hands the storage its own ctx, the world. Whether the watchdog will

@@ -151,7 +151,7 @@ bool simvars_direct_active(struct world *w, unsigned slot)
 		const struct sim_var *v = &w->vars[i];
 
 		if (v->used && v->guid == VARS_GLOBAL && (v->data[0] & LOADOPTION_ACTIVE) &&
-		    loadoption_is_ours(v->data, v->len, sim_esp.guid,
+		    loadoption_is_ours(v->data, v->len, simdisk_esp(w),
 				       slot ? BOOTENTRIES_B_PATH : BOOTENTRIES_A_PATH))
 			return true;
 	}

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum { SIM_SECTOR = 512, SIM_SECTORS = 3, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
-enum { SIM_FILES = 30, SIM_VARS = 18, SIM_VAR_MAX = 384 };
+enum { SIM_FILES = 44, SIM_VARS = 18, SIM_VAR_MAX = 384 };
 
 enum sim_name {
 	NAME_STATE,
@@ -26,12 +26,17 @@ enum sim_name {
 	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A, NAME_IMAGE_A,
 	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_IMAGE_B,
 	NAME_LOADER, NAME_LOADER_TRIAL, NAME_LOADER_NOTE, NAME_FALLBACK,
+	/* On the other of two ESPs, in the order of those above; it has no loader's file. */
+	NAME_OTHER_STATE,
+	NAME_OTHER_FLOOR_1_JSON, NAME_OTHER_FLOOR_1_P7S, NAME_OTHER_FLOOR_2_JSON, NAME_OTHER_FLOOR_2_P7S,
+	NAME_OTHER_UKI_A, NAME_OTHER_INDEX_A, NAME_OTHER_JSON_A, NAME_OTHER_P7S_A,
+	NAME_OTHER_UKI_B, NAME_OTHER_INDEX_B, NAME_OTHER_JSON_B, NAME_OTHER_P7S_B,
 	NAME_COUNT
 };
 #define NAME_UKI(slot) ((slot) ? NAME_UKI_B : NAME_UKI_A)
 #define NAME_IMAGE(slot) ((slot) ? NAME_IMAGE_B : NAME_IMAGE_A)
 
-enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BOOT, DIR_COUNT };
+enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BOOT, DIR_OTHER_OURS, DIR_OTHER_A, DIR_OTHER_B, DIR_COUNT };
 
 /* What changes something; each is counted and can be cut. */
 enum mutation {
@@ -119,6 +124,10 @@ struct world {
 	int hangs;		/* version whose image hangs; -1 */
 	bool watchdog;		/* the machine has one, and the agent has seen it */
 	bool latch;		/* it caused the last reset, and nobody has asked yet */
+	bool two;		/* ESPs, on two disks; the first names are those of the one
+				 * that it boots from */
+	bool swapped;		/* ... which is the second */
+	bool other_lost;	/* the other one's disk is away */
 	bool loader;		/* its loader is a file, which the firmware has to find */
 	int loader_broken;	/* version of it that gives up at once; -1 */
 	unsigned boots;		/* through the firmware, where the loader is a file */
@@ -158,6 +167,11 @@ size_t simdisk_read(const struct sim_file *f, bool kept, void *buf, size_t len,
 size_t simdisk_stored(const struct sim_file *f, uint16_t size);
 /* -1: not a path of this world. */
 int simdisk_name(const char *path);
+/* The machine is to boot from the other ESP. */
+void simdisk_swap(struct world *w);
+/* The partition GUID of the ESP that it boots from, and of the other one. */
+const uint8_t *simdisk_esp(const struct world *w);
+const uint8_t *simdisk_other_esp(const struct world *w);
 void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_t len);
 /* SlotState as somebody else has made it, and as another disk's system has. */
 void simvars_squat(struct world *w);

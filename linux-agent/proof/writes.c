@@ -13,29 +13,40 @@ enum { CYCLE_STEPS = 5, SETUP_STEPS = 5 };
 static const struct cycle {
 	const char *name;
 	bool loader;		/* it is a file, and a new one comes along */
+	bool two;		/* ESPs */
 	unsigned count;
 	struct {
 		struct step step;
 		unsigned writes;
 	} steps[CYCLE_STEPS];
 } cycles[] = {
-	{ "an update by reboot", false, 3, {
+	{ "an update by reboot", false, false, 3, {
 		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 4 },
 		{ { .op = OP_BOOT }, 1 },
 		{ { .op = OP_GOOD }, 2 } } },
-	{ "an update by kexec", false, 5, {
+	{ "an update by kexec", false, false, 5, {
 		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_KEXEC }, 5 },
 		{ { .op = OP_KEXEC }, 0 },
 		{ { .op = OP_GOOD }, 1 },
 		{ { .op = OP_BOOT }, 1 },
 		{ { .op = OP_GOOD }, 2 } } },
-	{ "a new loader", true, 3, {
+	{ "a new loader", true, false, 3, {
 		{ { .op = OP_LOADER, .arg = 1 }, 2 },
 		{ { .op = OP_BOOT }, 0 },
 		{ { .op = OP_GOOD }, 3 } } },
-	{ "a boot of a good slot, and mark-good", false, 2, {
+	{ "a boot of a good slot, and mark-good", false, false, 2, {
 		{ { .op = OP_BOOT }, 0 },
 		{ { .op = OP_GOOD }, 0 } } },
+	{ "two ESPs, an update by reboot", false, true, 3, {
+		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 2 },
+		{ { .op = OP_BOOT }, 1 },
+		{ { .op = OP_GOOD }, 1 } } },
+	{ "two ESPs, an update with one away", false, true, 5, {
+		{ { .op = OP_PULL }, 0 },
+		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 2 },
+		{ { .op = OP_BOOT }, 1 },
+		{ { .op = OP_RETURN }, 0 },
+		{ { .op = OP_GOOD }, 2 } } },
 };
 
 /* What the step writes; it must not fail. */
@@ -52,14 +63,14 @@ static unsigned writes_of(struct world *w, const struct step *step)
 }
 
 /* Two versions, both good: what a machine in the field is before an update. */
-static void settled_make(bool loader, struct world *ret_world)
+static void settled_make(const struct cycle *cycle, struct world *ret_world)
 {
 	static const struct step setup[SETUP_STEPS] = {
 		{ .op = OP_BOOT }, { .op = OP_GOOD },
 		{ .op = OP_INSTALL, .arg = 1, .activate = ACTIVATE_REBOOT },
 		{ .op = OP_BOOT }, { .op = OP_GOOD },
 	};
-	struct scenario scenario = { .loader = loader };
+	struct scenario scenario = { .loader = cycle->loader, .two = cycle->two };
 
 	scenario_begin(&scenario, ret_world);
 	for (unsigned i = 0; i < SETUP_STEPS; i++)
@@ -73,7 +84,7 @@ void writes_check(void)
 		struct world w;
 		unsigned total = 0;
 
-		settled_make(cycle->loader, &w);
+		settled_make(cycle, &w);
 		(void)printf("writes of variables, %s:", cycle->name);
 		for (unsigned i = 0; i < cycle->count; i++) {
 			const struct step *step = &cycle->steps[i].step;
