@@ -284,6 +284,7 @@ static bool other_has_a_loader(struct world *w)
 
 static void disks_change(struct world *w, enum after what)
 {
+	struct state state = sim_state(w, false);
 	bool named = other_is_named(w);
 
 	if (!w->two || w->other_lost)
@@ -291,8 +292,11 @@ static void disks_change(struct world *w, enum after what)
 	if (what == AFTER_PULL_OTHER) {
 		w->other_lost = true;
 	} else if (what == AFTER_OTHER) {
-		if (named || other_has_a_loader(w))
-			simdisk_swap(w);
+		if (!named && !other_has_a_loader(w))
+			return;
+		w->ghost.left_behind = !named && !sim_is_lost(&state) &&
+				       state.source == STATE_VARIABLE_COPY;
+		simdisk_swap(w);
 	} else if (named) {
 		simdisk_swap(w);
 		w->other_lost = true;

@@ -279,6 +279,9 @@ static bool boot_once(struct world *w, int hung)
 	check_tries(w, &fw.at_begin);
 	if (simfirmware_pick(w))
 		boot(&fw);
+	if (w->ghost.left_behind && !w->fault.dead && w->swapped)
+		violation("an ESP that was left behind starts what it has");
+	w->ghost.left_behind = false;
 	check_guard(w, "the loader");
 	check_stored(w, &fw.at_begin, &before);
 	if (hung >= 0 && !w->fault.dead)

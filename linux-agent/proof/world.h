@@ -105,6 +105,7 @@ struct ghost {
 	unsigned loaders;	/* bit per version of the loader that has booted, or was there */
 	bool flipped;		/* a bit of a trial's UKI */
 	bool flipped_all;	/* of every UKI */
+	bool left_behind;	/* the ESP to boot from now: its loader must hand over */
 	uint64_t mirror_floor;	/* newest sequence that the mirror held durably */
 	int floor;		/* the rollback floor that was durable; sim_floor() */
 };
