@@ -18,6 +18,7 @@ from paths import LOADER, SLOTCTL, WORK, run
 from varstore import VarStore
 
 pytestmark = debian13.needed
+CREDENTIAL = "of version y"
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
@@ -70,21 +71,23 @@ def machine(new_machine, variants, signer):
     return machine
 
 
-def bundled(variant, uki, out):
+def bundled(variant, uki, out, *more):
     """What was said when the bundle was made."""
     identity = pki.identities()["signer"]
     done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--uki={uki}",
                            f"--image=rootfs={variant.rootfs},roothash={variant.root_hash}", "--no-delta", "--level=1",
-                           f"--key={identity.key}", f"--cert={identity.cert}"], capture_output=True, text=True)
+                           f"--key={identity.key}", f"--cert={identity.cert}", *more], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def update(variants, signer, bundles):
-    """Y with profiles, as a bundle on the web server; and what was said when it was made."""
+    """Y with profiles and a credential, as a bundle on the web server; and what was said when it was made."""
     out = next(iter(bundles.values())).parent / "profiles.zip"
-    return out.name, bundled(variants["y"], uki_with_profiles(variants["y"], signer), out)
+    (WORK / "secureboot" / "word").write_text(CREDENTIAL)
+    return out.name, bundled(variants["y"], uki_with_profiles(variants["y"], signer), out,
+                             f"--credential=word={WORK / 'secureboot' / 'word'}")
 
 
 def own_words(boot):
@@ -109,6 +112,22 @@ def test_an_update_by_reboot_is_tried_with_slot_bs_profile_and_confirmed(machine
     assert machine.status()["slots"]["b"]["status"] == "trial"
     machine.check("slotctl mark-good")
     assert machine.status()["slots"]["b"]["status"] == "good"
+
+
+def test_the_bundles_credential_is_handed_over_by_the_firmware_and_by_a_kexec_and_a_stranger_is_not(machine):
+    """The kernel is locked down; what is beside the UKI counts by the signed manifest alone."""
+    extra, credential = "/efi/EFI/slotboot/b/uki.efi.extra.d", "/dev/extra/credentials/word.cred"
+    assert machine.check(f"cat {credential}") == CREDENTIAL
+    assert "lockdown" in machine.check("dmesg") and "[none]" not in machine.check("cat /sys/kernel/security/lockdown || true")
+    machine.check(f"echo mine >{extra}/own.cred")
+    status, output = machine.run("slotctl kexec load b")
+    assert status == 78 and "own.cred is not of the signed manifest" in output, output
+    machine.check(f"rm {extra}/own.cred && slotctl kexec load b")
+    before = machine.firmware_entries()
+    boot = machine.run_to_boot("slotctl kexec exec b")
+    assert (boot.variant, boot.slot) == ("y", "b") and machine.firmware_entries() == before
+    assert machine.check(f"cat {credential} && ls {credential.rpartition('/')[0]}") == CREDENTIAL + "word.cred"
+    machine.check("slotctl mark-good")
 
 
 def test_without_the_loader_the_direct_entry_chooses_the_profile(machine):

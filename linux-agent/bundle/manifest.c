@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 enum { PAYLOAD_MAX_FILES = 5 + 2 * MANIFEST_MAX_BASES };
 
@@ -21,11 +22,17 @@ static const struct manifest_text rule_name = {
 	"name", 1, 32, MANIFEST_LOWER MANIFEST_DIGIT "_-",
 	"1 to 32 lower-case letters, digits, _ and -",
 };
+/* No "~", with which FAT names a file for the second time, nothing that FAT refuses. */
+static const struct manifest_text rule_beside = {
+	"name", 1, 96, MANIFEST_LOWER MANIFEST_UPPER MANIFEST_DIGIT "._@+-",
+	"1 to 96 letters, digits and . _ @ + -",
+};
 static const struct manifest_text rule_root_hash = {
 	"roothash", 64, 128, "abcdef" MANIFEST_DIGIT, "64 to 128 lower-case hexadecimal digits",
 };
 static const struct manifest_text rule_type = {
-	"type", 1, 16, MANIFEST_LOWER, "\"uki\", \"image\" or \"addon\"",
+	"type", 1, 16, MANIFEST_LOWER,
+	"\"uki\", \"image\", \"addon\", \"credential\", \"sysext\" or \"confext\"",
 };
 static const struct manifest_text rule_slot = {
 	"slot", 1, 1, "ab", "\"a\" or \"b\"",
@@ -34,17 +41,17 @@ static const struct manifest_text rule_slot = {
 static int type_parse(const json_t *object, const char *where, enum payload_type *ret_type,
 		      struct err *err)
 {
-	static const char *const types[] = { "uki", "image", "addon" };
 	const char *type;
 
 	if (manifest_json_text(object, where, &rule_type, &type, err) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (strcmp(type, types[i]) == 0) {
+	for (size_t i = 0; i < PAYLOAD_TYPES; i++)
+		if (strcmp(type, manifest_type_text((enum payload_type)i)) == 0) {
 			*ret_type = (enum payload_type)i;
 			return 0;
 		}
-	return manifest_json_bad(where, "type", "must be \"uki\", \"image\" or \"addon\"", err);
+	return err_set(err, EX_DATAERR, "manifest.json: %stype must be %s", where,
+		       rule_type.expected);
 }
 
 static int index_parse(const json_t *object, const char *where, struct pinned_entry *entry,
@@ -137,14 +144,56 @@ static int addon_parse(const json_t *object, const char *where, struct payload *
 
 	if (manifest_json_text(object, where, &rule_slot, &slot, err) < 0)
 		return -1;
-	if (p->size > MANIFEST_MAX_ADDON_BYTES)
-		return manifest_json_bad(where, "size", "is larger than this slotctl reads", err);
 	p->slot = *slot == 'b';
 	if (asprintf(&p->name, "slot-%s.addon", slot) < 0) {
 		p->name = NULL;
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
 	}
 	return 0;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+
+	return len >= end_len && strcasecmp(text + len - end_len, end) == 0;
+}
+
+/* systemd-stub passes over names that begin with a dot, and takes what ends in .confext.raw for
+ * a confext. */
+static int beside_parse(const json_t *object, const char *where, struct payload *p,
+			struct err *err)
+{
+	const char *name;
+
+	if (manifest_json_text(object, where, &rule_beside, &name, err) < 0)
+		return -1;
+	if (!strchr(MANIFEST_LOWER MANIFEST_UPPER MANIFEST_DIGIT, *name))
+		return manifest_json_bad(where, rule_beside.key, "must begin with a letter or a digit", err);
+	if (p->type == PAYLOAD_SYSEXT && ends_in(name, ".confext"))
+		return manifest_json_bad(where, rule_beside.key, "would make the sysext a confext", err);
+	if (asprintf(&p->name, "%s%s", name, manifest_suffix(p->type)) < 0) {
+		p->name = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
+	}
+	return 0;
+}
+
+static int name_parse(const json_t *object, const char *where, struct payload *p,
+		      struct err *err)
+{
+	switch (p->type) {
+	case PAYLOAD_UKI:
+		p->name = strdup("uki");
+		return p->name ? 0 : err_errno(err, EX_SOFTWARE, errno,
+					       "failed to read manifest.json");
+	case PAYLOAD_IMAGE:
+		return image_parse(object, where, p, err);
+	case PAYLOAD_ADDON:
+		return addon_parse(object, where, p, err);
+	default:
+		return beside_parse(object, where, p, err);
+	}
 }
 
 static int payload_parse(const json_t *object, size_t index, struct payload *p, struct err *err)
@@ -159,24 +208,23 @@ static int payload_parse(const json_t *object, size_t index, struct payload *p, 
 	    full_parse(object, where, p, err) < 0 ||
 	    manifest_json_hash(object, where, &p->size, p->sha256, err) < 0)
 		return -1;
-	if (p->type == PAYLOAD_IMAGE && image_parse(object, where, p, err) < 0)
+	if (p->size > manifest_type_max(p->type))
+		return manifest_json_bad(where, "size", "is larger than this slotctl reads", err);
+	if (name_parse(object, where, p, err) < 0)
 		return -1;
-	if (p->type == PAYLOAD_ADDON && addon_parse(object, where, p, err) < 0)
-		return -1;
-	if (p->type == PAYLOAD_UKI && !(p->name = strdup("uki")))
-		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
 	if (index_parse(object, where, &p->index, err) < 0 ||
 	    blocks_parse(object, where, &p->blocks, err) < 0)
 		return -1;
 	return bases_parse(object, where, p, err);
 }
 
-/* The UKI is named "uki", so this refuses an image of that name as well. */
+/* The UKI is named "uki", so this refuses an image of that name as well. Whatever the case of
+ * their letters: on FAT two files that differ in it alone are one. */
 static int names_unique(const struct manifest *m, struct err *err)
 {
 	for (size_t i = 1; i < m->payload_count; i++)
 		for (size_t k = 0; k < i; k++)
-			if (strcmp(m->payloads[k].name, m->payloads[i].name) == 0)
+			if (strcasecmp(m->payloads[k].name, m->payloads[i].name) == 0)
 				return err_set(err, EX_DATAERR,
 					       "manifest.json: payloads[%zu] and payloads[%zu] "
 					       "have the same name, %s", k, i,
@@ -356,20 +404,4 @@ void manifest_free(struct manifest *manifest)
 void manifest_freep(struct manifest **manifest)
 {
 	manifest_free(*manifest);
-}
-
-const struct payload *manifest_addon(const struct manifest *manifest, unsigned slot)
-{
-	for (size_t i = 0; i < manifest->payload_count; i++)
-		if (manifest->payloads[i].type == PAYLOAD_ADDON && manifest->payloads[i].slot == slot)
-			return &manifest->payloads[i];
-	return NULL;
-}
-
-const struct payload *manifest_uki(const struct manifest *manifest)
-{
-	for (size_t i = 0; i < manifest->payload_count; i++)
-		if (manifest->payloads[i].type == PAYLOAD_UKI)
-			return &manifest->payloads[i];
-	return NULL;
 }

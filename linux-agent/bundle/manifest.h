@@ -16,8 +16,10 @@
  *         "bases":  [ { "file": "rootfs.from-1.zst", "index": { ... },
  *                       "size": 1, "sha256": "..." } ] } ] }
  *
- * An addon is { "type": "addon", "slot": "a", "file", "size", "sha256", "index" }; there
- * is one for each slot, or none.
+ * What lies beside the UKI of a slot, in uki.efi.extra.d, where systemd-stub finds it:
+ * an addon { "type": "addon", "slot": "a", "file", "size", "sha256", "index" }, one for each
+ * slot or none; and { "type": "credential", "name": "wifi", ... }, "sysext", "confext", for
+ * both slots.
  *
  * An image without "file" is one by reference: the machine has its bytes, in either slot,
  * and its index says which they are.
@@ -44,11 +46,23 @@
 #define MANIFEST_MAX_DICTIONARY_BYTES (1024 * 1024)
 #define MANIFEST_MAX_LOADER_BYTES (4 * 1024 * 1024)
 #define MANIFEST_MAX_ADDON_BYTES (16 * 1024 * 1024)
+/* systemd's own limit for a credential. */
+#define MANIFEST_MAX_CREDENTIAL_BYTES (1024 * 1024)
+/* The firmware reads them into memory, and so does an install. */
+#define MANIFEST_MAX_EXTENSION_BYTES (256 * 1024 * 1024)
+
+/* The directory beside a slot's UKI, and a slot's addon in it. */
+#define BESIDE_DIR "uki.efi.extra.d"
+#define BESIDE_ADDON "slotboot.addon.efi"
 
 enum payload_type {
 	PAYLOAD_UKI,		/* exactly one, goes to the slot's directory on the ESP */
 	PAYLOAD_IMAGE,		/* goes to the device or file configured for its name */
 	PAYLOAD_ADDON,		/* of the UKI, for one slot: goes beside it on the ESP */
+	PAYLOAD_CREDENTIAL,	/* these, too, for whichever slot */
+	PAYLOAD_SYSEXT,
+	PAYLOAD_CONFEXT,
+	PAYLOAD_TYPES
 };
 
 /* An entry of the ZIP whose bytes the manifest pins. */
@@ -76,7 +90,8 @@ struct payload_base {
 struct payload {
 	enum payload_type type;
 	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki";
-				 * addons: "slot-a.addon" */
+				 * addons: "slot-a.addon"; else that of the file beside the
+				 * UKI: "wifi.cred", "app.raw", "site.confext.raw" */
 	unsigned slot;		/* addons: whose */
 	char *file;		/* the whole of it in frames: [A-Za-z0-9._-]+, no directory;
 				 * NULL: an image by reference, which has no other layouts */
@@ -112,6 +127,23 @@ const struct payload *manifest_uki(const struct manifest *manifest);
 
 /* The slot's addon, or NULL. */
 const struct payload *manifest_addon(const struct manifest *manifest, unsigned slot);
+
+/* "uki", "credential", ... */
+const char *manifest_type_text(enum payload_type type);
+
+/* Bytes that a payload of it may have, unpacked. */
+uint64_t manifest_type_max(enum payload_type type);
+
+/* What the manifest's name lacks to be the file's: ".cred", ".raw", ".confext.raw"; "". */
+const char *manifest_suffix(enum payload_type type);
+
+/* The name of the file that a payload is beside the UKI of this slot; NULL: it is none. */
+const char *manifest_beside(const struct payload *payload, unsigned slot);
+
+/* The payload that is this file beside the slot's UKI, whatever the case of its letters: FAT
+ * tells none apart. NULL: none. */
+const struct payload *manifest_beside_find(const struct manifest *manifest, unsigned slot,
+					   const char *name);
 
 /* Deterministic JSON text for the same manifest (sorted keys, newline at the
  * end). The caller frees. */

@@ -68,15 +68,27 @@ static json_t *bases_json(const struct payload *p)
 	return json_incref(list);
 }
 
+/* Without what makes it a file's name. */
+static json_t *name_json(const struct payload *p)
+{
+	size_t len = strlen(p->name), suffix = strlen(manifest_suffix(p->type));
+
+	return json_stringn(p->name, len > suffix ? len - suffix : 0);
+}
+
+static bool has_name(const struct payload *p)
+{
+	return p->type != PAYLOAD_UKI && p->type != PAYLOAD_ADDON;
+}
+
 static json_t *payload_json(const struct payload *p)
 {
-	static const char *const types[] = { "uki", "image", "addon" };
 	_cleanup_(json_decrefp) json_t *object = p->file || p->type != PAYLOAD_IMAGE
 		? entry_json(p->file, p->size, p->sha256) : reference_json(p);
 
-	if (!set(object, "type", json_string(types[p->type])) ||
+	if (!set(object, "type", json_string(manifest_type_text(p->type))) ||
 	    !set(object, "index", pinned_json(&p->index)) ||
-	    (p->type == PAYLOAD_IMAGE && !set(object, "name", json_string(p->name))) ||
+	    (has_name(p) && !set(object, "name", name_json(p))) ||
 	    (p->type == PAYLOAD_ADDON && !set(object, "slot", json_string(p->slot ? "b" : "a"))) ||
 	    (p->root_hash && !set(object, "roothash", json_string(p->root_hash))) ||
 	    (p->blocks.file && !set(object, "blocks", blocks_json(&p->blocks))) ||

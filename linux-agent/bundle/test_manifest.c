@@ -114,6 +114,48 @@ static void addons_are_one_for_each_slot(void **state)
 	manifest_free(m);
 }
 
+#define BESIDE(type, name, file, size)                                                   \
+	"{\"type\":\"" type "\",\"name\":\"" name "\",\"file\":\"" file "\",\"size\":" size    \
+	",\"sha256\":\"" HASH "\"," PINNED("index", file ".index", "60") "}"
+#define THIRTY_TWO "0123456789abcdefghijklmnopqrstuv"
+#define LONGEST THIRTY_TWO THIRTY_TWO THIRTY_TWO
+
+static void what_lies_beside_the_uki_has_its_files_name(void **state)
+{
+	static const struct {
+		const char *asked, *found;	/* for slot a */
+	} rows[] = {
+		{ "wifi@2.cred", "wifi@2.cred" }, { "WIFI@2.CRED", "wifi@2.cred" },
+		{ "app_1.0.raw", "app_1.0.raw" }, { "site.confext.raw", "site.confext.raw" },
+		{ BESIDE_ADDON, "slot-a.addon" }, { LONGEST ".cred", LONGEST ".cred" },
+		{ "wifi@2", NULL }, { "slot-a.addon", NULL }, { "uki", NULL }, { "rootfs", NULL },
+	};
+	struct manifest *m;
+	struct err err;
+	char *json;
+
+	(void)state;
+	assert_int_equal(parse(WITH(UKI "," ROOTFS "," BESIDE("credential", "wifi@2", "c", "1048576") ","
+				    BESIDE("sysext", "app_1.0", "s", "268435456") ","
+				    BESIDE("credential", LONGEST, "l", "1") ","
+				    BESIDE("confext", "site", "x", "1") ","
+				    ADDON("\"a\"", "a", "9") "," ADDON("\"b\"", "b", "9")), &m, &err), 0);
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	manifest_free(m);
+	assert_int_equal(parse(json, &m, &err), 0);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct payload *p = manifest_beside_find(m, 0, rows[i].asked);
+
+		assert_true(!p == !rows[i].found);
+		if (p)
+			assert_string_equal(p->name, rows[i].found);
+	}
+	assert_string_equal(manifest_beside_find(m, 1, BESIDE_ADDON)->name, "slot-b.addon");
+	assert_null(manifest_beside(manifest_addon(m, 1), 0));
+	manifest_free(m);
+	free(json);
+}
+
 static void raising_the_floor_is_read_and_written_back(void **state)
 {
 	struct manifest *m;
@@ -288,6 +330,27 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		{ WITH(UKI "," ADDON("\"c\"", "a", "9")), "payloads[1].slot must be \"a\" or \"b\"" },
 		{ WITH(UKI "," ADDON("1", "a", "9")), "payloads[1].slot must be" },
 		{ WITH(UKI "," ADDON("\"a\"", "a", "16777217")), "payloads[1].size is larger" },
+		{ WITH(UKI "," BESIDE("credential", "../x", "c", "1")), "payloads[1].name must be 1 to 96" },
+		{ WITH(UKI "," BESIDE("credential", "a/b", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", "a\\\\b", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", "a:b", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", "a b", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("sysext", "longna~1", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", "\u00e4", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", "a\\u0000", "c", "1")), "not valid JSON" },
+		{ WITH(UKI "," BESIDE("credential", LONGEST "x", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", "", "c", "1")), "payloads[1].name must be" },
+		{ WITH(UKI "," BESIDE("credential", ".", "c", "1")), "must begin with a letter or a digit" },
+		{ WITH(UKI "," BESIDE("credential", ".hidden", "c", "1")), "must begin with a letter" },
+		{ WITH(UKI "," BESIDE("credential", "-x", "c", "1")), "must begin with a letter" },
+		{ WITH(UKI "," BESIDE("sysext", "x.Confext", "c", "1")), "would make the sysext a confext" },
+		{ WITH(UKI "," BESIDE("sysext", "x", "c", "1") "," BESIDE("sysext", "x", "d", "1")),
+		  "have the same name, x.raw" },
+		{ WITH(UKI "," BESIDE("credential", "Wifi", "c", "1") "," BESIDE("credential", "wifi", "d", "1")),
+		  "have the same name, wifi.cred" },
+		{ WITH(UKI "," BESIDE("credential", "x", "c", "1048577")), "payloads[1].size is larger" },
+		{ WITH(UKI "," BESIDE("confext", "x", "c", "268435457")), "payloads[1].size is larger" },
+		{ WITH(UKI ",{\"type\":\"sysext\",\"name\":\"x\"}"), "payloads[1].file is missing" },
 		{ WITH(UKI ",{\"type\":\"image\"}"), "payloads[1].size is missing" },
 		{ WITH(UKI "," REFERENCE(",\"blocks\":{}")),
 		  "payloads[1].file is missing, beside blocks or bases" },
@@ -449,6 +512,7 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(an_image_without_a_file_is_one_by_reference),
 		cmocka_unit_test(addons_are_one_for_each_slot),
+		cmocka_unit_test(what_lies_beside_the_uki_has_its_files_name),
 		cmocka_unit_test(raising_the_floor_is_read_and_written_back),
 		cmocka_unit_test(a_loader_is_read_and_written_back),
 		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),

@@ -9,7 +9,8 @@
 #include "disk.h"
 #include "fat_size.h"
 
-#define ESP_STAGE_MAX 24
+/* Of files and directories: our own, and those of the manifest's payloads. */
+#define ESP_STAGE_MAX 56
 
 struct esp_stage {
 	struct esp_stage_file {

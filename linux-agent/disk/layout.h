@@ -38,7 +38,8 @@ struct layout_want {
 	uint64_t slot_bytes;		/* 0: fitted */
 	uint64_t data_bytes;		/* 0: no data partition */
 	bool data_rest;			/* the data partition has what the slots leave */
-	uint64_t uki_bytes;		/* what has to fit: in the ESP twice */
+	uint64_t uki_bytes;		/* what has to fit, with what lies beside the UKI: in the
+					 * ESP twice */
 	uint64_t image_bytes;		/* in a slot; 0 and no slot_bytes: there are no slots */
 	uint8_t seed[LAYOUT_SEED_BYTES];
 };

@@ -125,6 +125,17 @@ static int adopt(struct provision *p, const struct layout_want *want, struct err
 	return layout_check(want, &p->layout, err);
 }
 
+/* The UKI, and what lies beside it. */
+static uint64_t esp_payloads(const struct manifest *manifest)
+{
+	uint64_t sum = manifest_uki(manifest)->size;
+
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest_beside(&manifest->payloads[i], 0))
+			sum += manifest->payloads[i].size;
+	return sum;
+}
+
 static int plan(struct provision *p, const struct payload *image, struct err *err)
 {
 	const struct provision_options *o = p->options;
@@ -132,7 +143,7 @@ static int plan(struct provision *p, const struct payload *image, struct err *er
 		.disk_bytes = p->target.bytes, .arch = ARCH,
 		.esp_bytes = o->esp_bytes, .slot_bytes = o->slot_bytes, .data_bytes = o->data_bytes,
 		.data_rest = o->data_rest, .image_bytes = image ? image->size : 0,
-		.uki_bytes = manifest_uki(bundle_manifest(p->bundle))->size,
+		.uki_bytes = esp_payloads(bundle_manifest(p->bundle)),
 	};
 
 	want.sector_bytes = p->target.sector_bytes ? p->target.sector_bytes : o->sector_bytes ? o->sector_bytes : 512;
@@ -224,8 +235,7 @@ static void install_fill(struct provision *p)
 				       .esp.dir = p->target.esp_name, .running.slot = 1,
 				       .state.source = STATE_LOST };
 	record_init(&p->machine.state.record);
-	p->install = (struct install){ .machine = &p->machine, .options = &p->how, .bundle = p->bundle, .slot = 0,
-				       .uki = -1, .addon = -1 };
+	p->install = (struct install){ .machine = &p->machine, .options = &p->how, .bundle = p->bundle, .slot = 0 };
 }
 
 /* --- steps 2 to 5 ---------------------------------------------------------- */
@@ -367,6 +377,14 @@ static int write_all(struct provision *p, struct err *err)
 	return p->found.adopted ? 0 : tables_write(p, err);
 }
 
+/* The UKI, as install_prepare() has it in memory. */
+static int uki_of(const struct provision *p)
+{
+	const struct manifest *m = bundle_manifest(p->bundle);
+
+	return p->install.payloads[manifest_uki(m) - m->payloads].memory;
+}
+
 static int provision_install(struct provision *p, struct err *err)
 {
 	int r;
@@ -376,7 +394,7 @@ static int provision_install(struct provision *p, struct err *err)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to make the ESP");
 	r = install_prepare(&p->install, err);
 	if (r == 0)
-		r = provision_root(p->install.uki, p->options->guid, p->found.adopted, &p->layout, err);
+		r = provision_root(uki_of(p), p->options->guid, p->found.adopted, &p->layout, err);
 	if (r == 0)
 		plan_report(p);
 	if (r == 0 && !p->options->dry_run)

@@ -36,22 +36,12 @@ static int dir_failed(const char *path, struct err *err)
 	return err_errno(err, EX_IOERR, errno, "failed to create the directory of %s", path);
 }
 
-static int make_parent(const struct disk *disk, const char *path, struct err *err)
+int espfile_make_parent(const struct disk *disk, const char *path, struct err *err)
 {
-	_cleanup_free_ char *copy = strdup(path), *above = NULL;
+	_cleanup_free_ char *copy = strdup(path);
 	char *dir = copy ? dirname(copy) : NULL;
-	int r = dir ? disk->make_dir(disk->ctx, dir) : -1;
 
-	/* The addon's directory, which the slot may lack. */
-	if (dir && r < 0 && errno == ENOENT) {
-		above = strdup(dir);
-		if (!above || (disk->make_dir(disk->ctx, dirname(above)) < 0 && errno != EEXIST))
-			return dir_failed(path, err);
-		if (flush_parent(disk, above, err) < 0)
-			return -1;
-		r = disk->make_dir(disk->ctx, dir);
-	}
-	if (r < 0 && (!dir || errno != EEXIST))
+	if (!dir || (disk->make_dir(disk->ctx, dir) < 0 && errno != EEXIST))
 		return dir_failed(path, err);
 	return flush_parent(disk, dir, err);
 }
@@ -143,7 +133,7 @@ int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t siz
 {
 	struct sink sink = { .disk = disk, .path = path };
 
-	if (make_parent(disk, path, err) < 0 || sink_open(&sink, err) < 0)
+	if (espfile_make_parent(disk, path, err) < 0 || sink_open(&sink, err) < 0)
 		return -1;
 	return sink_close(&sink, sink_copy(&sink, fd, size, cancel, err), err);
 }
@@ -217,7 +207,7 @@ bool espfile_same(const struct disk *disk, const char *a, const char *b)
 }
 
 int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
-		       uint64_t size, struct err *err)
+		       uint64_t size, uint64_t freed, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
 	struct disk_stat old = { 0 };
@@ -232,10 +222,10 @@ int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
 		return err_errno(err, EX_CONFIG, errno, "failed to read the free space of the "
 				 "ESP at %s", esp);
 	(void)disk->stat(disk->ctx, path, &old);	/* none: nothing to replace */
-	room += old.size;
+	room += old.size + freed;
 	if (room < ROOM_TO_SPARE || size > room - ROOM_TO_SPARE)
 		return err_set(err, EX_DATAERR,
-			       "the UKI with its index and manifest (%llu bytes) does not fit the ESP at %s (%llu bytes "
+			       "the UKI with its index, manifest and what lies beside it (%llu bytes) does not fit the ESP at %s (%llu bytes "
 			       "free for slot %c)", (unsigned long long)size, esp,
 			       (unsigned long long)room, slot_letter(slot));
 	return 0;

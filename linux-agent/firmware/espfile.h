@@ -4,7 +4,7 @@
  *
  *     EFI/slotboot/state.bin          the mirror of the slot record
  *     EFI/slotboot/a/uki.efi          slot a's UKI, and b/ likewise
- *     EFI/slotboot/a/uki.efi.extra.d/slotboot.addon.efi   its addon, where the bundle has them
+ *     EFI/slotboot/a/uki.efi.extra.d/   what else the bundle has for beside it (manifest.h)
  *     EFI/slotboot/a/uki.index        its chunk index,
  *     EFI/slotboot/a/manifest.json    what was installed, and its signature:
  *     EFI/slotboot/a/manifest.p7s     the bundle's own bytes
@@ -22,8 +22,6 @@
 #include <stdbool.h>
 
 #define ESP_OURS "EFI/slotboot"
-#define ESP_ADDON "slotboot.addon.efi"
-#define ESP_ADDON_PATH "uki.efi.extra.d/" ESP_ADDON	/* in a slot's directory */
 
 /* "ESP/EFI/slotboot/a/NAME"; name NULL: the directory. The caller frees. */
 int espfile_path(const char *esp, unsigned slot, const char *name, char **ret_path,
@@ -37,8 +35,11 @@ int espfile_write(const struct disk *disk, const char *path, const uint8_t *data
  * not flushed. */
 int espfile_remove(const struct disk *disk, const char *path, struct err *err);
 
-/* As espfile_write(), from the first size bytes of fd; creates the file's directory, and
- * the one that that is in. */
+/* Creates the directory that path is in, if it is not there: durable on 0. The one above must
+ * be there. */
+int espfile_make_parent(const struct disk *disk, const char *path, struct err *err);
+
+/* As espfile_write(), from the first size bytes of fd, after espfile_make_parent(). */
 int espfile_copy(const struct disk *disk, const char *path, int fd, uint64_t size,
 		 const volatile int *cancel, struct err *err);
 
@@ -51,7 +52,8 @@ int espfile_mirror(const struct disk *disk, const char *from, const char *root, 
 /* Whether both hold the same bytes, or neither is there. What cannot be read is not the same. */
 bool espfile_same(const struct disk *disk, const char *a, const char *b);
 
-/* Whether the slot's directory can take a UKI, its index, the manifest and its signature,
- * of this size together, in place of the UKI it has, with some clusters to spare. EX_DATAERR: too large. */
+/* Whether the slot's directory can take a UKI, its index, the manifest and its signature and
+ * what lies beside the UKI, of this size together, in place of the UKI it has and of freed
+ * bytes of other files, with some clusters to spare. EX_DATAERR: too large. */
 int espfile_check_room(const struct disk *disk, const char *esp, unsigned slot,
-		       uint64_t size, struct err *err);
+		       uint64_t size, uint64_t freed, struct err *err);

@@ -2,7 +2,6 @@
 #include "kexec.h"
 
 #include "cmdline.h"
-#include "espfile.h"
 #include "handover.h"
 #include "kexec_slot.h"
 #include "loadpin.h"
@@ -200,11 +199,7 @@ int kexec_handover(struct machine *machine, const struct ukifile *uki,
 		   const struct manifest *manifest, unsigned slot, struct handover *ret_handover,
 		   struct err *err)
 {
-	struct uki_place place = {
-		.esp = machine->esp.dir,
-		.addon_name = ESP_ADDON,
-		.addon = manifest ? manifest_addon(manifest, slot) : NULL,
-	};
+	struct uki_place place = { .esp = machine->esp.dir, .manifest = manifest };
 	_cleanup_free_ char *extra_dir = NULL;
 	bool secure;
 

@@ -5,14 +5,15 @@
 #include "espfile.h"
 #include "io.h"
 #include "loader_note.h"
+#include "manifest.h"
 #include "readback.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Of a slot's directory, the UKI apart: it goes first and comes last. */
-static const char *const beside[] = { ESP_ADDON_PATH, "uki.index", "manifest.json",
-				      "manifest.p7s" };
+/* Of a slot's directory, the UKI and what lies beside it apart: the UKI goes first and comes
+ * last, and the manifest is there as long as what it names. */
+static const char *const own[] = { "manifest.json", "manifest.p7s", "uki.index" };
 static const char *const floors[] = { "floor-1.json", "floor-1.p7s", "floor-2.json",
 				      "floor-2.p7s" };
 
@@ -77,10 +78,91 @@ static int file_remove(const struct machine *m, unsigned slot, const char *name,
 	return espfile_remove(&m->disk, p.there, err);
 }
 
+/* --- what lies beside the UKI --- */
+
+enum { BESIDE_PATH_MAX = sizeof BESIDE_DIR + 256 };
+
+static void beside_path(const char *name, char path[static BESIDE_PATH_MAX])
+{
+	(void)snprintf(path, BESIDE_PATH_MAX, BESIDE_DIR "/%s", name);
+}
+
+/* Of the slot, as it is on that ESP; NULL: none that can be read. Nobody need have signed it. */
+static struct manifest *manifest_on(const char *esp, unsigned slot)
+{
+	_cleanup_free_ uint8_t *json = NULL;
+	struct manifest *manifest = NULL;
+	_cleanup_free_ char *path = NULL;
+	size_t len;
+
+	if (espfile_path(esp, slot, "manifest.json", &path, NULL) < 0 ||
+	    read_file(path, MANIFEST_MAX_BYTES, &json, &len) < 0 ||
+	    manifest_parse(json, len, &manifest, NULL) < 0)
+		return NULL;
+	return manifest;
+}
+
+/* What the manifest there names and this one (NULL: none) does not. */
+static int beside_remove(const struct machine *m, unsigned slot, const struct manifest *keep,
+			 struct err *err)
+{
+	_cleanup_(manifest_freep) struct manifest *there = manifest_on(m->other_esp.dir, slot);
+	char path[BESIDE_PATH_MAX];
+
+	for (size_t i = 0; there && i < there->payload_count; i++) {
+		const char *name = manifest_beside(&there->payloads[i], slot);
+
+		if (!name || (keep && manifest_beside_find(keep, slot, name)))
+			continue;
+		beside_path(name, path);
+		if (file_remove(m, slot, path, err) < 0)
+			return -1;
+	}
+	/* Its name is ours alone, whatever became of the manifest. */
+	if (keep && manifest_beside_find(keep, slot, BESIDE_ADDON))
+		return 0;
+	beside_path(BESIDE_ADDON, path);
+	return file_remove(m, slot, path, err);
+}
+
+static int beside_copy(const struct machine *m, unsigned slot, const struct manifest *manifest,
+		       struct err *err)
+{
+	char path[BESIDE_PATH_MAX];
+
+	for (size_t i = 0; manifest && i < manifest->payload_count; i++) {
+		const char *name = manifest_beside(&manifest->payloads[i], slot);
+
+		if (!name)
+			continue;
+		beside_path(name, path);
+		if (file_copy(m, (int)slot, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool beside_is_same(const struct machine *m, unsigned slot)
+{
+	_cleanup_(manifest_freep) struct manifest *here = manifest_on(m->esp.dir, slot);
+	char path[BESIDE_PATH_MAX];
+
+	for (size_t i = 0; here && i < here->payload_count; i++) {
+		const char *name = manifest_beside(&here->payloads[i], slot);
+
+		if (!name)
+			continue;
+		beside_path(name, path);
+		if (!file_is_same(m, (int)slot, path))
+			return false;
+	}
+	beside_path(BESIDE_ADDON, path);
+	return file_is_same(m, (int)slot, path);
+}
+
 int other_esp_remove_uki(const struct machine *m, unsigned slot, struct err *err)
 {
-	return file_remove(m, slot, "uki.efi", err) < 0 ? -1
-	       : file_remove(m, slot, ESP_ADDON_PATH, err);
+	return file_remove(m, slot, "uki.efi", err) < 0 ? -1 : beside_remove(m, slot, NULL, err);
 }
 
 /* --- slots --- */
@@ -116,24 +198,29 @@ static bool slot_is_same(const struct machine *m, unsigned slot)
 
 	if (!uki_is_same(m, slot))
 		return false;
-	for (size_t i = 0; holds_something(s) && i < ARRAY_SIZE(beside); i++)
-		if (!file_is_same(m, (int)slot, beside[i]))
+	for (size_t i = 0; holds_something(s) && i < ARRAY_SIZE(own); i++)
+		if (!file_is_same(m, (int)slot, own[i]))
 			return false;
-	return true;
+	return !holds_something(s) || beside_is_same(m, slot);
 }
 
-static int copy_beside(const struct machine *m, unsigned slot, struct err *err)
+/* All but the UKI. */
+static int rest_copy(const struct machine *m, unsigned slot, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(beside); i++)
-		if (file_copy(m, (int)slot, beside[i], err) < 0)
+	_cleanup_(manifest_freep) struct manifest *here = manifest_on(m->esp.dir, slot);
+
+	if (beside_remove(m, slot, here, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (file_copy(m, (int)slot, own[i], err) < 0)
 			return -1;
-	return 0;
+	return beside_copy(m, slot, here, err);
 }
 
 /* In the order of an install: a UKI never stands beside what is another version's. */
 int other_esp_copy_files(const struct machine *m, unsigned slot, struct err *err)
 {
-	if (other_esp_remove_uki(m, slot, err) < 0 || copy_beside(m, slot, err) < 0)
+	if (other_esp_remove_uki(m, slot, err) < 0 || rest_copy(m, slot, err) < 0)
 		return -1;
 	return file_copy(m, (int)slot, "uki.efi", err);
 }
@@ -144,7 +231,7 @@ static int slot_bring_up(const struct machine *m, unsigned slot, struct err *err
 		return 0;
 	if (!holds_something(&m->state.record.slots[slot]))
 		return other_esp_remove_uki(m, slot, err);
-	return uki_is_same(m, slot) ? copy_beside(m, slot, err) : other_esp_copy_files(m, slot, err);
+	return uki_is_same(m, slot) ? rest_copy(m, slot, err) : other_esp_copy_files(m, slot, err);
 }
 
 /* --- the loader --- */

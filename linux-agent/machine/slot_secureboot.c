@@ -2,7 +2,7 @@
 #include "slot_secureboot.h"
 
 #include "bytes.h"
-#include "espfile.h"
+#include "manifest.h"
 #include "io.h"
 #include "ukifile.h"
 
@@ -38,12 +38,12 @@ bool slot_secureboot(const struct machine *machine, const struct secureboot *rul
 	if (!rules->on || status == SLOT_EMPTY || status == SLOT_WRITING ||
 	    !file_look(machine, rules, slot, "uki.efi", ret_verdict))
 		return false;
-	if (!file_look(machine, rules, slot, ESP_ADDON_PATH, &addon) ||
+	if (!file_look(machine, rules, slot, BESIDE_DIR "/" BESIDE_ADDON, &addon) ||
 	    addon.answer <= ret_verdict->answer)
 		return true;
 	*ret_verdict = addon;
-	(void)snprintf(ret_verdict->words, sizeof ret_verdict->words, "of %s: %.*s", ESP_ADDON,
-		       (int)(sizeof addon.words - sizeof ESP_ADDON - 8), addon.words);
+	(void)snprintf(ret_verdict->words, sizeof ret_verdict->words, "of %s: %.*s", BESIDE_ADDON,
+		       (int)(sizeof addon.words - sizeof BESIDE_ADDON - 8), addon.words);
 	return true;
 }
 

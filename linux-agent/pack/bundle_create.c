@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bundle_create.h"
 
+#include "beside_fit.h"
 #include "bundle.h"
 #include "bundle_check.h"
 #include "cmdline.h"
@@ -130,6 +131,38 @@ static int plan_addons(struct draft *d, struct err *err)
 	return 0;
 }
 
+/* How many of its type come before it, and it. */
+static unsigned beside_number(const struct bundle_create_options *o, size_t index)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i <= index; i++)
+		n += o->besides[i].type == o->besides[index].type;
+	return n;
+}
+
+/* The entries are numbered: the names may have characters that those of entries may not. */
+static int plan_besides(struct draft *d, struct err *err)
+{
+	const struct bundle_create_options *o = d->options;
+
+	for (size_t i = 0; i < o->beside_count; i++) {
+		const struct bundle_beside *beside = &o->besides[i];
+		struct payload *p = &d->manifest->payloads[d->manifest->payload_count];
+		const char *type = manifest_type_text(beside->type);
+		unsigned number = beside_number(o, i);
+
+		d->files[d->manifest->payload_count++] = beside->file;
+		p->type = beside->type;
+		p->size = p->index.size = 1;
+		if (!text_make(&p->name, "%s%s", beside->name, manifest_suffix(p->type)) ||
+		    !text_make(&p->file, "%s-%u.zst", type, number) ||
+		    !text_make(&p->index.file, "%s-%u.index", type, number))
+			return no_memory(err);
+	}
+	return 0;
+}
+
 static int bases_belong(const struct draft *d, struct err *err)
 {
 	const struct bundle_create_options *o = d->options;
@@ -158,9 +191,9 @@ static int plan_make(struct draft *d, struct err *err)
 	const struct bundle_create_options *o = d->options;
 	const struct bundle_image uki = { .name = "uki", .file = o->uki };
 
-	if (o->image_count > MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT)
-		return err_set(err, EX_DATAERR, "too many images: at most %d",
-			       MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT);
+	if (o->image_count + o->beside_count > MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT)
+		return err_set(err, EX_DATAERR, "too many images, credentials, sysexts and confexts: at "
+			       "most %d", MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT);
 	if (!text_make(&d->manifest->compatible, "%s", o->compatible) ||
 	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
@@ -169,7 +202,7 @@ static int plan_make(struct draft *d, struct err *err)
 	if (o->loader && !text_make(&d->manifest->loader.file, "loader.efi"))
 		return no_memory(err);
 	if (plan_payload(d, PAYLOAD_UKI, &uki, err) < 0 || plan_addons(d, err) < 0 ||
-	    plan_images(d, true, err) < 0 ||
+	    plan_besides(d, err) < 0 || plan_images(d, true, err) < 0 ||
 	    plan_images(d, false, err) < 0)
 		return -1;
 	return bases_belong(d, err) < 0 ? -1 : plan_check(d, err);
@@ -290,6 +323,10 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 
 	if (packer_open(file, &packer, err) < 0)
 		return -1;
+	if (packer.size > manifest_type_max(p->type))
+		return err_set(err, EX_DATAERR, "%s is larger than the %llu bytes that a %s may have",
+			       file, (unsigned long long)manifest_type_max(p->type),
+			       manifest_type_text(p->type));
 	packer.name = p->name;
 	packer.uki = p->type == PAYLOAD_UKI;
 	packer.chunk_log = o->chunk_log ? o->chunk_log : CHUNK_DEFAULT_LOG;
@@ -298,7 +335,7 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 	packer.report = o->report;
 	if (pack_full(d, &packer, p, err) < 0)
 		return -1;
-	if (p->file && p->type != PAYLOAD_ADDON && !o->no_blocks && packer_blocks_fit(&packer) &&
+	if (p->file && !manifest_beside(p, p->slot) && !o->no_blocks && packer_blocks_fit(&packer) &&
 	    pack_blocks(d, &packer, p, err) < 0)
 		return -1;
 	for (unsigned k = 0; p->file && (path = base_of(o, p, &at)); k++)
@@ -388,8 +425,9 @@ static int cmdlines_check(const struct bundle_create_options *o, const struct uk
 }
 
 /* A file that is not PE at all is refused by the machine's own check. */
-static int layout_check(const struct bundle_create_options *o, struct err *err)
+static int layout_check(const struct draft *d, struct err *err)
 {
+	const struct bundle_create_options *o = d->options;
 	struct ukifile uki;
 	char doubt[512];
 	int r;
@@ -399,6 +437,8 @@ static int layout_check(const struct bundle_create_options *o, struct err *err)
 	r = uki_layout_check(&uki, err);
 	if (r == 0)
 		r = cmdlines_check(o, &uki, err);
+	if (r == 0)
+		r = beside_fit_check(d->manifest, &uki, err);
 	for (unsigned kind = 0; r == 0 && o->report && kind < UKI_LAYOUT_DOUBTS; kind++)
 		if (uki_layout_doubt(&uki, kind, doubt, sizeof doubt))
 			report_warning(o->report, "%s", doubt);
@@ -427,7 +467,7 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 		return no_memory(err);
 	d->options = options;
 	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
-	    layout_check(options, err) < 0 ||
+	    layout_check(d, err) < 0 ||
 	    roothash_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	if (options->loader && pack_loader(d, options->loader, err) < 0)

@@ -7,6 +7,7 @@
 
 #include "cms.h"
 #include "err.h"
+#include "manifest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,13 @@ struct bundle_image {
 	const char *file;
 	const char *root_hash;	/* lower-case hex, or NULL */
 	bool by_reference;	/* its bytes are left out: the machines have them */
+};
+
+/* A credential, a sysext or a confext, for beside the UKI. */
+struct bundle_beside {
+	enum payload_type type;
+	const char *name;	/* without the file name's end: struct payload */
+	const char *file;
 };
 
 /* An older image of a payload, from which a delta is made. */
@@ -35,6 +43,8 @@ struct bundle_create_options {
 	const char *uki;	/* stored as uki.efi.zst and beside it */
 	const char *addons[2];	/* for slot a and b, or NULL both; stored as slot-a.addon.efi.zst
 				 * and slot-b.addon.efi.zst */
+	const struct bundle_beside *besides;	/* stored as credential-1.zst and so on */
+	size_t beside_count;
 	const struct bundle_image *images;
 	size_t image_count;
 	const struct bundle_base *bases;

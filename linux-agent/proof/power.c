@@ -89,16 +89,13 @@ static void item_settle(struct world *w, const struct power_item *item, unsigned
 
 void power_down(struct world *w)
 {
-	for (int i = 0; i < 3; i++) {
-		w->name_now[NAME_UKI_A + i] = w->dir_now[DIR_A] ? w->name_now[NAME_UKI_A + i] : -1;
-		w->name_now[NAME_UKI_B + i] = w->dir_now[DIR_B] ? w->name_now[NAME_UKI_B + i] : -1;
-	}
-	for (int i = 0; i < 4; i++) {
-		if (!w->dir_now[DIR_OTHER_A])
-			w->name_now[NAME_OTHER_UKI_A + i] = -1;
-		if (!w->dir_now[DIR_OTHER_B])
-			w->name_now[NAME_OTHER_UKI_B + i] = -1;
-	}
+	/* What is in no directory is gone. */
+	for (int i = 0; i < DIR_COUNT; i++)
+		if (simdisk_above((enum sim_dir)i) >= 0 && !w->dir_now[simdisk_above((enum sim_dir)i)])
+			w->dir_now[i] = false;
+	for (int i = 0; i < NAME_COUNT; i++)
+		if (simdisk_dir((enum sim_name)i) >= 0 && !w->dir_now[simdisk_dir((enum sim_name)i)])
+			w->name_now[i] = -1;
 	memcpy(w->name_kept, w->name_now, sizeof w->name_kept);
 	memcpy(w->dir_kept, w->dir_now, sizeof w->dir_kept);
 	for (int i = 0; i < SIM_FILES; i++) {

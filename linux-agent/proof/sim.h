@@ -16,10 +16,13 @@ enum { SIM_VERSIONS = 4, SIM_TRIES = 2, SIM_NONCE = 0x5107 };
 /* Where the agent looks for /sys: not this machine's. */
 #define SIM_SYSROOT "/nonexistent"
 
-/* What a version's bundle holds. */
+/* What a version's bundle holds. Of what may lie beside the UKI version 1 has a credential, and
+ * later ones an addon for each slot, so that each replaces something that is not its own. */
+enum { SIM_BESIDE_MAX = SIM_SECTOR };
 struct sim_version {
 	uint8_t uki[SIM_FILE_MAX], image[SIM_FILE_MAX];
-	size_t uki_len, image_len;
+	uint8_t addons[SLOT_COUNT][SIM_BESIDE_MAX], cred[SIM_BESIDE_MAX];
+	size_t uki_len, image_len, addon_len, cred_len;	/* 0: there is none */
 };
 extern struct sim_version sim_versions[SIM_VERSIONS];
 void sim_versions_make(void);
@@ -31,7 +34,8 @@ void sim_pe_section(uint8_t *pe, unsigned index, const char *name, size_t at, si
 /* Whether the record has the digest of the UKI that is there. */
 bool sim_digest_is_right(const struct world *w, const struct record *record, unsigned slot);
 
-/* The version whose UKI and image the slot holds to the last byte; -1: none.
+/* The version whose UKI and image the slot holds to the last byte, and beside the UKI what
+ * belongs there and nothing else; -1: none.
  * uki_only: of the UKI alone. */
 int sim_version_of(const struct world *w, unsigned slot, bool uki_only);
 

@@ -95,10 +95,12 @@ static bool is_confirmed(const struct slot *slot, bool kexec)
 	       (kexec && slot->status == SLOT_TRIAL && (slot->flags & SLOT_FLAG_KEXEC_GOOD));
 }
 
-/* The first slot has none: its version is not known. */
-static bool has_manifest(unsigned slot)
+/* The first slot has no manifest; and a torn UKI, which is started where the record is lost,
+ * has one that is not its own: their version is not known, and a person is asked. */
+static bool is_known(unsigned slot)
 {
-	return simdisk_find(sim_world, slot ? NAME_JSON_B : NAME_JSON_A) != NULL;
+	return simdisk_find(sim_world, slot ? NAME_JSON_B : NAME_JSON_A) &&
+	       sim_version_of(sim_world, slot, true) >= 0;
 }
 
 static int install(struct machine *m, const struct step *step, struct err *err)
@@ -106,7 +108,7 @@ static int install(struct machine *m, const struct step *step, struct err *err)
 	struct report report = { 0 };
 	struct install_options options = { .activate = step->activate, .report = &report,
 					   .force = true,
-					   .allow_downgrade = !has_manifest(m->running.slot),
+					   .allow_downgrade = !is_known(m->running.slot),
 					   .flush_every = 2 * SIM_SECTOR };
 	struct installed installed;
 	char where[32];

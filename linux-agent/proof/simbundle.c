@@ -14,11 +14,11 @@
 #include <string.h>
 
 /* One sector, so that images have several chunks; frames are raw blocks. */
-enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 2 };
+enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 4 };
 enum { FRAMES_MAX = SIM_FILE_MAX + SIM_SECTORS * FRAME_OVER };
 
 struct bundle {
-	struct bundle_source source;		/* the frames of the UKI, then of the image */
+	struct bundle_source source;		/* the frames of each payload */
 	struct manifest manifest;
 	char version[16];
 	unsigned number;
@@ -33,6 +33,10 @@ struct bundle {
 static char uki_word[] = "uki", uki_file[] = "uki.efi.zst", uki_index[] = "uki.index";
 static char image_word[] = "rootfs", image_file[] = "rootfs.img.zst";
 static char image_index[] = "rootfs.index";
+static char addon_words[][16] = { "slot-a.addon", "slot-b.addon" };
+static char addon_files[][32] = { "slot-a.addon.efi.zst", "slot-b.addon.efi.zst" };
+static char addon_indexes[][32] = { "slot-a.addon.index", "slot-b.addon.index" };
+static char cred_word[] = "wifi.cred", cred_file[] = "credential-1.zst", cred_index[] = "credential-1.index";
 static char compatible[] = "sim", other_compatible[] = "other";
 
 static bool is_wrong(const struct bundle *b, const char *word)
@@ -52,6 +56,24 @@ static void digest_of(const uint8_t *data, size_t len, uint8_t ret_digest[32])
 void sim_sign(const uint8_t *json, size_t len, uint8_t ret_p7s[SIM_SIGNATURE])
 {
 	digest_of(json, len, ret_p7s);
+}
+
+static void beside_fill(struct manifest *m, const struct sim_version *v)
+{
+	for (unsigned slot = 0; v->addon_len && slot < SLOT_COUNT; slot++) {
+		struct payload *p = &m->payloads[m->payload_count++];
+
+		*p = (struct payload){ .type = PAYLOAD_ADDON, .slot = slot, .name = addon_words[slot],
+				       .file = addon_files[slot], .size = v->addon_len,
+				       .index = { .file = addon_indexes[slot], .size = 60 } };
+		digest_of(v->addons[slot], v->addon_len, p->sha256);
+	}
+	if (!v->cred_len)
+		return;
+	m->payloads[m->payload_count] = (struct payload){
+		.type = PAYLOAD_CREDENTIAL, .name = cred_word, .file = cred_file,
+		.size = v->cred_len, .index = { .file = cred_index, .size = 60 } };
+	digest_of(v->cred, v->cred_len, m->payloads[m->payload_count++].sha256);
 }
 
 static void manifest_fill(struct bundle *b)
@@ -75,6 +97,7 @@ static void manifest_fill(struct bundle *b)
 					   .index = { .file = image_index, .size = 60 } };
 	digest_of(b->uki, v->uki_len, m->payloads[0].sha256);
 	digest_of(v->image, v->image_len, m->payloads[1].sha256);
+	beside_fill(m, v);
 	if (is_wrong(b, "large"))
 		m->payloads[0].size = 64 * 1024 * 1024;
 }
@@ -101,12 +124,24 @@ static size_t frame_put(uint8_t *out, const uint8_t *data, size_t len)
 
 static const uint8_t *payload_data(const struct bundle *b, size_t i)
 {
-	return i == 0 ? b->uki : sim_versions[b->number].image;
+	const struct payload *p = &b->manifest.payloads[i];
+	const struct sim_version *v = &sim_versions[b->number];
+
+	switch (p->type) {
+	case PAYLOAD_UKI:
+		return b->uki;
+	case PAYLOAD_IMAGE:
+		return v->image;
+	case PAYLOAD_ADDON:
+		return v->addons[p->slot];
+	default:
+		return v->cred;
+	}
 }
 
 static void frames_fill(struct bundle *b)
 {
-	for (size_t i = 0; i < PAYLOADS; i++) {
+	for (size_t i = 0; i < b->manifest.payload_count; i++) {
 		size_t len = b->manifest.payloads[i].size, at = 0;
 
 		for (size_t done = 0; done < len && len <= SIM_FILE_MAX; done += CHUNK)
@@ -135,7 +170,8 @@ static int source_read(struct bundle_source *source, void *buf, size_t len, uint
 {
 	const struct bundle *b = (const struct bundle *)source;
 
-	if (offset + len > break_offset(b))
+	/* What goes to the ESP is there before. */
+	if (offset + len > break_offset(b) && offset < 2 * FRAMES_MAX)
 		return err_set(err, EX_UNAVAILABLE, "the transfer broke off");
 	memcpy(buf, b->frames[0] + offset, len);
 	return 0;
@@ -219,7 +255,7 @@ int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint
 int bundle_index(struct bundle *bundle, const struct payload *payload,
 		 struct chunkindex *ret_index, struct err *err)
 {
-	size_t i = payload->type == PAYLOAD_UKI ? 0 : 1;
+	size_t i = (size_t)(payload - bundle->manifest.payloads);
 	struct chunkindex x = { .chunk_log = CHUNK_LOG, .size = payload->size };
 
 	if (payload->size > SIM_FILE_MAX || (i == 1 && is_wrong(bundle, "hash")))
@@ -248,7 +284,10 @@ void bundle_soon(struct bundle *bundle, const struct pinned_entry *const *entrie
 int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err)
 {
-	(void)bundle, (void)err;
-	*ret_entry = (struct zipentry){ strcmp(file, uki_file) == 0 ? 0 : FRAMES_MAX, size, 0, false };
-	return 0;
+	for (size_t i = 0; i < bundle->manifest.payload_count; i++)
+		if (strcmp(bundle->manifest.payloads[i].file, file) == 0) {
+			*ret_entry = (struct zipentry){ i * FRAMES_MAX, size, 0, false };
+			return 0;
+		}
+	return err_set(err, EX_DATAERR, "there is no %s", file);
 }

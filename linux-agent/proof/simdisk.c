@@ -22,11 +22,15 @@ static const struct {
 	[NAME_INDEX_A] = { "esp/EFI/slotboot/a/uki.index", DIR_A, 0 },
 	[NAME_JSON_A] = { "esp/EFI/slotboot/a/manifest.json", DIR_A, 0 },
 	[NAME_P7S_A] = { "esp/EFI/slotboot/a/manifest.p7s", DIR_A, 0 },
+	[NAME_ADDON_A] = { "esp/EFI/slotboot/a/uki.efi.extra.d/slotboot.addon.efi", DIR_BESIDE_A, 0 },
+	[NAME_CRED_A] = { "esp/EFI/slotboot/a/uki.efi.extra.d/wifi.cred", DIR_BESIDE_A, 0 },
 	[NAME_IMAGE_A] = { "slot-a", -1, 0 },
 	[NAME_UKI_B] = { "esp/EFI/slotboot/b/uki.efi", DIR_B, 1 },
 	[NAME_INDEX_B] = { "esp/EFI/slotboot/b/uki.index", DIR_B, 1 },
 	[NAME_JSON_B] = { "esp/EFI/slotboot/b/manifest.json", DIR_B, 1 },
 	[NAME_P7S_B] = { "esp/EFI/slotboot/b/manifest.p7s", DIR_B, 1 },
+	[NAME_ADDON_B] = { "esp/EFI/slotboot/b/uki.efi.extra.d/slotboot.addon.efi", DIR_BESIDE_B, 1 },
+	[NAME_CRED_B] = { "esp/EFI/slotboot/b/uki.efi.extra.d/wifi.cred", DIR_BESIDE_B, 1 },
 	[NAME_IMAGE_B] = { "slot-b", -1, 1 },
 	[NAME_LOADER] = { "esp/EFI/slotboot/slotboot" NATIVE_EFI ".efi", DIR_OURS, -1 },
 	[NAME_LOADER_TRIAL] = { "esp/EFI/slotboot/slotboot" NATIVE_EFI ".new.efi", DIR_OURS, -1 },
@@ -42,25 +46,53 @@ static const struct {
 	[NAME_OTHER_INDEX_A] = { "esp2/EFI/slotboot/a/uki.index", DIR_OTHER_A, -1 },
 	[NAME_OTHER_JSON_A] = { "esp2/EFI/slotboot/a/manifest.json", DIR_OTHER_A, -1 },
 	[NAME_OTHER_P7S_A] = { "esp2/EFI/slotboot/a/manifest.p7s", DIR_OTHER_A, -1 },
+	[NAME_OTHER_ADDON_A] = { "esp2/EFI/slotboot/a/uki.efi.extra.d/slotboot.addon.efi", DIR_OTHER_BESIDE_A, -1 },
+	[NAME_OTHER_CRED_A] = { "esp2/EFI/slotboot/a/uki.efi.extra.d/wifi.cred", DIR_OTHER_BESIDE_A, -1 },
 	[NAME_OTHER_UKI_B] = { "esp2/EFI/slotboot/b/uki.efi", DIR_OTHER_B, -1 },
 	[NAME_OTHER_INDEX_B] = { "esp2/EFI/slotboot/b/uki.index", DIR_OTHER_B, -1 },
 	[NAME_OTHER_JSON_B] = { "esp2/EFI/slotboot/b/manifest.json", DIR_OTHER_B, -1 },
 	[NAME_OTHER_P7S_B] = { "esp2/EFI/slotboot/b/manifest.p7s", DIR_OTHER_B, -1 },
+	[NAME_OTHER_ADDON_B] = { "esp2/EFI/slotboot/b/uki.efi.extra.d/slotboot.addon.efi", DIR_OTHER_BESIDE_B, -1 },
+	[NAME_OTHER_CRED_B] = { "esp2/EFI/slotboot/b/uki.efi.extra.d/wifi.cred", DIR_OTHER_BESIDE_B, -1 },
 };
 
 /* The first ESP's name of the same file. */
 static const enum sim_name first_names[] = {
 	NAME_STATE, NAME_FLOOR_1_JSON, NAME_FLOOR_1_P7S, NAME_FLOOR_2_JSON, NAME_FLOOR_2_P7S,
-	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A,
-	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B,
+	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A, NAME_ADDON_A, NAME_CRED_A,
+	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_ADDON_B, NAME_CRED_B,
 };
 _Static_assert(NAME_OTHER_STATE + sizeof first_names / sizeof first_names[0] == NAME_COUNT, "each has one");
 
-static const char *const dirs[DIR_COUNT] = {
-	"esp/EFI/slotboot", "esp/EFI/slotboot/a", "esp/EFI/slotboot/b", "esp/EFI/BOOT",
-	"esp2/EFI/slotboot", "esp2/EFI/slotboot/a", "esp2/EFI/slotboot/b",
+static const struct {
+	const char *path;
+	int above;	/* -1: always there */
+	int slot;
+} dirs[DIR_COUNT] = {
+	[DIR_OURS] = { "esp/EFI/slotboot", -1, -1 },
+	[DIR_A] = { "esp/EFI/slotboot/a", DIR_OURS, 0 },
+	[DIR_B] = { "esp/EFI/slotboot/b", DIR_OURS, 1 },
+	[DIR_BESIDE_A] = { "esp/EFI/slotboot/a/uki.efi.extra.d", DIR_A, 0 },
+	[DIR_BESIDE_B] = { "esp/EFI/slotboot/b/uki.efi.extra.d", DIR_B, 1 },
+	[DIR_BOOT] = { "esp/EFI/BOOT", -1, -1 },
+	/* As above: not a matter of the slot that runs. */
+	[DIR_OTHER_OURS] = { "esp2/EFI/slotboot", -1, -1 },
+	[DIR_OTHER_A] = { "esp2/EFI/slotboot/a", DIR_OTHER_OURS, -1 },
+	[DIR_OTHER_B] = { "esp2/EFI/slotboot/b", DIR_OTHER_OURS, -1 },
+	[DIR_OTHER_BESIDE_A] = { "esp2/EFI/slotboot/a/uki.efi.extra.d", DIR_OTHER_A, -1 },
+	[DIR_OTHER_BESIDE_B] = { "esp2/EFI/slotboot/b/uki.efi.extra.d", DIR_OTHER_B, -1 },
 };
 #define ABOVE_OTHER "esp2/EFI"	/* it is there from the first */
+
+int simdisk_dir(enum sim_name name)
+{
+	return names[name].dir;
+}
+
+int simdisk_above(enum sim_dir dir)
+{
+	return dirs[dir].above;
+}
 
 int simdisk_name(const char *path)
 {
@@ -73,7 +105,7 @@ int simdisk_name(const char *path)
 static int dir_of(const char *path)
 {
 	for (int i = 0; i < DIR_COUNT; i++)
-		if (strcmp(dirs[i], path) == 0)
+		if (strcmp(dirs[i].path, path) == 0)
 			return i;
 	return -1;
 }
@@ -187,7 +219,7 @@ static void names_swap(int8_t *of)
 
 static void dirs_swap(bool *there)
 {
-	for (int i = DIR_OURS; i <= DIR_B; i++) {
+	for (int i = DIR_OURS; i < DIR_BOOT; i++) {
 		bool now = there[i];
 
 		there[i] = there[DIR_OTHER_OURS + i];
@@ -384,12 +416,13 @@ static int disk_make_dir(void *ctx, const char *path)
 	int dir = dir_of(path);
 	enum verdict v;
 
-	if (dir < 0)
-		return error(strcmp(path, ABOVE_OTHER) == 0 ? EEXIST : ENOENT);
+	if (strcmp(path, ABOVE_OTHER) == 0)
+		return error(EEXIST);
+	if (dir < 0 || (dirs[dir].above >= 0 && !w->dir_now[dirs[dir].above]))
+		return error(ENOENT);
 	if (w->dir_now[dir])
 		return error(EEXIST);
-	if (dir < DIR_OTHER_OURS)
-		touch(w, dir - DIR_A);
+	touch(w, dirs[dir].slot);
 	v = fault_next(w, MUT_MAKE_DIR);
 	if (v == VERDICT_FAIL)
 		return -1;
@@ -402,17 +435,17 @@ static int disk_flush_dir(void *ctx, const char *path)
 	struct world *w = ctx;
 	int dir = dir_of(path);
 
-	if (dir < 0)
+	if (dir < 0 || !w->dir_now[dir])
 		return error(ENOENT);
-	if (dir < DIR_OTHER_OURS)
-		touch(w, dir - DIR_A);
+	touch(w, dirs[dir].slot);
 	if (fault_next(w, MUT_FLUSH_DIR) != VERDICT_DO)
 		return error(EIO);
 	for (int i = 0; i < NAME_COUNT; i++)
 		if (names[i].dir == dir)
 			w->name_kept[i] = w->name_now[i];
-	for (int i = dir + 1; (dir == DIR_OURS || dir == DIR_OTHER_OURS) && i <= dir + 2; i++)
-		w->dir_kept[i] = w->dir_now[i];
+	for (int i = 0; i < DIR_COUNT; i++)
+		if (dirs[i].above == dir)
+			w->dir_kept[i] = w->dir_now[i];
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /* Versions small enough to be cut at every sector: a PE file with .cmdline and
  * .linux, and an image. */
 #include "bytes.h"
+#include "cmdline.h"
 #include "native.h"
 #include "sim.h"
 
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448 };
+enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448,
+       ADDON_BYTES = 400, CRED_BYTES = 40 };
 
 struct sim_version sim_versions[SIM_VERSIONS];
 
@@ -57,6 +59,26 @@ static void uki_make(uint8_t *uki, size_t len, unsigned version)
 	fill(uki + LINUX_AT, len - LINUX_AT, version + 1);
 }
 
+static void addon_make(uint8_t *addon, unsigned version, unsigned slot)
+{
+	char cmdline[64];
+	int n = snprintf(cmdline, sizeof cmdline, "addon=%u%c", version, slot_letter(slot));
+
+	sim_pe_begin(addon, ADDON_BYTES);
+	le16_put(addon + PE_AT + 6, 1);
+	sim_pe_section(addon, 0, ".cmdline", CMDLINE_AT, (size_t)n);
+	memcpy(addon + CMDLINE_AT, cmdline, (size_t)n);
+}
+
+static void beside_make(struct sim_version *v, unsigned version)
+{
+	v->cred_len = version == 1 ? CRED_BYTES : 0;
+	v->addon_len = version > 1 ? ADDON_BYTES : 0;
+	fill(v->cred, v->cred_len, version + 99);
+	for (unsigned slot = 0; v->addon_len && slot < SLOT_COUNT; slot++)
+		addon_make(v->addons[slot], version, slot);
+}
+
 void sim_versions_make(void)
 {
 	for (unsigned i = 0; i < SIM_VERSIONS; i++) {
@@ -65,6 +87,7 @@ void sim_versions_make(void)
 		v->uki_len = 900 + 90 * ((i * 3) % SIM_VERSIONS);
 		v->image_len = 1100 + 100 * ((i * 3) % SIM_VERSIONS);
 		uki_make(v->uki, v->uki_len, i);
+		beside_make(v, i);
 		fill(v->image, v->image_len, 77 + i);
 		fill(v->image + SIM_SECTOR, SIM_SECTOR, 7);	/* the same in all of them */
 	}
@@ -76,14 +99,24 @@ static bool holds(const struct sim_file *f, const uint8_t *data, size_t len, boo
 	       memcmp(f->now, data, len) == 0;
 }
 
+/* What the version has, and nothing else. */
+static bool beside_is(const struct world *w, unsigned slot, const struct sim_version *v)
+{
+	const struct sim_file *addon = simdisk_find(w, NAME_ADDON(slot));
+	const struct sim_file *cred = simdisk_find(w, NAME_CRED(slot));
+
+	return (v->addon_len ? holds(addon, v->addons[slot], v->addon_len, true) : !addon) &&
+	       (v->cred_len ? holds(cred, v->cred, v->cred_len, true) : !cred);
+}
+
 int sim_version_of(const struct world *w, unsigned slot, bool uki_only)
 {
 	for (int i = 0; i < SIM_VERSIONS; i++) {
 		const struct sim_version *v = &sim_versions[i];
 
 		if (holds(simdisk_find(w, NAME_UKI(slot)), v->uki, v->uki_len, true) &&
-		    (uki_only || holds(simdisk_find(w, NAME_IMAGE(slot)), v->image,
-				       v->image_len, !w->device)))
+		    (uki_only || (holds(simdisk_find(w, NAME_IMAGE(slot)), v->image,
+					v->image_len, !w->device) && beside_is(w, slot, v))))
 			return i;
 	}
 	return -1;

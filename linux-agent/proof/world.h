@@ -17,26 +17,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIM_SECTOR = 512, SIM_SECTORS = 3, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
-enum { SIM_FILES = 44, SIM_VARS = 18, SIM_VAR_MAX = 384 };
+enum { SIM_SECTOR = 512, SIM_SECTORS = 4, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
+enum { SIM_FILES = 52, SIM_VARS = 18, SIM_VAR_MAX = 384 };
 
 enum sim_name {
 	NAME_STATE,
 	NAME_HEALTH, NAME_FLOOR_1_JSON, NAME_FLOOR_1_P7S, NAME_FLOOR_2_JSON, NAME_FLOOR_2_P7S,
-	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A, NAME_IMAGE_A,
-	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_IMAGE_B,
+	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A, NAME_ADDON_A, NAME_CRED_A, NAME_IMAGE_A,
+	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_ADDON_B, NAME_CRED_B, NAME_IMAGE_B,
 	NAME_LOADER, NAME_LOADER_TRIAL, NAME_LOADER_NOTE, NAME_FALLBACK,
 	/* On the other of two ESPs, in the order of those above; it has no loader's file. */
 	NAME_OTHER_STATE,
 	NAME_OTHER_FLOOR_1_JSON, NAME_OTHER_FLOOR_1_P7S, NAME_OTHER_FLOOR_2_JSON, NAME_OTHER_FLOOR_2_P7S,
 	NAME_OTHER_UKI_A, NAME_OTHER_INDEX_A, NAME_OTHER_JSON_A, NAME_OTHER_P7S_A,
+	NAME_OTHER_ADDON_A, NAME_OTHER_CRED_A,
 	NAME_OTHER_UKI_B, NAME_OTHER_INDEX_B, NAME_OTHER_JSON_B, NAME_OTHER_P7S_B,
+	NAME_OTHER_ADDON_B, NAME_OTHER_CRED_B,
 	NAME_COUNT
 };
 #define NAME_UKI(slot) ((slot) ? NAME_UKI_B : NAME_UKI_A)
 #define NAME_IMAGE(slot) ((slot) ? NAME_IMAGE_B : NAME_IMAGE_A)
 
-enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BOOT, DIR_OTHER_OURS, DIR_OTHER_A, DIR_OTHER_B, DIR_COUNT };
+#define NAME_ADDON(slot) ((slot) ? NAME_ADDON_B : NAME_ADDON_A)
+#define NAME_CRED(slot) ((slot) ? NAME_CRED_B : NAME_CRED_A)
+
+enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BESIDE_A, DIR_BESIDE_B, DIR_BOOT,
+	       DIR_OTHER_OURS, DIR_OTHER_A, DIR_OTHER_B, DIR_OTHER_BESIDE_A, DIR_OTHER_BESIDE_B, DIR_COUNT };
 
 /* What changes something; each is counted and can be cut. */
 enum mutation {
@@ -173,6 +179,10 @@ void simdisk_swap(struct world *w);
 /* The partition GUID of the ESP that it boots from, and of the other one. */
 const uint8_t *simdisk_esp(const struct world *w);
 const uint8_t *simdisk_other_esp(const struct world *w);
+/* The directory that the name is in; -1: none of this world. And that it is in itself, if it
+ * can be missing. */
+int simdisk_dir(enum sim_name name);
+int simdisk_above(enum sim_dir dir);
 void simdisk_put(struct world *w, enum sim_name name, const uint8_t *data, size_t len);
 /* SlotState as somebody else has made it, and as another disk's system has. */
 void simvars_squat(struct world *w);

@@ -13,11 +13,11 @@ struct addons {
 	size_t count;
 	char *ignored;		/* which were passed over, and why; or NULL */
 	const char *stranger;	/* the first that no manifest vouches for, or NULL */
-	bool has_own;		/* the one that the manifest vouches for is among them */
 };
 
-/* None for stubs that know none. EX_DATAERR: the one that the manifest vouches for is
- * missing, or not what it says; EX_IOERR. */
+/* None for stubs that know none. Those of the UKI are compared with beside: EX_DATAERR: one is
+ * not what the manifest says; EX_IOERR. */
 int addons_read(const struct ukifile *uki, unsigned profile, unsigned stub,
-		const struct uki_place *place, struct addons *ret_addons, struct err *err);
+		const struct uki_place *place, struct beside *beside, struct addons *ret_addons,
+		struct err *err);
 void addons_clear(struct addons *addons);

@@ -17,12 +17,14 @@ struct plan {
 	const struct uki_place *place;
 	unsigned stub, profile;
 	struct addons addons;
+	struct beside beside;
 	char *cmdline;
 };
 
 static void plan_clear(struct plan *plan)
 {
 	addons_clear(&plan->addons);
+	beside_clear(&plan->beside);
 	free(plan->cmdline);
 }
 
@@ -101,13 +103,15 @@ static int addon_text(struct plan *p, const struct ukifile *addon, struct err *e
 static int plan_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
 		     struct plan *ret_plan, struct err *err)
 {
-	_cleanup_(plan_clear) struct plan p = { .uki = uki, .place = place };
+	_cleanup_(plan_clear) struct plan p = {
+		.uki = uki, .place = place, .beside = { .manifest = place->manifest, .slot = slot },
+	};
 
 	if (stub_version(uki, &p.stub, err) < 0)
 		return -1;
 	if (own_text(&p, slot, &p.cmdline, err) < 0)
 		return -1;
-	if (addons_read(uki, p.profile, p.stub, place, &p.addons, err) < 0)
+	if (addons_read(uki, p.profile, p.stub, place, &p.beside, &p.addons, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p.addons.count; i++)
 		if (addon_text(&p, p.addons.items[i], err) < 0)
@@ -209,7 +213,7 @@ static int addons_append(const struct plan *p, const char *name, bool backwards,
 	return 0;
 }
 
-static int initrd_make(const struct plan *p, struct handover *h, struct err *err)
+static int initrd_make(struct plan *p, struct handover *h, struct err *err)
 {
 	struct memfile *out = &h->initrd;
 
@@ -223,7 +227,7 @@ static int initrd_make(const struct plan *p, struct handover *h, struct err *err
 		return -1;
 	h->own_end = out->size;
 	if (align(out, err) < 0 ||
-	    uki_extras_append(p->uki, p->profile, p->stub, p->place, out, err) < 0)
+	    uki_extras_append(p->uki, p->profile, p->stub, p->place, &p->beside, out, err) < 0)
 		return -1;
 	return addons_append(p, ".initrd", false, out, err);
 }
@@ -238,7 +242,7 @@ static int files_seal(const struct plan *p, struct handover *h, struct err *err)
 	return 0;
 }
 
-static int files_make(const struct plan *p, struct handover *h, struct err *err)
+static int files_make(struct plan *p, struct handover *h, struct err *err)
 {
 	if (memfile_open(".linux", &h->kernel) < 0 || memfile_open(".initrd", &h->initrd) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to stage %s", p->uki->name);
@@ -257,7 +261,8 @@ int handover_make(const struct ukifile *uki, const struct uki_place *place, unsi
 
 	if (ukifile_check(uki, err) < 0 || plan_make(uki, place, slot, &p, err) < 0 ||
 	    ukifile_check_sections(uki, stub_does(p.stub, STUB_PROFILES), err) < 0 ||
-	    check_plan(&p, secure_boot, err) < 0 || files_make(&p, &h, err) < 0)
+	    check_plan(&p, secure_boot, err) < 0 || files_make(&p, &h, err) < 0 ||
+	    beside_check(&p.beside, place->extra_dir, secure_boot, err) < 0)
 		return -1;
 	h.cmdline = p.cmdline;
 	p.cmdline = NULL;

@@ -29,9 +29,8 @@ struct handover {
 
 /* Reads everything and changes nothing. EX_DATAERR: the UKI is to blame (damaged, no
  * kernel in .linux, a device tree that would be lost, a command line that is no
- * text); EX_CONFIG: addons under Secure Boot that no signed manifest vouches for, which
- * only the firmware can check;
- * EX_IOERR. The caller clears, only after success. */
+ * text), or a file beside it is not what the signed manifest says; EX_CONFIG: under Secure
+ * Boot addons, or files beside the UKI, that no signed manifest vouches for; EX_IOERR. The caller clears, only after success. */
 int handover_make(const struct ukifile *uki, const struct uki_place *place, unsigned slot,
 		  bool secure_boot, struct handover *ret_handover, struct err *err);
 void handover_clear(struct handover *handover);

@@ -111,36 +111,52 @@ int name_list_read(const char *directory, const char *suffix, const char *except
 	return 0;
 }
 
-static int file_append(struct cpio *cpio, const char *directory, const char *name,
-		       const char *target, unsigned mode, struct err *err)
+static int put_failed(const char *path, struct err *err)
 {
+	return err_errno(err, errno == EFBIG ? EX_DATAERR : EX_IOERR, errno,
+			 "failed to put %s into the initrd", path);
+}
+
+/* beside: what it is held against; NULL: it lies elsewhere. What was copied is compared, so
+ * that nobody can change it in between. */
+static int file_append(size_t kind, struct cpio *cpio, const char *directory, const char *name,
+		       struct beside *beside, struct err *err)
+{
+	const struct payload *is = NULL;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
+	uint64_t begin;
 
-	if (asprintf(&path, "%s/%s", directory, name) < 0)
+	if (asprintf(&path, "%s/%s", directory, name) < 0) {
+		path = NULL;
 		return err_errno(err, EX_SOFTWARE, errno, "failed to read %s", directory);
+	}
+	if (beside && beside_expect(beside, path, name, &is, err) < 0)
+		return -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to open %s", path);
-	if (cpio_file(cpio, target, name, mode, (uint64_t)st.st_size) < 0 ||
-	    memfile_copy(cpio->out, fd, 0, (uint64_t)st.st_size) < 0 ||
-	    memfile_align(cpio->out) < 0)
-		return err_errno(err, errno == EFBIG ? EX_DATAERR : EX_IOERR, errno,
-				 "failed to put %s into the initrd", path);
-	return 0;
+	if (cpio_file(cpio, kinds[kind].target, name, kinds[kind].file_mode,
+		      (uint64_t)st.st_size) < 0)
+		return put_failed(path, err);
+	begin = cpio->out->size;
+	if (memfile_copy(cpio->out, fd, 0, (uint64_t)st.st_size) < 0)
+		return put_failed(path, err);
+	if (is && beside_compare(beside, is, path, cpio->out, begin, err) < 0)
+		return -1;
+	return memfile_align(cpio->out) < 0 ? put_failed(path, err) : 0;
 }
 
 static int files_append(size_t kind, const char *directory, const struct name_list *list,
-			struct memfile *initrd, struct err *err)
+			struct beside *beside, struct memfile *initrd, struct err *err)
 {
 	struct cpio cpio = { .out = initrd };
 
 	if (cpio_directories(&cpio, kinds[kind].target, kinds[kind].directory_mode) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to make the initrd");
 	for (size_t i = 0; i < list->count; i++)
-		if (file_append(&cpio, directory, list->names[i], kinds[kind].target,
-				kinds[kind].file_mode, err) < 0)
+		if (file_append(kind, &cpio, directory, list->names[i], beside, err) < 0)
 			return -1;
 	if (cpio_end(&cpio) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to make the initrd");
@@ -148,7 +164,7 @@ static int files_append(size_t kind, const char *directory, const struct name_li
 }
 
 static int kind_append(size_t kind, unsigned stub, const struct uki_place *place,
-		       struct memfile *initrd, struct err *err)
+		       struct beside *beside, struct memfile *initrd, struct err *err)
 {
 	/* Stubs that know no configuration extensions take them for system extensions. */
 	const char *except = stub_does(stub, STUB_CONFEXT) ? kinds[kind].except : NULL;
@@ -163,7 +179,9 @@ static int kind_append(size_t kind, unsigned stub, const struct uki_place *place
 		return err_errno(err, EX_SOFTWARE, errno, "failed to make the initrd");
 	if (name_list_read(directory, kinds[kind].suffix, except, &list, err) < 0)
 		return -1;
-	return list.count ? files_append(kind, directory, &list, initrd, err) : 0;
+	return list.count ? files_append(kind, directory, &list,
+					 kinds[kind].directory ? NULL : beside, initrd, err)
+			  : 0;
 }
 
 static int section_append(const struct ukifile *uki, const struct pe_section *section,
@@ -181,12 +199,13 @@ static int section_append(const struct ukifile *uki, const struct pe_section *se
 }
 
 int uki_extras_append(const struct ukifile *uki, unsigned profile, unsigned stub,
-		      const struct uki_place *place, struct memfile *initrd, struct err *err)
+		      const struct uki_place *place, struct beside *beside,
+		      struct memfile *initrd, struct err *err)
 {
 	struct pe_section section;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (kind_append(i, stub, place, initrd, err) < 0)
+		if (kind_append(i, stub, place, beside, initrd, err) < 0)
 			return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(embedded); i++) {
 		if (!stub_does(stub, embedded[i].feature))

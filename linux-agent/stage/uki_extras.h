@@ -20,7 +20,7 @@
  */
 #pragma once
 
-#include "manifest.h"
+#include "beside.h"
 #include "memfile.h"
 #include "ukifile.h"
 
@@ -28,13 +28,15 @@
 struct uki_place {
 	const char *esp;	/* the file system's root */
 	const char *extra_dir;	/* the UKI's own */
-	const char *addon_name;	/* the file in it that the signed manifest vouches for, */
-	const struct payload *addon;	/* as this; NULL: it vouches for none */
+	const struct manifest *manifest;	/* the signed one that vouches for what is in
+						 * extra_dir; NULL: none does */
 };
 
-/* Appends the archives. EX_IOERR; EX_DATAERR: a file over 4 GiB. */
+/* Appends the archives, and compares what comes from extra_dir with beside. EX_IOERR;
+ * EX_DATAERR: a file over 4 GiB, or one that is not the manifest's. */
 int uki_extras_append(const struct ukifile *uki, unsigned profile, unsigned stub,
-		      const struct uki_place *place, struct memfile *initrd, struct err *err);
+		      const struct uki_place *place, struct beside *beside,
+		      struct memfile *initrd, struct err *err);
 
 struct name_list {
 	char **names;

@@ -11,6 +11,7 @@ struct fixture {
 	struct testdir dir;
 	char extra_dir[256];
 	struct uki_place place;
+	struct manifest manifest;
 	struct testuki uki;
 	struct handover h;
 	struct err err;

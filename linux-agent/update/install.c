@@ -11,7 +11,6 @@
 #include "kexec.h"
 #include "other_esp.h"
 #include "policy.h"
-#include "readback.h"
 #include "report.h"
 #include "io.h"
 #include "trip.h"
@@ -106,15 +105,6 @@ static int mark_writing(struct machine *m, const struct install_options *o, unsi
 	return machine_hide_entry(m, slot, err);
 }
 
-static int remove_beside(struct machine *m, unsigned slot, const char *name, struct err *err)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (machine_slot_file(m, slot, name, &path, err) < 0)
-		return -1;
-	return espfile_remove(&m->disk, path, err);
-}
-
 /* Once; the install goes on with the other disk away. */
 static void tell_other_esp(struct install *in)
 {
@@ -127,73 +117,19 @@ static void tell_other_esp(struct install *in)
 }
 
 /* Step 3. The old UKI goes before the first byte is written and the new one comes last, so
- * that neither ever stands beside half an image, or the addon of another version, where a
+ * that neither ever stands beside half an image, or the files of another version, where a
  * loader without a record would start it. */
 static int begin(struct install *in, struct err *err)
 {
 	struct machine *m = in->machine;
 
 	if (begin_lock(in, err) < 0 || mark_writing(m, in->options, in->slot, err) < 0 ||
-	    remove_beside(m, in->slot, "uki.efi", err) < 0 ||
-	    remove_beside(m, in->slot, ESP_ADDON_PATH, err) < 0 ||
+	    install_files_remove(m, in->slot, err) < 0 ||
 	    other_esp_clear_slot(m, in->slot, err) < 0)
 		return -1;
 	tell_other_esp(in);
 	machine_unlock(m);
 	return 0;
-}
-
-static int write_beside(struct machine *m, unsigned slot, const char *name,
-			const uint8_t *data, size_t len, struct err *err)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (machine_slot_file(m, slot, name, &path, err) < 0)
-		return -1;
-	return espfile_write(&m->disk, path, data, len, err);
-}
-
-/* The UKI's chunk index, for staging; the manifest; its signature. */
-static int write_words(struct install *in, const struct install_payload *p, struct err *err)
-{
-	_cleanup_free_ uint8_t *index = NULL;
-	struct machine *m = in->machine;
-	const uint8_t *json, *p7s;
-	size_t index_len, json_len, p7s_len;
-
-	bundle_manifest_bytes(in->bundle, &json, &json_len, &p7s, &p7s_len);
-	if (chunkindex_encode(engine_index(p->engine), &index, &index_len, err) < 0 ||
-	    write_beside(m, in->slot, "uki.index", index, index_len, err) < 0 ||
-	    write_beside(m, in->slot, "manifest.json", json, json_len, err) < 0)
-		return -1;
-	return write_beside(m, in->slot, "manifest.p7s", p7s, p7s_len, err);
-}
-
-static int write_memory(struct install *in, const struct payload *payload, int fd, const char *name,
-			struct err *err)
-{
-	const struct install_options *o = in->options;
-	struct machine *m = in->machine;
-	_cleanup_free_ char *path = NULL;
-
-	if (machine_slot_file(m, in->slot, name, &path, err) < 0 ||
-	    espfile_copy(&m->disk, path, fd, payload->size, o->cancel, err) < 0)
-		return -1;
-	return readback_check(&m->disk, path, payload->size, payload->sha256, o->cancel, err);
-}
-
-int install_write_uki(struct install *in, struct err *err)
-{
-	const struct manifest *manifest = bundle_manifest(in->bundle);
-	const struct payload *payload = manifest_uki(manifest);
-	const struct payload *addon = manifest_addon(manifest, in->slot);
-
-	report_step(in->options->report, "write", "writing the UKI (%llu bytes) to the ESP",
-		    (unsigned long long)payload->size);
-	if ((addon && write_memory(in, addon, in->addon, ESP_ADDON_PATH, err) < 0) ||
-	    write_memory(in, payload, in->uki, "uki.efi", err) < 0)
-		return -1;
-	return write_words(in, &in->payloads[payload - manifest->payloads], err);
 }
 
 int install_write_images(struct install *in, struct err *err)
@@ -340,7 +276,7 @@ int install_run(struct machine *machine, const struct install_options *options,
 
 	if (!in)
 		return err_set(err, EX_SOFTWARE, "failed to install: out of memory");
-	*in = (struct install){ .machine = machine, .options = options, .uki = -1, .addon = -1,
+	*in = (struct install){ .machine = machine, .options = options,
 				.installed.stage_ms = LEDGER_UNKNOWN };
 	if (install_check_target(machine, &in->slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "install_check.h"
 
+#include "beside_fit.h"
 #include "cmdline.h"
 #include "espfile.h"
 #include "rollback_floor.h"
@@ -221,19 +222,60 @@ static int check_mounted(const struct machine *machine, unsigned slot, struct er
 		       "first", slot_letter(slot), where);
 }
 
-int install_check_room(const struct machine *machine, const struct bundle *bundle,
-		       unsigned slot, struct err *err)
+/* What removing the old version's files beside the UKI gives back. */
+static uint64_t beside_freed(const struct machine *machine, const struct manifest *old,
+			     unsigned slot)
 {
+	uint64_t sum = 0;
+
+	for (size_t i = 0; old && i < old->payload_count; i++) {
+		const char *name = manifest_beside(&old->payloads[i], slot);
+		_cleanup_free_ char *file = NULL, *path = NULL;
+		struct disk_stat st;
+
+		if (!name || asprintf(&file, BESIDE_DIR "/%s", name) < 0 ||
+		    machine_slot_file(machine, slot, file, &path, NULL) < 0)
+			continue;
+		if (machine->disk.stat(machine->disk.ctx, path, &st) == 0)
+			sum += st.size;
+	}
+	return sum;
+}
+
+/* Of what lies beside the slot's UKI, in whole clusters. */
+static uint64_t beside_bytes(const struct manifest *manifest, unsigned slot)
+{
+	const uint64_t cluster = 64 * 1024;	/* the largest of FAT */
+	uint64_t sum = 0;
+
+	for (size_t i = 0; manifest && i < manifest->payload_count; i++)
+		if (manifest_beside(&manifest->payloads[i], slot))
+			sum += (manifest->payloads[i].size + cluster - 1) / cluster * cluster;
+	return sum;
+}
+
+static int check_esp(const struct machine *machine, const struct bundle *bundle, unsigned slot,
+		     struct err *err)
+{
+	_cleanup_(manifest_freep) struct manifest *old = install_check_slot_manifest(machine, slot);
 	const struct manifest *manifest = bundle_manifest(bundle);
 	uint64_t loader = manifest->loader.file ? manifest->loader.size : 0;
-	const struct payload *uki = manifest_uki(manifest), *addon = manifest_addon(manifest, slot);
+	const struct payload *uki = manifest_uki(manifest);
 	size_t json_len, p7s_len;
 	const uint8_t *json, *p7s;
 
 	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
-	if (espfile_check_room(&machine->disk, machine->esp.dir, slot,
-			       uki->size + uki->index.size + (addon ? addon->size : 0) + json_len +
-			       p7s_len + loader, err) < 0)
+	return espfile_check_room(&machine->disk, machine->esp.dir, slot,
+				  uki->size + uki->index.size + beside_bytes(manifest, slot) +
+				  json_len + p7s_len + loader, beside_freed(machine, old, slot), err);
+}
+
+int install_check_room(const struct machine *machine, const struct bundle *bundle,
+		       unsigned slot, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(bundle);
+
+	if (check_esp(machine, bundle, slot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
@@ -298,6 +340,7 @@ static int check_uki(const struct secureboot *rules, const struct manifest *mani
 
 	if (ukifile_check(uki, err) < 0 || uki_layout_check(uki, err) < 0 ||
 	    check_cmdline(rules, uki, slot, addon, report, err) < 0 ||
+	    beside_fit_check(manifest, uki, err) < 0 ||
 	    roothash_check_cmdline(manifest, uki, err) < 0 ||
 	    check_starts(rules, uki, report, err) < 0 || check_starts(rules, addon, report, err) < 0)
 		return -1;

@@ -95,18 +95,18 @@ static void held_fill(const struct install *in, const struct payload *payload,
 		memcpy(held->sha256, old->sha256, sizeof held->sha256);
 }
 
-/* --- the UKI --------------------------------------------------------------- */
+/* --- what goes to the ESP ------------------------------------------------------- */
 
 static int memory_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
 {
 	const int *fd = ctx;
 
 	if (pwrite_full(*fd, data, len, (off_t)offset) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep what goes to the ESP in memory");
 	return 0;
 }
 
-/* Chunks that are right make a UKI that is not the manifest's where the index is not. */
+/* Chunks that are right make a file that is not the manifest's where the index is not. */
 static int memory_compare(const struct install *in, const struct payload *payload, int fd,
 			  struct err *err)
 {
@@ -143,9 +143,9 @@ static unsigned uki_held_in(const struct install *in, const struct payload *payl
 }
 
 static int memory_prepare(struct install *in, struct install_payload *p, const char *held,
-			  unsigned from, int *ret_fd, struct err *err)
+			  unsigned from, struct err *err)
 {
-	struct engine_target memory = { .write = memory_write, .ctx = ret_fd };
+	struct engine_target memory = { .write = memory_write, .ctx = &p->memory };
 	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
 				  .disk = &in->machine->disk };
 	_cleanup_free_ char *path = NULL;
@@ -153,30 +153,49 @@ static int memory_prepare(struct install *in, struct install_payload *p, const c
 	if (machine_slot_file(in->machine, from, held, &path, err) < 0)
 		return -1;
 	held_fill(in, p->payload, from, path, &job.held[HELD_RUNNING]);
-	*ret_fd = memfd_create("uki", MFD_CLOEXEC);
-	if (*ret_fd < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to keep the UKI in memory");
+	p->memory = memfd_create(p->payload->name, MFD_CLOEXEC);
+	if (p->memory < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep %s in memory",
+				 p->payload->name);
 	if (engine_prepare(&job, &in->engine, &in->stats, &p->engine, err) < 0 ||
 	    engine_write(p->engine, &memory, err) < 0)
 		return -1;
-	return memory_compare(in, p->payload, *ret_fd, err);
+	return memory_compare(in, p->payload, p->memory, err);
 }
 
-/* The UKI and the slot's addon: whole, and checked together. */
-static int uki_prepare(struct install *in, struct err *err)
+/* An addon is its slot's own; the others the running slot may well have already. */
+static int beside_prepare(struct install *in, struct install_payload *p, const char *name,
+			  struct err *err)
+{
+	unsigned from = p->payload->type == PAYLOAD_ADDON ? in->slot : in->machine->running.slot;
+	_cleanup_free_ char *held = NULL;
+
+	if (asprintf(&held, BESIDE_DIR "/%s", name) < 0) {
+		held = NULL;
+		return err_set(err, EX_SOFTWARE, "failed to name %s: out of memory", name);
+	}
+	return memory_prepare(in, p, held, from, err);
+}
+
+/* The UKI, and what lies beside it in this slot: whole, and checked together. */
+static int esp_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
-	const struct payload *uki = manifest_uki(manifest);
 	const struct payload *addon = manifest_addon(manifest, in->slot);
+	const struct payload *uki = manifest_uki(manifest);
+	struct install_payload *own = &in->payloads[uki - manifest->payloads];
 
-	if (memory_prepare(in, &in->payloads[uki - manifest->payloads], "uki.efi",
-			   uki_held_in(in, uki), &in->uki, err) < 0)
+	if (memory_prepare(in, own, "uki.efi", uki_held_in(in, uki), err) < 0)
 		return -1;
-	if (addon && memory_prepare(in, &in->payloads[addon - manifest->payloads], ESP_ADDON_PATH,
-				    in->slot, &in->addon, err) < 0)
-		return -1;
-	return install_check_uki(in->machine, bundle_manifest(in->bundle), in->slot, in->uki,
-				 in->addon, in->options->report, err);
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const char *name = manifest_beside(&manifest->payloads[i], in->slot);
+
+		if (name && beside_prepare(in, &in->payloads[i], name, err) < 0)
+			return -1;
+	}
+	return install_check_uki(in->machine, manifest, in->slot, own->memory,
+				 addon ? in->payloads[addon - manifest->payloads].memory : -1,
+				 in->options->report, err);
 }
 
 /* --- images ---------------------------------------------------------------- */
@@ -319,11 +338,12 @@ int install_payloads_prepare(struct install *in, struct err *err)
 	};
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		in->payloads[i].payload = &manifest->payloads[i];
+		in->payloads[i].memory = -1;
 		if (!is_other_slots(in, &manifest->payloads[i]))
 			in->stats.size += manifest->payloads[i].size;
 	}
 	indexes_name(in);
-	if (uki_prepare(in, err) < 0)
+	if (esp_prepare(in, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&
@@ -340,11 +360,9 @@ void install_payloads_close(struct install *in)
 		if (p->engine && p->payload->type == PAYLOAD_IMAGE)
 			slot_target_close(&p->target);
 		engine_close(p->engine);
+		if (p->payload && p->memory >= 0)
+			(void)close(p->memory);
 	}
 	loader_file_clear(&in->loader);
 	unpackers_free(in->engine.unpackers);
-	if (in->uki >= 0)
-		(void)close(in->uki);
-	if (in->addon >= 0)
-		(void)close(in->addon);
 }

@@ -13,6 +13,8 @@
 struct install_payload {
 	const struct payload *payload;
 	struct engine *engine;		/* NULL: not prepared */
+	int memory;			/* the whole of it, for the ESP; -1: an image, or not
+					 * this slot's */
 	struct slot_target target;	/* of an image, while there is an engine */
 };
 
@@ -26,7 +28,6 @@ struct install {
 	struct engine_options engine;
 	struct engine_stats stats;
 	uint64_t start;			/* monotonic, ns */
-	int uki, addon;			/* memory files, or -1; the addon is the slot's */
 	struct loader_file loader;	/* that the bundle brings; data NULL: none */
 	bool other_esp_told;		/* what is wrong with the other ESP */
 	struct installed installed;	/* install_run()'s, once it is done */
@@ -45,6 +46,11 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 
 /* What was fetched and reused, and where the time went. */
 void install_payloads_report(const struct install *in);
+
+/* --- install_files.c: the slot's files on the ESP ------------------------------ */
+
+/* Removes the slot's UKI, and what an install has put beside it: durable on 0. EX_IOERR. */
+int install_files_remove(struct machine *machine, unsigned slot, struct err *err);
 
 /* --- install_loader.c: a loader that the bundle brings ------------------------ */
 

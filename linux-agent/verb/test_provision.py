@@ -155,6 +155,13 @@ def test_the_esp_has_what_an_install_leaves_and_the_loader(parts, provision):
         assert f"efi /EFI/slotboot/{slot}/uki.efi" in lines and f"uki /EFI/slotboot/{slot}/uki.efi" in lines
 
 
+def test_what_the_bundle_has_for_beside_the_uki_is_on_the_esp(parts, provision, tmp_path):
+    (tmp_path / "wifi").write_bytes(b"secret")
+    bundle = parts.make("beside.zip", f"--image=rootfs={parts.work / 'rootfs.img'}", f"--credential=wifi={tmp_path / 'wifi'}")
+    good(provision("--size=100M", bundle=bundle))
+    assert Esp(provision.image, MIB).read("EFI/slotboot/a/uki.efi.extra.d/wifi.cred") == b"secret"
+
+
 def test_the_record_says_that_slot_a_is_on_trial_and_b_is_empty(parts, provision):
     good(provision("--size=100M"))
     state = Esp(provision.image, MIB).read("EFI/slotboot/state.bin")

@@ -29,12 +29,12 @@ def with_profiles(image, profiles):
 
 @pytest.fixture
 def built(tmp_path, parts):
-    """Makes a UKI for a stub of that version."""
-    def built(profiles=(), cmdline="quiet slotboot.slot={slot}", stub=b"257"):
+    """Makes a UKI for a stub of that version, with a .linux that is no kernel unless one is given."""
+    def built(profiles=(), cmdline="quiet slotboot.slot={slot}", stub=b"257", linux=None):
         out, more = tmp_path / "built.efi", {}
         for number, (text, line) in enumerate(profiles):
             more |= {f".profil{number}": text.encode(), f".cmdlin{number}": line.encode()}
-        uki.build(out, tmp_path, parts / "linux", parts / "initrd", cmdline, "ID=test\n", "6.1", more)
+        uki.build(out, tmp_path, linux or parts / "linux", parts / "initrd", cmdline, "ID=test\n", "6.1", more)
         image = with_profiles(out.read_bytes(), profiles)
         assert image.count(b"systemd-stub 252") == 1
         out.write_bytes(image.replace(b"systemd-stub 252", b"systemd-stub " + stub))

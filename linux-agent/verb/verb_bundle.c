@@ -264,6 +264,8 @@ static void info_print(const struct bundle *bundle, const char *where)
 		out_print("%-11s %s, %llu bytes\n", p->name, p->file ? p->file : "not in the bundle",
 			  (unsigned long long)p->size);
 		out_print("            sha256 %s\n", sha256);
+		if (p->type >= PAYLOAD_ADDON)
+			out_print("            %s, beside the UKI\n", manifest_type_text(p->type));
 		if (p->root_hash)
 			out_print("            roothash %s\n", p->root_hash);
 		layouts_print(bundle, p);

@@ -15,6 +15,7 @@
 static const char help_create[] =
 	"Usage: slotctl bundle create --output=FILE [--compatible=NAME] [--version=VERSION]\n"
 	"           --uki=FILE [--addon=a=FILE --addon=b=FILE]\n"
+	"           [--credential=NAME=FILE]... [--sysext=NAME=FILE]... [--confext=NAME=FILE]...\n"
 	"           [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
 	"           {--key=KEY --cert=CERT}... | --unsigned [OPTION]...\n"
 	"\n"
@@ -28,6 +29,9 @@ static const char help_create[] =
 	"  --uki=FILE         the unified kernel image\n"
 	"  --addon=SLOT=FILE  an addon of the UKI for slot a or b, signed where Secure Boot\n"
 	"                     is on: its command line comes after the UKI's; one for each\n"
+	"  --credential=NAME=FILE, --sysext=NAME=FILE, --confext=NAME=FILE\n"
+	"                     a systemd credential, a system or a configuration extension,\n"
+	"                     for beside the UKI, where systemd-stub finds it; may be repeated\n"
 	"  --image=NAME=FILE[,roothash=HEX]\n"
 	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
 	"                     of the dm-verity tree in it; may be repeated\n"
@@ -55,7 +59,8 @@ static const char help_create[] =
 
 enum {
 	OPT_HELP = 256,
-	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_ADDON, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
+	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_ADDON, OPT_CREDENTIAL,
+	OPT_SYSEXT, OPT_CONFEXT, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
 	OPT_CERT, OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
@@ -66,6 +71,9 @@ static const struct option create_options[] = {
 	{ "uki", required_argument, NULL, OPT_UKI },
 	{ "loader", required_argument, NULL, OPT_LOADER },
 	{ "addon", required_argument, NULL, OPT_ADDON },
+	{ "credential", required_argument, NULL, OPT_CREDENTIAL },
+	{ "sysext", required_argument, NULL, OPT_SYSEXT },
+	{ "confext", required_argument, NULL, OPT_CONFEXT },
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "reference", required_argument, NULL, OPT_REFERENCE },
 	{ "base", required_argument, NULL, OPT_BASE },
@@ -90,6 +98,7 @@ enum { BASES_MAX = MANIFEST_MAX_PAYLOADS * MANIFEST_MAX_BASES };
 struct creation {
 	struct bundle_create_options options;
 	struct bundle_image images[MANIFEST_MAX_PAYLOADS];
+	struct bundle_beside besides[MANIFEST_MAX_PAYLOADS];
 	struct bundle_base bases[BASES_MAX];
 	struct cms_signer signers[CMS_SIGNERS_MAX];
 	size_t keys, certs;
@@ -143,6 +152,24 @@ static int addon_add(struct creation *c, const char *text, struct err *err)
 	if (addons[slot])
 		return err_set(err, EX_USAGE, "--addon=%s: slot %c has one already", text, text[0]);
 	addons[slot] = text + 2;
+	return 0;
+}
+
+/* NAME=FILE, cut up in place. What a name may be, the manifest knows. */
+static int beside_add(struct creation *c, enum payload_type type, char *text, struct err *err)
+{
+	struct bundle_create_options *o = &c->options;
+	char *file = strchr(text, '=');
+
+	if (!file || file == text || !file[1])
+		return err_set(err, EX_USAGE, "--%s=%s: must be NAME=FILE", manifest_type_text(type),
+			       text);
+	if (o->beside_count == IMAGES_MAX)
+		return err_set(err, EX_USAGE, "bundle create: more than %d credentials, sysexts and "
+			       "confexts", IMAGES_MAX);
+	*file++ = 0;
+	c->besides[o->beside_count++] =
+		(struct bundle_beside){ .type = type, .name = text, .file = file };
 	return 0;
 }
 
@@ -271,6 +298,12 @@ static int create_option(int option, struct creation *c, struct err *err)
 		return 0;
 	case OPT_ADDON:
 		return addon_add(c, optarg, err);
+	case OPT_CREDENTIAL:
+		return beside_add(c, PAYLOAD_CREDENTIAL, optarg, err);
+	case OPT_SYSEXT:
+		return beside_add(c, PAYLOAD_SYSEXT, optarg, err);
+	case OPT_CONFEXT:
+		return beside_add(c, PAYLOAD_CONFEXT, optarg, err);
 	case OPT_KEY:
 		return key_add(c, optarg, err);
 	case OPT_CERT:
@@ -390,6 +423,7 @@ int verb_bundle_create(int argc, char **argv, struct err *err)
 	if (!c)
 		return err_set(err, EX_SOFTWARE, "bundle create: out of memory");
 	c->options.images = c->images;
+	c->options.besides = c->besides;
 	c->options.bases = c->bases;
 	c->options.signers = c->signers;
 	parsed = create_parse(argc, argv, c, err);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slot's files on the ESP. The order is what makes a cut harmless:
+ *
+ *   removed   the UKI; then what lies beside it, as the manifest that is there names it
+ *   written   the manifest and its signature; then what lies beside the UKI; the UKI; its
+ *             index, for staging
+ *
+ * So at every instant whatever an install has put beside the UKI is in the manifest that is
+ * there, and the next one removes it; and no UKI stands beside what is not of its bundle.
+ */
+#include "install_payload.h"
+
+#include "espfile.h"
+#include "install_check.h"
+#include "io.h"
+#include "readback.h"
+#include "report.h"
+
+static int file_remove(struct machine *m, unsigned slot, const char *name, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (machine_slot_file(m, slot, name, &path, err) < 0)
+		return -1;
+	return espfile_remove(&m->disk, path, err);
+}
+
+static int beside_path(const char *name, char **ret_path, struct err *err)
+{
+	if (asprintf(ret_path, BESIDE_DIR "/%s", name) >= 0)
+		return 0;
+	*ret_path = NULL;
+	return err_set(err, EX_SOFTWARE, "failed to name %s: out of memory", name);
+}
+
+static int beside_remove(struct machine *m, unsigned slot, const char *name, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return beside_path(name, &path, err) < 0 ? -1 : file_remove(m, slot, path, err);
+}
+
+int install_files_remove(struct machine *machine, unsigned slot, struct err *err)
+{
+	_cleanup_(manifest_freep) struct manifest *old = NULL;
+
+	if (file_remove(machine, slot, "uki.efi", err) < 0)
+		return -1;
+	old = install_check_slot_manifest(machine, slot);
+	for (size_t i = 0; old && i < old->payload_count; i++) {
+		const char *name = manifest_beside(&old->payloads[i], slot);
+
+		if (name && beside_remove(machine, slot, name, err) < 0)
+			return -1;
+	}
+	/* Its name is ours alone, whatever became of the manifest. */
+	return beside_remove(machine, slot, BESIDE_ADDON, err);
+}
+
+static int bytes_write(struct install *in, const char *name, const uint8_t *data, size_t len,
+		       struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (machine_slot_file(in->machine, in->slot, name, &path, err) < 0)
+		return -1;
+	return espfile_write(&in->machine->disk, path, data, len, err);
+}
+
+/* The first file of a slot that may never have had one. */
+static int manifest_write(struct install *in, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	const uint8_t *json, *p7s;
+	size_t json_len, p7s_len;
+
+	bundle_manifest_bytes(in->bundle, &json, &json_len, &p7s, &p7s_len);
+	if (machine_slot_file(in->machine, in->slot, "manifest.json", &path, err) < 0 ||
+	    espfile_make_parent(&in->machine->disk, path, err) < 0)
+		return -1;
+	if (bytes_write(in, "manifest.json", json, json_len, err) < 0)
+		return -1;
+	return bytes_write(in, "manifest.p7s", p7s, p7s_len, err);
+}
+
+static int index_write(struct install *in, const struct install_payload *p, struct err *err)
+{
+	_cleanup_free_ uint8_t *index = NULL;
+	size_t len;
+
+	if (chunkindex_encode(engine_index(p->engine), &index, &len, err) < 0)
+		return -1;
+	return bytes_write(in, "uki.index", index, len, err);
+}
+
+static int memory_write(struct install *in, const struct install_payload *p, const char *name,
+			struct err *err)
+{
+	const volatile int *cancel = in->options->cancel;
+	const struct payload *payload = p->payload;
+	struct machine *m = in->machine;
+	_cleanup_free_ char *path = NULL;
+
+	if (machine_slot_file(m, in->slot, name, &path, err) < 0 ||
+	    espfile_copy(&m->disk, path, p->memory, payload->size, cancel, err) < 0)
+		return -1;
+	return readback_check(&m->disk, path, payload->size, payload->sha256, cancel, err);
+}
+
+static int beside_write(struct install *in, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const char *name = manifest_beside(&manifest->payloads[i], in->slot);
+		_cleanup_free_ char *path = NULL;
+
+		if (!name)
+			continue;
+		if (beside_path(name, &path, err) < 0 ||
+		    memory_write(in, &in->payloads[i], path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int install_write_uki(struct install *in, struct err *err)
+{
+	const struct manifest *manifest = bundle_manifest(in->bundle);
+	const struct payload *payload = manifest_uki(manifest);
+	const struct install_payload *uki = &in->payloads[payload - manifest->payloads];
+
+	report_step(in->options->report, "write", "writing the UKI (%llu bytes) to the ESP",
+		    (unsigned long long)payload->size);
+	if (manifest_write(in, err) < 0 || beside_write(in, err) < 0 ||
+	    memory_write(in, uki, "uki.efi", err) < 0)
+		return -1;
+	return index_write(in, uki, err);
+}

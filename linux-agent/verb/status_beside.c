@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "status_beside.h"
+
+#include "install_check.h"
+#include "io.h"
+#include "out.h"
+#include "uki_extras.h"
+
+#include <string.h>
+
+/* Called for each file; state: "bundle", "changed" (another size), "missing", "stranger". */
+typedef void beside_file(void *ctx, const char *name, const char *state);
+
+static const char *own_state(const struct machine *m, unsigned slot, const struct payload *p,
+			     const char *name)
+{
+	_cleanup_free_ char *file = NULL, *path = NULL;
+	struct disk_stat st;
+
+	if (asprintf(&file, BESIDE_DIR "/%s", name) < 0) {
+		file = NULL;
+		return "missing";
+	}
+	if (machine_slot_file(m, slot, file, &path, NULL) < 0 ||
+	    m->disk.stat(m->disk.ctx, path, &st) < 0)
+		return "missing";
+	return st.size == p->size ? "bundle" : "changed";
+}
+
+static void strangers_find(const struct machine *m, unsigned slot, const struct manifest *manifest,
+			   beside_file *found, void *ctx)
+{
+	static const char *const suffixes[] = { ".addon.efi", ".cred", ".raw" };
+	_cleanup_free_ char *dir = NULL;
+
+	if (machine_slot_file(m, slot, BESIDE_DIR, &dir, NULL) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		_cleanup_(name_list_clear) struct name_list list = { 0 };
+
+		if (name_list_read(dir, suffixes[i], NULL, &list, NULL) < 0)
+			continue;
+		for (size_t k = 0; k < list.count; k++)
+			if (!manifest || !manifest_beside_find(manifest, slot, list.names[k]))
+				found(ctx, list.names[k], "stranger");
+	}
+}
+
+static void files_find(const struct machine *m, unsigned slot, beside_file *found, void *ctx)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest = install_check_slot_manifest(m, slot);
+
+	for (size_t i = 0; manifest && i < manifest->payload_count; i++) {
+		const struct payload *p = &manifest->payloads[i];
+		const char *name = manifest_beside(p, slot);
+
+		if (name)
+			found(ctx, name, own_state(m, slot, p, name));
+	}
+	strangers_find(m, slot, manifest, found, ctx);
+}
+
+static void json_add(void *ctx, const char *name, const char *state)
+{
+	char clean[256];
+
+	(void)snprintf(clean, sizeof clean, "%s", name);
+	out_clean(clean, sizeof clean);
+	(void)json_array_append_new(ctx, json_pack("{s:s, s:s}", "name", clean, "state", state));
+}
+
+json_t *status_beside_json(const struct machine *machine, unsigned slot)
+{
+	json_t *list = json_array();
+
+	if (list)
+		files_find(machine, slot, json_add, list);
+	return list;
+}
+
+static void line_add(void *ctx, const char *name, const char *state)
+{
+	bool *begun = ctx, own = strcmp(state, "bundle") == 0;
+
+	out_print("%s%s", *begun ? ", " : "beside     ", name);
+	if (!own)
+		out_print(" (%s)", strcmp(state, "stranger") == 0 ? "not of the bundle" : state);
+	*begun = true;
+}
+
+void status_beside_print(const struct machine *machine, unsigned slot)
+{
+	bool begun = false;
+
+	files_find(machine, slot, line_add, &begun);
+	if (begun)
+		(void)putchar('\n');
+}
