@@ -14,7 +14,7 @@ enum { PAUSE_MS = 2000, UNIT_NAME_BYTES = 256 };
 
 struct watch {
 	const struct config *config;
-	const struct health_clock *clock;
+	const struct program_clock *clock;
 	int64_t begin_ms;
 	struct health_finding *finding;
 };
@@ -53,14 +53,16 @@ static bool finding_set(struct health_finding *finding, const char *check, const
 
 static void line_keep(void *ctx, const char *line)
 {
-	text_set(ctx, HEALTH_LINE_BYTES, line);
+	text_set(ctx, PROGRAM_LINE_BYTES, line);
 }
 
 static bool program_holds(const struct watch *w, const char *name, const char *const argv[])
 {
-	char line[HEALTH_LINE_BYTES] = "", how[HEALTH_LINE_BYTES];
+	char line[PROGRAM_LINE_BYTES] = "", how[PROGRAM_LINE_BYTES];
+	const struct program program = { .argv = argv, .limit_ms = limit_ms(w),
+					 .on_line = line_keep, .ctx = line };
 
-	if (health_program_run(w->clock, argv, limit_ms(w), line_keep, line, how))
+	if (program_run(w->clock, &program, how))
 		return true;
 	return finding_set(w->finding, name, how, line);
 }
@@ -99,7 +101,7 @@ static bool list_has(const char *list, const char *word)
 struct failed_units {
 	const char *ignore;
 	char first[UNIT_NAME_BYTES];	/* that counts; "": none */
-	char line[HEALTH_LINE_BYTES];	/* the last one, for when systemctl itself fails */
+	char line[PROGRAM_LINE_BYTES];	/* the last one, for when systemctl itself fails */
 };
 
 /* "nginx.service loaded failed failed A web server". */
@@ -120,9 +122,11 @@ static bool no_unit_has_failed(const struct watch *w, const char *systemctl)
 	const char *argv[] = { systemctl, "list-units", "--state=failed", "--plain", "--no-legend",
 			       "--no-pager", "--full", NULL };
 	struct failed_units units = { .ignore = w->config->health_ignore };
-	char how[HEALTH_LINE_BYTES], check[HEALTH_CHECK_BYTES + 8];
+	const struct program program = { .argv = argv, .limit_ms = limit_ms(w),
+					 .on_line = unit_take, .ctx = &units };
+	char how[PROGRAM_LINE_BYTES], check[HEALTH_CHECK_BYTES + 8];
 
-	if (!health_program_run(w->clock, argv, limit_ms(w), unit_take, &units, how))
+	if (!program_run(w->clock, &program, how))
 		return finding_set(w->finding, "systemctl", how, units.line);
 	if (!*units.first)
 		return true;
@@ -169,7 +173,7 @@ static bool is_same(const struct health_finding *a, const struct health_finding 
 	       strcmp(a->line, b->line) == 0;
 }
 
-bool health_watch(const struct config *config, const struct health_clock *clock,
+bool health_watch(const struct config *config, const struct program_clock *clock,
 		  health_found *on_change, void *ctx, struct health_finding *ret_finding)
 {
 	int64_t settle = (int64_t)config->health_settle_s * 1000, since = -1;
@@ -201,7 +205,7 @@ bool health_watch(const struct config *config, const struct health_clock *clock,
 	}
 }
 
-void health_blame(const struct config *config, const struct health_clock *clock,
+void health_blame(const struct config *config, const struct program_clock *clock,
 		  struct health_finding *ret_finding)
 {
 	struct watch w = { config, clock, clock->now_ms(clock->ctx), ret_finding };

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "health_program.h"
+#include "program.h"
 #include "config.h"
 
 #define HEALTH_CHECK_BYTES 256
@@ -19,8 +19,8 @@
 /* What did not hold. */
 struct health_finding {
 	char check[HEALTH_CHECK_BYTES];	/* "50-gateway", "unit nginx.service" */
-	char how[HEALTH_LINE_BYTES];	/* "status 1", "failed" */
-	char line[HEALTH_LINE_BYTES];	/* the last line of its output; "": there was none */
+	char how[PROGRAM_LINE_BYTES];	/* "status 1", "failed" */
+	char line[PROGRAM_LINE_BYTES];	/* the last line of its output; "": there was none */
 };
 
 /* What the rounds find: called when that changes. NULL: all holds now. */
@@ -28,10 +28,10 @@ typedef void health_found(void *ctx, const struct health_finding *finding);
 
 /* True: well. False: it is not, or was not for long enough; ret_finding is what stood in
  * the way last. Ends at health-deadline, also where a check hangs. */
-bool health_watch(const struct config *config, const struct health_clock *clock,
+bool health_watch(const struct config *config, const struct program_clock *clock,
 		  health_found *on_change, void *ctx, struct health_finding *ret_finding);
 
 /* For a slot whose checks were never reached: the first unit that has failed, or that the
  * boot did not come to its end in time. */
-void health_blame(const struct config *config, const struct health_clock *clock,
+void health_blame(const struct config *config, const struct program_clock *clock,
 		  struct health_finding *ret_finding);

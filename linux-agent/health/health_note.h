@@ -26,7 +26,7 @@ bool health_note_read(const struct machine *machine, unsigned slot, struct healt
 int health_note_write(const struct machine *machine, unsigned slot,
 		      const struct health_finding *finding, struct err *err);
 
-#define HEALTH_WORDS_BYTES (HEALTH_CHECK_BYTES + 2 * HEALTH_LINE_BYTES)
+#define HEALTH_WORDS_BYTES (HEALTH_CHECK_BYTES + 2 * PROGRAM_LINE_BYTES)
 
 /* "50-gateway: status 1: no route to host". */
 void health_finding_words(const struct health_finding *finding, char *out, size_t cap);

@@ -37,7 +37,7 @@ static int test_poll(void *ctx, struct pollfd *fds, nfds_t count, int ms)
 	return n;
 }
 
-static const struct health_clock test_clock = { test_now_ms, test_poll, NULL };
+static const struct program_clock test_clock = { test_now_ms, test_poll, NULL };
 
 static struct config config = { .health_timeout_s = 60 };
 
@@ -82,15 +82,17 @@ static void put_check(const char *name, const char *script)
 
 static void line_keep(void *ctx, const char *line)
 {
-	snprintf(ctx, HEALTH_LINE_BYTES, "%s", line);
+	snprintf(ctx, PROGRAM_LINE_BYTES, "%s", line);
 }
 
-static bool run(const char *script, char line[HEALTH_LINE_BYTES], char how[HEALTH_LINE_BYTES])
+static bool run(const char *script, char line[PROGRAM_LINE_BYTES], char how[PROGRAM_LINE_BYTES])
 {
 	const char *argv[] = { "/bin/sh", "-c", script, NULL };
+	const struct program program = { .argv = argv, .limit_ms = 60000, .on_line = line_keep,
+					 .ctx = line };
 
 	line[0] = how[0] = 0;
-	return health_program_run(&test_clock, argv, 60000, line_keep, line, how);
+	return program_run(&test_clock, &program, how);
 }
 
 static void a_program_is_judged_by_its_status_and_its_last_line_is_kept(void **state)
@@ -110,7 +112,7 @@ static void a_program_is_judged_by_its_status_and_its_last_line_is_kept(void **s
 		{ "printf 'a\\033[1mb\\n'; exit 1", false, "a?[1mb", "status 1" },
 		{ "exec >&- 2>&-; exit 4", false, "", "status 4" },
 	};
-	char line[HEALTH_LINE_BYTES], how[HEALTH_LINE_BYTES];
+	char line[PROGRAM_LINE_BYTES], how[PROGRAM_LINE_BYTES];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -122,21 +124,22 @@ static void a_program_is_judged_by_its_status_and_its_last_line_is_kept(void **s
 
 static void endless_output_is_cut_and_takes_no_memory(void **state)
 {
-	char line[HEALTH_LINE_BYTES], how[HEALTH_LINE_BYTES];
+	char line[PROGRAM_LINE_BYTES], how[PROGRAM_LINE_BYTES];
 
 	(void)state;
 	assert_false(run("head -c 300000 /dev/zero | tr '\\0' x; exit 1", line, how));
-	assert_int_equal(strlen(line), HEALTH_LINE_BYTES - 1);
+	assert_int_equal(strlen(line), PROGRAM_LINE_BYTES - 1);
 	assert_string_equal(how, "status 1");
 }
 
 static void what_cannot_be_run_says_why(void **state)
 {
 	const char *argv[] = { "/nowhere/to/be/found", NULL };
-	char how[HEALTH_LINE_BYTES];
+	const struct program program = { .argv = argv, .limit_ms = 60000 };
+	char how[PROGRAM_LINE_BYTES];
 
 	(void)state;
-	assert_false(health_program_run(&test_clock, argv, 60000, NULL, NULL, how));
+	assert_false(program_run(&test_clock, &program, how));
 	assert_string_equal(how, "failed to run: No such file or directory");
 }
 
@@ -166,7 +169,7 @@ static void gone_assert(const char *line)
 
 static void a_program_without_end_is_killed_with_its_process_group(void **state)
 {
-	char line[HEALTH_LINE_BYTES], how[HEALTH_LINE_BYTES];
+	char line[PROGRAM_LINE_BYTES], how[PROGRAM_LINE_BYTES];
 
 	(void)state;
 	hangs = true;
@@ -178,7 +181,7 @@ static void a_program_without_end_is_killed_with_its_process_group(void **state)
 
 static void what_a_program_leaves_behind_is_killed_and_not_waited_for(void **state)
 {
-	char line[HEALTH_LINE_BYTES], how[HEALTH_LINE_BYTES];
+	char line[PROGRAM_LINE_BYTES], how[PROGRAM_LINE_BYTES];
 
 	(void)state;
 	assert_true(run("sleep 1000 & echo $!", line, how));

@@ -65,6 +65,8 @@ static const struct key {
 	{ "health-deadline", offsetof(struct config, health_deadline_s), 1, 3600, NULL },
 	{ "health-units", offsetof(struct config, health_units), 0, 0, NULL },
 	{ "health-ignore", offsetof(struct config, health_ignore), 0, 0, NULL },
+	{ "install-program", offsetof(struct config, install_program), 0, 0, NULL },
+	{ "install-program-timeout", offsetof(struct config, install_program_s), 1, 24 * 3600, NULL },
 	{ "watchdog", offsetof(struct config, watchdog), 0, 2, watchdog_words },
 	{ "watchdog-timeout", offsetof(struct config, watchdog_s), 5, 600, NULL },
 };
@@ -266,6 +268,9 @@ static int config_complete(const char *path, struct config *config, struct err *
 	if (config->health_settle_s > config->health_deadline_s)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: health-settle is longer than "
 			       "health-deadline", path);
+	if (config->install_program && *config->install_program != '/')
+		return err_set(err, EX_CONFIG, "bad configuration: %s: install-program must be a full "
+			       "path", path);
 	if (config->http.client_key && !config->http.client_cert)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
 			       "client-cert", path);
@@ -341,6 +346,7 @@ static int defaults_set(struct config *config, struct err *err)
 	config->health_timeout_s = 60;
 	config->health_settle_s = 10;
 	config->health_deadline_s = 300;
+	config->install_program_s = 60;
 	config->http.redirects = HTTPOPTS_REDIRECTS;
 	if (string_set(&config->keyring, "/etc/slotboot/keyring.pem", err) < 0 ||
 	    string_set(&config->lock, "/run/slotboot/lock", err) < 0 ||

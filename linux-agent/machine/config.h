@@ -33,6 +33,7 @@
  *   kexec-kernel  file with the same bytes as the slot's .linux ({slot} is filled in),
  *   kexec-initrd  and with those of .ucode and .initrd: for LoadPin; default: copies in
  *                 memory, from the UKI
+ *   install-program, install-program-timeout: of install; see install.h
  *   sysroot       put before /proc and /sys; for dry runs and tests
  *
  *   [image NAME]  (rootfs, usr, ...; default: partitions slotboot-a and
@@ -95,6 +96,8 @@ struct config {
 	unsigned health_timeout_s, health_settle_s, health_deadline_s;
 	char *health_units;		/* names between blanks; or NULL */
 	char *health_ignore;		/* the same */
+	char *install_program;		/* a full path; or NULL */
+	unsigned install_program_s;
 	unsigned watchdog;		/* enum config_watchdog */
 	unsigned watchdog_s;
 	struct config_image images[CONFIG_MAX_IMAGES];

@@ -251,9 +251,12 @@ static int install_from(struct install *in, struct err *err)
 {
 	if (install_prepare(in, err) < 0)
 		return -1;
+	if (install_program(in, "before", err) < 0)
+		return -1;
 	/* From here on the slot cannot be booted, until complete(). */
 	if (begin(in, err) < 0 || install_write_images(in, err) < 0 ||
-	    install_write_uki(in, err) < 0 || complete_lock(in, err) < 0 || complete(in, err) < 0)
+	    install_write_uki(in, err) < 0 || install_program(in, "after", err) < 0 ||
+	    complete_lock(in, err) < 0 || complete(in, err) < 0)
 		return -1;
 	install_payloads_report(in);
 	report_step(in->options->report, "done", "installed version %s in slot %c",

@@ -15,6 +15,9 @@
  *   7. for kexec: the kernel is staged; if that fails, or the UKI is not fit for it
  *      (known before 5), the slot ends as for none
  *
+ * Where the configuration names an install-program, it runs twice: with "before" between 2 and
+ * 3, and with "after" between 4 and 5. If it fails, so does the install, there (install_program.c).
+ *
  * What fails before 3 leaves every byte as it was; what fails after it leaves
  * the target in writing, which nothing starts, and all else as it was. The next
  * install of the same bundle keeps the chunks that are right already.

@@ -52,6 +52,12 @@ void install_payloads_report(const struct install *in);
 /* Removes the slot's UKI, and what an install has put beside it: durable on 0. EX_IOERR. */
 int install_files_remove(struct machine *machine, unsigned slot, struct err *err);
 
+/* --- install_program.c: a program of the running system -------------------------- */
+
+/* Runs the configuration's program, if there is one; phase: "before" or "after". EX_CONFIG: it
+ * failed, or took too long; EX_TEMPFAIL: a signal came, and it was ended. */
+int install_program(struct install *in, const char *phase, struct err *err);
+
 /* --- install_loader.c: a loader that the bundle brings ------------------------ */
 
 /* Reads and checks it, before the slot is touched. EX_DATAERR. */

@@ -103,8 +103,8 @@ static int confirm(const struct options *o, const struct machine *m, struct err 
 		return 0;
 	}
 	if (o->give_up)
-		health_blame(m->config, &health_clock_posix, &finding);
-	else if (health_watch(m->config, &health_clock_posix, found_print, NULL, &finding))
+		health_blame(m->config, &program_clock_posix, &finding);
+	else if (health_watch(m->config, &program_clock_posix, found_print, NULL, &finding))
 		return mark_good_running(o->config, err);
 	return fail(o, &finding, err);
 }
