@@ -129,7 +129,7 @@ def test_the_bundles_credential_is_handed_over_by_the_firmware_and_by_a_kexec_an
     before = machine.firmware_entries()
     boot = machine.run_to_boot("slotctl kexec exec b")
     assert (boot.variant, boot.slot) == ("y", "b") and machine.firmware_entries() == before
-    assert machine.check(f"cat {credential} && ls {credential.rpartition('/')[0]}") == CREDENTIAL + "word.cred"
+    assert machine.check(f"cat {credential} && ls {credential.rpartition('/')[0]}") == CREDENTIAL + "word.cred\n"
     machine.check("slotctl mark-good")
 
 
