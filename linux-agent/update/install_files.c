@@ -17,6 +17,8 @@
 #include "readback.h"
 #include "report.h"
 
+#include <openssl/evp.h>
+
 static int file_remove(struct machine *m, unsigned slot, const char *name, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
@@ -58,14 +60,20 @@ int install_files_remove(struct machine *machine, unsigned slot, struct err *err
 	return beside_remove(machine, slot, BESIDE_ADDON, err);
 }
 
+/* Read back, too: by the manifest it is known what lies beside the UKI. */
 static int bytes_write(struct install *in, const char *name, const uint8_t *data, size_t len,
 		       struct err *err)
 {
+	const struct disk *disk = &in->machine->disk;
 	_cleanup_free_ char *path = NULL;
+	uint8_t sha256[32];
 
-	if (machine_slot_file(in->machine, in->slot, name, &path, err) < 0)
+	if (machine_slot_file(in->machine, in->slot, name, &path, err) < 0 ||
+	    espfile_write(disk, path, data, len, err) < 0)
 		return -1;
-	return espfile_write(&in->machine->disk, path, data, len, err);
+	if (EVP_Digest(data, len, sha256, NULL, EVP_sha256(), NULL) != 1)
+		return err_set(err, EX_SOFTWARE, "failed to hash %s", name);
+	return readback_check(disk, path, len, sha256, in->options->cancel, err);
 }
 
 /* The first file of a slot that may never have had one. */
