@@ -142,6 +142,8 @@ FAULTS = [
      "if (0 && other_esp_copy_files(machine, slot, &why) < 0)", TWO),
     ("an ESP that was left behind starts what it has", "shared/state.c",
      "\t\ts->left_behind = true;", "\t\t;", TWO),
+    ("the other ESP does not get what lies beside the UKI", "linux-agent/machine/other_esp_files.c",
+     "return beside_copy(m, slot, here, err);", "return 0;", TWO),
     ("the record names an ESP before its files are there", "linux-agent/machine/other_esp.c",
      "if (other_esp_bring_up_files(m, &why) < 0 || (", "if ((", TWO),
     ("the loader does not look which copy is newest", "shared/state.c",
