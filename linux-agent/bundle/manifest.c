@@ -137,6 +137,14 @@ static int image_parse(const json_t *object, const char *where, struct payload *
 	return 0;
 }
 
+static int name_set(struct payload *p, const char *name, const char *suffix, struct err *err)
+{
+	if (asprintf(&p->name, "%s%s", name, suffix) >= 0)
+		return 0;
+	p->name = NULL;
+	return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
+}
+
 static int addon_parse(const json_t *object, const char *where, struct payload *p,
 		       struct err *err)
 {
@@ -145,11 +153,7 @@ static int addon_parse(const json_t *object, const char *where, struct payload *
 	if (manifest_json_text(object, where, &rule_slot, &slot, err) < 0)
 		return -1;
 	p->slot = *slot == 'b';
-	if (asprintf(&p->name, "slot-%s.addon", slot) < 0) {
-		p->name = NULL;
-		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
-	}
-	return 0;
+	return name_set(p, p->slot ? "slot-b" : "slot-a", ".addon", err);
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -172,11 +176,7 @@ static int beside_parse(const json_t *object, const char *where, struct payload 
 		return manifest_json_bad(where, rule_beside.key, "must begin with a letter or a digit", err);
 	if (p->type == PAYLOAD_SYSEXT && ends_in(name, ".confext"))
 		return manifest_json_bad(where, rule_beside.key, "would make the sysext a confext", err);
-	if (asprintf(&p->name, "%s%s", name, manifest_suffix(p->type)) < 0) {
-		p->name = NULL;
-		return err_errno(err, EX_SOFTWARE, errno, "failed to read manifest.json");
-	}
-	return 0;
+	return name_set(p, name, manifest_suffix(p->type), err);
 }
 
 static int name_parse(const json_t *object, const char *where, struct payload *p,
@@ -184,9 +184,7 @@ static int name_parse(const json_t *object, const char *where, struct payload *p
 {
 	switch (p->type) {
 	case PAYLOAD_UKI:
-		p->name = strdup("uki");
-		return p->name ? 0 : err_errno(err, EX_SOFTWARE, errno,
-					       "failed to read manifest.json");
+		return name_set(p, "uki", "", err);
 	case PAYLOAD_IMAGE:
 		return image_parse(object, where, p, err);
 	case PAYLOAD_ADDON:
