@@ -15,6 +15,7 @@ enum {
 	ENTRY_TEXT = 14,	/* slotboot-a.efi */
 	ENTRY_LETTER = 9,
 	PATH_UNITS = 256,
+	FEATURE_ENTRY_ONESHOT = 1 << 3,
 };
 
 static void variable_set(struct loader *l, const CHAR16 *name, const void *data, size_t len)
@@ -131,6 +132,15 @@ int bli_once(void *ctx)
 	(void)l->rt->SetVariable((CHAR16 *)(uintptr_t)L"LoaderEntryOneShot", &guid, 0, 0, NULL);
 	len = sizeof text;
 	return once_get(l, text, &len) == EFI_NOT_FOUND ? slot : -1;
+}
+
+void bli_entries(void *ctx)
+{
+	static const CHAR16 entries[] = L"slotboot-a.efi\0slotboot-b.efi";
+	static const uint64_t features = FEATURE_ENTRY_ONESHOT;
+
+	variable_set(ctx, L"LoaderEntries", entries, sizeof entries);
+	variable_set(ctx, L"LoaderFeatures", &features, sizeof features);
 }
 
 void bli_selected(struct loader *l, unsigned slot)

@@ -11,14 +11,14 @@
  *     LoaderTimeInitUSec     when the loader was entered
  *     LoaderTimeExecUSec     when it was about to load the UKI
  *     LoaderDevicePartUUID   of the ESP, lower case
- *
+ *     LoaderEntries          of both slots, and
+ *     LoaderFeatures         that one can be wanted once: where the record asks for it
  *
  * And one that is read: LoaderEntryOneShot, the entry to start once. Other values than
  * slotboot-a.efi and slotboot-b.efi are another's, and left alone.
  *
  * Each costs some 285,000 instructions in OVMF (make loader-measure), more than
- * all of the loader's own code; so none is set that says nothing. LoaderFeatures
- * would be 0, which is what its absence means. The times are left out in virtual
+ * all of the loader's own code; so none is set that says nothing. The times are left out in virtual
  * machines whose counter may not have started with them, as systemd-boot does;
  * LoaderDevicePartUUID where systemd-stub is about to set the same value.
  */
@@ -32,6 +32,9 @@ void bli_announce(struct loader *l, uint64_t begin);
 
 /* For struct boot_ops: LoaderEntryOneShot, which is deleted. */
 int bli_once(void *ctx);
+
+/* For struct boot_ops: LoaderEntries and LoaderFeatures. */
+void bli_entries(void *ctx);
 
 /* Just before the slot's UKI is loaded. */
 void bli_selected(struct loader *l, unsigned slot);

@@ -52,6 +52,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		.watchdog_disarm = watchdog_disarm,
 		.watchdog_fired = watchdog_fired,
 		.once = bli_once,
+		.entries = bli_entries,
 		.hand_over = successor_start,
 		.reset = reset,
 	};

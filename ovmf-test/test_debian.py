@@ -119,6 +119,16 @@ def test_an_update_by_kexec_confirms_itself(machine, update):
     assert status["jump"]["proven"]
 
 
+def test_systemd_starts_the_other_slot_once(machine):
+    assert machine.run_to_boot("systemctl reboot").slot == "a"
+    settled(machine)
+    assert machine.run_to_boot("systemctl reboot --boot-loader-entry=slotboot-b.efi").slot == "b"
+    settled(machine)        # by then it has confirmed itself, and is preferred
+    machine.check("slotctl mark-active a")
+    assert machine.run_to_boot("systemctl reboot").slot == "a"
+    assert settled(machine)["preferred"] == "a"
+
+
 NO_MORE_IN_FSTAB = "sed '/efi/d' /etc/fstab >/run/fstab && mount --bind /run/fstab /etc/fstab && systemctl daemon-reload"
 
 

@@ -100,6 +100,8 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	state_load(&ops->storage, &state);
 	if (state.left_behind && ops->hand_over)
 		ops->hand_over(ops->ctx, state.successor);
+	if (ops->entries && (state.record.flags & RECORD_FLAG_ENTRIES))
+		ops->entries(ops->ctx);
 	trace.source = state.source;
 	trace.var_error = state.var_error;
 	trace.mirror_error = state.mirror_error;

@@ -38,6 +38,8 @@ struct boot_ops {
 	/* Gives control to the loader of that ESP (RECORD_GUID_BYTES); returns if it is not
 	 * there, or came back. May be NULL. */
 	void (*hand_over)(void *ctx, const uint8_t *esp);
+	/* Tells the system which entries there are, where the record asks for it. May be NULL. */
+	void (*entries)(void *ctx);
 };
 
 /* Returns when no slot is left: the caller returns to the firmware. */

@@ -125,6 +125,7 @@ enum record_watchdog {
 #define RECORD_FLAG_PROVISIONAL 0x01u	/* made by the loader, because there was none */
 #define RECORD_FLAG_CHECK 0x02u		/* good slots too start only with the right digest */
 #define RECORD_FLAG_RESET 0x04u		/* what was started and came back ends in a reset */
+#define RECORD_FLAG_ENTRIES 0x08u	/* the loader names the slots to systemd, as its entries */
 
 struct slot {
 	enum slot_status status;

@@ -177,7 +177,7 @@ static inline struct state_ops storage_of(struct machine *m)
 static inline char boot(struct machine *m)
 {
 	struct boot_ops ops = { m, storage_of(m), start, report,
-				watchdog_arm, watchdog_disarm, watchdog_fired, reset, once, hand_over };
+				watchdog_arm, watchdog_disarm, watchdog_fired, reset, once, hand_over, NULL };
 	struct trace trace;
 
 	memset(m->started, 0, sizeof m->started);

@@ -74,7 +74,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	static const char *const loader_names[] = {
 		"LoaderInfo", "LoaderImageIdentifier", "LoaderDevicePartUUID",
-		"LoaderFeatures", "LoaderTimeInitUSec", "LoaderTimeExecUSec",
+		"LoaderFeatures", "LoaderEntries", "LoaderTimeInitUSec", "LoaderTimeExecUSec",
 		"LoaderEntrySelected",
 	};
 	EFI_GUID loaded_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;

@@ -17,6 +17,7 @@ static const char *const refuse_warn[] = { "refuse", "warn", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const check_words[] = { "trial", "always", NULL };
 static const char *const failover_words[] = { "same-boot", "reset", NULL };
+static const char *const entries_words[] = { "hidden", "shown", NULL };
 static const char *const sandbox_words[] = { "no", "auto", "require", NULL };
 static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
 
@@ -59,6 +60,7 @@ static const struct key {
 	{ "good-limit", offsetof(struct config, good_limit), 0, 255, NULL },
 	{ "check", offsetof(struct config, check), 0, 1, check_words },
 	{ "failover", offsetof(struct config, failover), 0, 1, failover_words },
+	{ "loader-entries", offsetof(struct config, entries), 0, 1, entries_words },
 	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600, NULL },
 	{ "health-timeout", offsetof(struct config, health_timeout_s), 1, 3600, NULL },
 	{ "health-settle", offsetof(struct config, health_settle_s), 0, 3600, NULL },
@@ -417,9 +419,11 @@ const struct config_image *config_image_find(const struct config *config, const 
 void config_to_record(const struct config *config, struct record *record)
 {
 	record->good_limit = (uint8_t)config->good_limit;
-	record->flags &= (uint8_t)~(RECORD_FLAG_CHECK | RECORD_FLAG_RESET);
+	record->flags &= (uint8_t)~(RECORD_FLAG_CHECK | RECORD_FLAG_RESET | RECORD_FLAG_ENTRIES);
 	if (config->check == CONFIG_CHECK_ALWAYS)
 		record->flags |= RECORD_FLAG_CHECK;
 	if (config->failover == CONFIG_FAILOVER_RESET)
 		record->flags |= RECORD_FLAG_RESET;
+	if (config->entries == CONFIG_ENTRIES_SHOWN)
+		record->flags |= RECORD_FLAG_ENTRIES;
 }

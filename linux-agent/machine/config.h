@@ -18,6 +18,8 @@
  *                 digest in the record; default trial
  *   failover      same-boot or reset: how the loader goes on after an image that was
  *                 started and came back; default same-boot
+ *   loader-entries hidden or shown: whether the loader names the slots to systemd;
+ *                 default hidden
  *   lock          default /run/slotboot/lock
  *   crl, crl-expired, signers, signing-time: of signatures; see struct cms_rules
  *   ca-file, pin, client-cert, client-key, token-file, header-file, proxy,
@@ -61,6 +63,11 @@ enum config_failover {
 	CONFIG_FAILOVER_RESET,
 };
 
+enum config_entries {
+	CONFIG_ENTRIES_HIDDEN,
+	CONFIG_ENTRIES_SHOWN,
+};
+
 enum config_watchdog {
 	CONFIG_WATCHDOG_TRIAL,
 	CONFIG_WATCHDOG_ALWAYS,
@@ -89,6 +96,7 @@ struct config {
 	unsigned good_limit;
 	unsigned check;			/* enum config_check */
 	unsigned failover;		/* enum config_failover */
+	unsigned entries;		/* enum config_entries */
 	unsigned deadline_s;
 	unsigned sandbox;		/* enum sandbox: cage.h */
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */
@@ -113,7 +121,7 @@ int config_load_below(const char *root, const char *path, struct config **ret_co
 void config_free(struct config *config);
 void config_freep(struct config **config);
 
-/* good-limit, check and failover, by which the loader goes; settings_to_record() adds the watchdog. */
+/* good-limit, check, failover and loader-entries, by which the loader goes; settings_to_record() adds the watchdog. */
 void config_to_record(const struct config *config, struct record *record);
 
 /* NULL if there is none of that name. */

@@ -33,7 +33,7 @@ static void every_key_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(load("# comment\n[slotboot]\ncompatible = acme\nesp=/esp\n"
-			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\ncheck = always\nfailover = reset\n"
+			      "esp-device = disk.img:1\nkeyring = k\ntries = 7\ngood-limit = 5\ncheck = always\nfailover = reset\nloader-entries = shown\n"
 			      "lock = l\nca-file = ca\ndeadline = 60\n"
 			      "health-timeout = 5\nhealth-settle = 0\nhealth-deadline = 70\n"
 			      "health-units = a.service b.mount\nhealth-ignore = c.service\n"
@@ -50,6 +50,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c->good_limit, 5);
 	assert_int_equal(c->check, CONFIG_CHECK_ALWAYS);
 	assert_int_equal(c->failover, CONFIG_FAILOVER_RESET);
+	assert_int_equal(c->entries, CONFIG_ENTRIES_SHOWN);
 	assert_int_equal(c->deadline_s, 60);
 	assert_int_equal(c->watchdog, CONFIG_WATCHDOG_ALWAYS);
 	assert_int_equal(c->watchdog_s, 30);
@@ -360,15 +361,18 @@ static void a_dropin_may_set_one_target_of_an_image_anew(void **state)
 
 static void the_record_is_told_what_the_loader_goes_by(void **state)
 {
-	struct config config = { .good_limit = 5, .check = CONFIG_CHECK_ALWAYS, .failover = CONFIG_FAILOVER_RESET };
+	struct config config = { .good_limit = 5, .check = CONFIG_CHECK_ALWAYS, .failover = CONFIG_FAILOVER_RESET,
+				 .entries = CONFIG_ENTRIES_SHOWN };
 	struct record record = { .flags = RECORD_FLAG_PROVISIONAL };
 
 	(void)state;
 	config_to_record(&config, &record);
 	assert_int_equal(record.good_limit, 5);
-	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL | RECORD_FLAG_CHECK | RECORD_FLAG_RESET);
+	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL | RECORD_FLAG_CHECK | RECORD_FLAG_RESET |
+					RECORD_FLAG_ENTRIES);
 	config.check = CONFIG_CHECK_TRIAL;
 	config.failover = CONFIG_FAILOVER_SAME_BOOT;
+	config.entries = CONFIG_ENTRIES_HIDDEN;
 	config_to_record(&config, &record);
 	assert_int_equal(record.flags, RECORD_FLAG_PROVISIONAL);
 }
