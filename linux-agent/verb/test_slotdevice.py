@@ -179,7 +179,7 @@ def test_an_esp_without_room_for_a_long_manifest_is_refused(machine, craft, tmpf
         left = os.statvfs(full)
         f.write(bytes(left.f_bavail * left.f_frsize - 720 * 1024))
     bundle = craft(alter=lambda text: text + b"\n" * 950000)
-    refuse_install(machine, DATAERR, ["the UKI with its index and manifest", "does not fit the ESP"], bundle)
+    refuse_install(machine, DATAERR, ["the UKI with its index, manifest and what lies beside it", "does not fit the ESP"], bundle)
 
 
 def test_an_image_that_does_not_fit_the_file_system_of_its_slot_file_is_refused(machine, create, tmpfs):  # noqa: F811
