@@ -140,6 +140,10 @@ const char *manifest_suffix(enum payload_type type);
 /* The name of the file that a payload is beside the UKI of this slot; NULL: it is none. */
 const char *manifest_beside(const struct payload *payload, unsigned slot);
 
+/* Where it is in the slot's directory: "uki.efi.extra.d/NAME". name: of manifest_beside(). */
+enum { BESIDE_PATH_MAX = sizeof BESIDE_DIR + 256 };
+void manifest_beside_path(const char *name, char ret_path[static BESIDE_PATH_MAX]);
+
 /* The payload that is this file beside the slot's UKI, whatever the case of its letters: FAT
  * tells none apart. NULL: none. */
 const struct payload *manifest_beside_find(const struct manifest *manifest, unsigned slot,

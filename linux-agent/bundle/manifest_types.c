@@ -2,6 +2,7 @@
 /* What kinds of payloads there are, and which of a manifest's is which. */
 #include "manifest.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -59,6 +60,11 @@ const char *manifest_beside(const struct payload *payload, unsigned slot)
 	default:
 		return payload->name;
 	}
+}
+
+void manifest_beside_path(const char *name, char ret_path[static BESIDE_PATH_MAX])
+{
+	(void)snprintf(ret_path, BESIDE_PATH_MAX, BESIDE_DIR "/%s", name);
 }
 
 const struct payload *manifest_beside_find(const struct manifest *manifest, unsigned slot,

@@ -5,8 +5,8 @@
 #include "espfile.h"
 #include "io.h"
 #include "loader_note.h"
-#include "manifest.h"
 #include "readback.h"
+#include "slot_manifest.h"
 
 #include <errno.h>
 #include <string.h>
@@ -80,33 +80,11 @@ static int file_remove(const struct machine *m, unsigned slot, const char *name,
 
 /* --- what lies beside the UKI --- */
 
-enum { BESIDE_PATH_MAX = sizeof BESIDE_DIR + 256 };
-
-static void beside_path(const char *name, char path[static BESIDE_PATH_MAX])
-{
-	(void)snprintf(path, BESIDE_PATH_MAX, BESIDE_DIR "/%s", name);
-}
-
-/* Of the slot, as it is on that ESP; NULL: none that can be read. Nobody need have signed it. */
-static struct manifest *manifest_on(const char *esp, unsigned slot)
-{
-	_cleanup_free_ uint8_t *json = NULL;
-	struct manifest *manifest = NULL;
-	_cleanup_free_ char *path = NULL;
-	size_t len;
-
-	if (espfile_path(esp, slot, "manifest.json", &path, NULL) < 0 ||
-	    read_file(path, MANIFEST_MAX_BYTES, &json, &len) < 0 ||
-	    manifest_parse(json, len, &manifest, NULL) < 0)
-		return NULL;
-	return manifest;
-}
-
 /* What the manifest there names and this one (NULL: none) does not. */
 static int beside_remove(const struct machine *m, unsigned slot, const struct manifest *keep,
 			 struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *there = manifest_on(m->other_esp.dir, slot);
+	_cleanup_(manifest_freep) struct manifest *there = slot_manifest_read(m->other_esp.dir, slot);
 	char path[BESIDE_PATH_MAX];
 
 	for (size_t i = 0; there && i < there->payload_count; i++) {
@@ -114,14 +92,14 @@ static int beside_remove(const struct machine *m, unsigned slot, const struct ma
 
 		if (!name || (keep && manifest_beside_find(keep, slot, name)))
 			continue;
-		beside_path(name, path);
+		manifest_beside_path(name, path);
 		if (file_remove(m, slot, path, err) < 0)
 			return -1;
 	}
 	/* Its name is ours alone, whatever became of the manifest. */
 	if (keep && manifest_beside_find(keep, slot, BESIDE_ADDON))
 		return 0;
-	beside_path(BESIDE_ADDON, path);
+	manifest_beside_path(BESIDE_ADDON, path);
 	return file_remove(m, slot, path, err);
 }
 
@@ -135,7 +113,7 @@ static int beside_copy(const struct machine *m, unsigned slot, const struct mani
 
 		if (!name)
 			continue;
-		beside_path(name, path);
+		manifest_beside_path(name, path);
 		if (file_copy(m, (int)slot, path, err) < 0)
 			return -1;
 	}
@@ -144,7 +122,7 @@ static int beside_copy(const struct machine *m, unsigned slot, const struct mani
 
 static bool beside_is_same(const struct machine *m, unsigned slot)
 {
-	_cleanup_(manifest_freep) struct manifest *here = manifest_on(m->esp.dir, slot);
+	_cleanup_(manifest_freep) struct manifest *here = slot_manifest_read(m->esp.dir, slot);
 	char path[BESIDE_PATH_MAX];
 
 	for (size_t i = 0; here && i < here->payload_count; i++) {
@@ -152,11 +130,11 @@ static bool beside_is_same(const struct machine *m, unsigned slot)
 
 		if (!name)
 			continue;
-		beside_path(name, path);
+		manifest_beside_path(name, path);
 		if (!file_is_same(m, (int)slot, path))
 			return false;
 	}
-	beside_path(BESIDE_ADDON, path);
+	manifest_beside_path(BESIDE_ADDON, path);
 	return file_is_same(m, (int)slot, path);
 }
 
@@ -207,7 +185,7 @@ static bool slot_is_same(const struct machine *m, unsigned slot)
 /* All but the UKI. */
 static int rest_copy(const struct machine *m, unsigned slot, struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *here = manifest_on(m->esp.dir, slot);
+	_cleanup_(manifest_freep) struct manifest *here = slot_manifest_read(m->esp.dir, slot);
 
 	if (beside_remove(m, slot, here, err) < 0)
 		return -1;

@@ -9,6 +9,7 @@
 #include "policy.h"
 #include "secureboot.h"
 #include "slot_cmdline.h"
+#include "slot_manifest.h"
 #include "slot_target.h"
 #include "uki_layout.h"
 #include "ukifile.h"
@@ -37,20 +38,6 @@ int install_check_target(const struct machine *machine, unsigned *ret_slot, stru
 			       name, slot_status_text(slot->status));
 	*ret_slot = 1 - running;
 	return 0;
-}
-
-struct manifest *install_check_slot_manifest(const struct machine *machine, unsigned slot)
-{
-	struct manifest *manifest = NULL;
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ uint8_t *json = NULL;
-	size_t len;
-
-	if (machine_slot_file(machine, slot, "manifest.json", &path, NULL) < 0 ||
-	    read_file(path, MANIFEST_MAX_BYTES, &json, &len) < 0 ||
-	    manifest_parse(json, len, &manifest, NULL) < 0)
-		return NULL;
-	return manifest;
 }
 
 static bool is_recorded(const struct machine *machine, unsigned slot, const struct payload *uki)
@@ -89,7 +76,7 @@ char *install_check_slot_version(const struct machine *machine, unsigned slot,
 	*ret_verified = install_check_slot_signed(machine, slot, &m, err) == 1;
 	if (*ret_verified)
 		return strdup(m.manifest->version);
-	unsigned_one = install_check_slot_manifest(machine, slot);
+	unsigned_one = slot_manifest_read(machine->esp.dir, slot);
 	return unsigned_one ? strdup(unsigned_one->version) : NULL;
 }
 
@@ -230,11 +217,14 @@ static uint64_t beside_freed(const struct machine *machine, const struct manifes
 
 	for (size_t i = 0; old && i < old->payload_count; i++) {
 		const char *name = manifest_beside(&old->payloads[i], slot);
-		_cleanup_free_ char *file = NULL, *path = NULL;
+		_cleanup_free_ char *path = NULL;
+		char file[BESIDE_PATH_MAX];
 		struct disk_stat st;
 
-		if (!name || asprintf(&file, BESIDE_DIR "/%s", name) < 0 ||
-		    machine_slot_file(machine, slot, file, &path, NULL) < 0)
+		if (!name)
+			continue;
+		manifest_beside_path(name, file);
+		if (machine_slot_file(machine, slot, file, &path, NULL) < 0)
 			continue;
 		if (machine->disk.stat(machine->disk.ctx, path, &st) == 0)
 			sum += st.size;
@@ -257,7 +247,7 @@ static uint64_t beside_bytes(const struct manifest *manifest, unsigned slot)
 static int check_esp(const struct machine *machine, const struct bundle *bundle, unsigned slot,
 		     struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *old = install_check_slot_manifest(machine, slot);
+	_cleanup_(manifest_freep) struct manifest *old = slot_manifest_read(machine->esp.dir, slot);
 	const struct manifest *manifest = bundle_manifest(bundle);
 	uint64_t loader = manifest->loader.file ? manifest->loader.size : 0;
 	const struct payload *uki = manifest_uki(manifest);

@@ -11,10 +11,6 @@
  * what to do. */
 int install_check_target(const struct machine *machine, unsigned *ret_slot, struct err *err);
 
-/* The manifest kept beside a slot's UKI; NULL: none, or not to be read. The caller
- * frees. It is what was installed, but nobody checks its signature again. */
-struct manifest *install_check_slot_manifest(const struct machine *machine, unsigned slot);
-
 /* The signed manifest beside a slot's UKI, for what it says of the slot: the signature
  * holds by the keyring (whatever the dates of certificates: the install looked at those),
  * and the UKI is the record's, where that has a digest. 1: the caller clears; 0: there is

@@ -12,10 +12,10 @@
 #include "install_payload.h"
 
 #include "espfile.h"
-#include "install_check.h"
 #include "io.h"
 #include "readback.h"
 #include "report.h"
+#include "slot_manifest.h"
 
 #include <openssl/evp.h>
 
@@ -28,19 +28,12 @@ static int file_remove(struct machine *m, unsigned slot, const char *name, struc
 	return espfile_remove(&m->disk, path, err);
 }
 
-static int beside_path(const char *name, char **ret_path, struct err *err)
-{
-	if (asprintf(ret_path, BESIDE_DIR "/%s", name) >= 0)
-		return 0;
-	*ret_path = NULL;
-	return err_set(err, EX_SOFTWARE, "failed to name %s: out of memory", name);
-}
-
 static int beside_remove(struct machine *m, unsigned slot, const char *name, struct err *err)
 {
-	_cleanup_free_ char *path = NULL;
+	char path[BESIDE_PATH_MAX];
 
-	return beside_path(name, &path, err) < 0 ? -1 : file_remove(m, slot, path, err);
+	manifest_beside_path(name, path);
+	return file_remove(m, slot, path, err);
 }
 
 int install_files_remove(struct machine *machine, unsigned slot, struct err *err)
@@ -49,7 +42,7 @@ int install_files_remove(struct machine *machine, unsigned slot, struct err *err
 
 	if (file_remove(machine, slot, "uki.efi", err) < 0)
 		return -1;
-	old = install_check_slot_manifest(machine, slot);
+	old = slot_manifest_read(machine->esp.dir, slot);
 	for (size_t i = 0; old && i < old->payload_count; i++) {
 		const char *name = manifest_beside(&old->payloads[i], slot);
 
@@ -122,12 +115,12 @@ static int beside_write(struct install *in, struct err *err)
 
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const char *name = manifest_beside(&manifest->payloads[i], in->slot);
-		_cleanup_free_ char *path = NULL;
+		char path[BESIDE_PATH_MAX];
 
 		if (!name)
 			continue;
-		if (beside_path(name, &path, err) < 0 ||
-		    memory_write(in, &in->payloads[i], path, err) < 0)
+		manifest_beside_path(name, path);
+		if (memory_write(in, &in->payloads[i], path, err) < 0)
 			return -1;
 	}
 	return 0;

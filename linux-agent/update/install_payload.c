@@ -8,6 +8,7 @@
 #include "fetch.h"
 #include "install_check.h"
 #include "report.h"
+#include "slot_manifest.h"
 #include "spool.h"
 #include "unpack.h"
 #include "io.h"
@@ -80,7 +81,7 @@ static void held_fill(const struct install *in, const struct payload *payload,
 		      unsigned slot, const char *path, struct engine_held *held)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest =
-		install_check_slot_manifest(in->machine, slot);
+		slot_manifest_read(in->machine->esp.dir, slot);
 	const struct payload *old = payload_find(manifest, payload);
 	const struct disk *disk = &in->machine->disk;
 	struct disk_stat st;
@@ -134,7 +135,7 @@ static int memory_compare(const struct install *in, const struct payload *payloa
 static unsigned uki_held_in(const struct install *in, const struct payload *payload)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest =
-		install_check_slot_manifest(in->machine, in->slot);
+		slot_manifest_read(in->machine->esp.dir, in->slot);
 	const struct payload *old = payload_find(manifest, payload);
 
 	return old && !in->was_writing &&
@@ -168,12 +169,9 @@ static int beside_prepare(struct install *in, struct install_payload *p, const c
 			  struct err *err)
 {
 	unsigned from = p->payload->type == PAYLOAD_ADDON ? in->slot : in->machine->running.slot;
-	_cleanup_free_ char *held = NULL;
+	char held[BESIDE_PATH_MAX];
 
-	if (asprintf(&held, BESIDE_DIR "/%s", name) < 0) {
-		held = NULL;
-		return err_set(err, EX_SOFTWARE, "failed to name %s: out of memory", name);
-	}
+	manifest_beside_path(name, held);
 	return memory_prepare(in, p, held, from, err);
 }
 
@@ -288,7 +286,7 @@ static bool is_here(const struct install *in, const struct payload *payload)
 {
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		_cleanup_(manifest_freep) struct manifest *manifest =
-			install_check_slot_manifest(in->machine, slot);
+			slot_manifest_read(in->machine->esp.dir, slot);
 		const struct payload *old = payload_find(manifest, payload);
 
 		if (old && memcmp(old->sha256, payload->sha256, sizeof old->sha256) == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "status_beside.h"
 
-#include "install_check.h"
 #include "io.h"
 #include "out.h"
+#include "slot_manifest.h"
 #include "uki_extras.h"
 
 #include <string.h>
@@ -14,13 +14,11 @@ typedef void beside_file(void *ctx, const char *name, const char *state);
 static const char *own_state(const struct machine *m, unsigned slot, const struct payload *p,
 			     const char *name)
 {
-	_cleanup_free_ char *file = NULL, *path = NULL;
+	_cleanup_free_ char *path = NULL;
+	char file[BESIDE_PATH_MAX];
 	struct disk_stat st;
 
-	if (asprintf(&file, BESIDE_DIR "/%s", name) < 0) {
-		file = NULL;
-		return "missing";
-	}
+	manifest_beside_path(name, file);
 	if (machine_slot_file(m, slot, file, &path, NULL) < 0 ||
 	    m->disk.stat(m->disk.ctx, path, &st) < 0)
 		return "missing";
@@ -48,7 +46,7 @@ static void strangers_find(const struct machine *m, unsigned slot, const struct 
 
 static void files_find(const struct machine *m, unsigned slot, beside_file *found, void *ctx)
 {
-	_cleanup_(manifest_freep) struct manifest *manifest = install_check_slot_manifest(m, slot);
+	_cleanup_(manifest_freep) struct manifest *manifest = slot_manifest_read(m->esp.dir, slot);
 
 	for (size_t i = 0; manifest && i < manifest->payload_count; i++) {
 		const struct payload *p = &manifest->payloads[i];
