@@ -233,6 +233,15 @@ enum sb_error state_save(const struct state_ops *ops, enum state_save_mode mode,
 	return agent_write(ops, state, false, bytes, ret_mirror);
 }
 
+enum sb_error state_mirror(const struct state_ops *ops, struct state *state)
+{
+	uint8_t bytes[RECORD_BYTES];
+
+	state_compare(ops, state);
+	record_encode(&state->record, bytes);
+	return mirrors_write(ops, state, bytes);
+}
+
 enum sb_error state_repair(const struct state_ops *ops, struct state *state,
 			   enum sb_error *ret_mirror)
 {

@@ -95,6 +95,10 @@ enum sb_error state_save(const struct state_ops *ops, enum state_save_mode mode,
 /* Sets mirror_current of each copy: it holds the record, byte for byte. */
 void state_compare(const struct state_ops *ops, struct state *state);
 
+/* The agent's, of the mirror alone: the record as it stands to the copies that do not hold it;
+ * that of mirror_newest last, so that one is whole at any time. The first error ends it. */
+enum sb_error state_mirror(const struct state_ops *ops, struct state *state);
+
 /* The agent's: writes the record as it stands to the copies that do not hold it, and
  * to no other. Results as of state_save(). */
 enum sb_error state_repair(const struct state_ops *ops, struct state *state,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "other_esp.h"
 
-#include "bytes.h"
 #include "espfile.h"
 #include "io.h"
 #include "other_esp_files.h"
@@ -132,44 +131,17 @@ static uint64_t copy_sequence(const struct machine *m, const struct state_ops *o
 		       ? 0 : r.sequence;
 }
 
-static bool copy_is_current(const struct state_ops *ops, unsigned copy,
-			    const uint8_t bytes[RECORD_BYTES])
-{
-	uint8_t found[RECORD_BYTES];
-
-	return ops->mirror_read(ops->ctx, copy, found) == SB_OK &&
-	       bytes_equal(found, bytes, sizeof found);
-}
-
-static enum sb_error copy_write(const struct state_ops *ops, unsigned copy,
-				const uint8_t bytes[RECORD_BYTES])
-{
-	enum sb_error error;
-
-	if (copy_is_current(ops, copy, bytes))
-		return SB_OK;
-	error = ops->mirror_write(ops->ctx, copy, bytes);
-	if (error == SB_OK && !copy_is_current(ops, copy, bytes))
-		error = SB_READBACK;
-	return error;
-}
-
-/* The newest copy last, so that one is whole at any time. */
 static enum sb_error mirror_store(const struct machine *m, const struct record *record)
 {
-	uint8_t bytes[RECORD_BYTES];
+	struct state s = { .record = *record };
 	struct statefile file;
 	struct state_ops ops;
 	enum sb_error error;
-	unsigned newest;
 
 	if (storage_open(m, &file, &ops, NULL) < 0)
 		return SB_IO;
-	record_encode(record, bytes);
-	newest = copy_sequence(m, &ops, 1) > copy_sequence(m, &ops, 0);
-	error = copy_write(&ops, 1 - newest, bytes);
-	if (error == SB_OK)
-		error = copy_write(&ops, newest, bytes);
+	s.mirror_newest = copy_sequence(m, &ops, 1) > copy_sequence(m, &ops, 0);
+	error = state_mirror(&ops, &s);
 	free(file.mirror);
 	return error;
 }
@@ -189,17 +161,15 @@ void other_esp_store(struct machine *machine)
 
 static bool mirror_is_same(const struct machine *m)
 {
-	uint8_t bytes[RECORD_BYTES];
+	struct state s = { .record = m->state.record };
 	struct statefile file;
 	struct state_ops ops;
-	bool same;
 
 	if (storage_open(m, &file, &ops, NULL) < 0)
 		return false;
-	record_encode(&m->state.record, bytes);
-	same = copy_is_current(&ops, 0, bytes) && copy_is_current(&ops, 1, bytes);
+	state_compare(&ops, &s);
 	free(file.mirror);
-	return same;
+	return s.mirror_current[0] && s.mirror_current[1];
 }
 
 /* What it has counted alone must not be newer than what names it from now on. */
