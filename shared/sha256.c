@@ -83,13 +83,17 @@ void sha256_init(struct sha256 *s)
 		0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
 		0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 	};
+	/* Asked once: in a virtual machine CPUID takes longer than many blocks. */
+	static sha256_blocks *blocks;
 
+	if (!blocks)
+		blocks = sha256_blocks_native();
+	if (!blocks)
+		blocks = sha256_blocks_plain;
 	for (int i = 0; i < 8; i++)
 		s->state[i] = first[i];
 	s->length = 0;
-	s->blocks = sha256_blocks_native();
-	if (!s->blocks)
-		s->blocks = sha256_blocks_plain;
+	s->blocks = blocks;
 }
 
 void sha256_update(struct sha256 *s, const uint8_t *data, size_t len)
