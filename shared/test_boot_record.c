@@ -90,6 +90,31 @@ static void a_record_of_another_disk_is_neither_believed_nor_written(void **stat
 	}
 }
 
+/* A new disk in the machine, known by its GUID, or, where an image gave it the same, by having no
+ * state.bin. The other slot's image is not on it. */
+static void a_new_disk_boots_its_slot_a_under_any_old_record(void **state)
+{
+	static const enum slot_status olds[] = { SLOT_BAD, SLOT_TRIAL, SLOT_WRITING, SLOT_EMPTY, SLOT_GOOD };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof olds / sizeof olds[0]); i++) {
+		struct machine m;
+		struct record r;
+
+		machine_with(&m, olds[i / 2], SLOT_GOOD, 1);
+		r = stored(&m);
+		if (olds[i / 2] == SLOT_BAD)
+			r.slots[0].reason = REASON_TRIES;
+		if (i % 2)
+			record_adopt(&r, there);
+		record_encode(&r, m.var);
+		m.no_mirror = true;
+		m.fails[0] = REASON_NONE;
+		m.fails[1] = REASON_LOAD;
+		assert_int_equal(boot(&m), 'a');
+	}
+}
+
 /* The variable or the mirror as the agent leaves them: of these ESPs. */
 static void record_name_in(uint8_t bytes[RECORD_BYTES], uint64_t sequence, const uint8_t *esp,
 			   const uint8_t *other)
@@ -284,6 +309,7 @@ int main(void)
 		cmocka_unit_test(everything_lost_boots_a_then_b_and_says_so),
 		cmocka_unit_test(with_the_record_lost_a_hanging_a_hands_over_to_b),
 		cmocka_unit_test(a_record_of_another_disk_is_neither_believed_nor_written),
+		cmocka_unit_test(a_new_disk_boots_its_slot_a_under_any_old_record),
 		cmocka_unit_test(a_provisional_record_of_another_disk_is_replaced),
 		cmocka_unit_test(a_loader_from_the_network_writes_nothing),
 		cmocka_unit_test(an_older_variable_that_comes_back_undoes_no_update),
