@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bootnext.h"
 
-#include "bootentries.h"
 #include "bytes.h"
 #include "io.h"
 #include "loadoption.h"
@@ -9,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 1: Boot#### leads to the new loader, and may be started; 0: it does not; -1. */
-static int is_trial(const struct vars *vars, const struct esp_info *esp,
-		    const struct vars_name *name, struct err *err)
+/* 1: Boot#### leads to path (with active: and may be started); 0: it does not; -1. */
+static int leads_to(const struct vars *vars, const struct esp_info *esp, const char *path,
+		    const struct vars_name *name, bool active, struct err *err)
 {
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len = 0;
@@ -19,14 +18,14 @@ static int is_trial(const struct vars *vars, const struct esp_info *esp,
 
 	if (r < 0)
 		return -1;
-	return r == 0 && loadoption_is_ours(data, len, esp->guid, BOOTENTRIES_TRIAL_PATH) &&
-	       (le32_get(data) & LOADOPTION_ACTIVE);
+	return r == 0 && loadoption_is_ours(data, len, esp->guid, path) &&
+	       (!active || (le32_get(data) & LOADOPTION_ACTIVE));
 }
 
-/* number < 0: find the first such entry and set *ret_number; skip unreadable ones. 1:
- * there is none. The number may be spelled in either case. */
-static int trial_find(const struct vars *vars, const struct esp_info *esp, int number,
-		      uint16_t *ret_number, struct err *err)
+/* Whether that Boot#### leads to path. number < 0: find the first one that does, and is active. 0, and
+ * *ret_number is set; 1: there is none. The number may be spelled in either case. */
+static int entry_find(const struct vars *vars, const struct esp_info *esp, const char *path,
+		      int number, uint16_t *ret_number, struct err *err)
 {
 	_cleanup_free_ struct vars_name *names = NULL;
 	size_t count = 0;
@@ -39,7 +38,7 @@ static int trial_find(const struct vars *vars, const struct esp_info *esp, int n
 
 		if (number >= 0 && n != number)
 			continue;
-		r = is_trial(vars, esp, &names[i], number < 0 ? NULL : err);
+		r = leads_to(vars, esp, path, &names[i], number < 0, number < 0 ? NULL : err);
 		if (r < 0 && number >= 0)
 			return -1;
 		if (r <= 0)
@@ -64,8 +63,8 @@ static int number_get(const struct vars *vars, const char *name, uint16_t *ret_n
 	return 0;
 }
 
-int bootnext_get(const struct vars *vars, const struct esp_info *esp, enum boot_next *ret_next,
-		 struct err *err)
+int bootnext_get(const struct vars *vars, const struct esp_info *esp, const char *path,
+		 enum boot_next *ret_next, struct err *err)
 {
 	uint16_t number = 0;
 	int r = number_get(vars, "BootNext", &number, err);
@@ -73,31 +72,33 @@ int bootnext_get(const struct vars *vars, const struct esp_info *esp, enum boot_
 	*ret_next = BOOT_NEXT_NONE;
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	r = trial_find(vars, esp, number, &number, err);
-	*ret_next = r == 0 ? BOOT_NEXT_TRIAL : BOOT_NEXT_OTHER;
+	r = entry_find(vars, esp, path, number, &number, err);
+	*ret_next = r == 0 ? BOOT_NEXT_OURS : BOOT_NEXT_OTHER;
 	return r < 0 ? -1 : 0;
 }
 
-int bootnext_set(const struct vars *vars, const struct esp_info *esp, struct err *err)
+int bootnext_set(const struct vars *vars, const struct esp_info *esp, const char *path,
+		 struct err *err)
 {
 	uint16_t number = 0;
 	uint8_t data[2];
-	int r = trial_find(vars, esp, -1, &number, err);
+	int r = entry_find(vars, esp, path, -1, &number, err);
 
 	if (r != 0)
-		return r < 0 ? -1 : err_set(err, EX_IOERR, "failed to set BootNext: there is no boot "
-					    "entry for the new loader");
+		return r < 0 ? -1 : err_set(err, EX_IOERR, "failed to set BootNext: there is no active "
+					    "boot entry for %s", path);
 	le16_put(data, number);
 	return vars_set(vars, VARS_GLOBAL, "BootNext", data, sizeof data, VARS_NV_BS_RT, err);
 }
 
-int bootnext_clear(const struct vars *vars, const struct esp_info *esp, struct err *err)
+int bootnext_clear(const struct vars *vars, const struct esp_info *esp, const char *path,
+		   struct err *err)
 {
 	enum boot_next next;
 
-	if (bootnext_get(vars, esp, &next, err) < 0)
+	if (bootnext_get(vars, esp, path, &next, err) < 0)
 		return -1;
-	return next == BOOT_NEXT_TRIAL ? vars_delete(vars, VARS_GLOBAL, "BootNext", err) : 0;
+	return next == BOOT_NEXT_OURS ? vars_delete(vars, VARS_GLOBAL, "BootNext", err) : 0;
 }
 
 int bootnext_leads(const struct vars *vars, const struct esp_info *esp, bool *ret_leads,
@@ -108,7 +109,7 @@ int bootnext_leads(const struct vars *vars, const struct esp_info *esp, bool *re
 
 	*ret_leads = false;
 	if (r == 0)
-		r = trial_find(vars, esp, number, &number, err);
+		r = entry_find(vars, esp, BOOTENTRIES_TRIAL_PATH, number, &number, err);
 	*ret_leads = r == 0;
 	return r < 0 ? -1 : 0;
 }

@@ -20,6 +20,7 @@ static const struct {
 	[BOOT_THING_ORDER] = { "order", "BootOrder" },
 	[BOOT_THING_DUPLICATES] = { "duplicates", "the removal of duplicate boot entries" },
 	[QUIRK_RECORD] = { "record", "the slot record (SlotState)" },
+	[QUIRK_NEXT] = { "next", "BootNext" },
 };
 
 const char *quirk_key(unsigned thing)

@@ -23,6 +23,7 @@
 
 enum {
 	QUIRK_RECORD = BOOT_THING_COUNT,	/* the variable SlotState */
+	QUIRK_NEXT,	/* BootNext, which stands there after a reset: it was not looked at */
 	QUIRK_COUNT
 };
 
@@ -50,6 +51,7 @@ void quirk_wrote(struct quirk *quirk, uint64_t wish, const char *boot_id);
 
 bool quirk_is_given_up(const struct quirk *quirk);
 
-/* The key in the file: "loader", "a", "b", "trial", "other", "order", "duplicates", "record"; and in words. */
+/* The key in the file: "loader", "a", "b", "trial", "other", "order", "duplicates", "record",
+ * "next"; and in words. */
 const char *quirk_key(unsigned thing);
 const char *quirk_words(unsigned thing);

@@ -45,7 +45,7 @@ static enum boot_next next_of(const struct vars *vars)
 {
 	enum boot_next next;
 
-	assert_int_equal(bootnext_get(vars, &esp, &next, NULL), 0);
+	assert_int_equal(bootnext_get(vars, &esp, BOOTENTRIES_TRIAL_PATH, &next, NULL), 0);
 	return next;
 }
 
@@ -55,10 +55,10 @@ static void bootnext_is_set_and_taken_back(void **test)
 
 	(void)test;
 	assert_int_equal(next_of(&vars), BOOT_NEXT_NONE);
-	assert_int_equal(bootnext_set(&vars, &esp, NULL), 0);
-	assert_int_equal(next_of(&vars), BOOT_NEXT_TRIAL);
+	assert_int_equal(bootnext_set(&vars, &esp, BOOTENTRIES_TRIAL_PATH, NULL), 0);
+	assert_int_equal(next_of(&vars), BOOT_NEXT_OURS);
 	assert_memory_equal(mem_find(&store, VARS_GLOBAL, "BootNext")->data, "\xab\0", 2);
-	assert_int_equal(bootnext_clear(&vars, &esp, NULL), 0);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, NULL), 0);
 	assert_null(mem_find(&store, VARS_GLOBAL, "BootNext"));
 	assert_string_equal(store.log, "BootNext -BootNext");
 }
@@ -70,11 +70,42 @@ static void what_another_has_put_there_stays(void **test)
 	(void)test;
 	put_number("BootNext", 1);
 	assert_int_equal(next_of(&vars), BOOT_NEXT_OTHER);
-	assert_int_equal(bootnext_clear(&vars, &esp, NULL), 0);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, NULL), 0);
 	put_number("BootNext", 7);	/* there is no such entry */
 	assert_int_equal(next_of(&vars), BOOT_NEXT_OTHER);
-	assert_int_equal(bootnext_clear(&vars, &esp, NULL), 0);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, NULL), 0);
 	assert_string_equal(store.log, "");
+}
+
+/* As the firmware follows it all the same. */
+static void what_names_an_inactive_entry_of_ours_is_taken_back(void **test)
+{
+	const struct vars vars = begin();
+
+	(void)test;
+	put_entry("Boot00ab", BOOTENTRIES_TRIAL_PATH, 0);
+	put_number("BootNext", 0xab);
+	assert_int_equal(next_of(&vars), BOOT_NEXT_OURS);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, NULL), 0);
+	assert_null(mem_find(&store, VARS_GLOBAL, "BootNext"));
+}
+
+static void a_slots_entry_is_named_by_its_own_path(void **test)
+{
+	const struct vars vars = begin();
+	enum boot_next next;
+
+	(void)test;
+	put_entry("Boot0003", BOOTENTRIES_A_PATH, LOADOPTION_ACTIVE);
+	put_entry("Boot0002", BOOTENTRIES_B_PATH, LOADOPTION_ACTIVE);
+	assert_int_equal(bootnext_set(&vars, &esp, BOOTENTRIES_A_PATH, NULL), 0);
+	assert_memory_equal(mem_find(&store, VARS_GLOBAL, "BootNext")->data, "\3\0", 2);
+	assert_int_equal(bootnext_get(&vars, &esp, BOOTENTRIES_B_PATH, &next, NULL), 0);
+	assert_int_equal(next, BOOT_NEXT_OTHER);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_B_PATH, NULL), 0);
+	assert_int_equal(bootnext_set(&vars, &esp, BOOTENTRIES_A_PATH, NULL), 0);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_A_PATH, NULL), 0);
+	assert_string_equal(store.log, "BootNext -BootNext");
 }
 
 static void without_an_entry_for_it_nothing_is_set(void **test)
@@ -84,7 +115,7 @@ static void without_an_entry_for_it_nothing_is_set(void **test)
 
 	(void)test;
 	put_entry("Boot00ab", BOOTENTRIES_TRIAL_PATH, 0);	/* inactive */
-	assert_int_equal(bootnext_set(&vars, &esp, &err), -1);
+	assert_int_equal(bootnext_set(&vars, &esp, BOOTENTRIES_TRIAL_PATH, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
 	assert_string_equal(store.log, "");
 }
@@ -113,14 +144,14 @@ static void a_variable_that_cannot_be_read_is_an_error(void **test)
 
 	(void)test;
 	store.unreadable = "BootNext";
-	assert_int_equal(bootnext_get(&vars, &esp, &next, &err), -1);
-	assert_int_equal(bootnext_clear(&vars, &esp, &err), -1);
+	assert_int_equal(bootnext_get(&vars, &esp, BOOTENTRIES_TRIAL_PATH, &next, &err), -1);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, &err), -1);
 	assert_int_equal(err.exit, EX_IOERR);
 	put_number("BootNext", 0xab);	/* the entry that it names, which is then to go */
 	store.unreadable = "Boot00ab";
-	assert_int_equal(bootnext_clear(&vars, &esp, &err), -1);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, &err), -1);
 	store.unreadable = "Boot0001";
-	assert_int_equal(bootnext_clear(&vars, &esp, &err), 0);
+	assert_int_equal(bootnext_clear(&vars, &esp, BOOTENTRIES_TRIAL_PATH, &err), 0);
 	assert_null(mem_find(&store, VARS_GLOBAL, "BootNext"));
 }
 
@@ -129,6 +160,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bootnext_is_set_and_taken_back),
 		cmocka_unit_test(what_another_has_put_there_stays),
+		cmocka_unit_test(what_names_an_inactive_entry_of_ours_is_taken_back),
+		cmocka_unit_test(a_slots_entry_is_named_by_its_own_path),
 		cmocka_unit_test(without_an_entry_for_it_nothing_is_set),
 		cmocka_unit_test(whether_the_new_loader_comes_first_is_read_from_bootorder),
 		cmocka_unit_test(a_variable_that_cannot_be_read_is_an_error),

@@ -18,6 +18,7 @@ static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const check_words[] = { "trial", "always", NULL };
 static const char *const failover_words[] = { "same-boot", "reset", NULL };
 static const char *const entries_words[] = { "hidden", "shown", NULL };
+static const char *const activation_words[] = { "loader", "direct", NULL };
 static const char *const sandbox_words[] = { "no", "auto", "require", NULL };
 static const char *const watchdog_words[] = { "trial", "always", "off", NULL };
 
@@ -61,6 +62,7 @@ static const struct key {
 	{ "check", offsetof(struct config, check), 0, 1, check_words },
 	{ "failover", offsetof(struct config, failover), 0, 1, failover_words },
 	{ "loader-entries", offsetof(struct config, entries), 0, 1, entries_words },
+	{ "activation", offsetof(struct config, activation), 0, 1, activation_words },
 	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600, NULL },
 	{ "health-timeout", offsetof(struct config, health_timeout_s), 1, 3600, NULL },
 	{ "health-settle", offsetof(struct config, health_settle_s), 0, 3600, NULL },
@@ -276,7 +278,15 @@ static int config_complete(const char *path, struct config *config, struct err *
 	if (config->http.client_key && !config->http.client_cert)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
 			       "client-cert", path);
-	return esps_split(path, config, err);
+	if (esps_split(path, config, err) < 0)
+		return -1;
+	if (config->activation != CONFIG_ACTIVATION_DIRECT)
+		return 0;
+	if (config->esps[1])
+		return err_set(err, EX_CONFIG, "bad configuration: %s: activation = direct goes with one "
+			       "ESP: without the loader nobody keeps to the disk that was booted from", path);
+	config->tries = 1;
+	return 0;
 }
 
 /* Check what inih does not: it takes a NUL for the end of the file, and text beyond its

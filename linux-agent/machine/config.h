@@ -18,6 +18,9 @@
  *                 digest in the record; default trial
  *   failover      same-boot or reset: how the loader goes on after an image that was
  *                 started and came back; default same-boot
+ *   activation    loader or direct: whether the firmware starts the loader, or the slots'
+ *                 own entries (direct.h); default loader. With direct a trial has one try,
+ *                 whatever tries says
  *   loader-entries hidden or shown: whether the loader names the slots to systemd;
  *                 default hidden
  *   lock          default /run/slotboot/lock
@@ -68,6 +71,11 @@ enum config_entries {
 	CONFIG_ENTRIES_SHOWN,
 };
 
+enum config_activation {
+	CONFIG_ACTIVATION_LOADER,
+	CONFIG_ACTIVATION_DIRECT,
+};
+
 enum config_watchdog {
 	CONFIG_WATCHDOG_TRIAL,
 	CONFIG_WATCHDOG_ALWAYS,
@@ -97,6 +105,7 @@ struct config {
 	unsigned check;			/* enum config_check */
 	unsigned failover;		/* enum config_failover */
 	unsigned entries;		/* enum config_entries */
+	unsigned activation;		/* enum config_activation */
 	unsigned deadline_s;
 	unsigned sandbox;		/* enum sandbox: cage.h */
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
+#include "bootentries.h"
 #include "cmdline.h"
+#include "direct.h"
 #include "espdisk.h"
 #include "espfile.h"
 #include "lock.h"
@@ -143,6 +145,18 @@ static void trace_read(struct machine *m)
 		m->has_trace = plain_trace_find(m, &m->trace);
 }
 
+/* The slot whose UKI the firmware started itself: by what systemd-stub says of it; -1. */
+static int image_slot(const struct machine *m)
+{
+	static const char *const paths[SLOT_COUNT] = { BOOTENTRIES_A_PATH, BOOTENTRIES_B_PATH };
+	_cleanup_free_ char *identifier = machine_loader_variable(m, "LoaderImageIdentifier");
+
+	for (unsigned slot = 0; identifier && slot < SLOT_COUNT; slot++)
+		if (strcasecmp(identifier, paths[slot]) == 0)
+			return (int)slot;
+	return -1;
+}
+
 /* Of mirrored disks either will do. */
 static void root_compare(struct machine *m)
 {
@@ -180,9 +194,10 @@ static void esp_compare(struct machine *m)
  * doubt, because of the disk. */
 static int running_open(struct machine *m, enum machine_mode mode, struct err *err)
 {
-	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL, &m->running,
-				     &m->running_error) == 0;
+	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL, image_slot(m),
+				     &m->running, &m->running_error) == 0;
 	esp_compare(m);
+	direct_judge(m);
 	if (mode == MACHINE_LOOK || (m->is_running && !m->esp_error.exit))
 		return 0;
 	*err = m->esp_error.exit ? m->esp_error : m->running_error;
@@ -211,7 +226,10 @@ int machine_lock(struct machine *machine, struct err *err)
 	if (machine->config->lock &&
 	    lock_take(machine->config->lock, LOCK_WAIT_S, &machine->lock, err) < 0)
 		return -1;
-	return state_read(machine, err);
+	if (state_read(machine, err) < 0)
+		return -1;
+	direct_judge(machine);
+	return 0;
 }
 
 void machine_unlock(struct machine *machine)
@@ -282,10 +300,13 @@ int machine_save(struct machine *machine, struct err *err)
 {
 	enum sb_error mirror = SB_OK, error;
 
+	if (direct_disarm(machine, err) < 0)
+		return -1;
 	machine->statefile.why = (struct err){ 0 };
 	error = state_save(&machine->storage, STATE_SAVE_AGENT, &machine->state, &mirror);
 	if (error == SB_OK)
 		other_esp_store(machine);
+	machine->judged = machine->judged && error != SB_OK;
 	return stored(machine, error, mirror, err);
 }
 

@@ -15,6 +15,14 @@
 /* What could not be opened, or all of it. */
 enum machine_step { MACHINE_AT_CONFIG, MACHINE_AT_VARS, MACHINE_AT_ESP, MACHINE_AT_SLOTS, MACHINE_OPEN };
 
+/* Without the loader: what has become of the order to try the preferred slot. */
+enum direct_trial {
+	DIRECT_TRIAL_NONE,	/* it is not to be tried */
+	DIRECT_TRIAL_WAITING,	/* the next boot through the firmware tries it */
+	DIRECT_TRIAL_IGNORED,	/* the same, and the last one has not looked at BootNext */
+	DIRECT_TRIAL_MISSING,	/* BootNext does not name it any more, with no boot in between */
+};
+
 struct machine {
 	enum machine_step step;
 	struct config *config;
@@ -36,6 +44,11 @@ struct machine {
 	struct running running;
 	bool is_running;		/* running was found */
 	struct err running_error;	/* if not: why */
+	enum direct_trial direct_trial;	/* direct.h */
+	unsigned direct_ignored;	/* resets in a row in which BootNext was not looked at */
+	struct err direct_error;	/* BootNext could not be read; or 0 */
+	bool judged;			/* the record is not as stored: what this boot was, without
+					 * the loader, has been added (direct.h) */
 	const char *warning;		/* of the last save, for people; or NULL */
 	const char *uki_warning;	/* of mark-good: the UKI is another; or NULL */
 	bool mirror_failed;		/* the mirror did not take it */
@@ -72,7 +85,8 @@ void machine_close(struct machine *machine);
 int machine_lock(struct machine *machine, struct err *err);
 void machine_unlock(struct machine *machine);
 
-/* Stores the record, also on the other ESP, if it names that: durable on 0, in the variable or, where somebody has made one that
+/* Stores the record, also on the other ESP, if it names that; before it, without the loader, a
+ * BootNext that it no longer asks for is taken back. Durable on 0, in the variable or, where somebody has made one that
  * cannot be replaced, in the mirror. Sets or clears warning and mirror_failed. */
 int machine_save(struct machine *machine, struct err *err);
 /* The same for a record that has not changed: writes the copies that do not hold it. */
@@ -83,7 +97,8 @@ int machine_repair(struct machine *machine, struct err *err);
  * system it does without them: what cannot be written then goes to entries_error. */
 int machine_sync_entries(struct machine *machine, struct err *err);
 
-/* The same for the slot's direct entry, which is made inactive. */
+/* The same for the slot's direct entry, which is made inactive. Without the loader all entries
+ * are brought to what the record says. */
 int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err);
 
 /* What a loader said of this boot (the Boot Loader Interface's variables): the text, which

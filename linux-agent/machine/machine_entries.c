@@ -2,6 +2,7 @@
 #include "machine_entries.h"
 
 #include "bootnext.h"
+#include "direct.h"
 #include "esp_note.h"
 #include "espfile.h"
 #include "loader_note.h"
@@ -14,9 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* The slot whose direct entry comes first: the preferred one, if the firmware has proven
- * it. */
-static int confirmed_slot(const struct record *record)
+unsigned machine_entries_first(const struct record *record)
 {
 	unsigned preferred = record->preferred;
 
@@ -24,9 +23,9 @@ static int confirmed_slot(const struct record *record)
 		unsigned slot = i == 0 ? preferred : 1 - preferred;
 
 		if (record->slots[slot].status == SLOT_GOOD)
-			return (int)slot;
+			return slot;
 	}
-	return (int)preferred;
+	return preferred;
 }
 
 /* Load options are UTF-16 with a NUL (UEFI 2.10, 3.1.3 leaves them to the image;
@@ -80,10 +79,11 @@ static bool loader_exists(const struct esp_info *esp, const char *efi_path)
 	       access(path, F_OK) == 0;
 }
 
-/* Some firmware locks its boot entries and starts our loader all the same. */
+/* Some firmware locks its boot entries and starts our loader all the same. Without the loader they
+ * are all there is. */
 static int result(struct machine *m, int r, const struct err *why, struct err *err)
 {
-	bool loader_ran = m->has_trace && !m->running.kexec;
+	bool loader_ran = m->has_trace && !m->running.kexec && !machine_is_direct(m);
 
 	m->entries_error = (struct err){ 0 };
 	if (r == 0)
@@ -100,8 +100,12 @@ static int result(struct machine *m, int r, const struct err *why, struct err *e
 int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err)
 {
 	struct err why = { 0 };
-	int r = bootentries_set_active(&machine->vars, &machine->esp, (int)slot, false, &why);
+	int r;
 
+	/* It may be the first in BootOrder. */
+	if (machine_is_direct(machine))
+		return machine_sync_entries(machine, err);
+	r = bootentries_set_active(&machine->vars, &machine->esp, (int)slot, false, &why);
 	if (r == 0 && machine->other_esp.dir)
 		r = bootentries_set_active(&machine->vars, &machine->other_esp, (int)slot, false,
 					   &why);
@@ -117,14 +121,12 @@ void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirk
 	quirks_parse(json, len, ret_quirks);
 }
 
-/* If this file cannot be written, neither can the mirror, and that is reported: no reason
- * to stop here. */
-static void quirks_write(struct machine *m, const struct quirks *quirks)
+void machine_quirks_write(struct machine *machine, const struct quirks *quirks)
 {
 	_cleanup_free_ char *json = NULL;
 
 	if (quirks_format(quirks, &json, NULL) == 0)
-		(void)esp_note_write(m, QUIRKS_FILE, json, NULL);
+		(void)esp_note_write(machine, QUIRKS_FILE, json, NULL);
 }
 
 int machine_quirks_forget(struct machine *machine, struct err *err)
@@ -149,25 +151,26 @@ void machine_quirks_judge_record(struct machine *machine)
 	if (!quirk_judge(quirk, behind, 0, boot_id))
 		return;
 	quirk_wrote(quirk, 0, boot_id);
-	quirks_write(machine, &quirks);
+	machine_quirks_write(machine, &quirks);
 }
 
 static void want_make(const struct machine *m, struct machine_entries *e)
 {
 	const struct record *record = &m->state.record;
 	struct boot_want *want = &e->want;
+	bool direct = machine_is_direct(m);
 	struct loader_note note;
 
 	loader_note_read(m, &note);
-	want->trial = note.trial.known && loader_exists(&m->esp, BOOTENTRIES_TRIAL_PATH);
+	want->trial = !direct && note.trial.known && loader_exists(&m->esp, BOOTENTRIES_TRIAL_PATH);
 	want->trial_leads = want->trial && note.proven;
 	/* Its file is being replaced. */
-	want->loader = want->trial_leads || loader_exists(&m->esp, BOOTENTRIES_LOADER_PATH);
+	want->loader = !direct && (want->trial_leads || loader_exists(&m->esp, BOOTENTRIES_LOADER_PATH));
 	if (m->other_esp.dir) {
 		want->other = &m->other_esp;
 		want->other_loader = loader_exists(&m->other_esp, BOOTENTRIES_LOADER_PATH);
 	}
-	want->confirmed = confirmed_slot(record);
+	want->confirmed = (int)machine_entries_first(record);
 	/* The second line is the other disk's loader, which counts. */
 	if (other_esp_is_configured(m))
 		return;
@@ -175,8 +178,10 @@ static void want_make(const struct machine *m, struct machine_entries *e)
 		enum slot_status status = record->slots[slot].status;
 
 		want->direct[slot].present = status != SLOT_EMPTY;
-		want->direct[slot].active = status == SLOT_KEXEC_TRIAL ||
-					    policy_slot_bootable(record, slot);
+		/* Without the loader the entries' order tells good from bad, and a bad one behind
+		 * the other is the last resort. */
+		want->direct[slot].active = direct ? status != SLOT_EMPTY && status != SLOT_WRITING
+					    : status == SLOT_KEXEC_TRIAL || policy_slot_bootable(record, slot);
 		if (want->direct[slot].active)
 			direct_options(m, slot, &e->options[slot], &want->direct[slot].options_len);
 		want->direct[slot].options = e->options[slot];
@@ -245,7 +250,20 @@ static void quirks_note(struct machine *m, struct machine_entries *e)
 		e->quirks_changed = true;
 	}
 	if (e->quirks_changed)
-		quirks_write(m, &e->quirks);
+		machine_quirks_write(m, &e->quirks);
+}
+
+/* Without the loader nothing makes up for an order of entries that does not last. */
+static int check_lasts(const struct machine *m, const struct machine_entries *e, struct err *err)
+{
+	unsigned first = BOOT_DIRECT_A + machine_entries_first(&m->state.record);
+	unsigned thing = e->plan.withheld[BOOT_THING_ORDER] ? (unsigned)BOOT_THING_ORDER : first;
+
+	if (!machine_is_direct(m) || !e->plan.withheld[thing])
+		return 0;
+	return err_set(err, EX_IOERR, "this firmware has undone %d writes of %s, on which activation = direct "
+		       "depends: use the loader (activation = loader, in slotboot.conf)", QUIRKS_UNDONE_MAX,
+		       quirk_words(thing));
 }
 
 int machine_sync_entries(struct machine *machine, struct err *err)
@@ -256,11 +274,13 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 
 	/* Do this while its entry exists: later the number might be another's. */
 	if (r == 0 && !entries.want.trial)
-		r = bootnext_clear(&machine->vars, &machine->esp, &why);
+		r = bootnext_clear(&machine->vars, &machine->esp, BOOTENTRIES_TRIAL_PATH, &why);
 	if (r == 0) {
 		quirks_note(machine, &entries);
 		r = bootentries_apply(&machine->vars, &machine->esp, &entries.view, &entries.plan,
 				      &why);
 	}
+	if (r == 0)
+		r = check_lasts(machine, &entries, &why);
 	return result(machine, r, &why, err);
 }

@@ -25,8 +25,15 @@ int machine_entries_plan(const struct machine *machine, struct machine_entries *
 			 struct err *err);
 void machine_entries_clear(struct machine_entries *entries);
 
+/* The slot whose direct entry comes first: the preferred one, if the firmware has proven it,
+ * else the other, if that is; else the preferred one. */
+unsigned machine_entries_first(const struct record *record);
+
 /* The file; empty if there is none. */
 void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirks);
+
+/* If the file cannot be written, neither can the mirror, and that is reported: no error. */
+void machine_quirks_write(struct machine *machine, const struct quirks *quirks);
 
 /* Forgets what was given up, so that it is tried anew. Durable on 0. */
 int machine_quirks_forget(struct machine *machine, struct err *err);

@@ -314,9 +314,10 @@ static int agree(int one, const char *one_text, int other, const char *other_tex
 		       other_text);
 }
 
-static int slot_decide(const struct config *config, const struct trace *trace,
+static int slot_decide(const struct config *config, const struct trace *trace, int image,
 		       struct running *r, struct err *err)
 {
+	const char *traced_text = trace ? "the loader's trace" : "the UKI that the firmware started";
 	int mounted, token, traced;
 
 	err->exit = 0;
@@ -324,16 +325,16 @@ static int slot_decide(const struct config *config, const struct trace *trace,
 	token = err->exit ? -1 : slot_in_cmdline(r->cmdline, err);
 	if (err->exit)
 		return -1;
-	traced = r->kexec ? -1 : slot_in_trace(trace);
+	traced = r->kexec ? -1 : trace ? slot_in_trace(trace) : image;
 	if (agree(mounted, "what is mounted", token, "slotboot.slot=", err) < 0 ||
-	    agree(mounted, "what is mounted", traced, "the loader's trace", err) < 0 ||
-	    agree(token, "slotboot.slot=", traced, "the loader's trace", err) < 0)
+	    agree(mounted, "what is mounted", traced, traced_text, err) < 0 ||
+	    agree(token, "slotboot.slot=", traced, traced_text, err) < 0)
 		return -1;
 	if (mounted < 0 && token >= 0)
 		r->evidence = strdup(token ? "slotboot.slot=b on the kernel command line"
 					   : "slotboot.slot=a on the kernel command line");
 	if (mounted < 0 && token < 0 && traced >= 0)
-		r->evidence = strdup("the loader's trace of this boot");
+		r->evidence = strdup(trace ? "the loader's trace of this boot" : traced_text);
 	if (mounted < 0 && token < 0 && traced < 0)
 		return err_set(err, EX_CONFIG,
 			       "failed to find the running slot: no slot's device is under / or "
@@ -344,7 +345,7 @@ static int slot_decide(const struct config *config, const struct trace *trace,
 	return 0;
 }
 
-int running_find(const struct config *config, const struct trace *trace,
+int running_find(const struct config *config, const struct trace *trace, int image,
 		 struct running *ret_running, struct err *err)
 {
 	_cleanup_(running_clear) struct running r = { 0 };
@@ -362,7 +363,7 @@ int running_find(const struct config *config, const struct trace *trace,
 	r.nonce = nonce_in_cmdline(r.cmdline);
 	r.bootloader = bootloader_find(config);
 	r.kexec = r.nonce != 0 || r.bootloader == BOOTLOADER_IS_KEXEC;
-	if (slot_decide(config, trace, &r, err ? err : &local) < 0)
+	if (slot_decide(config, trace, image, &r, err ? err : &local) < 0)
 		return -1;
 	*ret_running = r;
 	r = (struct running){ 0 };

@@ -130,6 +130,19 @@ static void an_empty_file_gives_the_defaults(void **state)
 	unlink(path);
 }
 
+static void without_the_loader_a_trial_has_one_try(void **state)
+{
+	struct config *c;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(load("[slotboot]\nactivation = direct\ntries = 5\n", &c, &err), 0);
+	assert_int_equal(c->activation, CONFIG_ACTIVATION_DIRECT);
+	assert_int_equal(c->tries, 1);
+	config_free(c);
+	unlink(path);
+}
+
 static void a_bad_line_is_named_with_file_line_and_key(void **state)
 {
 	static const struct {
@@ -149,6 +162,8 @@ static void a_bad_line_is_named_with_file_line_and_key(void **state)
 		{ "[slotboot]\nsigners = 0\n", ":2: signers = 0: must be a number from 1 to 8" },
 		{ "[slotboot]\nsigning-time = 1\n", ":2: signing-time = 1: must be no or yes" },
 		{ "[slotboot]\nredirects = 21\n", ":2: redirects = 21" },
+		{ "[slotboot]\nactivation = kexec\n", ":2: activation = kexec: must be loader or direct" },
+		{ "[slotboot]\nactivation = direct\nesp = /a /b\n", "activation = direct goes with one ESP" },
 		{ "[slotboot]\nclient-key = k\n", "client-key without client-cert" },
 		{ "[slotboot]\ncompatible =\n", ":2: compatible: has no value" },
 		{ "[slotbot]\ncompatible = x\n", ":2: [slotbot] compatible: unknown section" },
@@ -416,6 +431,7 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(a_secret_without_a_slash_is_a_credential_of_the_unit),
 		cmocka_unit_test(an_empty_file_gives_the_defaults),
+		cmocka_unit_test(without_the_loader_a_trial_has_one_try),
 		cmocka_unit_test(a_bad_line_is_named_with_file_line_and_key),
 		cmocka_unit_test(nul_bytes_are_refused_and_no_key_vanishes_with_them),
 		cmocka_unit_test(a_line_of_198_characters_is_read_and_a_longer_one_is_refused),

@@ -43,7 +43,13 @@ static void scene_make(struct scene *s, const char *cmdline, const char *mountin
 static int find(struct scene *s, const struct trace *trace, struct running *r, struct err *err)
 {
 	memset(err, 0, sizeof *err);
-	return running_find(&s->config, trace, r, err);
+	return running_find(&s->config, trace, -1, r, err);
+}
+
+static int find_image(struct scene *s, int image, struct running *r, struct err *err)
+{
+	memset(err, 0, sizeof *err);
+	return running_find(&s->config, NULL, image, r, err);
 }
 
 #define ON_ROOT(dev) "20 1 " dev " / / ro - erofs x ro\n"
@@ -191,12 +197,36 @@ static void a_kexec_shows_by_our_nonce_or_by_the_kernels_own_word(void **state)
 	testdir_remove(&s.dir);
 }
 
+static void without_the_loader_the_uki_that_the_firmware_started_counts(void **state)
+{
+	struct running r;
+	struct scene s;
+	struct err err;
+
+	(void)state;
+	scene_make(&s, "quiet", "");
+	assert_int_equal(find_image(&s, 1, &r, &err), 0);
+	assert_int_equal(r.slot, 1);
+	assert_string_equal(r.evidence, "the UKI that the firmware started");
+	running_clear(&r);
+	testdir_text(&s.dir, "proc/cmdline", "slotboot.slot=a");
+	assert_int_equal(find_image(&s, 1, &r, &err), -1);
+	assert_non_null(strstr(err.text, "b by the UKI that the firmware started"));
+	/* After a kexec it is of an earlier boot. */
+	testdir_text(&s.dir, "proc/sys/kernel/bootloader_type", "208\n");
+	assert_int_equal(find_image(&s, 1, &r, &err), 0);
+	assert_int_equal(r.slot, 0);
+	running_clear(&r);
+	testdir_remove(&s.dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_slot_is_what_is_mounted),
 		cmocka_unit_test(a_slot_that_is_mounted_anywhere_is_found),
 		cmocka_unit_test(the_trace_counts_only_after_a_firmware_boot),
+		cmocka_unit_test(without_the_loader_the_uki_that_the_firmware_started_counts),
 		cmocka_unit_test(a_kexec_shows_by_our_nonce_or_by_the_kernels_own_word),
 	};
 

@@ -68,6 +68,7 @@ static void check_left(struct world *w, const struct job *job)
 
 	check_entries(w);
 	check_named(w);
+	check_direct(w);
 	if (sim_mirror_sequence(w, false) < w->ghost.mirror_floor)
 		violation("the mirror has gone back to an older record");
 	if (sim_floor(w, false) < w->ghost.floor)
@@ -134,6 +135,7 @@ static void boot_after(struct world *w)
 	simloader_boot(w);
 	if (!w->session.up && w->refuse >= 0 &&
 	    (w->hangs >= 0 || !simdisk_find(w, NAME_UKI(other)) ||
+	     (w->direct && !simvars_direct_active(w, other)) ||
 	     !policy_slot_bootable(&state.record, other))) {
 		w->refuse = -1;
 		simloader_boot(w);

@@ -132,7 +132,7 @@ static void modes_run(const struct scenario *scenario, const struct options *o,
 	double begin = seconds();
 
 	for (unsigned m = 0; m < mode_count; m++) {
-		if (!strstr(modes[m].name, o->mode))
+		if (!strstr(modes[m].name, o->mode) || !mode_fits(&modes[m], scenario))
 			continue;
 		if (scenario_run(scenario, &modes[m], o))
 			++*passed;

@@ -52,6 +52,10 @@ static void settle(struct world *w)
 	if (!w->session.kexec && slot_of(w, slot).status != SLOT_GOOD)
 		violation("mark-good of slot %c did not make it good", slot_letter(slot));
 	writes = w->fault.count;
+	/* One that the firmware has passed over, for what reason nobody knows, stays preferred. */
+	if (w->direct && !w->session.kexec && sim_state(w, false).record.preferred != slot &&
+	    slot_of(w, 1 - slot).status == SLOT_GOOD)
+		slot = 1 - slot;
 	if (!boot(w, "settled"))
 		return;
 	if (w->session.running != slot)

@@ -100,6 +100,15 @@ const struct scenario scenarios[] = {
 		BOOT, GOOD, BOOT, GOOD, LOADER(1), INSTALL(1, REBOOT), BOOT, GOOD, BOOT } },
 	{ "two ESPs", .two = true, .setup = 1, .count = 8, .steps = {
 		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD, BAD(0), INSTALL(2, KEXEC), JUMP } },
+	{ "without the loader", .direct = true, .setup = 1, .count = 9, .steps = {
+		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD, INSTALL(2, REBOOT), BOOT, GOOD, BOOT } },
+	{ "without the loader, a trial that panics", .direct = true, .hangs = 2, .setup = 2, .count = 7,
+	  .steps = { BOOT, GOOD, INSTALL(1, REBOOT), BOOT, GOOD, INSTALL(2, REBOOT), BOOT } },
+	{ "without the loader, by hand", .direct = true, .setup = 5, .count = 14, .steps = {
+		UPDATED, BACK(REBOOT), BOOT, GOOD, ACTIVE(1), BAD(1), ACTIVE(1), BOOT, GOOD, BAD(0) } },
+	{ "without the loader, a trial that is not well", .direct = true, .setup = 3, .count = 10, .steps = {
+		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, UNWELL, BOOT, GOOD, BREAKS(2, "breaks-late"),
+		INSTALL(2, REBOOT), BOOT } },
 	{ "two ESPs, one away for an update", .two = true, .setup = 6, .count = 12, .steps = {
 		UPDATED, PULL, INSTALL(2, REBOOT), BOOT, GOOD, RETURN, GOOD, BOOT } },
 };
@@ -136,6 +145,13 @@ const struct mode modes[] = {
 	  .twice = true },
 };
 const unsigned mode_count = sizeof modes / sizeof modes[0];
+
+bool mode_fits(const struct mode *mode, const struct scenario *scenario)
+{
+	return !scenario->direct ||
+	       (mode->store == STORE_OK && !mode->no_mirror &&
+		(mode->after == AFTER_NOTHING || mode->after == AFTER_REFUSE));
+}
 
 static void var_put(struct world *w, const char *name, const void *data, size_t len)
 {
@@ -194,15 +210,18 @@ void scenario_begin(const struct scenario *scenario, struct world *ret_world)
 	scenario_disk(scenario->device, scenario->loader, w);
 	w->good_limit = scenario->good_limit;
 	w->two = scenario->two;
+	w->direct = scenario->direct;
 	w->loader = scenario->loader;
 	w->loader_broken = scenario->loader_broken - 1;
 	w->next_ignored = scenario->next_ignored;
 	w->broken = scenario->broken - 1;
 	w->hangs = scenario->hangs - 1;
-	w->watchdog = scenario->hangs > 0;
+	w->watchdog = scenario->hangs > 0 && !scenario->direct;
 	var_put(w, "BootOrder", order, sizeof order);
 	var_put(w, "Boot0000", "foreign zero", 12);
 	var_put(w, "Boot0004", "foreign four", 12);
+	if (scenario->direct)
+		simdirect_provide(w);
 	if (scenario->duplicates)
 		duplicates_put(w);
 	if (scenario->squatted)

@@ -16,6 +16,7 @@ struct scenario {
 	bool squatted;		/* SlotState has other attributes, and cannot go */
 	bool foreign;		/* SlotState is another disk's */
 	bool two;		/* ESPs; the other one is empty at first */
+	bool direct;		/* no loader at all; slot a has an entry at first */
 	bool loader;		/* it is a file, in both places; boots by \EFI\BOOT at first */
 	int loader_broken;	/* version of it that gives up at once, + 1; 0: none */
 	bool next_ignored;	/* the firmware does not look at BootNext */
@@ -53,6 +54,10 @@ struct mode {
 };
 extern const struct mode modes[];
 extern const unsigned mode_count;
+
+/* Whether the mode is of use in the scenario: without the loader nothing counts at boot, nor looks at digests,
+ * nor holds the record against another disk's. */
+bool mode_fits(const struct mode *mode, const struct scenario *scenario);
 
 /* writes.c: variables written in one cycle of an update, held against what is documented. */
 void writes_check(void);

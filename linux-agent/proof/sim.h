@@ -98,6 +98,16 @@ int simfirmware_version(const struct world *w, enum sim_name name);
 struct loader_file;
 void simfirmware_file(unsigned version, struct loader_file *ret_file);
 
+/* simdirect.c: the firmware of a machine without the loader, from BootNext to the slot that stays
+ * up; one that panics (it is to hang) resets the machine. */
+void simdirect_boot(struct world *w);
+/* Slot a's entry, first in BootOrder, as whoever set the machine up has left it. */
+void simdirect_provide(struct world *w);
+/* In any world after a cut: without BootNext, too, a good slot starts. */
+void check_direct(struct world *w);
+/* Whether the firmware would load it: simloader.c. */
+bool sim_uki_loads(const struct sim_file *f);
+
 /* What boot entries name the ESP by. */
 struct esp_info;
 extern const struct esp_info sim_esp;

@@ -3,6 +3,7 @@
  * verbs of it that change something. */
 #include "install.h"
 #include "confirm.h"
+#include "direct.h"
 #include "kexec_intent.h"
 #include "kexec.h"
 #include "loader_update.h"
@@ -24,7 +25,6 @@ static struct config config = {
 	.compatible = compatible,
 	.sysroot = sysroot,
 	.watchdog_s = 60,
-	.tries = SIM_TRIES,
 	.images = { { .name = image_name, .target = { target_a, target_b } } },
 	.image_count = 1,
 };
@@ -71,6 +71,8 @@ static int machine_fill(struct world *w, struct machine *m, struct err *err)
 	*m = (struct machine){ .lock = -1, .is_running = true };
 	sim_world = w;
 	config.good_limit = w->good_limit;
+	config.activation = w->direct ? CONFIG_ACTIVATION_DIRECT : CONFIG_ACTIVATION_LOADER;
+	config.tries = w->direct ? 1 : SIM_TRIES;
 	m->config = &config;
 	m->disk = simdisk(w);
 	m->vars = simvars(w);
@@ -82,6 +84,7 @@ static int machine_fill(struct world *w, struct machine *m, struct err *err)
 				       .nonce = w->session.kexec ? SIM_NONCE : 0 };
 	m->storage.esp = m->esp.guid;
 	state_load(&m->storage, &m->state);
+	direct_judge(m);
 	if (m->state.var_error != SB_IO)
 		return 0;
 	*err = m->statefile.why;
@@ -219,6 +222,9 @@ static int agent_run(struct world *w, const struct step *step, uint8_t *ret_reco
 	w->ghost.guard = is_confirmed(&m.state.record.slots[w->session.running],
 				      w->session.kexec) ? 1u << w->session.running : 3u;
 	w->ghost.agent_ran = true;
+	/* mark-good alone grants no try, but after a kexec. */
+	if (w->direct && (step->op != OP_GOOD || w->session.kexec))
+		memset(w->ghost.starts, 0, sizeof w->ghost.starts);
 	r = agent_verb(&m, step, err);
 	check_guard(w, op_text(step->op));
 	if (r == 0)

@@ -139,7 +139,7 @@ static enum sb_error uki_read(void *ctx, uint64_t offset, uint8_t *buf, size_t l
 	return SB_OK;
 }
 
-static bool uki_loads(const struct sim_file *f)
+bool sim_uki_loads(const struct sim_file *f)
 {
 	struct pe_source source = { .ctx = (void *)(uintptr_t)f, .size = f->size,
 				    .read = uki_read };
@@ -183,7 +183,7 @@ static enum slot_reason start(void *ctx, unsigned slot, const uint8_t *digest, u
 		return REASON_LOAD;
 	if (digest && !digest_is(f, digest, size))
 		return REASON_DIGEST;
-	if (!uki_loads(f))
+	if (!sim_uki_loads(f))
 		return REASON_LOAD;
 	check_start(w, &fw->at_begin, &fw->step);
 	check_armed(&fw->at_begin, slot, fw->step.last_resort, fw->armed);
@@ -277,13 +277,16 @@ static bool boot_once(struct world *w, int hung)
 	w->session = (struct session){ .staged = -1 };
 	w->ghost.guard = 3;
 	check_tries(w, &fw.at_begin);
-	if (simfirmware_pick(w))
+	if (w->direct)
+		simdirect_boot(w);
+	else if (simfirmware_pick(w))
 		boot(&fw);
 	if (w->ghost.left_behind && !w->fault.dead && w->swapped)
 		violation("an ESP that was left behind starts what it has");
 	w->ghost.left_behind = false;
 	check_guard(w, "the loader");
-	check_stored(w, &fw.at_begin, &before);
+	if (!w->direct)
+		check_stored(w, &fw.at_begin, &before);
 	if (hung >= 0 && !w->fault.dead)
 		check_hang(w, &fw.at_begin, (unsigned)hung);
 	return w->session.hung && fw.armed > 0;

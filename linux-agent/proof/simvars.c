@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bootentries.h"
+#include "bytes.h"
 #include "loadoption.h"
 #include "sim.h"
 
@@ -145,12 +146,25 @@ static int var_list_boot(void *ctx, struct vars_name **ret_names, size_t *ret_co
 	return 0;
 }
 
+/* Firmware follows it whether the entry is active or not. */
+static bool next_names(struct world *w, const struct sim_var *entry)
+{
+	const struct sim_var *next = simvars_find(w, VARS_GLOBAL, "BootNext");
+	char name[16];
+
+	if (!next)
+		return false;
+	(void)snprintf(name, sizeof name, "Boot%04X", le16_get(next->data));
+	return strcmp(entry->name, name) == 0;
+}
+
 bool simvars_direct_active(struct world *w, unsigned slot)
 {
 	for (int i = 0; i < SIM_VARS; i++) {
 		const struct sim_var *v = &w->vars[i];
 
-		if (v->used && v->guid == VARS_GLOBAL && (v->data[0] & LOADOPTION_ACTIVE) &&
+		if (v->used && v->guid == VARS_GLOBAL &&
+		    ((v->data[0] & LOADOPTION_ACTIVE) || next_names(w, v)) &&
 		    loadoption_is_ours(v->data, v->len, simdisk_esp(w),
 				       slot ? BOOTENTRIES_B_PATH : BOOTENTRIES_A_PATH))
 			return true;

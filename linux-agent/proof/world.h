@@ -135,6 +135,7 @@ struct world {
 				 * that it boots from */
 	bool swapped;		/* ... which is the second */
 	bool other_lost;	/* the other one's disk is away */
+	bool direct;		/* there is no loader: the firmware starts the slots' entries */
 	bool loader;		/* its loader is a file, which the firmware has to find */
 	int loader_broken;	/* version of it that gives up at once; -1 */
 	unsigned boots;		/* through the firmware, where the loader is a file */
@@ -162,7 +163,7 @@ void world_init(struct world *w);
 struct disk simdisk(struct world *w);
 struct vars simvars(struct world *w);
 
-/* Whether a Boot#### of ours boots the slot's UKI directly and is active. */
+/* Whether a Boot#### of ours boots the slot's UKI directly and is active, or BootNext names it. */
 bool simvars_direct_active(struct world *w, unsigned slot);
 
 /* NULL: there is no such file. As the programs see it. */

@@ -14,38 +14,43 @@ static const struct cycle {
 	const char *name;
 	bool loader;		/* it is a file, and a new one comes along */
 	bool two;		/* ESPs */
+	bool direct;		/* without the loader */
 	unsigned count;
 	struct {
 		struct step step;
 		unsigned writes;
 	} steps[CYCLE_STEPS];
 } cycles[] = {
-	{ "an update by reboot", false, false, 3, {
+	{ "an update by reboot", false, false, false, 3, {
 		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 4 },
 		{ { .op = OP_BOOT }, 1 },
 		{ { .op = OP_GOOD }, 2 } } },
-	{ "an update by kexec", false, false, 5, {
+	{ "an update by kexec", false, false, false, 5, {
 		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_KEXEC }, 5 },
 		{ { .op = OP_KEXEC }, 0 },
 		{ { .op = OP_GOOD }, 1 },
 		{ { .op = OP_BOOT }, 1 },
 		{ { .op = OP_GOOD }, 2 } } },
-	{ "a new loader", true, false, 3, {
+	{ "a new loader", true, false, false, 3, {
 		{ { .op = OP_LOADER, .arg = 1 }, 2 },
 		{ { .op = OP_BOOT }, 0 },
 		{ { .op = OP_GOOD }, 3 } } },
-	{ "a boot of a good slot, and mark-good", false, false, 2, {
+	{ "a boot of a good slot, and mark-good", false, false, false, 2, {
 		{ { .op = OP_BOOT }, 0 },
 		{ { .op = OP_GOOD }, 0 } } },
-	{ "two ESPs, an update by reboot", false, true, 3, {
+	{ "two ESPs, an update by reboot", false, true, false, 3, {
 		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 2 },
 		{ { .op = OP_BOOT }, 1 },
 		{ { .op = OP_GOOD }, 1 } } },
-	{ "two ESPs, an update with one away", false, true, 5, {
+	{ "two ESPs, an update with one away", false, true, false, 5, {
 		{ { .op = OP_PULL }, 0 },
 		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 2 },
 		{ { .op = OP_BOOT }, 1 },
 		{ { .op = OP_RETURN }, 0 },
+		{ { .op = OP_GOOD }, 2 } } },
+	{ "without the loader, an update by reboot", false, false, true, 3, {
+		{ { .op = OP_INSTALL, .arg = 2, .activate = ACTIVATE_REBOOT }, 5 },
+		{ { .op = OP_BOOT }, 0 },
 		{ { .op = OP_GOOD }, 2 } } },
 };
 
@@ -70,7 +75,8 @@ static void settled_make(const struct cycle *cycle, struct world *ret_world)
 		{ .op = OP_INSTALL, .arg = 1, .activate = ACTIVATE_REBOOT },
 		{ .op = OP_BOOT }, { .op = OP_GOOD },
 	};
-	struct scenario scenario = { .loader = cycle->loader, .two = cycle->two };
+	struct scenario scenario = { .loader = cycle->loader, .two = cycle->two,
+				     .direct = cycle->direct };
 
 	scenario_begin(&scenario, ret_world);
 	for (unsigned i = 0; i < SETUP_STEPS; i++)

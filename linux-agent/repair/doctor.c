@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "doctor.h"
 
+#include "direct.h"
 #include "doctor_checks.h"
 #include "io.h"
 #include "machine_entries.h"
@@ -61,7 +62,10 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 		return;
 	}
 	doctor_esp(m, findings);
-	doctor_loader(m, findings);
+	if (machine_is_direct(m))
+		doctor_direct(m, findings);
+	else
+		doctor_loader(m, findings);
 	if (m->step != MACHINE_AT_VARS)
 		doctor_secureboot(m, findings);
 	if (m->step == MACHINE_AT_SLOTS)
@@ -101,13 +105,15 @@ int doctor_repair(const char *config, struct err *err)
 		r = err_set(err, EX_IOERR, "refused to write boot entries: the store of EFI variables "
 			    "is nearly full (%llu bytes free)", (unsigned long long)store.free);
 	if (r == 0)
-		r = machine_repair(&m, err);
+		r = m.judged ? machine_save(&m, err) : machine_repair(&m, err);
 	if (r == 0)
 		r = other_esp_bring_up(&m, err);
 	if (r == 0)
 		r = machine_quirks_forget(&m, err);
 	if (r == 0)
 		r = machine_sync_entries(&m, err);
+	if (r == 0)
+		r = direct_arm(&m, err);
 	if (r == 0 && m.entries_error.exit) {
 		*err = m.entries_error;
 		r = -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Describe what the reconciler would write, and what it leaves alone. */
+#include "direct.h"
 #include "doctor_checks.h"
 #include "io.h"
 #include "machine_entries.h"
@@ -106,25 +107,30 @@ static void delete_op(const struct boot_view *view, const struct boot_op *op,
 			    ? "the variable has attributes by which it cannot be rewritten"
 			    : view->contents[op->role].wanted
 			    ? "the firmware, or an installation, has made one more"
+			    : op->role == BOOT_LOADER || op->role == BOOT_TRIAL
+			    ? "this machine does without the loader (activation = direct)"
 			    : view->other ? "with two ESPs only the loaders have entries"
 					  : "its slot is empty");
 }
 
-static void given_up(const struct machine_entries *e, struct findings *findings)
+static void given_up(const struct machine_entries *e, bool direct, struct findings *findings)
 {
+	/* Whether what is left leads to a slot that is good nobody knows. */
+	enum finding_level level = direct ? FINDING_FAULT : FINDING_NOTE;
+
 	for (unsigned thing = 0; thing < BOOT_THING_COUNT; thing++) {
 		struct finding *f;
 
 		if (!e->view.state.given_up[thing] || !e->plan.withheld[thing])
 			continue;
-		f = finding_add(findings, FINDING_NOTE, "firmware-undoes");
+		f = finding_add(findings, level, "firmware-undoes");
 		f->repairable = true;
 		finding_say(f, what, "this firmware has undone %d writes of %s", QUIRKS_UNDONE_MAX,
 			    quirk_words(thing));
 		finding_say(f, cause, "slotctl leaves it alone now; the machine lives with the entries "
-			    "that there are, and with the loader's copy in EFI/BOOT");
-		finding_say(f, remedy, "an update of the firmware, and then %s, which tries again",
-			    REPAIR);
+			    "that there are%s", direct ? "" : ", and with the loader's copy in EFI/BOOT");
+		finding_say(f, remedy, "%san update of the firmware, and then %s, which tries again",
+			    direct ? "activation = loader; or " : "", REPAIR);
 	}
 }
 
@@ -227,7 +233,7 @@ void doctor_entries(const struct machine *machine, struct findings *findings)
 	}
 	if (e.plan.crowded)
 		crowded(findings);
-	given_up(&e, findings);
+	given_up(&e, machine_is_direct(machine), findings);
 	foreign_note(&e.view, findings);
 	absent_note(&e.view, findings);
 }

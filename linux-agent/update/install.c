@@ -3,6 +3,7 @@
 
 #include "bootentries.h"
 #include "cmdline.h"
+#include "direct.h"
 #include "espfile.h"
 #include "fetch.h"
 #include "install_check.h"
@@ -56,6 +57,8 @@ static int begin_undo(struct machine *m, const struct record *before, struct err
 	m->state.record = *before;
 	m->state.record.sequence = sequence;
 	(void)machine_save(m, NULL);
+	if (machine_is_direct(m))
+		(void)machine_sync_entries(m, NULL);
 	return err_set(err, EX_IOERR, "failed to mark slot as being written in state.bin on the "
 		       "ESP: should the variable be lost, half an image would be started");
 }
@@ -98,6 +101,9 @@ static int mark_writing(struct machine *m, const struct install_options *o, unsi
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be written",
 			       slot_letter(slot));
 	other_esp_begin(m);
+	/* Without the loader an active entry starts a slot whatever the record says. */
+	if (machine_is_direct(m) && machine_hide_entry(m, slot, err) < 0)
+		return -1;
 	if (save(m, o->report, err) < 0)
 		return -1;
 	if (m->mirror_failed)
@@ -158,6 +164,17 @@ void install_describe(const struct payload *uki, struct slot *slot)
 	slot->installed = (uint64_t)time(NULL);
 }
 
+/* What decides the next boot comes last, the record or BootNext: no later failure can change the
+ * boot choice. */
+static int publish(struct machine *m, struct report *report, struct err *err)
+{
+	if (!machine_is_direct(m))
+		return machine_sync_entries(m, err) < 0 ? -1 : save(m, report, err);
+	if (save(m, report, err) < 0 || machine_sync_entries(m, err) < 0)
+		return -1;
+	return direct_arm(m, err);
+}
+
 /* Steps 5 and 6. */
 static int finish(struct machine *m, const struct install_options *o, struct bundle *bundle,
 		  unsigned slot, enum activate how, struct err *err)
@@ -173,11 +190,9 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 		return -1;
 	if (!policy_apply(&m->state.record, events[how], slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
-	if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)
+	if (publish(m, o->report, err) == 0)
 		return 0;
-	/* The record decides what boots, so store it last: no later failure can change
-	 * the boot choice. If it was stored although the read-back failed, set the slot
-	 * back to writing. */
+	/* If it was stored although the read-back failed, set the slot back to writing. */
 	before.sequence = m->state.record.sequence;
 	m->state.record = before;
 	(void)save(m, o->report, NULL);
@@ -283,8 +298,12 @@ int install_run(struct machine *machine, const struct install_options *options,
 				.installed.stage_ms = LEDGER_UNKNOWN };
 	if (install_check_target(machine, &in->slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&
-	     kexec_intent_check_allowed(machine, options->force, err) < 0))
+	     kexec_intent_check_allowed(machine, options->force, err) < 0) ||
+	    (options->activate == ACTIVATE_REBOOT && direct_check(machine, err) < 0))
 		return -1;
+	if (machine_is_direct(machine) && options->tries > 1)
+		return err_set(err, EX_CONFIG, "--tries=%u: without the loader (activation = direct) a trial "
+			       "has one try", options->tries);
 	report_step(options->report, "fetch", "reading %s", options->where);
 	if (bundle_open(options->where, &reading, &in->bundle, err) < 0)
 		return -1;

@@ -6,12 +6,13 @@
  *   2. the bundle: signature, compatible, version, sizes, every index; the UKI, its
  *      hashes, architecture and .linux; of each image the first chunk to be fetched.
  *      Nothing has been written until here
- *   3. the target becomes writing, durably; its direct boot entry inactive
+ *   3. the target becomes writing, durably; its direct boot entry inactive, which it is
+ *      before the record says so where there is no loader
  *   4. images to the slot, each chunk after its hash proved right; the UKI and the
  *      manifest to the ESP; each flushed and read back
  *   5. boot entries and BootOrder
  *   6. the target becomes trial or kexec-trial, durably: only this changes what
- *      boots next, so it comes last
+ *      boots next, so it comes last. Without the loader 6 comes before 5, and BootNext last
  *   7. for kexec: the kernel is staged; if that fails, or the UKI is not fit for it
  *      (known before 5), the slot ends as for none
  *

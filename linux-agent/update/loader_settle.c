@@ -3,6 +3,7 @@
 #include "loader_update.h"
 
 #include "bootnext.h"
+#include "direct.h"
 #include "espfile.h"
 #include "io.h"
 #include "trip.h"
@@ -118,7 +119,7 @@ static bool is_waiting(const struct machine *m, const struct loader_note *note, 
 	trip_boot_id(m, boot_id);
 	if (*boot_id && *note->boot_id)
 		return strcmp(boot_id, note->boot_id) == 0;
-	return next == BOOT_NEXT_TRIAL && started != LOADER_TRIAL;
+	return next == BOOT_NEXT_OURS && started != LOADER_TRIAL;
 }
 
 static bool slot_failed(const struct machine *m)
@@ -137,7 +138,7 @@ static enum loader_failure trial_judge(const struct machine *m, const struct loa
 	enum loader_place started = loader_started(m, version);
 
 	if (started != LOADER_TRIAL || strcmp(version, note->trial.version) != 0)
-		return next == BOOT_NEXT_TRIAL ? LOADER_FAILED_IGNORED : LOADER_FAILED_NOT_STARTED;
+		return next == BOOT_NEXT_OURS ? LOADER_FAILED_IGNORED : LOADER_FAILED_NOT_STARTED;
 	if (!loader_id_is(&note->trial, trial))
 		return LOADER_FAILED_FILE;
 	return slot_failed(m) ? LOADER_FAILED_SLOT : LOADER_FAILED_NOT;
@@ -151,7 +152,7 @@ static int trial_settle(struct machine *m, struct loader_note *note, const struc
 	enum loader_failure failure;
 	enum boot_next next;
 
-	if (bootnext_get(&m->vars, &m->esp, &next, err) < 0)
+	if (bootnext_get(&m->vars, &m->esp, BOOTENTRIES_TRIAL_PATH, &next, err) < 0)
 		return -1;
 	if (!note->proven && is_waiting(m, note, next, loader_started(m, version))) {
 		*ret_result = (struct loader_result){ .what = LOADER_WAITING, .id = note->trial };
@@ -251,7 +252,7 @@ int loader_settle(struct machine *machine, struct loader_result *ret_result, str
 
 	*ret_result = (struct loader_result){ 0 };
 	/* After a kexec the firmware's variables describe another system's boot. */
-	if (machine->running.kexec)
+	if (machine->running.kexec || machine_is_direct(machine))
 		return 0;
 	loader_note_read(machine, &note);
 	if (files_read(machine, &files, err) < 0)

@@ -3,6 +3,7 @@
 #include "loader_update.h"
 
 #include "bootnext.h"
+#include "direct.h"
 #include "espfile.h"
 #include "readback.h"
 #include "slot_secureboot.h"
@@ -83,7 +84,7 @@ static int check_next(const struct machine *m, struct err *err)
 		return err_set(err, EX_IOERR, "the store of EFI variables is nearly full (%llu bytes "
 			       "free): nothing is written; see slotctl doctor",
 			       (unsigned long long)store.free);
-	if (bootnext_get(&m->vars, &m->esp, &next, err) < 0)
+	if (bootnext_get(&m->vars, &m->esp, BOOTENTRIES_TRIAL_PATH, &next, err) < 0)
 		return -1;
 	if (next == BOOT_NEXT_OTHER)
 		return err_set(err, EX_CONFIG, "BootNext names another entry already: reboot, or take it "
@@ -124,6 +125,9 @@ int loader_check_machine(const struct machine *machine, const struct loader_file
 	_cleanup_(loader_file_clear) struct loader_file home = { 0 }, fallback = { 0 };
 	struct loader_note note;
 
+	if (machine_is_direct(machine))
+		return err_set(err, EX_CONFIG, "this machine does without the loader (activation = direct, in "
+			       "slotboot.conf)");
 	loader_note_read(machine, &note);
 	if (note.proven)
 		return err_set(err, EX_CONFIG, "a new loader is just being promoted: run slotctl mark-good "
@@ -147,7 +151,7 @@ int loader_check_machine(const struct machine *machine, const struct loader_file
 static void undo(struct machine *m, struct loader_note *note, const char *path)
 {
 	note->trial.known = note->proven = false;
-	(void)bootnext_clear(&m->vars, &m->esp, NULL);
+	(void)bootnext_clear(&m->vars, &m->esp, BOOTENTRIES_TRIAL_PATH, NULL);
 	(void)loader_note_write(m, note, NULL);
 	(void)machine_sync_entries(m, NULL);
 	(void)espfile_remove(&m->disk, path, NULL);
@@ -161,7 +165,7 @@ static int arm(struct machine *m, struct err *err)
 		*err = m->entries_error;
 		return -1;
 	}
-	return bootnext_set(&m->vars, &m->esp, err);
+	return bootnext_set(&m->vars, &m->esp, BOOTENTRIES_TRIAL_PATH, err);
 }
 
 /* Nothing that starts is overwritten. The note goes by what has booted, which this has not. */
@@ -203,7 +207,7 @@ int loader_install(struct machine *machine, const struct loader_file *file,
 	note.trial = ret_result->id;
 	note.failed.known = note.proven = false;
 	trip_boot_id(machine, note.boot_id);
-	if (bootnext_clear(&machine->vars, &machine->esp, err) == 0 &&
+	if (bootnext_clear(&machine->vars, &machine->esp, BOOTENTRIES_TRIAL_PATH, err) == 0 &&
 	    loader_file_put(machine, file, trial.path, err) == 0 &&
 	    loader_note_write(machine, &note, err) == 0 && arm(machine, err) == 0)
 		return 0;

@@ -2,6 +2,7 @@
 #include "mark.h"
 
 #include "cmdline.h"
+#include "direct.h"
 #include "rollback_floor.h"
 #include "install_check.h"
 #include "kexec_intent.h"
@@ -129,7 +130,7 @@ static int mark_repair(struct machine *machine, const struct record *before, str
  * firmware that lets no boot entry be written. */
 static int sync_entries(struct machine *machine, struct err *err)
 {
-	if (machine_sync_entries(machine, err) < 0)
+	if (machine_sync_entries(machine, err) < 0 || direct_arm(machine, err) < 0)
 		return err_prefix(err, "the slot record is stored, but the boot entries could not "
 				  "be brought in line");
 	return 0;
@@ -182,7 +183,7 @@ int mark_good(struct machine *machine, struct err *err)
 		return err_set(err, EX_CONFIG, "slot %c cannot be marked good: an install into it "
 			       "was begun and not completed (status %s)", slot_letter(slot),
 			       slot_status_text(record->slots[slot].status));
-	if ((record_differs(&before, record) ? machine_save(machine, err)
+	if ((machine->judged || record_differs(&before, record) ? machine_save(machine, err)
 					     : mark_repair(machine, &before, err)) < 0)
 		return -1;
 	if (sync_entries(machine, err) < 0)
@@ -213,6 +214,10 @@ int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 		return err_set(err, EX_CONFIG, "%s is not possible: slot %c is %s",
 			       policy_event_text(event), slot_letter(slot),
 			       slot_status_text(record->slots[slot].status));
+	/* Without the loader BootOrder starts a slot whatever the record says: it leaves one that
+	 * is to be bad before that is stored. */
+	if (machine_is_direct(machine) && machine_sync_entries(machine, err) < 0)
+		return -1;
 	if (machine_save(machine, err) < 0)
 		return -1;
 	return sync_entries(machine, err);

@@ -94,6 +94,17 @@ static int fail(const struct options *o, const struct health_finding *finding, s
 	return r;
 }
 
+/* Without the loader it is slotctl that stores the try, and with it that the slot was started:
+ * should the system end here, the other one can say so. What fails, fails again at mark-good. */
+static void arrive(const struct options *o)
+{
+	struct machine m;
+
+	if (machine_open(o->config, MACHINE_CONFIRM, &m, NULL) == 0 && m.judged)
+		(void)machine_save(&m, NULL);
+	machine_close(&m);
+}
+
 static int confirm(const struct options *o, const struct machine *m, struct err *err)
 {
 	struct health_finding finding;
@@ -127,6 +138,8 @@ int verb_confirm(int argc, char **argv, struct err *err)
 	}
 	if (r == 0)
 		r = confirm_lock(&machine, &lock, err);
+	if (r == 0 && machine.judged)
+		arrive(&o);
 	if (r == 0)
 		r = confirm(&o, &machine, err);
 	machine_close(&machine);

@@ -78,8 +78,8 @@ static void none_left_print(const struct machine *m)
 	const struct record *record = &m->state.record;
 
 	if (!policy_slot_bootable(record, 0) && !policy_slot_bootable(record, 1))
-		out_print("warning: no slot is fit to boot any more; the loader will start one as a "
-			  "last resort\n");
+		out_print("warning: no slot is fit to boot any more; one will be started as a last "
+			  "resort\n");
 }
 
 /* The slot is confirmed; a problem with the loader is only a warning. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
+#include "direct.h"
 #include "slot_words.h"
 #include "export.h"
 #include "health_note.h"
@@ -14,6 +15,7 @@
 #include "panic.h"
 #include "policy.h"
 #include "status_beside.h"
+#include "status_direct.h"
 #include "status_esps.h"
 #include "status_kexec.h"
 #include "status_loader.h"
@@ -88,7 +90,9 @@ static void view_fill(struct view *v)
 	/* After a kexec it is of an earlier boot. */
 	if (m->is_running && !m->running.kexec)
 		v->loader = machine_loader_variable(m, "LoaderInfo");
-	if (m->is_running)
+	if (status_direct_is(m))
+		status_direct_why(m, v->why, sizeof v->why);
+	else if (m->is_running)
 		slot_words_why(&m->state, m->has_trace ? &m->trace : NULL, &m->running, v->why,
 			       sizeof v->why);
 	else
@@ -216,7 +220,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o, s:o}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o, s:o, s:s, s:s?}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -235,7 +239,8 @@ static json_t *view_json(const struct view *v)
 		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
 		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m), "loader_file", status_loader_json(m),
 		"secure_boot", status_secureboot_json(&v->secureboot),
-		"esps", status_esps_json(m));
+		"esps", status_esps_json(m), "activation", machine_is_direct(m) ? "direct" : "loader",
+		"boot_next", status_direct_next(m));
 }
 
 static void print_slot(const struct view *v, unsigned slot)
@@ -362,6 +367,8 @@ static void print_text(const struct view *v)
 		out_print("loader     %s\n", v->loader);
 	status_loader_print(m);
 	status_secureboot_print(&v->secureboot);
+	if (machine_is_direct(m))
+		out_print("activation direct: by BootNext and BootOrder, without the loader\n");
 	out_print("preferred  slot %c\n", slot_letter(m->state.record.preferred));
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		print_slot(v, slot);
