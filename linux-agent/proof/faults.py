@@ -15,6 +15,7 @@ import time
 # Of the scenarios only those of that word are run, where a fault names one: they are not the first.
 NEW = "a new loader"
 TWO = "two ESPs"
+DIRECT = "without the loader"
 
 FAULTS = [
     ("a slot target is not flushed", "linux-agent/update/slot_target.c",
@@ -132,8 +133,21 @@ FAULTS = [
      "beside_write(in, err) < 0 ||\n\t    memory_write(in, uki, \"uki.efi\", err) < 0)",
      "memory_write(in, uki, \"uki.efi\", err) < 0 ||\n\t    beside_write(in, err) < 0)"),
     ("the record before the boot entries", "linux-agent/update/install.c",
-     "if (machine_sync_entries(m, err) == 0 && save(m, o->report, err) == 0)",
-     "if (save(m, o->report, err) == 0 && machine_sync_entries(m, err) == 0)"),
+     "return machine_sync_entries(m, err) < 0 ? -1 : save(m, report, err);",
+     "return save(m, report, err) < 0 ? -1 : machine_sync_entries(m, err);"),
+    ("BootNext before the record", "linux-agent/update/install.c",
+     "if (save(m, report, err) < 0 || machine_sync_entries(m, err) < 0)\n\t\treturn -1;\n\treturn direct_arm(m, err);",
+     "if (machine_sync_entries(m, err) < 0 || direct_arm(m, err) < 0)\n\t\treturn -1;\n\treturn save(m, report, err);", DIRECT),
+    ("an entry that nobody checks is active when its slot is in writing", "linux-agent/update/install.c",
+     "if (machine_is_direct(m) && machine_hide_entry(m, slot, err) < 0)", "if (0)", DIRECT),
+    ("BootNext is not taken back before the record changes", "linux-agent/machine/machine.c",
+     "if (direct_disarm(machine, err) < 0)", "if (0)", DIRECT),
+    ("a slot is bad while BootOrder starts it", "linux-agent/update/mark.c",
+     "if (machine_is_direct(machine) && machine_sync_entries(machine, err) < 0)", "if (0)", DIRECT),
+    ("a try by BootNext is not spent", "linux-agent/machine/direct.c",
+     "if (spent || kexec_failed(machine))", "if (0)", DIRECT),
+    ("BootOrder begins with the preferred slot before it is good", "linux-agent/machine/machine_entries.c",
+     "if (record->slots[slot].status == SLOT_GOOD)", "if (i == 0)", DIRECT),
     ("an ESP that is away stays in the record through an install", "linux-agent/machine/other_esp.c",
      "\t(void)record_name(&machine->state.record, machine->esp.guid,\n"
      "\t\t\t  in_step(machine) ? machine->other_esp.guid : NULL);", "\t;", TWO),
