@@ -128,7 +128,7 @@ int direct_disarm(struct machine *machine, struct err *err)
 }
 
 /* Somebody else's order for the next boot is not written over. */
-static int check_free(const struct machine *m, int exit, struct err *err)
+static int check_free(const struct machine *m, int status, struct err *err)
 {
 	bool other = true;
 	enum boot_next next;
@@ -140,7 +140,7 @@ static int check_free(const struct machine *m, int exit, struct err *err)
 	}
 	if (!other)
 		return 0;
-	return err_set(err, exit, "BootNext is set to another entry, which the next boot is meant for: "
+	return err_set(err, status, "BootNext is set to another entry, which the next boot is meant for: "
 		       "reboot first, or efibootmgr -N takes it back");
 }
 

@@ -19,7 +19,7 @@ enum machine_step { MACHINE_AT_CONFIG, MACHINE_AT_VARS, MACHINE_AT_ESP, MACHINE_
 enum direct_trial {
 	DIRECT_TRIAL_NONE,	/* it is not to be tried */
 	DIRECT_TRIAL_WAITING,	/* the next boot through the firmware tries it */
-	DIRECT_TRIAL_IGNORED,	/* the same, and the last one has not looked at BootNext */
+	DIRECT_TRIAL_IGNORED,	/* the same, and the last ones have not looked at BootNext */
 	DIRECT_TRIAL_MISSING,	/* BootNext does not name it any more, with no boot in between */
 };
 

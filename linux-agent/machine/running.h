@@ -6,8 +6,9 @@
  * overlay its lower directory's, of btrfs the one it was mounted by), or, where that is no
  * slot's, on /usr; and from slotboot.slot= on the kernel command line. Systems that run
  * wholly from their initrd have the latter only, and after a firmware boot the loader's
- * trace, or, without the loader, the UKI that the firmware started. Where two of these contradict each other there is no answer, but an error. A
- * slot that is mounted elsewhere says nothing of what runs.
+ * trace, or, without the loader, the UKI that the firmware started. Where two of these
+ * contradict each other there is no answer, but an error. A slot that is mounted elsewhere
+ * says nothing of what runs.
  *
  * How: a kernel that was jumped to has our slotboot.nonce= on its command line,
  * or says so itself (x86: /proc/sys/kernel/bootloader_type). Variables that the
@@ -36,7 +37,8 @@ struct running {
 	char *evidence;		/* "/dev/vda2 is mounted on /", "slotboot.slot=b" */
 };
 
-/* trace may be NULL; image: the slot whose UKI the firmware started itself, or -1. images are the configured ones with devices filled in.
+/* trace may be NULL; image: the slot whose UKI the firmware started itself, or -1. The images
+ * of config are the configured ones with devices filled in.
  * EX_CONFIG: unknown, or a contradiction, with what was looked at. */
 int running_find(const struct config *config, const struct trace *trace, int image,
 		 struct running *ret_running, struct err *err);

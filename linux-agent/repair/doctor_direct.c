@@ -32,10 +32,10 @@ static void next_check(const struct machine *m, struct findings *findings)
 
 	if (m->direct_trial == DIRECT_TRIAL_IGNORED) {
 		f = finding_add(findings, FINDING_FAULT, "boot-next-ignored");
-		finding_say(f, what, "slot %c was not tried, and BootNext still names it (resets in a row: %u)",
-			    name, m->direct_ignored);
-		finding_say(f, cause, "this firmware has not looked at BootNext, or another entry was chosen by "
-			    "hand before it did");
+		finding_say(f, what, "BootNext names slot %c, and this firmware has not looked at BootNext (resets in a row: "
+			    "%u)", name, m->direct_ignored);
+		finding_say(f, cause, "BootNext outlived a reset, so that the slot was not tried: the firmware "
+			    "ignores it, or another entry was chosen by hand");
 		finding_say(f, remedy, "reboot once more; if it stays, an update of the firmware, or activation = "
 			    "loader");
 	} else if (m->direct_trial == DIRECT_TRIAL_MISSING) {

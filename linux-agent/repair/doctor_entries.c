@@ -95,7 +95,7 @@ static void order_op(const struct boot_view *view, struct findings *findings)
 		    "something else first, or what it finds by itself");
 }
 
-static void delete_op(const struct boot_view *view, const struct boot_op *op,
+static void delete_op(const struct boot_view *view, const struct boot_op *op, bool direct,
 		      struct findings *findings)
 {
 	const struct boot_entry *entry = entry_of(view, op->name.text);
@@ -107,7 +107,7 @@ static void delete_op(const struct boot_view *view, const struct boot_op *op,
 			    ? "the variable has attributes by which it cannot be rewritten"
 			    : view->contents[op->role].wanted
 			    ? "the firmware, or an installation, has made one more"
-			    : op->role == BOOT_LOADER || op->role == BOOT_TRIAL
+			    : direct && (op->role == BOOT_LOADER || op->role == BOOT_TRIAL)
 			    ? "this machine does without the loader (activation = direct)"
 			    : view->other ? "with two ESPs only the loaders have entries"
 					  : "its slot is empty");
@@ -229,7 +229,7 @@ void doctor_entries(const struct machine *machine, struct findings *findings)
 		else if (op->kind == BOOT_OP_ORDER)
 			order_op(&e.view, findings);
 		else
-			delete_op(&e.view, op, findings);
+			delete_op(&e.view, op, machine_is_direct(machine), findings);
 	}
 	if (e.plan.crowded)
 		crowded(findings);

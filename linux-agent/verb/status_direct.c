@@ -84,7 +84,7 @@ static void say_next(struct text *t, const struct machine *m)
 		say(t, " Slot %c is tried at the next boot.", name);
 		return;
 	case DIRECT_TRIAL_IGNORED:
-		say(t, " Slot %c was not tried: BootNext still names it, so that this firmware has not looked at "
+		say(t, " Slot %c waits for its try: BootNext names it, and this firmware has not looked at "
 		    "BootNext (resets in a row: %u).", name, m->direct_ignored);
 		return;
 	case DIRECT_TRIAL_MISSING:
