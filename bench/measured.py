@@ -13,6 +13,7 @@ from dataclasses import dataclass
 class Cost:
     seconds: float
     peak_kib: int       # of the largest process
+    cpu: float = 0      # seconds, user and system, of all of them
 
 
 class RunFailed(Exception):
@@ -20,12 +21,12 @@ class RunFailed(Exception):
 
 
 def run(argv, env=None, cwd=None, then=None):
-    """From the start to the exit (and to the end of then(), if given): the time, and GNU time's peak.
+    """From the start to the exit (and to the end of then(), if given): the time, and GNU time's figures.
 
     Not Python's own rusage: that would begin with Python's memory."""
     with tempfile.NamedTemporaryFile("r") as peak, tempfile.TemporaryFile("w+b") as log:
         begin = time.monotonic()
-        status = subprocess.run(["/usr/bin/time", "--quiet", "-f", "%M", "-o", peak.name, *map(str, argv)],
+        status = subprocess.run(["/usr/bin/time", "--quiet", "-f", "%U %S %M", "-o", peak.name, *map(str, argv)],
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(env or {})},
                                 cwd=cwd).returncode
         if status == 0 and then:
@@ -34,7 +35,8 @@ def run(argv, env=None, cwd=None, then=None):
         if status != 0:
             log.seek(0)
             raise RunFailed(f"{argv[0]}: exit {status}: {log.read().decode(errors='replace')[-300:].strip()}")
-        return Cost(seconds, int(peak.read().split()[-1]))
+        user, system, kib = peak.read().split()[-3:]
+        return Cost(seconds, int(kib), float(user) + float(system))
 
 
 def rounds(contestants, count):

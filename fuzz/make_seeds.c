@@ -5,6 +5,7 @@
  * by hand when a format has changed (make seeds); keys are new ones each time.
  */
 #include "bundle.h"
+#include "bundle_create.h"
 #include "kernel_image.h"
 #include "espinfo.h"
 #include "loadoption.h"
@@ -20,6 +21,7 @@
 #include "testuki.h"
 
 #include <sys/stat.h>
+#include <zstd.h>
 
 static void put(const char *target, const char *name, const void *data, size_t len)
 {
@@ -66,11 +68,13 @@ static void records_make(void)
 	put("fuzz_record", "trace", bytes, TRACE_BYTES);
 }
 
-/* The three kinds of index, of a payload of two chunks and three blocks. */
+/* The three kinds of index, of a payload of three chunks: in one frame, in blocks, and the same as the
+ * second. The block index has its chunks' kinds in front: see fuzz_chunkindex.c. */
 static void indexes_make(void)
 {
-	struct chunk rows[2] = { { .frame = 100 }, { .frame = 20 } };
-	struct chunkindex chunks = { CHUNK_MIN_LOG, 2, 100000, 0, rows };
+	struct chunk rows[3] = { { .frame = 100, .sha256 = { 1 } }, { .frame = 16 * 20, .blocks = true },
+				 { .repeats = true, .same = 1 } };
+	struct chunkindex chunks = { CHUNK_MIN_LOG, 3, 3 << CHUNK_MIN_LOG, 0, rows };
 	struct blockindex blocks;
 	struct base_chunk parts[2] = {
 		{ .frame = 50, .region_count = 1, .regions = { { 4096, 8192 } } },
@@ -78,25 +82,49 @@ static void indexes_make(void)
 	};
 	struct baseindex base = { .count = 2, .base_size = 1 << 20, .chunks = parts };
 	struct err err = { 0 };
-	uint8_t *data;
+	uint8_t *data, *with;
 	size_t len;
 
 	assert_int_equal(chunkindex_encode(&chunks, &data, &len, &err), 0);
 	put("fuzz_chunkindex", "chunks", data, len);
 	free(data);
-	assert_int_equal(blockindex_make(4, 3, &blocks, &err), 0);
-	for (uint16_t i = 0; i < 3; i++) {
+	assert_int_equal(blockindex_make(4, 48, &blocks, &err), 0);
+	for (uint16_t i = 16; i < 32; i++) {
 		blocks.ids[i] = i + 1;
-		blocks.lengths[i] = (uint16_t)(10 * (i + 1));
+		blocks.lengths[i] = 20;
 	}
-	blockindex_sum(&blocks);
-	assert_int_equal(blockindex_encode(&blocks, &data, &len, &err), 0);
+	assert_int_equal(blockindex_encode(&blocks, &chunks, &data, &len, &err), 0);
 	blockindex_clear(&blocks);
-	put("fuzz_chunkindex", "blocks", data, len);
+	with = malloc(len + 1);
+	with[0] = 0x0a;
+	memcpy(with + 1, data, len);
+	put("fuzz_chunkindex", "blocks", with, len + 1);
+	free(with);
 	free(data);
 	assert_int_equal(baseindex_encode(&base, &data, &len, &err), 0);
 	put("fuzz_chunkindex", "base", data, len);
 	free(data);
+}
+
+/* The frames of a chunk of two blocks and a part of one: see fuzz_chunk_decode.c. */
+static void frames_make(void)
+{
+	enum { LEN = 2 * BLOCK_BYTES + 100, HEAD = 3 };
+	static uint8_t chunk[LEN], seed[HEAD + 4 * BLOCK_BYTES];
+	size_t end = HEAD;
+
+	for (size_t i = 0; i < LEN; i++)
+		chunk[i] = (uint8_t)(i / 512);
+	le16_put(seed, LEN - 1);
+	for (size_t at = 0; at < LEN; at += BLOCK_BYTES) {
+		size_t n = LEN - at < BLOCK_BYTES ? LEN - at : BLOCK_BYTES;
+
+		end += ZSTD_compress(seed + end, sizeof seed - end, chunk + at, n, 3);
+	}
+	put("fuzz_chunk_decode", "blocks", seed, end);
+	le16_put(seed, BLOCK_BYTES - 1);
+	end = HEAD + ZSTD_compress(seed + HEAD, sizeof seed - HEAD, chunk, BLOCK_BYTES, 3);
+	put("fuzz_chunk_decode", "block", seed, end);
 }
 
 /* Its sections moved together, or most of the file would be zeros. Returns its end. */
@@ -176,10 +204,39 @@ static void signed_make(void)
 	testpki_free(&p);
 }
 
+/* Chunks in blocks, the last of which repeats; with a dictionary. */
+static void blocks_bundle_make(void)
+{
+	enum { CHUNK = 1 << CHUNK_MIN_LOG };
+	static uint8_t bytes[3 * CHUNK];
+	char uki[160], image[160];
+	const struct bundle_image images[] = { { .name = "rootfs", .file = image } };
+	const struct bundle_create_options o = {
+		.output = zip_path, .compatible = "a", .version = "1", .uki = uki, .images = images,
+		.image_count = 1, .chunk_log = CHUNK_MIN_LOG,
+	};
+	struct err err = { 0 };
+	uint32_t seed = 1;
+
+	for (size_t i = 0; i < 2 * CHUNK; i++) {
+		seed = seed * 1103515245 + 12345;
+		bytes[i] = i % 24 ? (uint8_t)(i >> 8) : (uint8_t)(seed >> 20);
+	}
+	memcpy(bytes + 2 * CHUNK, bytes + CHUNK, CHUNK);
+	snprintf(uki, sizeof uki, "%s/uki", dir.path);
+	snprintf(image, sizeof image, "%s/image", dir.path);
+	testdir_text(&dir, "uki", "MZ");
+	testdir_put(&dir, "image", bytes, sizeof bytes);
+	if (bundle_create(&o, &err) < 0)
+		fail_msg("%s", err.text);
+	put_file("fuzz_bundle", "blocks.zip", zip_path);
+}
+
 static void bundle_make(void)
 {
 	testbundle_zip(&good, zip_path);
 	put_file("fuzz_bundle", "signed.zip", zip_path);
+	blocks_bundle_make();
 }
 
 static void loadoption_make(void)
@@ -301,6 +358,7 @@ static void all(void **state)
 	(void)state;
 	records_make();
 	indexes_make();
+	frames_make();
 	uki_make();
 	profiles_make();
 	siglist_make();

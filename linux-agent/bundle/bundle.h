@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+struct chunkdict;
 struct cms_rules;
 struct bundle;
 
@@ -57,6 +58,11 @@ int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint
 int bundle_index(struct bundle *bundle, const struct payload *payload,
 		 struct chunkindex *ret_index, struct err *err);
 
+/* The dictionary of a payload's frames; NULL where it has none. EX_DATAERR: it is none; errors as
+ * bundle_pinned(). chunkdict_free() frees it. */
+int bundle_dictionary(struct bundle *bundle, const struct payload *payload,
+		      struct chunkdict **ret_dict, struct err *err);
+
 /* Where an entry of frames lies in the source, at least size bytes long. EX_DATAERR. */
 int bundle_frames(struct bundle *bundle, const char *file, uint64_t size,
 		  struct zipentry *ret_entry, struct err *err);
@@ -75,6 +81,11 @@ struct bundle_source *bundle_source(const struct bundle *bundle);
 int bundle_prefix(const struct bundle *bundle, struct err *err);
 
 /* --- bundle_extract.c ------------------------------------------------------ */
+
+/* The frames of chunk i, as they are in entry (bundle_frames()): index->chunks[i].frame bytes, to be read
+ * chunk after chunk. Errors as source->read(), without the bundle's name. */
+int bundle_chunk_read(struct bundle *bundle, const struct zipentry *entry, const struct chunkindex *index,
+		      uint32_t i, uint8_t *frames, struct err *err);
 
 /* Called with the payload's bytes in order, at most 1 MiB each; -1 (with err
  * filled) stops the extraction and is handed through. */

@@ -25,6 +25,7 @@ static int chunk_hand_over(const uint8_t *data, size_t len, bundle_sink_fn *sink
 struct buffers {
 	uint8_t *frame, *chunk;
 	struct chunk_decode *code;
+	struct chunkdict *dict;
 	EVP_MD_CTX *whole;
 };
 
@@ -33,6 +34,7 @@ static void buffers_clear(struct buffers *b)
 	free(b->frame);
 	free(b->chunk);
 	chunk_decode_free(b->code);
+	chunkdict_free(b->dict);
 	EVP_MD_CTX_free(b->whole);
 }
 
@@ -40,7 +42,7 @@ static int buffers_make(struct buffers *b, const struct chunkindex *index, struc
 {
 	size_t chunk = (size_t)1 << index->chunk_log;
 
-	b->frame = malloc(chunkindex_frame_max(chunk));
+	b->frame = malloc(chunkindex_frames_max(chunk));
 	b->chunk = malloc(chunk);
 	b->code = chunk_decode_new();
 	b->whole = EVP_MD_CTX_new();
@@ -50,31 +52,32 @@ static int buffers_make(struct buffers *b, const struct chunkindex *index, struc
 	return 0;
 }
 
+int bundle_chunk_read(struct bundle *bundle, const struct zipentry *entry, const struct chunkindex *index,
+		      uint32_t i, uint8_t *frames, struct err *err)
+{
+	struct bundle_source *source = bundle_source(bundle);
+	const struct chunk *chunk = &index->chunks[i];
+
+	/* The rest of the entry is one request; behind a chunk that repeats it begins again. */
+	if (source->run && !chunk->repeats)
+		source->run(source, entry->offset + chunk->offset, index->frames_size - chunk->offset);
+	return source->read(source, frames, chunk->frame, entry->offset + chunk->offset, err);
+}
+
 /* Decode into b->chunk and verify its hash. */
 static int chunk_take(struct bundle *bundle, const struct payload *payload,
 		      const struct chunkindex *index, uint32_t i, const struct zipentry *entry,
 		      struct buffers *b, struct err *err)
 {
-	struct bundle_source *source = bundle_source(bundle);
 	const struct chunk *chunk = &index->chunks[i];
 	size_t len = chunkindex_length(index, i);
 
-	if (source->read(source, b->frame, chunk->frame, entry->offset + chunk->offset, err) < 0)
+	if (bundle_chunk_read(bundle, entry, index, i, b->frame, err) < 0)
 		return -1;
-	if (chunk_decode(b->code, b->frame, chunk->frame, b->chunk, len) &&
+	if (chunk_decode_chunk(b->code, b->dict, chunk, b->frame, b->chunk, len) &&
 	    chunk_decode_is(b->code, b->chunk, len, chunk->sha256))
 		return 0;
 	return chunk_decode_damaged(payload->file, i, err);
-}
-
-/* Announce the rest of the entry, from this chunk on, as one request. */
-static void frames_run(struct bundle_source *source, const struct zipentry *entry,
-		       const struct chunkindex *index, uint32_t i)
-{
-	uint64_t done = index->chunks[i].offset;
-
-	if (source->run)
-		source->run(source, entry->offset + done, index->frames_size - done);
 }
 
 static int chunk_read(struct bundle *bundle, const struct payload *payload,
@@ -91,7 +94,6 @@ static int chunk_read(struct bundle *bundle, const struct payload *payload,
 				*err = why;
 			return bundle_prefix(bundle, err);
 		}
-		frames_run(bundle_source(bundle), entry, index, i);
 		why = (struct err){ 0 };
 	}
 	if (EVP_DigestUpdate(b->whole, b->chunk, len) != 1)
@@ -128,10 +130,9 @@ int bundle_extract(struct bundle *bundle, const struct payload *payload, bundle_
 	if (!payload->file)
 		return 0;
 	if (bundle_frames(bundle, payload->file, index.frames_size, &entry, err) < 0 ||
-	    buffers_make(&b, &index, err) < 0)
+	    buffers_make(&b, &index, err) < 0 ||
+	    bundle_dictionary(bundle, payload, &b.dict, err) < 0)
 		return -1;
-	if (index.count)
-		frames_run(bundle_source(bundle), &entry, &index, 0);
 	for (uint32_t i = 0; i < index.count; i++) {
 		if (cancel && *cancel)
 			return err_set(err, EX_TEMPFAIL, "cancelled by a signal");

@@ -63,11 +63,10 @@ static int entry_check(const struct bundle *b, const char *name, struct err *err
 /* Everything the manifest names must be there, before a slot is touched. */
 static int entries_check(const struct bundle *b, const struct payload *p, struct err *err)
 {
-	const char *names[6 + 2 * MANIFEST_MAX_BASES] = {
-		p->file, p->index.file, p->blocks.file, p->blocks.index.file,
-		p->blocks.dictionary.file,
+	const char *names[4 + 2 * MANIFEST_MAX_BASES] = {
+		p->file, p->index.file, p->blocks.index.file, p->blocks.dictionary.file,
 	};
-	size_t count = 5;
+	size_t count = 4;
 
 	for (size_t i = 0; i < p->base_count; i++) {
 		names[count++] = p->bases[i].file;

@@ -2,6 +2,7 @@
 #include "chunk_decode.h"
 
 #include "bytes.h"
+#include "chunkindex.h"
 #include "digest.h"
 
 #include <stdlib.h>
@@ -91,6 +92,30 @@ bool chunk_decode_dict(struct chunk_decode *code, const struct chunkdict *dict,
 	return chunk_decode_frame_is(frame, frame_len, len) &&
 	       ZSTD_decompress_usingDDict(code->zstd, out, len, frame, frame_len,
 					  dict ? dict->zstd : NULL) == len;
+}
+
+bool chunk_decode_blocks(struct chunk_decode *code, const struct chunkdict *dict,
+			 const void *frames, size_t frames_len, void *out, size_t len)
+{
+	const uint8_t *frame = frames, *end = frame + frames_len;
+
+	for (size_t at = 0; at < len; at += BLOCK_BYTES) {
+		size_t block = len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
+		size_t n = ZSTD_findFrameCompressedSize(frame, (size_t)(end - frame));
+
+		if (ZSTD_isError(n) ||
+		    !chunk_decode_dict(code, dict, frame, n, (uint8_t *)out + at, block))
+			return false;
+		frame += n;
+	}
+	return frame == end;
+}
+
+bool chunk_decode_chunk(struct chunk_decode *code, const struct chunkdict *dict,
+			const struct chunk *chunk, const void *frames, void *out, size_t len)
+{
+	return chunk->blocks ? chunk_decode_blocks(code, dict, frames, chunk->frame, out, len)
+			     : chunk_decode_dict(code, dict, frames, chunk->frame, out, len);
 }
 
 bool chunk_decode_prefix(struct chunk_decode *code, const void *prefix, size_t prefix_len,

@@ -14,13 +14,14 @@
 #include <stdint.h>
 
 struct chunk_decode;
+struct chunk;
 struct chunkdict;
 
 /* NULL: out of memory. */
 struct chunk_decode *chunk_decode_new(void);
 void chunk_decode_free(struct chunk_decode *code);	/* NULL is accepted */
 
-/* A dictionary of the BLOCKS layout, for every worker; any bytes. EX_DATAERR, with its
+/* A dictionary of frames, for every worker; any bytes. EX_DATAERR, with its
  * name: zstd's magic is there and no dictionary behind it. chunkdict_free() frees it. */
 int chunkdict_new(const char *name, const void *data, size_t len, struct chunkdict **ret_dict,
 		  struct err *err);
@@ -35,6 +36,12 @@ bool chunk_decode(struct chunk_decode *code, const void *frame, size_t frame_len
 		  size_t len);
 bool chunk_decode_dict(struct chunk_decode *code, const struct chunkdict *dict,
 		       const void *frame, size_t frame_len, void *out, size_t len);
+/* A frame for each block of BLOCK_BYTES of these len bytes, one behind the other. */
+bool chunk_decode_blocks(struct chunk_decode *code, const struct chunkdict *dict,
+			 const void *frames, size_t frames_len, void *out, size_t len);
+/* What a chunk has in the entry of frames, chunk->frame bytes: one frame, or one for each block. */
+bool chunk_decode_chunk(struct chunk_decode *code, const struct chunkdict *dict,
+			const struct chunk *chunk, const void *frames, void *out, size_t len);
 bool chunk_decode_prefix(struct chunk_decode *code, const void *prefix, size_t prefix_len,
 			 const void *frame, size_t frame_len, void *out, size_t len);
 

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { HEADER = 24, ROW = 36, VERSION = 1 };
+enum { HEADER = 24, ROW = 36, VERSION = 2 };
+
+/* The last four bytes of a row: a length, or with the first of these the number of a chunk. */
+static const uint32_t word_same = 1U << 31, word_blocks = 1U << 30;
 
 static const uint8_t magic[8] = "SLOTCHNK";
 
@@ -20,11 +23,33 @@ uint64_t chunkindex_frame_max(uint64_t len)
 	return len + len / 256 + 1024;
 }
 
+uint64_t chunkindex_frames_max(uint64_t len)
+{
+	return chunkindex_frame_max(len) + (len >> BLOCK_LOG) * 64;
+}
+
 uint32_t chunkindex_length(const struct chunkindex *index, uint32_t i)
 {
 	uint64_t left = index->size - ((uint64_t)i << index->chunk_log);
 
 	return left >> index->chunk_log ? 1U << index->chunk_log : (uint32_t)left;
+}
+
+uint32_t chunkindex_blocks(const struct chunkindex *index, uint32_t i)
+{
+	return (uint32_t)chunkindex_parts(chunkindex_length(index, i), BLOCK_LOG);
+}
+
+bool chunkindex_has_rows(const struct chunkindex *index, uint32_t i)
+{
+	return index->chunks[i].blocks && !index->chunks[i].repeats;
+}
+
+static uint32_t word_make(const struct chunk *c)
+{
+	if (c->repeats)
+		return word_same | c->same;
+	return c->frame | (c->blocks ? word_blocks : 0);
 }
 
 int chunkindex_encode(const struct chunkindex *index, uint8_t **ret_data, size_t *ret_len,
@@ -44,7 +69,7 @@ int chunkindex_encode(const struct chunkindex *index, uint8_t **ret_data, size_t
 		uint8_t *row = data + HEADER + (size_t)i * ROW;
 
 		memcpy(row, index->chunks[i].sha256, 32);
-		le32_put(row + 32, index->chunks[i].frame);
+		le32_put(row + 32, word_make(&index->chunks[i]));
 	}
 	*ret_data = data;
 	*ret_len = len;
@@ -80,6 +105,41 @@ static int header_decode(const uint8_t *data, size_t len, uint64_t payload_size,
 	return 0;
 }
 
+/* Chunk i has the frames of a chunk before it. */
+static int same_decode(struct chunkindex *index, uint32_t i, uint32_t same, struct err *err)
+{
+	struct chunk *c = &index->chunks[i];
+	const struct chunk *first = &index->chunks[same];
+
+	if (same >= i || first->repeats ||
+	    chunkindex_length(index, same) != chunkindex_length(index, i) ||
+	    memcmp(first->sha256, c->sha256, sizeof c->sha256) != 0)
+		return err_set(err, EX_DATAERR, "chunk %u has the frames of chunk %u, which is none "
+			       "before it that holds the same", i, same);
+	c->offset = first->offset;
+	c->frame = first->frame;
+	c->blocks = first->blocks;
+	c->repeats = true;
+	c->same = same;
+	return 0;
+}
+
+static int word_decode(struct chunkindex *index, uint32_t i, uint32_t word, struct err *err)
+{
+	struct chunk *c = &index->chunks[i];
+	uint32_t len = chunkindex_length(index, i);
+
+	if (word & word_same)
+		return same_decode(index, i, word & ~word_same, err);
+	c->blocks = word & word_blocks;
+	c->frame = word & ~word_blocks;
+	c->offset = index->frames_size;
+	if (c->frame < 1 || c->frame > (c->blocks ? chunkindex_frames_max(len) : chunkindex_frame_max(len)))
+		return err_set(err, EX_DATAERR, "the frame of chunk %u is %u bytes long", i, c->frame);
+	index->frames_size += c->frame;
+	return 0;
+}
+
 int chunkindex_decode(const uint8_t *data, size_t len, uint64_t payload_size,
 		      struct chunkindex *ret_index, struct err *err)
 {
@@ -92,15 +152,10 @@ int chunkindex_decode(const uint8_t *data, size_t len, uint64_t payload_size,
 		return no_memory(err);
 	for (uint32_t i = 0; i < index.count; i++) {
 		const uint8_t *row = data + HEADER + (size_t)i * ROW;
-		struct chunk *c = &index.chunks[i];
 
-		memcpy(c->sha256, row, sizeof c->sha256);
-		c->frame = le32_get(row + 32);
-		c->offset = index.frames_size;
-		if (c->frame < 1 || c->frame > chunkindex_frame_max(chunkindex_length(&index, i)))
-			return err_set(err, EX_DATAERR, "the frame of chunk %u is %u bytes long",
-				       i, c->frame);
-		index.frames_size += c->frame;
+		memcpy(index.chunks[i].sha256, row, sizeof index.chunks[i].sha256);
+		if (word_decode(&index, i, le32_get(row + 32), err) < 0)
+			return -1;
 	}
 	*ret_index = index;
 	index.chunks = NULL;

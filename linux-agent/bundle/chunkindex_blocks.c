@@ -7,8 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { HEADER = 16, LENGTH_BYTES = 2, ID_BYTES_MIN = 4, ID_BYTES_MAX = 8, VERSION = 1 };
-enum { SUM_LOG = 6 };
+enum { HEADER = 16, LENGTH_BYTES = 2, ID_BYTES_MIN = 4, ID_BYTES_MAX = 8, VERSION = 2 };
 
 static const uint8_t magic[8] = "SLOTBLKS";
 
@@ -34,8 +33,7 @@ int blockindex_make(unsigned id_bytes, uint32_t count, struct blockindex *ret_in
 
 	index.ids = calloc(count, sizeof *index.ids);
 	index.lengths = calloc(count, sizeof *index.lengths);
-	index.sums = calloc((size_t)(count >> SUM_LOG) + 1, sizeof *index.sums);
-	if (!index.ids || !index.lengths || !index.sums) {
+	if (!index.ids || !index.lengths) {
 		blockindex_clear(&index);
 		return no_memory(err);
 	}
@@ -43,26 +41,20 @@ int blockindex_make(unsigned id_bytes, uint32_t count, struct blockindex *ret_in
 	return 0;
 }
 
-void blockindex_sum(struct blockindex *index)
+/* How many rows the index has. */
+static uint32_t rows_count(const struct chunkindex *chunks)
 {
-	uint64_t sum = 0;
+	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < index->count; i++) {
-		if ((i & ((1u << SUM_LOG) - 1)) == 0)
-			index->sums[i >> SUM_LOG] = sum;
-		sum += index->lengths[i];
-	}
-	if ((index->count & ((1u << SUM_LOG) - 1)) == 0)
-		index->sums[index->count >> SUM_LOG] = sum;
+	for (uint32_t i = 0; i < chunks->count; i++)
+		count += chunkindex_has_rows(chunks, i) ? chunkindex_blocks(chunks, i) : 0;
+	return count;
 }
 
-uint64_t blockindex_offset(const struct blockindex *index, uint32_t i)
+/* The number of a chunk's first block in the payload. */
+static uint32_t first_block(const struct chunkindex *chunks, uint32_t i)
 {
-	uint64_t offset = index->sums[i >> SUM_LOG];
-
-	for (uint32_t k = i >> SUM_LOG << SUM_LOG; k < i; k++)
-		offset += index->lengths[k];
-	return offset;
+	return i << (chunks->chunk_log - BLOCK_LOG);
 }
 
 /* All ids, beginning at HEADER, then all lengths. */
@@ -71,12 +63,18 @@ static size_t index_len(uint32_t count, unsigned id_bytes)
 	return HEADER + (size_t)count * (id_bytes + LENGTH_BYTES);
 }
 
-int blockindex_encode(const struct blockindex *index, uint8_t **ret_data, size_t *ret_len,
-		      struct err *err)
+static void id_put(uint8_t *p, uint64_t id, unsigned id_bytes)
 {
-	size_t len = index_len(index->count, index->id_bytes);
-	uint8_t *data = calloc(1, len);
-	uint8_t *id, *length;
+	for (unsigned k = 0; k < id_bytes; k++)
+		p[k] = (uint8_t)(id >> (8 * k));
+}
+
+int blockindex_encode(const struct blockindex *index, const struct chunkindex *chunks,
+		      uint8_t **ret_data, size_t *ret_len, struct err *err)
+{
+	uint32_t count = rows_count(chunks), row = 0;
+	size_t len = index_len(count, index->id_bytes);
+	uint8_t *data = calloc(1, len), *lengths;
 
 	if (!data)
 		return no_memory(err);
@@ -84,21 +82,24 @@ int blockindex_encode(const struct blockindex *index, uint8_t **ret_data, size_t
 	le16_put(data + 8, VERSION);
 	data[10] = BLOCK_LOG;
 	data[11] = (uint8_t)index->id_bytes;
-	le32_put(data + 12, index->count);
-	id = data + HEADER;
-	length = id + (size_t)index->count * index->id_bytes;
-	for (uint32_t i = 0; i < index->count; i++) {
-		for (unsigned k = 0; k < index->id_bytes; k++)
-			*id++ = (uint8_t)(index->ids[i] >> (8 * k));
-		le16_put(length, index->lengths[i]);
-		length += LENGTH_BYTES;
+	le32_put(data + 12, count);
+	lengths = data + HEADER + (size_t)count * index->id_bytes;
+	for (uint32_t i = 0; i < chunks->count; i++) {
+		uint32_t first = first_block(chunks, i);
+		uint32_t blocks = chunkindex_has_rows(chunks, i) ? chunkindex_blocks(chunks, i) : 0;
+
+		for (uint32_t k = first; k < first + blocks; k++, row++) {
+			id_put(data + HEADER + (size_t)row * index->id_bytes, index->ids[k],
+			       index->id_bytes);
+			le16_put(lengths + (size_t)row * LENGTH_BYTES, index->lengths[k]);
+		}
 	}
 	*ret_data = data;
 	*ret_len = len;
 	return 0;
 }
 
-static int header_decode(const uint8_t *data, size_t len, uint64_t payload_size,
+static int header_decode(const uint8_t *data, size_t len, const struct chunkindex *chunks,
 			 unsigned *ret_id_bytes, uint32_t *ret_count, struct err *err)
 {
 	unsigned id_bytes;
@@ -114,10 +115,12 @@ static int header_decode(const uint8_t *data, size_t len, uint64_t payload_size,
 	if (data[10] != BLOCK_LOG || id_bytes < ID_BYTES_MIN || id_bytes > ID_BYTES_MAX)
 		return err_set(err, EX_DATAERR, "its blocks are 2^%u bytes with ids of %u",
 			       data[10], id_bytes);
-	if (payload_size < 1 || count > BLOCKS_MAX ||
-	    count != chunkindex_parts(payload_size, BLOCK_LOG))
-		return err_set(err, EX_DATAERR, "it has %u blocks, which is not what %llu bytes "
-			       "make", count, (unsigned long long)payload_size);
+	if (chunkindex_parts(chunks->size, BLOCK_LOG) > BLOCKS_MAX)
+		return err_set(err, EX_DATAERR, "a payload of %llu bytes cannot have one",
+			       (unsigned long long)chunks->size);
+	if (count != rows_count(chunks))
+		return err_set(err, EX_DATAERR, "it has %u blocks, the chunk index makes %u", count,
+			       rows_count(chunks));
 	if (len != index_len(count, id_bytes))
 		return err_set(err, EX_DATAERR, "it is %zu bytes long, its %u blocks make %zu", len,
 			       count, index_len(count, id_bytes));
@@ -135,25 +138,63 @@ static uint64_t id_get(const uint8_t *p, unsigned id_bytes)
 	return id;
 }
 
-int blockindex_decode(const uint8_t *data, size_t len, uint64_t payload_size,
+/* The rows of chunk i, from these ids and lengths on; the frames are as long as the chunk index
+ * says. */
+static int rows_decode(struct blockindex *index, const struct chunkindex *chunks, uint32_t i,
+		       const uint8_t *ids, const uint8_t *lengths, struct err *err)
+{
+	uint32_t first = first_block(chunks, i), blocks = chunkindex_blocks(chunks, i);
+	uint64_t sum = 0;
+
+	for (uint32_t k = 0; k < blocks; k++) {
+		uint16_t length = le16_get(lengths + (size_t)k * LENGTH_BYTES);
+
+		index->ids[first + k] = id_get(ids + (size_t)k * index->id_bytes, index->id_bytes);
+		index->lengths[first + k] = length;
+		sum += length;
+		if (length < 1)
+			return err_set(err, EX_DATAERR, "the frame of block %u is empty", first + k);
+	}
+	if (sum != chunks->chunks[i].frame)
+		return err_set(err, EX_DATAERR, "the frames of chunk %u are %llu bytes, the chunk "
+			       "index says %u", i, (unsigned long long)sum, chunks->chunks[i].frame);
+	return 0;
+}
+
+static void rows_copy(struct blockindex *index, const struct chunkindex *chunks, uint32_t i)
+{
+	uint32_t to = first_block(chunks, i), from = first_block(chunks, chunks->chunks[i].same);
+	uint32_t blocks = chunkindex_blocks(chunks, i);
+
+	memcpy(index->ids + to, index->ids + from, blocks * sizeof *index->ids);
+	memcpy(index->lengths + to, index->lengths + from, blocks * sizeof *index->lengths);
+}
+
+int blockindex_decode(const uint8_t *data, size_t len, const struct chunkindex *chunks,
 		      struct blockindex *ret_index, struct err *err)
 {
 	_cleanup_(blockindex_clear) struct blockindex index = { 0 };
-	const uint8_t *lengths;
+	const uint8_t *ids = data + HEADER, *lengths;
 	unsigned id_bytes = 0;
 	uint32_t count = 0;
 
-	if (header_decode(data, len, payload_size, &id_bytes, &count, err) < 0 ||
-	    blockindex_make(id_bytes, count, &index, err) < 0)
+	if (header_decode(data, len, chunks, &id_bytes, &count, err) < 0 ||
+	    blockindex_make(id_bytes, (uint32_t)chunkindex_parts(chunks->size, BLOCK_LOG), &index,
+			    err) < 0)
 		return -1;
-	lengths = data + HEADER + (size_t)count * id_bytes;
-	for (uint32_t i = 0; i < count; i++) {
-		index.ids[i] = id_get(data + HEADER + (size_t)i * id_bytes, id_bytes);
-		index.lengths[i] = le16_get(lengths + (size_t)i * LENGTH_BYTES);
-		if (index.lengths[i] < 1)
-			return err_set(err, EX_DATAERR, "the frame of block %u is empty", i);
+	lengths = ids + (size_t)count * id_bytes;
+	for (uint32_t i = 0; i < chunks->count; i++) {
+		uint32_t blocks = chunkindex_blocks(chunks, i);
+
+		if (chunks->chunks[i].blocks && !chunkindex_has_rows(chunks, i))
+			rows_copy(&index, chunks, i);
+		if (!chunkindex_has_rows(chunks, i))
+			continue;
+		if (rows_decode(&index, chunks, i, ids, lengths, err) < 0)
+			return -1;
+		ids += (size_t)blocks * id_bytes;
+		lengths += (size_t)blocks * LENGTH_BYTES;
 	}
-	blockindex_sum(&index);
 	*ret_index = index;
 	index = (struct blockindex){ 0 };
 	return 0;
@@ -163,8 +204,6 @@ void blockindex_clear(struct blockindex *index)
 {
 	free(index->ids);
 	free(index->lengths);
-	free(index->sums);
 	index->ids = NULL;
 	index->lengths = NULL;
-	index->sums = NULL;
 }

@@ -30,8 +30,14 @@ static void chunks_try(const uint8_t *data, size_t size)
 
 	if (size < 24 || chunkindex_decode(data, size, le64_get(data + 16), &index, &err) < 0)
 		return;
-	for (uint32_t i = 0; i < index.count; i++)
+	for (uint32_t i = 0; i < index.count; i++) {
+		const struct chunk *c = &index.chunks[i];
+
 		sum += chunkindex_length(&index, i);
+		if (c->frame < 1 || c->offset + c->frame > index.frames_size ||
+		    c->frame > chunkindex_frames_max(chunkindex_length(&index, i)))
+			abort();
+	}
 	if (sum != index.size)
 		abort();
 	if (chunkindex_encode(&index, &again, &len, &err) < 0)
@@ -41,19 +47,44 @@ static void chunks_try(const uint8_t *data, size_t size)
 	chunkindex_clear(&index);
 }
 
+enum { CHUNKS = 3, BLOCKS = 16 };	/* and blocks of a chunk */
+
+/* Frames as long as the index says that those of the blocks are, so that this check can be passed. */
+static void frames_set(struct chunk rows[CHUNKS], const uint8_t *data, size_t size)
+{
+	size_t at = 16 + (size_t)le32_get(data + 12) * data[11];
+
+	for (unsigned i = 0; i < CHUNKS; i++) {
+		for (unsigned k = 0; rows[i].blocks && !rows[i].repeats && k < BLOCKS; k++, at += 2)
+			rows[i].frame += at < size && size - at >= 2 ? le16_get(data + at) : 0;
+		if (rows[i].repeats)
+			rows[i].frame = rows[0].frame;
+	}
+}
+
+/* The first byte says of each of three chunks, from the lowest bits on, whether it is in blocks, and
+ * whether it is the same as the first. */
 static void blocks_try(const uint8_t *data, size_t size)
 {
+	struct chunk rows[CHUNKS] = { { .frame = 0 } };
+	struct chunkindex chunks = { CHUNK_MIN_LOG, CHUNKS, CHUNKS << CHUNK_MIN_LOG, 0, rows };
 	struct blockindex index;
 	struct err err = { 0 };
 	uint8_t *again;
 	size_t len;
 
-	if (size < 16 || blockindex_decode(data, size, (uint64_t)le32_get(data + 12) << BLOCK_LOG,
-					   &index, &err) < 0)
+	if (size < 17 || le32_get(data + 13) > CHUNKS * BLOCKS)
 		return;
-	if (blockindex_encode(&index, &again, &len, &err) < 0)
+	for (unsigned i = 0; i < CHUNKS; i++) {
+		rows[i].repeats = i > 0 && (data[0] >> (4 + i) & 1);
+		rows[i].blocks = data[0] >> (rows[i].repeats ? 0 : i) & 1;
+	}
+	frames_set(rows, data + 1, size - 1);
+	if (blockindex_decode(data + 1, size - 1, &chunks, &index, &err) < 0)
+		return;
+	if (blockindex_encode(&index, &chunks, &again, &len, &err) < 0)
 		abort();
-	expect_same(data, size, again, len);
+	expect_same(data + 1, size - 1, again, len);
 	blockindex_clear(&index);
 }
 

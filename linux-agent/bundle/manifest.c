@@ -69,7 +69,6 @@ static int blocks_parse(const json_t *payload, const char *where, struct payload
 	if (!json_object_get(payload, "blocks"))
 		return 0;
 	if (manifest_json_object(payload, where, "blocks", &object, inside, err) < 0 ||
-	    manifest_json_file(object, inside, &blocks->file, err) < 0 ||
 	    index_parse(object, inside, &blocks->index, err) < 0)
 		return -1;
 	if (!json_object_get(object, "dictionary"))
@@ -237,7 +236,6 @@ static size_t files_list(const struct payload *p, const char *files[PAYLOAD_MAX_
 
 	files[n++] = p->file;
 	files[n++] = p->index.file;
-	files[n++] = p->blocks.file;
 	files[n++] = p->blocks.index.file;
 	files[n++] = p->blocks.dictionary.file;
 	for (size_t i = 0; i < p->base_count; i++) {
@@ -378,7 +376,6 @@ static void payload_clear(struct payload *p)
 	free(p->file);
 	free(p->root_hash);
 	free(p->index.file);
-	free(p->blocks.file);
 	free(p->blocks.index.file);
 	free(p->blocks.dictionary.file);
 	for (size_t i = 0; i < p->base_count; i++) {

@@ -11,8 +11,7 @@
  *       { "type": "image", "name": "rootfs", "file": "rootfs.img.zst",
  *         "size": 1, "sha256": "...", "roothash": "...",
  *         "index":  { "file": "rootfs.index", "size": 1, "sha256": "..." },
- *         "blocks": { "file": "rootfs.4k.zst", "index": { ... },
- *                     "dictionary": { ... } },
+ *         "blocks": { "index": { ... }, "dictionary": { ... } },
  *         "bases":  [ { "file": "rootfs.from-1.zst", "index": { ... },
  *                       "size": 1, "sha256": "..." } ] } ] }
  *
@@ -72,11 +71,10 @@ struct pinned_entry {
 	uint8_t sha256[32];
 };
 
-/* The delta from any older image: 4 KiB blocks, each alone. */
+/* Chunks of which each 4 KiB block has a frame of its own: the delta from any older image. */
 struct payload_blocks {
-	char *file;		/* the frames; NULL: the bundle has no such layout */
-	struct pinned_entry index;
-	struct pinned_entry dictionary;		/* optional */
+	struct pinned_entry index;		/* without a file: there are none */
+	struct pinned_entry dictionary;		/* optional; of every frame of the payload */
 };
 
 /* The delta from one named older image. */

@@ -41,7 +41,7 @@ static json_t *pinned_json(const struct pinned_entry *entry)
 
 static json_t *blocks_json(const struct payload_blocks *blocks)
 {
-	_cleanup_(json_decrefp) json_t *object = json_pack("{s:s}", "file", blocks->file);
+	_cleanup_(json_decrefp) json_t *object = json_object();
 
 	if (!set(object, "index", pinned_json(&blocks->index)) ||
 	    (blocks->dictionary.file &&
@@ -91,7 +91,7 @@ static json_t *payload_json(const struct payload *p)
 	    (has_name(p) && !set(object, "name", name_json(p))) ||
 	    (p->type == PAYLOAD_ADDON && !set(object, "slot", json_string(p->slot ? "b" : "a"))) ||
 	    (p->root_hash && !set(object, "roothash", json_string(p->root_hash))) ||
-	    (p->blocks.file && !set(object, "blocks", blocks_json(&p->blocks))) ||
+	    (p->blocks.index.file && !set(object, "blocks", blocks_json(&p->blocks))) ||
 	    (p->base_count > 0 && !set(object, "bases", bases_json(p))))
 		return NULL;
 	return json_incref(object);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "chunk_decode.h"
 
+#include "chunkindex.h"
 #include "testdir.h"
 #include "io.h"
 
@@ -119,6 +120,58 @@ static void a_damaged_dictionary_is_told_by_its_name(void **state)
 	chunkdict_free(dict);
 }
 
+/* A frame for each block of a chunk of two and a half, and what else may come there. */
+static void each_block_has_a_frame_of_its_own_and_nothing_lies_between(void **state)
+{
+	enum { HALF = 2048, CHUNK = 2 * BLOCK_BYTES + HALF };
+	static const struct {
+		const char *what;
+		int lens[4];		/* of what each frame holds; negative: a skippable frame */
+		size_t cut;		/* from the end */
+		bool good;
+	} rows[] = {
+		{ "a frame for each", { BLOCK_BYTES, BLOCK_BYTES, HALF }, 0, true },
+		{ "one for all", { CHUNK }, 0, false },
+		{ "one for two", { 2 * BLOCK_BYTES, HALF }, 0, false },
+		{ "the last is missing", { BLOCK_BYTES, BLOCK_BYTES }, 0, false },
+		{ "the last is cut short", { BLOCK_BYTES, BLOCK_BYTES, HALF }, 1, false },
+		{ "the last is a whole block", { BLOCK_BYTES, BLOCK_BYTES, BLOCK_BYTES }, 0, false },
+		{ "another order", { HALF, BLOCK_BYTES, BLOCK_BYTES }, 0, false },
+		{ "one more", { BLOCK_BYTES, BLOCK_BYTES, HALF, HALF }, 0, false },
+		{ "a skippable one between", { BLOCK_BYTES, -1, BLOCK_BYTES, HALF }, 0, false },
+		{ "a skippable one last", { BLOCK_BYTES, BLOCK_BYTES, HALF, -1 }, 0, false },
+	};
+	static const uint8_t skippable[] = { 0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0 };
+	static uint8_t content[CHUNK];
+	struct chunk_decode *code = chunk_decode_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		/* As long as the frames, so that a byte beyond them is seen. */
+		uint8_t room[4 * ROOM], *frames, *out = malloc(CHUNK);
+		size_t end = 0;
+
+		for (unsigned k = 0; k < 4 && rows[i].lens[k]; k++) {
+			int len = rows[i].lens[k];
+
+			if (len < 0)
+				memcpy(room + end, skippable, sizeof skippable);
+			end += len < 0 ? sizeof skippable
+				       : ZSTD_compress(room + end, sizeof room - end, content, (size_t)len, 3);
+		}
+		end -= rows[i].cut;
+		frames = malloc(end);
+		memcpy(frames, room, end);
+		memset(out, 1, CHUNK);
+		if (chunk_decode_blocks(code, NULL, frames, end, out, CHUNK) != rows[i].good ||
+		    (rows[i].good && memcmp(out, content, CHUNK) != 0))
+			fail_msg("%s", rows[i].what);
+		free(frames);
+		free(out);
+	}
+	chunk_decode_free(code);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +179,7 @@ int main(void)
 		cmocka_unit_test(nothing_may_lie_before_or_behind_the_frame),
 		cmocka_unit_test(older_formats_are_not_decoded),
 		cmocka_unit_test(a_damaged_dictionary_is_told_by_its_name),
+		cmocka_unit_test(each_block_has_a_frame_of_its_own_and_nothing_lies_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

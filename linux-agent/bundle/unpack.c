@@ -48,6 +48,8 @@ static bool part_decode(struct unpack *u, const struct unpack_ask *ask, const st
 	if (ask->prefix_len != UNPACK_NO_PREFIX)
 		return chunk_decode_prefix(u->here, u->prefix, ask->prefix_len, frame, p->frame_len,
 					   out + p->at, p->len);
+	if (p->blocks)
+		return chunk_decode_blocks(u->here, ask->dict, frame, p->frame_len, out + p->at, p->len);
 	return chunk_decode_dict(u->here, ask->dict, frame, p->frame_len, out + p->at, p->len);
 }
 

@@ -32,10 +32,11 @@ struct unpack_options {
 struct unpackers *unpackers_new(void);
 void unpackers_free(struct unpackers *idle);	/* NULL is accepted */
 
-/* One frame, and where its bytes go. */
+/* One frame, or those of a chunk in blocks, and where its bytes go. */
 struct unpack_part {
 	uint32_t frame, frame_len;	/* in unpack_frames() */
 	uint32_t at, len;		/* in out; so many it must yield */
+	bool blocks;			/* not one frame: one for each block of 4 KiB */
 };
 
 #define UNPACK_PARTS_MAX 64
@@ -52,7 +53,8 @@ void unpack_close(struct unpack *unpack);	/* into options->idle; NULL is accepte
 uint8_t *unpack_frames(struct unpack *unpack);
 uint8_t *unpack_prefix(struct unpack *unpack);
 
-/* At most UNPACK_PARTS_MAX. dict may be NULL; prefix_len or UNPACK_NO_PREFIX: for a part alone. false: a
+/* At most UNPACK_PARTS_MAX. dict may be NULL, and is not looked at with a prefix; prefix_len or
+ * UNPACK_NO_PREFIX: for a part alone, in one frame. false: a
  * frame is not what the format has, or yields something else; or unpack_check() fails. */
 bool unpack_run(struct unpack *unpack, const struct chunkdict *dict, uint32_t prefix_len,
 		const struct unpack_part *parts, size_t count, uint8_t *out);

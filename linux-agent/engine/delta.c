@@ -60,7 +60,14 @@ static uint32_t chunk_of_block(const struct engine *e, uint64_t block)
 	return (uint32_t)(block >> (e->index.chunk_log - BLOCK_LOG));
 }
 
-/* Makes the table of wanted chunks' blocks, by id. */
+static bool block_is_wanted(const struct engine *e, uint32_t block)
+{
+	uint32_t chunk = chunk_of_block(e, block);
+
+	return e->how[chunk] == PLAN_WANTED && e->index.chunks[chunk].blocks;
+}
+
+/* The blocks of wanted chunks, by their ids. */
 static int table_make(struct engine *e, struct err *err)
 {
 	struct delta_blocks *b = &e->delta.blocks;
@@ -72,7 +79,7 @@ static int table_make(struct engine *e, struct err *err)
 	if (!b->table || !b->from)
 		return no_memory(err);
 	for (uint32_t i = 0; i < b->index.count; i++)
-		if (e->how[chunk_of_block(e, i)] == PLAN_WANTED)
+		if (block_is_wanted(e, i))
 			block_insert(b, i);
 	return 0;
 }
@@ -128,7 +135,7 @@ static void blocks_resolve(struct engine *e)
 	for (uint32_t i = b->index.count; i-- > 0;) {
 		uint32_t place;
 
-		if (e->how[chunk_of_block(e, i)] != PLAN_WANTED)
+		if (!block_is_wanted(e, i))
 			continue;
 		place = b->from[delta_block_find(b, b->index.ids[i])];
 		if (place != NOWHERE && !block_lasts(e, place, chunk_of_block(e, i)))
@@ -148,6 +155,8 @@ static uint64_t blocks_cost(const struct engine *e, uint32_t chunk)
 	uint32_t first = chunk * per_chunk;
 	uint64_t cost = 0;
 
+	if (!e->index.chunks[chunk].blocks)
+		return PLAN_IMPOSSIBLE;
 	for (uint32_t i = first; i < first + per_chunk && i < b->index.count; i++)
 		if (b->from[i] == NOWHERE)
 			cost += b->index.lengths[i];
@@ -180,26 +189,10 @@ static int blocks_load(struct engine *e, struct err *err)
 
 	if (bundle_pinned(e->job.bundle, &p->index, &data, &len, err) < 0)
 		return -1;
-	if (blockindex_decode(data, len, e->job.payload->size, &b->index, err) < 0) {
+	if (blockindex_decode(data, len, &e->index, &b->index, err) < 0) {
 		(void)err_prefix(err, "%s", p->index.file);
 		return bundle_prefix(e->job.bundle, err);
 	}
-	return bundle_frames(e->job.bundle, p->file, blockindex_offset(&b->index, b->index.count),
-			     &b->frames, err);
-}
-
-static int dictionary_load(struct engine *e, struct err *err)
-{
-	const struct pinned_entry *p = &e->job.payload->blocks.dictionary;
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t len;
-
-	if (!p->file)
-		return 0;
-	if (bundle_pinned(e->job.bundle, p, &data, &len, err) < 0)
-		return -1;
-	if (chunkdict_new(p->file, data, len, &e->delta.blocks.dict, err) < 0)
-		return bundle_prefix(e->job.bundle, err);
 	return 0;
 }
 
@@ -312,10 +305,9 @@ static int base_try(struct engine *e, struct plan_cost *costs, struct err *err)
 static int blocks_try(struct engine *e, struct plan_cost *costs, struct err *err)
 {
 	const struct payload_blocks *p = &e->job.payload->blocks;
-	uint64_t fixed = p->index.size + p->dictionary.size;
 	struct err why = { 0 };
 
-	if (!p->file || fixed >= cost_sum(e, costs) ||
+	if (!p->index.file || p->index.size >= cost_sum(e, costs) ||
 	    chunkindex_parts(e->job.payload->size, BLOCK_LOG) > DELTA_BLOCKS_MAX ||
 	    (e->files[HELD_RUNNING] < 0 && e->files[HELD_TARGET] < 0))
 		return 0;
@@ -333,20 +325,6 @@ static bool any(const struct engine *e, enum plan_how how)
 	return memchr(e->how, (int)how, e->index.count) != NULL;
 }
 
-/* Without its dictionary, no block can be decoded. */
-static int dictionary_try(struct engine *e, struct err *err)
-{
-	struct err why = { 0 };
-
-	if (dictionary_load(e, &why) == 0)
-		return 0;
-	for (uint32_t i = 0; i < e->index.count; i++)
-		if (e->how[i] == PLAN_BLOCKS)
-			e->how[i] = PLAN_FULL;
-	e->delta.blocks.taken = false;
-	return damage_forgive(e, &why, err);
-}
-
 int delta_plan(struct engine *e, struct err *err)
 {
 	const struct engine_job *job = &e->job;
@@ -360,14 +338,12 @@ int delta_plan(struct engine *e, struct err *err)
 	if (bundle_source(job->bundle)->remote &&
 	    (base_try(e, costs, err) < 0 || blocks_try(e, costs, err) < 0))
 		return -1;
-	(void)plan_layouts(costs, e->index.count, job->payload->blocks.dictionary.size,
-			   e->how);
-	e->delta.blocks.taken = any(e, PLAN_BLOCKS);
+	(void)plan_layouts(costs, e->index.count, e->how);
 	if (!any(e, PLAN_BASE))
 		e->delta.base.entry = NULL;
 	else
 		base_prefix_max(e);
-	return e->delta.blocks.taken ? dictionary_try(e, err) : 0;
+	return 0;
 }
 
 size_t delta_memory(const struct engine *e)
@@ -383,7 +359,6 @@ void delta_clear(struct engine *e)
 {
 	baseindex_clear(&e->delta.base.index);
 	blockindex_clear(&e->delta.blocks.index);
-	chunkdict_free(e->delta.blocks.dict);
 	free(e->delta.blocks.table);
 	free(e->delta.blocks.from);
 }

@@ -49,7 +49,7 @@ int work_pool_open(struct engine *e, unsigned threads, size_t frame_room, size_t
 int work_pool_close(struct engine *e, int so_far, struct err *err)
 {
 	struct err other = { 0 };
-	int r = pool_drain(e->pool, &other);
+	int r = e->pool ? pool_drain(e->pool, &other) : 0;
 
 	pool_close(e->pool);
 	e->pool = NULL;
@@ -152,7 +152,7 @@ static int copied_find(struct engine *e, struct err *err)
 	}
 	if (only_here || held_is_payload(e, HELD_RUNNING))
 		return probe(e, WORK_FIND, 1, err);
-	if (remote && e->job.held[HELD_RUNNING].path && !e->job.payload->blocks.file)
+	if (remote && e->job.held[HELD_RUNNING].path && !e->job.payload->blocks.index.file)
 		return probe_sampled(e, WORK_FIND, PLAN_COPIED, err);
 	return 0;
 }
@@ -224,17 +224,26 @@ static int planned_tell(struct engine *e, struct err *err)
 	return e->options->planned(e->options->ctx, e->job.payload, &sum, err);
 }
 
+/* Before the first frame comes, and before processes that unpack are started. */
+static int dictionary_load(struct engine *e, struct err *err)
+{
+	return e->dict ? 0 : bundle_dictionary(e->job.bundle, e->job.payload, &e->dict, err);
+}
+
 static int prepare(struct engine *e, struct err *err)
 {
 	bool remote = bundle_source(e->job.bundle)->remote, has = e->job.payload->file;
 
-	if (has && e->job.verify && !remote && verify_local(e, err) < 0)
+	if (has && e->job.verify && !remote &&
+	    (dictionary_load(e, err) < 0 || verify_local(e, err) < 0))
 		return -1;
 	if (held_find(e, err) < 0)
 		return -1;
 	if (!has && work_count(e, PLAN_WANTED) > 0)
 		return not_held(e, work_count(e, PLAN_WANTED), err);
-	if ((work_count(e, PLAN_WANTED) > 0 && delta_plan(e, err) < 0) || planned_tell(e, err) < 0)
+	if (work_count(e, PLAN_WANTED) > 0 && (dictionary_load(e, err) < 0 || delta_plan(e, err) < 0))
+		return -1;
+	if (planned_tell(e, err) < 0)
 		return -1;
 	if (has && e->job.verify && remote && fetching_verify(e, err) < 0)
 		return -1;
@@ -293,6 +302,7 @@ void engine_close(struct engine *engine)
 	readback_close(engine);
 	fetching_reset(engine);
 	delta_clear(engine);
+	chunkdict_free(engine->dict);
 	chunkindex_clear(&engine->index);
 	free(engine->back.marks);
 	free(engine->first);
@@ -303,8 +313,18 @@ void engine_close(struct engine *engine)
 
 /* --- and then -------------------------------------------------------------- */
 
-/* Copies chunks from the running slot. Those it does not hold after all are fetched, with a new
- * plan. */
+/* Chunks are fetched that nobody thought of. */
+static int fetching_again(struct engine *e, struct err *err)
+{
+	fetching_reset(e);
+	if (e->dict || !e->job.payload->blocks.dictionary.file)
+		return 0;
+	if (dictionary_load(e, err) < 0 || work_pool_close(e, 0, err) < 0)
+		return -1;
+	return fetching_pool_open(e, e->options->threads, err);
+}
+
+/* What the running slot does not yield after all is fetched, with what was planned so. */
 static int copy_all(struct engine *e, struct err *err)
 {
 	uint32_t full = work_count(e, PLAN_FULL), lost;
@@ -325,9 +345,7 @@ static int copy_all(struct engine *e, struct err *err)
 	lost = work_count(e, PLAN_FULL) - full;
 	if (lost > 0 && !e->job.payload->file)
 		return not_held(e, lost, err);
-	if (lost > 0)
-		fetching_reset(e);
-	return 0;
+	return lost > 0 ? fetching_again(e, err) : 0;
 }
 
 static int write_all(struct engine *e, struct err *err)

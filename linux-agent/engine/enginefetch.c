@@ -45,15 +45,14 @@ static int blocks_add(const struct engine *e, uint32_t chunk, struct fetching *f
 	const struct delta_blocks *b = &e->delta.blocks;
 	uint32_t per_chunk = (uint32_t)(work_chunk_bytes(e) / BLOCK_BYTES);
 	uint32_t first = chunk * per_chunk, end = first + per_chunk;
+	uint64_t at = e->frames.offset + e->index.chunks[chunk].offset;
 	bool join = false;
 
 	for (uint32_t i = first; i < end && i < b->index.count; i++) {
-		if (b->from[i] != NOWHERE)
-			continue;
-		if (range_add(f, b->frames.offset + blockindex_offset(&b->index, i),
-			      b->index.lengths[i], join, err) < 0)
+		if (b->from[i] == NOWHERE && range_add(f, at, b->index.lengths[i], join, err) < 0)
 			return -1;
-		join = true;
+		join = join || b->from[i] == NOWHERE;
+		at += b->index.lengths[i];
 	}
 	return 0;
 }
@@ -308,10 +307,7 @@ int fetching_rest(struct engine *e, struct err *err)
 
 static size_t frame_room(const struct engine *e)
 {
-	size_t room = chunkindex_frame_max(work_chunk_bytes(e));
-
-	/* Incompressible blocks each come with a header. */
-	return e->delta.blocks.taken ? room + work_chunk_bytes(e) / BLOCK_BYTES * 64 : room;
+	return chunkindex_frames_max(work_chunk_bytes(e));
 }
 
 static int first_keep(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)

@@ -37,7 +37,7 @@ static int unpack_start(struct engine *e, struct task *t, struct err *err)
 	const struct unpack_options options = {
 		.sandbox = o->sandbox, .frames = e->frame_room, .prefix = e->aux_room,
 		.out = work_chunk_bytes(e), .cancel = o->cancel,
-		.dict = e->delta.blocks.dict, .idle = o->unpackers,
+		.dict = e->dict, .idle = o->unpackers,
 	};
 	char lack[CAGE_LACK_BYTES];
 
@@ -170,28 +170,30 @@ static int copy(struct engine *e, struct task *t, struct err *err)
 	return chunk_made(e, t, err);
 }
 
-static bool parts_decode(struct engine *e, struct task *t, const struct chunkdict *dict,
-			 uint32_t prefix, const struct unpack_part *parts, size_t count)
+static bool parts_decode(struct engine *e, struct task *t, uint32_t prefix,
+			 const struct unpack_part *parts, size_t count)
 {
 	uint64_t start = clock_monotonic_ns();
-	bool decoded = unpack_run(t->unpack, dict, prefix, parts, count, t->out);
+	bool decoded = unpack_run(t->unpack, e->dict, prefix, parts, count, t->out);
 
 	work_spend(e, STAGE_DECODE, start);
 	return decoded;
 }
 
-/* Decodes a chunk that is a single frame. */
-static bool frame_decode(struct engine *e, struct task *t, uint32_t prefix)
+/* All frames of the chunk are there. With a prefix, those of a base: one, and no dictionary. */
+static bool frames_decode(struct engine *e, struct task *t, uint32_t prefix)
 {
-	const struct unpack_part part = { .frame_len = (uint32_t)t->frame_len,
-					  .len = chunkindex_length(&e->index, t->chunk) };
+	const struct unpack_part part = {
+		.frame_len = (uint32_t)t->frame_len, .len = chunkindex_length(&e->index, t->chunk),
+		.blocks = prefix == UNPACK_NO_PREFIX && e->index.chunks[t->chunk].blocks,
+	};
 
-	return parts_decode(e, t, NULL, prefix, &part, 1);
+	return parts_decode(e, t, prefix, &part, 1);
 }
 
 static int full(struct engine *e, struct task *t, struct err *err)
 {
-	bool decoded = frame_decode(e, t, UNPACK_NO_PREFIX);
+	bool decoded = frames_decode(e, t, UNPACK_NO_PREFIX);
 
 	if (decoded && chunk_is_right(e, t))
 		return chunk_made(e, t, err);
@@ -235,7 +237,7 @@ static bool base_make(struct engine *e, struct task *t)
 	if (!prefix_read(e, t, c, &prefix))
 		return false;
 	if (c->frame != 0 || prefix != len)
-		return frame_decode(e, t, (uint32_t)prefix);
+		return frames_decode(e, t, (uint32_t)prefix);
 	memcpy(t->out, t->aux, len);
 	return true;
 }
@@ -292,11 +294,11 @@ static bool blocks_make(struct engine *e, struct task *t)
 		used += frame;
 		if (count < UNPACK_PARTS_MAX)
 			continue;
-		if (!parts_decode(e, t, b->dict, UNPACK_NO_PREFIX, parts, count))
+		if (!parts_decode(e, t, UNPACK_NO_PREFIX, parts, count))
 			return false;
 		count = 0;
 	}
-	return count == 0 || parts_decode(e, t, b->dict, UNPACK_NO_PREFIX, parts, count);
+	return count == 0 || parts_decode(e, t, UNPACK_NO_PREFIX, parts, count);
 }
 
 /* If a delta fails to make the chunk, it is fetched from FULL. */

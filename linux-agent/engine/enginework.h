@@ -44,10 +44,7 @@ struct delta_base {
 
 /* The BLOCKS layout. */
 struct delta_blocks {
-	bool taken;
 	struct blockindex index;	/* ids: only during the search */
-	struct zipentry frames;
-	struct chunkdict *dict;
 	uint32_t *table;	/* the first wanted block of each id; NOWHERE: free. Only during the
 				 * search */
 	uint32_t table_size;
@@ -93,6 +90,7 @@ struct engine {
 	struct engine_stats *stats;
 	struct chunkindex index;
 	struct zipentry frames;
+	struct chunkdict *dict;	/* of all frames but a base's */
 	uint8_t *how;		/* the plan: enum plan_how of each chunk */
 	uint8_t *state;		/* enum chunk_state of each */
 	uint8_t *first;		/* the chunk made by engine_prepare(), */

@@ -13,38 +13,26 @@ static uint64_t cost_of(const struct plan_cost *cost, enum plan_how how)
 	return how == PLAN_BASE ? cost->base : how == PLAN_BLOCKS ? cost->blocks : cost->full;
 }
 
-uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint64_t fixed,
-		      uint8_t *how)
+uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint8_t *how)
 {
-	uint64_t with = fixed, without = 0;
-	bool blocks = false;
+	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct plan_cost rest = costs[i];
-		enum plan_how best = plan_choose(&costs[i]);
-
 		if (how[i] != PLAN_WANTED)
 			continue;
-		rest.blocks = PLAN_IMPOSSIBLE;
-		with += cost_of(&costs[i], best);
-		without += cost_of(&rest, plan_choose(&rest));
-		blocks = blocks || best == PLAN_BLOCKS;
+		how[i] = (uint8_t)plan_choose(&costs[i]);
+		sum += cost_of(&costs[i], how[i]);
 	}
-	blocks = blocks && with < without;
-	for (uint32_t i = 0; i < count; i++) {
-		struct plan_cost cost = costs[i];
-
-		if (!blocks)
-			cost.blocks = PLAN_IMPOSSIBLE;
-		if (how[i] == PLAN_WANTED)
-			how[i] = (uint8_t)plan_choose(&cost);
-	}
-	return blocks ? with : without;
+	return sum;
 }
 
+/* Beyond every gap where the range lies before the end of the one before it: the frames of a chunk
+ * are those of one long before it. */
 static uint64_t gap_before(const struct plan_range *r)
 {
-	return r->offset - (r[-1].offset + r[-1].len);
+	uint64_t end = r[-1].offset + r[-1].len;
+
+	return r->offset < end ? UINT64_MAX : r->offset - end;
 }
 
 /* Bytes fetched needlessly if gaps up to this length are bridged. */
@@ -88,7 +76,7 @@ static uint64_t gap_allowed(const struct plan_range *ranges, size_t count, uint6
 /* The shortest gap that keeps the number of requests within the limit. */
 static uint64_t gap_needed(const struct plan_range *ranges, size_t count, size_t requests)
 {
-	uint64_t low = 0, high = ranges[count - 1].offset;
+	uint64_t low = 0, high = INT64_MAX;
 
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;

@@ -27,11 +27,9 @@ struct plan_cost {
 /* The layout with the fewest bytes. In a tie, FULL wins over BASE, and BASE over BLOCKS. */
 enum plan_how plan_choose(const struct plan_cost *cost);
 
-/* Decides every PLAN_WANTED chunk: how[i] becomes PLAN_BLOCKS, PLAN_BASE or PLAN_FULL. fixed is
- * what BLOCKS costs once in addition to its frames (its dictionary). If BLOCKS does not save more
- * than that, no chunk uses it. Returns the bytes to fetch. */
-uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint64_t fixed,
-		      uint8_t *how);
+/* Decides every PLAN_WANTED chunk: how[i] becomes PLAN_BLOCKS, PLAN_BASE or PLAN_FULL. Returns the
+ * bytes to fetch. */
+uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint8_t *how);
 
 /* A wanted range of the source. */
 struct plan_range {
@@ -45,9 +43,10 @@ struct plan_sum {
 	size_t requests;
 };
 
-/* Combines ascending ranges into requests. Gaps up to gap are bridged (fetched and dropped) as long
- * as that wastes no more than 1 / PLAN_WASTE_PART of the wanted bytes, or PLAN_WASTE_MIN bytes.
- * Then longer gaps are bridged, until there are no more than this many requests. */
+/* Combines ranges into requests; one that begins before the end of the one before it begins a
+ * request. Gaps up to gap are bridged (fetched and dropped) as long as that wastes no more than
+ * 1 / PLAN_WASTE_PART of the wanted bytes, or PLAN_WASTE_MIN bytes. Then longer gaps are bridged,
+ * until there are no more than this many requests. */
 enum { PLAN_WASTE_PART = 12, PLAN_WASTE_MIN = 16 * 1024 };
 struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests);
 

@@ -6,8 +6,7 @@
 
 /* --- BLOCKS ---------------------------------------------------------------- */
 
-/* The last block is shorter, and never looked for. In the last chunk, fetching two blocks costs
- * more than fetching the whole chunk. */
+/* The last block is shorter, and never looked for. Both blocks of the last chunk are all of it. */
 static void of_blocks_only_those_are_fetched_that_no_slot_holds(void **state)
 {
 	static const struct {
@@ -76,13 +75,13 @@ static void in_a_uki_a_block_is_found_wherever_a_section_may_have_moved_it(void 
 	assert_int_equal(installed().rebuilt, 0);
 }
 
-static void a_block_that_comes_wrong_costs_its_chunk_and_no_other(void **state)
+/* A slot holds another block of the same id. */
+static void a_block_that_is_another_costs_its_chunk_and_no_other(void **state)
 {
 	(void)state;
 	running_is(false);
 	blocks_put(bundle_begin(), 40, false, false);
 	bundle_end();
-	old[40 * BLOCK_BYTES] ^= 1;
 	for (threads = 0; threads <= 4; threads += 4) {
 		struct engine_stats stats;
 
@@ -111,12 +110,11 @@ static void a_slot_that_changes_after_it_was_looked_at_costs_bytes_and_not_the_i
 static void what_is_damaged_of_a_delta_is_told_and_the_whole_is_fetched(void **state)
 {
 	static const struct {
-		bool blocks_index, dictionary, base_index;
+		bool blocks_index, base_index;
 		const char *why;
 	} rows[] = {
-		{ true, false, false, "rootfs.4k.index is damaged or altered" },
-		{ false, true, false, "rootfs.dict is damaged or altered" },
-		{ false, false, true, "rootfs.from-1.index is damaged or altered" },
+		{ true, false, "rootfs.4k.index is damaged or altered" },
+		{ false, true, "rootfs.from-1.index is damaged or altered" },
 	};
 	static const size_t from[COUNT + 1] = { 0 };
 
@@ -132,14 +130,49 @@ static void what_is_damaged_of_a_delta_is_told_and_the_whole_is_fetched(void **s
 			memcpy(old, image, LEN / 2);
 		running_is(true);
 		if (!rows[i].base_index)
-			blocks_put(p, BLOCKS, rows[i].blocks_index, rows[i].dictionary);
+			blocks_put(p, BLOCKS, rows[i].blocks_index, false);
 		bundle_end();
 		memset(target, 0xee, sizeof target);
 		stats = installed();
 		assert_int_equal(stats.rebuilt, 0);
-		assert_in_range(planned_bytes, LEN, LEN + 2048);
+		assert_in_range(planned_bytes, LEN, LEN + BLOCKS * 16);
 		if (!strstr(warned, rows[i].why))
 			fail_msg("expected \"%s\", got: %s", rows[i].why, warned);
+	}
+}
+
+/* Without it no frame can be had. */
+static void without_its_dictionary_nothing_is_written(void **state)
+{
+	struct engine_stats stats;
+	struct err err;
+
+	(void)state;
+	running_is(false);
+	blocks_put(bundle_begin(), BLOCKS, false, true);
+	bundle_end();
+	assert_int_equal(install(&stats, &err), -1);
+	expect_err(&err, EX_DATAERR, "rootfs.dict is damaged or altered");
+	for (size_t i = 0; i < LEN; i++)
+		assert_int_equal(target[i], 0xee);
+}
+
+/* The manifest says that the running slot holds all of it, and it does not: the dictionary is
+ * wanted after all. */
+static void what_the_running_slot_holds_no_longer_is_fetched_with_its_dictionary(void **state)
+{
+	struct engine_stats stats;
+
+	(void)state;
+	running_is(true);
+	blocks_put(bundle_begin(), BLOCKS, false, false);
+	bundle_end();
+	for (threads = 0; threads <= 4; threads += 4) {
+		old[5 * CHUNK] ^= 1;
+		memset(target, 0xee, sizeof target);
+		stats = installed();
+		assert_int_equal(stats.copied, LEN - CHUNK);
+		old[5 * CHUNK] ^= 1;
 	}
 }
 
@@ -316,9 +349,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DELTA_TEST(of_blocks_only_those_are_fetched_that_no_slot_holds),
 		DELTA_TEST(in_a_uki_a_block_is_found_wherever_a_section_may_have_moved_it),
-		DELTA_TEST(a_block_that_comes_wrong_costs_its_chunk_and_no_other),
+		DELTA_TEST(a_block_that_is_another_costs_its_chunk_and_no_other),
 		DELTA_TEST(a_slot_that_changes_after_it_was_looked_at_costs_bytes_and_not_the_image),
 		DELTA_TEST(what_is_damaged_of_a_delta_is_told_and_the_whole_is_fetched),
+		DELTA_TEST(without_its_dictionary_nothing_is_written),
+		DELTA_TEST(what_the_running_slot_holds_no_longer_is_fetched_with_its_dictionary),
 		DELTA_TEST(a_link_that_breaks_in_a_deltas_index_ends_the_install),
 		DELTA_TEST(without_a_slot_to_look_into_no_delta_is_looked_at),
 		DELTA_TEST(a_base_is_taken_where_a_slot_is_known_to_hold_it),

@@ -30,29 +30,30 @@ static void chunks_that_are_held_are_left_alone(void **state)
 	uint8_t how[] = { PLAN_KEPT, PLAN_WANTED, PLAN_COPIED };
 
 	(void)state;
-	assert_int_equal(plan_layouts(costs, 3, 0, how), 20);
+	assert_int_equal(plan_layouts(costs, 3, how), 20);
 	assert_int_equal(how[0], PLAN_KEPT);
 	assert_int_equal(how[1], PLAN_FULL);
 	assert_int_equal(how[2], PLAN_COPIED);
 }
 
-static void blocks_must_save_more_than_their_dictionary_costs(void **state)
+enum { MANY = 1000000, M = 1 << 20 };
+
+/* The frames of a chunk may be those of one long before it. */
+static void a_range_that_lies_before_the_last_one_is_a_request_of_its_own(void **state)
 {
-	static const struct plan_cost costs[] = { { 100, NO, 40 }, { 100, 30, 20 } };
-	uint8_t how[2] = { 0 };
+	struct plan_range r[] = { { 100, 10, 9, 0 }, { 110, 10, 9, 0 }, { 0, 50, 9, 0 }, { 115, 20, 9, 0 } };
+	struct plan_sum sum = plan_runs(r, 4, 0, MANY);
 
 	(void)state;
-	/* With blocks: 60 and the dictionary; without: 100 + 30. */
-	assert_int_equal(plan_layouts(costs, 2, 69, how), 129);
-	assert_int_equal(how[0], PLAN_BLOCKS);
-	assert_int_equal(how[1], PLAN_BLOCKS);
-	memset(how, PLAN_WANTED, sizeof how);
-	assert_int_equal(plan_layouts(costs, 2, 70, how), 130);
-	assert_int_equal(how[0], PLAN_FULL);
-	assert_int_equal(how[1], PLAN_BASE);
+	assert_int_equal(r[0].run, 20);
+	assert_int_equal(r[1].run, 0);
+	assert_int_equal(r[2].run, 50);
+	assert_int_equal(r[3].run, 20);
+	assert_true(sum.requests == 3 && sum.bytes == 90);
+	sum = plan_runs(r, 4, 0, 1);	/* it cannot be had in fewer than two */
+	assert_true(sum.requests == 2);
+	assert_int_equal(r[2].run, 135);
 }
-
-enum { MANY = 1000000, M = 1 << 20 };
 
 static void adjacent_ranges_are_one_request(void **state)
 {
@@ -135,7 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_layout_with_the_fewest_bytes_is_chosen),
 		cmocka_unit_test(chunks_that_are_held_are_left_alone),
-		cmocka_unit_test(blocks_must_save_more_than_their_dictionary_costs),
+		cmocka_unit_test(a_range_that_lies_before_the_last_one_is_a_request_of_its_own),
 		cmocka_unit_test(adjacent_ranges_are_one_request),
 		cmocka_unit_test(a_gap_that_costs_less_than_a_request_is_bridged),
 		cmocka_unit_test(waste_and_requests_are_bounded),

@@ -3,9 +3,10 @@
 
 #include "chunk_decode.h"
 #include "digest.h"
-#include "zstd_seekable.h"
 #include "io.h"
+#include "pool.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -64,6 +65,13 @@ static int entry_read(struct check *c, uint8_t *buf, size_t len, struct err *err
 }
 
 /* slotctl ignores this field, but unzip checks it. */
+static int crc_compare(const struct check *c, uLong crc, struct err *err)
+{
+	if (crc != c->entry.crc)
+		return refuse(c, err, "%s does not have the CRC the ZIP says", c->name);
+	return 0;
+}
+
 static int entry_crc_check(struct check *c, struct err *err)
 {
 	_cleanup_free_ uint8_t *piece = malloc(PIECE_BYTES);
@@ -79,9 +87,7 @@ static int entry_crc_check(struct check *c, struct err *err)
 			return -1;
 		crc = crc32_z(crc, piece, n);
 	}
-	if (crc != c->entry.crc)
-		return refuse(c, err, "%s does not have the CRC the ZIP says", c->name);
-	return 0;
+	return crc_compare(c, crc, err);
 }
 
 static int chunk_compare(const struct check *c, uint32_t i, struct err *err)
@@ -97,91 +103,180 @@ static int chunk_compare(const struct check *c, uint32_t i, struct err *err)
 }
 
 /* Decodes the next frame, of len bytes, which must give exactly size bytes. */
-static int frame_decode(struct check *c, size_t len, uint8_t *out, size_t size,
-			const struct chunkdict *dict, struct err *err)
+static int frame_decode(struct check *c, size_t len, uint8_t *out, size_t size, struct err *err)
 {
 	if (entry_read(c, c->frame, len, err) < 0)
 		return -1;
-	if (!chunk_decode_dict(c->code, dict, c->frame, len, out, size))
+	if (!chunk_decode(c->code, c->frame, len, out, size))
 		return refuse(c, err, "%s is damaged: a frame does not decode", c->name);
 	return 0;
 }
 
-/* Read the frames as a machine does, then check what it leaves out: the seek table behind
- * them. */
-static int full_check(struct check *c, struct err *err)
-{
-	_cleanup_free_ uint8_t *should = NULL, *is = NULL;
-	size_t len = 0;
+/* --- the frames of a payload: read one chunk after another, decoded by all processors --- */
 
-	if (bundle_extract(c->bundle, c->payload, NULL, NULL, NULL, err) < 0 || !c->payload->file)
-		return c->payload->file ? -1 : 0;
-	if (zstd_seekable_table_make(&c->index, &should, &len, err) < 0)
-		return -1;
-	is = malloc(len);
-	if (!is)
-		return no_memory(err);
-	if (entry_begin(c, c->payload->file, c->index.frames_size + len, err) < 0)
-		return -1;
-	c->at = c->index.frames_size;
-	if (entry_read(c, is, len, err) < 0)
-		return -1;
-	if (memcmp(is, should, len) != 0)
-		return refuse(c, err, "%s has a wrong seek table", c->name);
-	return entry_crc_check(c, err);
+struct frames {
+	struct check *c;
+	struct blockindex blocks;
+	struct chunkdict *dict;
+	EVP_MD_CTX *whole;
+	uLong crc;			/* of the frames so far */
+	pthread_mutex_t lock;		/* of reading the bundle */
+};
+
+struct frames_slot {
+	uint8_t *chunk, *frames;
+	struct chunk_decode *code;
+};
+
+static void slot_clear(void *data)
+{
+	struct frames_slot *slot = data;
+
+	free(slot->chunk);
+	free(slot->frames);
+	chunk_decode_free(slot->code);
 }
 
-static void chunkdict_freep(struct chunkdict **dict)
+static int slot_start(struct frames_slot *slot, const struct chunkindex *index, struct err *err)
 {
-	chunkdict_free(*dict);
+	size_t chunk = (size_t)1 << index->chunk_log;
+
+	if (slot->code)
+		return 0;
+	slot->chunk = malloc(chunk);
+	slot->frames = malloc(chunkindex_frames_max(chunk));
+	slot->code = chunk_decode_new();
+	return slot->chunk && slot->frames && slot->code ? 0 : no_memory(err);
 }
 
-/* Assemble chunk i from its blocks in c->chunk. */
-static int chunk_from_blocks(struct check *c, const struct blockindex *blocks,
-			     const struct chunkdict *dict, uint32_t i, struct err *err)
+/* A frame for each block, where the block index has it, that gives a block of its id. */
+static bool blocks_decode(const struct frames *f, const struct frames_slot *slot, uint32_t i, uint32_t len)
 {
-	uint32_t len = chunkindex_length(&c->index, i);
-	uint64_t k = (uint64_t)i << (c->index.chunk_log - BLOCK_LOG);
+	const struct blockindex *b = &f->blocks;
+	uint32_t k = i << (f->c->index.chunk_log - BLOCK_LOG);
+	const uint8_t *frame = slot->frames;
 
 	for (uint32_t at = 0; at < len; at += BLOCK_BYTES, k++) {
+		uint8_t *block = slot->chunk + at;
 		size_t n = len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
 
-		if (frame_decode(c, blocks->lengths[k], c->chunk + at, n, dict, err) < 0)
-			return -1;
-		if (blockindex_id(c->chunk + at, n, blocks->id_bytes) != blocks->ids[k])
-			return refuse(c, err, "%s is damaged: block %llu has another id than in %s",
-				      c->name, (unsigned long long)k, c->payload->blocks.index.file);
+		if (!chunk_decode_dict(slot->code, f->dict, frame, b->lengths[k], block, n) ||
+		    blockindex_id(block, n, b->id_bytes) != b->ids[k])
+			return false;
+		frame += b->lengths[k];
 	}
-	return chunk_compare(c, i, err);
+	return true;
 }
 
-static int blocks_check(struct check *c, struct err *err)
+static int chunk_try(struct frames *f, uint32_t i, struct frames_slot *slot, struct err *err)
 {
-	const struct payload_blocks *b = &c->payload->blocks;
-	_cleanup_(blockindex_clear) struct blockindex blocks = { 0 };
-	_cleanup_(chunkdict_freep) struct chunkdict *dict = NULL;
-	_cleanup_free_ uint8_t *data = NULL, *dictionary = NULL;
-	size_t len, dictionary_len = 0;
+	struct check *c = f->c;
+	const struct chunk *chunk = &c->index.chunks[i];
+	uint32_t len = chunkindex_length(&c->index, i);
+	bool good;
+	int r;
 
-	if (!b->file)
+	(void)pthread_mutex_lock(&f->lock);
+	r = bundle_chunk_read(c->bundle, &c->entry, &c->index, i, slot->frames, err);
+	(void)pthread_mutex_unlock(&f->lock);
+	if (r < 0)
+		return -1;
+	good = chunk->blocks && f->blocks.ids
+		? blocks_decode(f, slot, i, len)
+		: chunk_decode_chunk(slot->code, f->dict, chunk, slot->frames, slot->chunk, len);
+	if (good && chunk_decode_is(slot->code, slot->chunk, len, chunk->sha256))
 		return 0;
-	if (bundle_pinned(c->bundle, &b->index, &data, &len, err) < 0 ||
-	    (b->dictionary.file && bundle_pinned(c->bundle, &b->dictionary, &dictionary,
-						 &dictionary_len, err) < 0))
+	return chunk_decode_damaged(c->payload->file, i, err);
+}
+
+static int chunk_work(void *ctx, uint64_t i, void *data, struct err *err)
+{
+	struct frames *f = ctx;
+	struct frames_slot *slot = data;
+	struct err why = { 0 };
+	unsigned tries = 1;
+
+	if (slot_start(slot, &f->c->index, err) < 0)
 		return -1;
-	if (blockindex_decode(data, len, c->payload->size, &blocks, err) < 0) {
-		(void)err_prefix(err, "%s", b->index.file);
-		return bundle_prefix(c->bundle, err);
+	while (chunk_try(f, (uint32_t)i, slot, &why) < 0) {
+		if (!bundle_again(f->c->bundle, &tries, &why)) {
+			if (err)
+				*err = why;
+			return bundle_prefix(f->c->bundle, err);
+		}
+		why = (struct err){ 0 };
 	}
-	if (dictionary &&
-	    chunkdict_new(b->dictionary.file, dictionary, dictionary_len, &dict, err) < 0)
-		return bundle_prefix(c->bundle, err);
-	if (entry_begin(c, b->file, blockindex_offset(&blocks, blocks.count), err) < 0)
+	return 0;
+}
+
+static int chunk_emit(void *ctx, uint64_t i, void *data, struct err *err)
+{
+	struct frames *f = ctx;
+	struct frames_slot *slot = data;
+	const struct chunk *chunk = &f->c->index.chunks[i];
+
+	if (!chunk->repeats)
+		f->crc = crc32_z(f->crc, slot->frames, chunk->frame);
+	return EVP_DigestUpdate(f->whole, slot->chunk, chunkindex_length(&f->c->index, (uint32_t)i)) == 1
+		? 0 : no_memory(err);
+}
+
+static int frames_run(struct frames *f, struct err *err)
+{
+	struct check *c = f->c;
+	/* From a server, one after the other. */
+	const struct pool_job job = {
+		.parts = c->index.count, .threads = bundle_source(c->bundle)->remote ? 1 : 0,
+		.slot_bytes = sizeof(struct frames_slot),
+		.work = chunk_work, .emit = chunk_emit, .slot_clear = slot_clear,
+	};
+	uint8_t sha256[32];
+
+	if (pool_in_order(&job, f, err) < 0)
 		return -1;
-	for (uint32_t i = 0; i < c->index.count; i++)
-		if (chunk_from_blocks(c, &blocks, dict, i, err) < 0)
-			return -1;
-	return entry_crc_check(c, err);
+	if (EVP_DigestFinal_ex(f->whole, sha256, NULL) != 1)
+		return no_memory(err);
+	if (memcmp(sha256, c->payload->sha256, sizeof sha256) != 0)
+		return refuse(c, err, "%s as a whole is not what the manifest says: its SHA-256 differs",
+			      c->payload->name);
+	return crc_compare(c, f->crc, err);
+}
+
+static int blocks_load(struct frames *f, struct err *err)
+{
+	struct check *c = f->c;
+	const struct pinned_entry *p = &c->payload->blocks.index;
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
+
+	if (!p->file)
+		return 0;
+	if (bundle_pinned(c->bundle, p, &data, &len, err) < 0)
+		return -1;
+	if (blockindex_decode(data, len, &c->index, &f->blocks, err) == 0)
+		return 0;
+	(void)err_prefix(err, "%s", p->file);
+	return bundle_prefix(c->bundle, err);
+}
+
+static int frames_check(struct check *c, struct err *err)
+{
+	struct frames f = { .c = c, .lock = PTHREAD_MUTEX_INITIALIZER };
+	int r = -1;
+
+	if (!c->payload->file)
+		return 0;
+	f.whole = EVP_MD_CTX_new();
+	if (!f.whole || EVP_DigestInit_ex(f.whole, EVP_sha256(), NULL) != 1)
+		r = no_memory(err);
+	else if (blocks_load(&f, err) == 0 &&
+		 bundle_dictionary(c->bundle, c->payload, &f.dict, err) == 0 &&
+		 entry_begin(c, c->payload->file, c->index.frames_size, err) == 0)
+		r = frames_run(&f, err);
+	EVP_MD_CTX_free(f.whole);
+	blockindex_clear(&f.blocks);
+	chunkdict_free(f.dict);
+	return r;
 }
 
 static int base_frame_check(struct check *c, const struct base_chunk *row, uint32_t i,
@@ -192,7 +287,7 @@ static int base_frame_check(struct check *c, const struct base_chunk *row, uint3
 	if (row->frame == 0)
 		return 0;
 	if (row->region_count == 0) {
-		if (frame_decode(c, row->frame, c->chunk, len, NULL, err) < 0)
+		if (frame_decode(c, row->frame, c->chunk, len, err) < 0)
 			return -1;
 		return chunk_compare(c, i, err);
 	}
@@ -237,12 +332,11 @@ static int payload_check(struct bundle *bundle, const struct payload *p, struct 
 	if (bundle_index(bundle, p, &c.index, err) < 0)
 		return -1;
 	c.chunk = malloc((size_t)1 << c.index.chunk_log);
-	/* A block's frame may be 64 KiB whatever it holds. */
-	c.frame = malloc(chunkindex_frame_max(1ULL << c.index.chunk_log) + BLOCK_FRAME_MAX);
+	c.frame = malloc(chunkindex_frame_max(1ULL << c.index.chunk_log));
 	c.code = chunk_decode_new();
 	if (!c.chunk || !c.frame || !c.code)
 		return no_memory(err);
-	if (full_check(&c, err) < 0 || blocks_check(&c, err) < 0)
+	if (frames_check(&c, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->base_count; i++)
 		if (base_check(&c, &p->bases[i], err) < 0)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every byte of a bundle at hand that can be checked without a base: what the publisher
- * asks for, not a machine. A chunk in memory at a time.
+ * asks for, not a machine. A few chunks in memory at a time, on all processors.
  *
- *   FULL     each frame gives its chunk, all together the payload of the manifest's
- *            SHA-256; the seek table is the one of these frames
- *   BLOCKS   each frame gives a block of its id; the blocks together give each chunk
+ *   frames   of each chunk give it, those of blocks where the block index has them and with
+ *            its ids; all together the payload of the manifest's SHA-256
  *   BASE     each frame declares its chunk's length; a frame without regions gives it
  */
 #pragma once

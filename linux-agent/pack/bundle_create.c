@@ -5,6 +5,7 @@
 #include "bundle.h"
 #include "bundle_check.h"
 #include "cmdline.h"
+#include "fetch.h"
 #include "zip_write.h"
 #include "cms.h"
 #include "packer.h"
@@ -26,6 +27,7 @@ struct draft {
 	struct manifest *manifest;
 	const char *files[MANIFEST_MAX_PAYLOADS];	/* where each payload's bytes are */
 	struct zip_write zip;
+	struct bundle *old;				/* whose frames are used again; or NULL */
 };
 
 static void draft_free(struct draft **draft)
@@ -33,6 +35,7 @@ static void draft_free(struct draft **draft)
 	if (!*draft)
 		return;
 	zip_write_clear(&(*draft)->zip);
+	bundle_close((*draft)->old);
 	manifest_free((*draft)->manifest);
 	free(*draft);
 }
@@ -265,29 +268,30 @@ static int pack_full(struct draft *d, struct packer *packer, struct payload *p, 
 	return pinned_add(d, rank_of(d, p, RANK_INDEX), &p->index, data, len, err);
 }
 
+static int pack_dictionary(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
+{
+	uint8_t *data = packer->dictionary;
+
+	if (!data)
+		return 0;
+	if (!text_make(&p->blocks.dictionary.file, "%s.dict", p->name))
+		return no_memory(err);
+	packer->dictionary = NULL;
+	return pinned_add(d, rank_of(d, p, RANK_DICTIONARY), &p->blocks.dictionary, data,
+			  packer->dictionary_len, err);
+}
+
 static int pack_blocks(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
 {
-	_cleanup_(blockindex_clear) struct blockindex index = { 0 };
-	uint8_t *dictionary, *data;
-	size_t dictionary_len, len;
-	FILE *out;
+	uint8_t *data;
+	size_t len;
 
-	if (!text_make(&p->blocks.file, "%s.4k.zst", p->name) ||
-	    !text_make(&p->blocks.index.file, "%s.4k.index", p->name))
+	if (!packer->in_blocks)
+		return 0;
+	if (!text_make(&p->blocks.index.file, "%s.4k.index", p->name))
 		return no_memory(err);
-	if (temporary_add(d, rank_of(d, p, RANK_BLOCKS), p->blocks.file, &out, err) < 0 ||
-	    packer_blocks(packer, out, &index, &dictionary, &dictionary_len, err) < 0)
-		return -1;
-	if (dictionary) {
-		if (!text_make(&p->blocks.dictionary.file, "%s.dict", p->name)) {
-			free(dictionary);
-			return no_memory(err);
-		}
-		if (pinned_add(d, rank_of(d, p, RANK_DICTIONARY), &p->blocks.dictionary, dictionary,
-			       dictionary_len, err) < 0)
-			return -1;
-	}
-	if (blockindex_encode(&index, &data, &len, err) < 0)
+	if (pack_dictionary(d, packer, p, err) < 0 ||
+	    blockindex_encode(&packer->blocks, &packer->index, &data, &len, err) < 0)
 		return -1;
 	return pinned_add(d, rank_of(d, p, RANK_BLOCKS_INDEX), &p->blocks.index, data, len, err);
 }
@@ -313,10 +317,53 @@ static int pack_base(struct draft *d, struct packer *packer, struct payload *p, 
 	return pinned_add(d, rank_of(d, p, RANK_BASE_INDEX + k), &base->index, data, len, err);
 }
 
+/* The payload of this name and kind in the older bundle, or NULL. */
+static const struct payload *payload_before(const struct draft *d, const struct payload *p)
+{
+	const struct manifest *m = d->old ? bundle_manifest(d->old) : NULL;
+
+	for (size_t i = 0; m && i < m->payload_count; i++)
+		if (m->payloads[i].type == p->type && strcmp(m->payloads[i].name, p->name) == 0)
+			return &m->payloads[i];
+	return NULL;
+}
+
+static int pack_reusing(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
+{
+	const struct bundle_create_options *o = d->options;
+	const struct payload *before = payload_before(d, p);
+	struct packer_reuse *reuse = NULL;
+	int r;
+
+	if (before && packer_reuse_open(d->old, before, packer, &reuse, err) < 0)
+		return -1;
+	packer->reuse = reuse;
+	r = pack_full(d, packer, p, err);
+	packer_reuse_free(reuse);
+	packer->reuse = NULL;
+	if (r == 0 && d->old && p->file && o->report)
+		report_step(o->report, "reuse", "%s: the frames of %u of %u chunks are those of %s",
+			    p->name, packer->reused, packer->index.count, o->reuse);
+	return r;
+}
+
+static void packer_set(struct packer *packer, const struct bundle_create_options *o,
+		       const struct payload *p)
+{
+	packer->name = p->name;
+	packer->uki = p->type == PAYLOAD_UKI;
+	packer->chunk_log = o->chunk_log ? o->chunk_log : CHUNK_DEFAULT_LOG;
+	packer->threads = o->threads;
+	packer->level = !p->file ? 1 : o->level ? o->level : PACKER_LEVEL;
+	packer->blocks_level = o->level ? o->level : PACKER_BLOCKS_LEVEL;
+	packer->in_blocks = p->file && !manifest_beside(p, p->slot) && !o->no_blocks &&
+			    packer_blocks_fit(packer);
+	packer->report = o->report;
+}
+
 /* All layouts of one payload. */
 static int pack_payload(struct draft *d, struct payload *p, const char *file, struct err *err)
 {
-	const struct bundle_create_options *o = d->options;
 	_cleanup_(packer_clear) struct packer packer = { .fd = -1 };
 	const char *path;
 	size_t at = 0;
@@ -327,18 +374,10 @@ static int pack_payload(struct draft *d, struct payload *p, const char *file, st
 		return err_set(err, EX_DATAERR, "%s is larger than the %llu bytes that a %s may have",
 			       file, (unsigned long long)manifest_type_max(p->type),
 			       manifest_type_text(p->type));
-	packer.name = p->name;
-	packer.uki = p->type == PAYLOAD_UKI;
-	packer.chunk_log = o->chunk_log ? o->chunk_log : CHUNK_DEFAULT_LOG;
-	packer.threads = o->threads;
-	packer.level = !p->file ? 1 : o->level ? o->level : PACKER_LEVEL;
-	packer.report = o->report;
-	if (pack_full(d, &packer, p, err) < 0)
+	packer_set(&packer, d->options, p);
+	if (pack_reusing(d, &packer, p, err) < 0 || pack_blocks(d, &packer, p, err) < 0)
 		return -1;
-	if (p->file && !manifest_beside(p, p->slot) && !o->no_blocks && packer_blocks_fit(&packer) &&
-	    pack_blocks(d, &packer, p, err) < 0)
-		return -1;
-	for (unsigned k = 0; p->file && (path = base_of(o, p, &at)); k++)
+	for (unsigned k = 0; p->file && (path = base_of(d->options, p, &at)); k++)
 		if (pack_base(d, &packer, p, k, path, err) < 0)
 			return -1;
 	return 0;
@@ -457,6 +496,17 @@ static int keys_check(const struct bundle_create_options *o, struct err *err)
 	return cms_sign((const uint8_t *)"{}", 2, o->signers, o->signer_count, 0, &p7s, &len, err);
 }
 
+/* Nobody has to have signed it: see packer_reuse_open(). */
+static int old_open(struct draft *d, struct err *err)
+{
+	const struct bundle_options options = { .keyring = NULL };
+	const char *reuse = d->options->reuse;
+
+	if (reuse && fetch_is_url(reuse))
+		return err_set(err, EX_USAGE, "--reuse=%s: must be a file; fetch it first", reuse);
+	return reuse ? bundle_open(reuse, &options, &d->old, err) : 0;
+}
+
 int bundle_create(const struct bundle_create_options *options, struct err *err)
 {
 	_cleanup_(draft_free) struct draft *d = calloc(1, sizeof *d);
@@ -467,7 +517,7 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 		return no_memory(err);
 	d->options = options;
 	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
-	    layout_check(d, err) < 0 ||
+	    layout_check(d, err) < 0 || old_open(d, err) < 0 ||
 	    roothash_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	if (options->loader && pack_loader(d, options->loader, err) < 0)

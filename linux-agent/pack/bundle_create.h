@@ -52,16 +52,19 @@ struct bundle_create_options {
 	const struct cms_signer *signers;
 	size_t signer_count;	/* 0: the bundle is not signed */
 	bool no_blocks;		/* leave out the delta from any older image */
+	const char *reuse;	/* an older bundle, a file: its frames are used again where a chunk
+				 * holds the same; NULL: none. May be output */
 	unsigned chunk_log;	/* 0: CHUNK_DEFAULT_LOG */
 	unsigned threads;	/* 0: one for each processor */
-	int level;		/* zstd's; 0: PACKER_LEVEL */
+	int level;		/* zstd's; 0: PACKER_LEVEL, PACKER_BLOCKS_LEVEL */
 	struct report *report;	/* NULL: nothing is shown */
 };
 
 /* On success the bundle is complete, read back and durable under its name; on failure
  * nothing is left behind and an older bundle of that name is untouched. What can be said
  * of names and values is said before anything is packed. EX_NOINPUT, EX_NOPERM: an input
- * cannot be read; EX_DATAERR: an input is empty, not a UKI, changed while it was read, or
- * a name or value is not allowed; EX_IOERR: writing. Temporary files without a name, as
- * large as the bundle, are in its directory meanwhile. */
+ * cannot be read; EX_DATAERR: an input is empty, not a UKI, changed while it was read, a name
+ * or value is not allowed, or what the older bundle pins is damaged; EX_USAGE: the older bundle
+ * is a URL; EX_IOERR: writing. Temporary files without a name, as large as the bundle, are in its
+ * directory meanwhile. */
 int bundle_create(const struct bundle_create_options *options, struct err *err);

@@ -30,6 +30,8 @@ int packer_open(const char *path, struct packer *ret_packer, struct err *err)
 void packer_clear(struct packer *packer)
 {
 	chunkindex_clear(&packer->index);
+	blockindex_clear(&packer->blocks);
+	free(packer->dictionary);
 	if (packer->fd >= 0)
 		(void)close(packer->fd);
 	packer->fd = -1;

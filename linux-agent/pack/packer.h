@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packs one payload into its layouts: see docs/FORMAT.md, Bundles. Frames go to a file
- * in the order of the chunks or blocks; the caller encodes the index that comes back.
+ * Packs one payload: see docs/FORMAT.md, Bundles. Frames go to a file in the order of the chunks;
+ * the caller encodes the indexes that come back.
  *
  * Each chunk is worked on alone, by whichever thread is free, with a compressor of its own,
  * so that the same input gives the same bytes whatever the number of threads. Each frame
  * is decoded again and compared before it counts. Memory: a few chunks, and what zstd needs
- * at its level, for each thread; besides, for each 4 KiB, 19 bytes for the BLOCKS layout and
- * 24 of a base (in all 55 MB for a sparse image of 4 GiB, with two threads, without a base).
+ * at its level, for each thread; besides, for each 4 KiB, 10 bytes for the ids of blocks and
+ * 24 of a base.
  */
 #pragma once
 
@@ -17,7 +17,17 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { PACKER_LEVEL = 9 };	/* 19 saves 9 % more and takes 16 times as long */
+enum {
+	PACKER_LEVEL = 9,		/* 19 saves 9 % more and takes 16 times as long */
+	PACKER_BLOCKS_LEVEL = 12,	/* 14 saves up to 3 % more and takes up to twice as long */
+	/* Frames shorter than this are there again rather than named twice: the name would save
+	 * next to nothing, and whoever reads the frames in their order goes on without a jump. */
+	PACKER_SAME_MIN = 4096,
+};
+
+struct bundle;
+struct payload;
+struct packer_reuse;
 
 struct packer {
 	const char *path;	/* of the payload, for messages */
@@ -25,12 +35,21 @@ struct packer {
 	int fd;			/* a regular file or a block device; at any position */
 	uint64_t size;		/* its bytes, at least 1 */
 	bool uki;		/* must begin with MZ */
+	bool in_blocks;		/* a frame for each block of 4 KiB, where that pays */
 	unsigned chunk_log;
 	unsigned threads;	/* 0: one for each processor */
 	int level;		/* zstd's, 1 to 22 */
+	int blocks_level;	/* of the frames of blocks */
+	struct packer_reuse *reuse;	/* frames of an older bundle, the caller's; NULL: none */
 	struct report *report;	/* NULL: nothing is shown */
-	struct chunkindex index;	/* filled by packer_full(); packer_clear() frees */
-	uint8_t sha256[32];	/* of the whole payload; filled by packer_full() */
+	/* Filled by packer_full(); packer_clear() frees. */
+	struct chunkindex index;
+	struct blockindex blocks;	/* with in_blocks */
+	uint8_t *dictionary;		/* of every frame; NULL: the payload is too uniform or
+					 * too small to train one */
+	size_t dictionary_len;
+	uint32_t reused;		/* chunks whose frames are the older bundle's */
+	uint8_t sha256[32];	/* of the whole payload */
 };
 
 /* Opens path and takes its size. EX_NOINPUT, EX_NOPERM; EX_DATAERR: it is empty. The
@@ -38,18 +57,21 @@ struct packer {
 int packer_open(const char *path, struct packer *ret_packer, struct err *err);
 void packer_clear(struct packer *packer);
 
-/* Writes the FULL layout with its seek table, and fills index and sha256. Must come
- * first: the other layouts are checked against that index. EX_DATAERR: not a UKI, or it
- * changed while it was read; EX_IOERR: out cannot be written. */
-int packer_full(struct packer *packer, FILE *out, struct err *err);
-
-/* Whether the payload is fit for the BLOCKS layout: neither tiny nor beyond BLOCKS_MAX. */
+/* Whether the payload is fit to be in blocks: neither tiny nor beyond BLOCKS_MAX. */
 bool packer_blocks_fit(const struct packer *packer);
 
-/* Writes the BLOCKS layout. The dictionary is NULL where the payload is too uniform or too
- * small to train one. The caller frees it and clears the index. Errors as above. */
-int packer_blocks(const struct packer *packer, FILE *out, struct blockindex *ret_index,
-		  uint8_t **ret_dictionary, size_t *ret_dictionary_len, struct err *err);
+/* Writes the frames, and fills the rest of packer. Must come before packer_base(), which
+ * is checked against its index. EX_DATAERR: not a UKI, it changed while it was read, or the older
+ * bundle's dictionary is none; EX_IOERR: out, which is read back too, cannot be written. */
+int packer_full(struct packer *packer, FILE *out, struct err *err);
+
+/* The frames of a payload in an older bundle: each is used only where it was decoded to the very bytes
+ * of a chunk, so that nobody has to vouch for them. NULL where none can be used, since they were made
+ * otherwise (chunk size, blocks). The bundle must outlive it; the caller frees. Errors as bundle_index(),
+ * bundle_pinned(). */
+int packer_reuse_open(struct bundle *bundle, const struct payload *payload, const struct packer *packer,
+		      struct packer_reuse **ret_reuse, struct err *err);
+void packer_reuse_free(struct packer_reuse *reuse);	/* NULL is accepted */
 
 /* Writes the BASE layout against the image in base (its other layouts are not looked at,
  * only path, fd and size; its sha256 is filled). The caller clears the index. */

@@ -286,8 +286,9 @@ static int chunk_work(void *ctx, uint64_t i, void *data, struct err *err)
 	slot->row.regions[0] = region_around(b, i);
 	if (regions_read(b, &slot->row, slot->prefix, &prefix_len, err) < 0)
 		return -1;
-	return packer_frame(BASE_LEVEL, slot->prefix, prefix_len, slot->chunk, len, &slot->frame,
-			    err);
+	return packer_frame(BASE_LEVEL, &(struct packer_aid){ .prefix = slot->prefix,
+							     .prefix_len = prefix_len },
+			    slot->chunk, len, &slot->frame, err);
 }
 
 static int chunk_emit(void *ctx, uint64_t i, void *data, struct err *err)

@@ -46,8 +46,8 @@ static int window_log(size_t len)
 	return log;
 }
 
-static int frame_make(int level, const void *prefix, size_t prefix_len, const void *src,
-		      size_t len, struct packer_buffer *out, size_t *ret_len, struct err *err)
+static int frame_make(int level, const struct packer_aid *aid, const void *src, size_t len,
+		      struct packer_buffer *out, size_t *ret_len, struct err *err)
 {
 	_cleanup_(cctx_freep) ZSTD_CCtx *ctx = ZSTD_createCCtx();
 	size_t n;
@@ -55,10 +55,14 @@ static int frame_make(int level, const void *prefix, size_t prefix_len, const vo
 	if (!ctx)
 		return packer_no_memory(err);
 	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
-	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, window_log(prefix_len + len));
-	if (prefix_len > 0) {
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, window_log(aid->prefix_len + len));
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_dictIDFlag, 0);
+	if (aid->dictionary_len > 0 &&
+	    ZSTD_isError(ZSTD_CCtx_loadDictionary(ctx, aid->dictionary, aid->dictionary_len)))
+		return packer_no_memory(err);
+	if (aid->prefix_len > 0) {
 		(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_enableLongDistanceMatching, 1);
-		(void)ZSTD_CCtx_refPrefix(ctx, prefix, prefix_len);
+		(void)ZSTD_CCtx_refPrefix(ctx, aid->prefix, aid->prefix_len);
 	}
 	n = ZSTD_compress2(ctx, out->data + out->len, out->cap - out->len, src, len);
 	if (ZSTD_isError(n))
@@ -68,16 +72,19 @@ static int frame_make(int level, const void *prefix, size_t prefix_len, const vo
 }
 
 /* Detect a memory or zstd fault here and not in the field. */
-static int frame_check(const void *prefix, size_t prefix_len, const void *frame,
-		       size_t frame_len, const void *src, size_t len, struct err *err)
+static int frame_check(const struct packer_aid *aid, const void *frame, size_t frame_len,
+		       const void *src, size_t len, struct err *err)
 {
 	_cleanup_(dctx_freep) ZSTD_DCtx *ctx = ZSTD_createDCtx();
 	_cleanup_free_ uint8_t *again = malloc(len);
 
 	if (!ctx || !again)
 		return packer_no_memory(err);
-	if (prefix_len > 0)
-		(void)ZSTD_DCtx_refPrefix(ctx, prefix, prefix_len);
+	if (aid->dictionary_len > 0 &&
+	    ZSTD_isError(ZSTD_DCtx_loadDictionary(ctx, aid->dictionary, aid->dictionary_len)))
+		return packer_no_memory(err);
+	if (aid->prefix_len > 0)
+		(void)ZSTD_DCtx_refPrefix(ctx, aid->prefix, aid->prefix_len);
 	if (ZSTD_decompressDCtx(ctx, again, len, frame, frame_len) != len ||
 	    memcmp(again, src, len) != 0)
 		return err_set(err, EX_SOFTWARE, "failed to compress: a frame decodes to other "
@@ -85,14 +92,14 @@ static int frame_check(const void *prefix, size_t prefix_len, const void *frame,
 	return 0;
 }
 
-int packer_frame(int level, const void *prefix, size_t prefix_len, const void *src, size_t len,
+int packer_frame(int level, const struct packer_aid *aid, const void *src, size_t len,
 		 struct packer_buffer *out, struct err *err)
 {
 	size_t n = 0;
 
 	if (packer_buffer_grow(out, ZSTD_compressBound(len), err) < 0 ||
-	    frame_make(level, prefix, prefix_len, src, len, out, &n, err) < 0 ||
-	    frame_check(prefix, prefix_len, out->data + out->len, n, src, len, err) < 0)
+	    frame_make(level, aid, src, len, out, &n, err) < 0 ||
+	    frame_check(aid, out->data + out->len, n, src, len, err) < 0)
 		return -1;
 	out->len += n;
 	return 0;

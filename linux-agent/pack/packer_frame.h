@@ -29,10 +29,45 @@ struct packer_buffer {
 
 void packer_buffer_clear(struct packer_buffer *buffer);
 
-/* Compresses src into one frame, with its size and no checksum in its header, and appends
- * it to out; decodes it again and compares. prefix may be NULL. */
-int packer_frame(int level, const void *prefix, size_t prefix_len, const void *src, size_t len,
-		 struct packer_buffer *out, struct err *err);
-
 /* Makes room for `more` bytes behind buffer->len. */
 int packer_buffer_grow(struct packer_buffer *buffer, size_t more, struct err *err);
+
+/* What the decoder has, too; either may be NULL. */
+struct packer_aid {
+	const void *prefix;
+	size_t prefix_len;
+	const void *dictionary;
+	size_t dictionary_len;
+};
+
+/* Compresses src into one frame, with its size and neither checksum nor dictionary id in its
+ * header, and appends it to out; decodes it again and compares. */
+int packer_frame(int level, const struct packer_aid *aid, const void *src, size_t len,
+		 struct packer_buffer *out, struct err *err);
+
+/* --- packer_blocks.c -------------------------------------------------------- */
+
+/* Trains packer->dictionary, if the payload is fit for one. */
+int packer_dictionary(struct packer *packer, struct err *err);
+
+/* How many bytes of an id the payload's block index has. */
+unsigned packer_id_bytes(uint64_t blocks);
+
+struct packer_blocks;	/* what the blocks of all chunks share */
+int packer_blocks_new(const struct packer *packer, struct packer_blocks **ret_blocks, struct err *err);
+void packer_blocks_free(struct packer_blocks *blocks);	/* NULL is accepted */
+
+/* Appends a frame for each block of these len bytes to out, decoded again and compared, and
+ * gives their lengths. */
+int packer_blocks_frames(const struct packer_blocks *blocks, const uint8_t *chunk, size_t len,
+			 struct packer_buffer *out, uint16_t *ret_lengths, struct err *err);
+
+/* --- packer_reuse.c --------------------------------------------------------- */
+
+/* packer->dictionary becomes a copy of the one that the frames were made with, if there is one. */
+int packer_reuse_dictionary(const struct packer_reuse *reuse, struct packer *packer, struct err *err);
+
+/* Appends the frames for this chunk to out: true where there are some that decode to it. lengths: of
+ * its blocks, where *ret_blocks. From several threads; out of memory is false. */
+bool packer_reuse_frames(struct packer_reuse *reuse, const uint8_t sha256[32], const uint8_t *chunk,
+			 uint32_t len, struct packer_buffer *out, uint16_t *ret_lengths, bool *ret_blocks);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Every layout of a payload of 64 KiB chunks, decoded again as a reader would. */
+/* A payload of 64 KiB chunks, in every way, decoded again as a reader would. */
 #include "packer.h"
 
-#include "bytes.h"
-#include "zstd_seekable.h"
 #include "testdir.h"
 #include "io.h"
 
@@ -73,7 +71,7 @@ static uint8_t *written(FILE *f, size_t *ret_len)
 	return data;
 }
 
-/* The FULL layout of a file; the caller clears and frees. */
+/* The frames of a file; the caller clears and frees. */
 static uint8_t *pack_full(struct packer *p, size_t *ret_len)
 {
 	FILE *out = tmpfile();
@@ -109,65 +107,107 @@ static void each_frame_of_the_whole_image_gives_its_chunk(void **state)
 	free(full);
 }
 
-/* By the published format: its length from the footer, then a row for each frame. */
-static void the_seek_table_tells_where_each_frame_is(void **state)
+static struct packer in_blocks(struct packer p)
 {
-	struct packer p = packer_of("new", 2);
-	size_t len, table;
-	uint8_t *full = pack_full(&p, &len);
+	p.in_blocks = true;
+	p.blocks_level = 3;
+	return p;
+}
 
-	(void)state;
-	assert_true(le32_get(full + len - 4) == 0x8F92EAB1);
-	assert_int_equal(full[len - 5], 0);
-	assert_int_equal(le32_get(full + len - 9), 12);
-	table = len - 9 - 12 * 8 - 8;
-	assert_int_equal(table, p.index.frames_size);
-	assert_int_equal(zstd_seekable_table_size(&p.index), len - table);
-	assert_true(le32_get(full + table) == 0x184D2A5E);
-	assert_int_equal(le32_get(full + table + 4), 12 * 8 + 9);
-	for (uint32_t i = 0; i < 12; i++) {
-		assert_int_equal(le32_get(full + table + 8 + i * 8), p.index.chunks[i].frame);
-		assert_int_equal(le32_get(full + table + 8 + i * 8 + 4),
-				 chunkindex_length(&p.index, i));
+/* Chunk i of a packed payload, from its own frames or those of the chunk it repeats. */
+static void expect_chunk(const struct packer *p, const uint8_t *frames, uint32_t i, const uint8_t *is)
+{
+	const struct chunk *c = &p->index.chunks[i];
+	uint32_t len = chunkindex_length(&p->index, i), block = i << (LOG - BLOCK_LOG);
+	uint32_t blocks = c->blocks ? chunkindex_blocks(&p->index, i) : 1;
+	const uint8_t *frame = frames + c->offset;
+	uint8_t *got = malloc(len);
+	ZSTD_DCtx *ctx = ZSTD_createDCtx();
+
+	for (uint32_t k = 0; k < blocks; k++) {
+		size_t n = c->blocks ? p->blocks.lengths[block + k] : c->frame;
+		size_t at = (size_t)k * BLOCK_BYTES;
+		size_t should = !c->blocks ? len : len - at < BLOCK_BYTES ? len - at : BLOCK_BYTES;
+
+		assert_true(ZSTD_getFrameContentSize(frame, n) == should);
+		assert_int_equal(ZSTD_decompress_usingDict(ctx, got + at, should, frame, n, p->dictionary,
+							   p->dictionary_len), should);
+		if (c->blocks)
+			assert_true(p->blocks.ids[block + k] ==
+				    blockindex_id(is + at, should, p->blocks.id_bytes));
+		frame += n;
 	}
-	packer_clear(&p);
-	free(full);
+	assert_true(frame == frames + c->offset + c->frame);
+	assert_memory_equal(got, is, len);
+	ZSTD_freeDCtx(ctx);
+	free(got);
 }
 
 static void each_block_decodes_alone_with_the_dictionary(void **state)
 {
-	struct packer p = packer_of("new", 2);
-	struct blockindex index;
-	struct err err = { 0 };
-	uint8_t *dictionary, *frames, block[BLOCK_BYTES];
-	size_t full_len, dictionary_len, len;
-	FILE *out = tmpfile();
-	ZSTD_DCtx *ctx = ZSTD_createDCtx();
+	struct packer p = in_blocks(packer_of("new", 2));
+	size_t len;
+	uint8_t *frames;
 
 	(void)state;
-	free(pack_full(&p, &full_len));
 	assert_true(packer_blocks_fit(&p));
-	if (packer_blocks(&p, out, &index, &dictionary, &dictionary_len, &err) < 0)
-		fail_msg("%s", err.text);
-	frames = written(out, &len);
-	assert_non_null(dictionary);
-	assert_int_equal(index.count, 11 * 16 + 2);
-	assert_int_equal(blockindex_offset(&index, index.count), len);
-	for (uint32_t i = 0; i < index.count; i++) {
-		size_t n = i + 1 < index.count ? BLOCK_BYTES : NEW_LEN % BLOCK_BYTES;
-		const uint8_t *is = new_bytes + (size_t)i * BLOCK_BYTES;
-
-		assert_int_equal(ZSTD_decompress_usingDict(ctx, block, sizeof block,
-				 frames + blockindex_offset(&index, i), index.lengths[i],
-				 dictionary, dictionary_len), n);
-		assert_memory_equal(block, is, n);
-		assert_true(index.ids[i] == blockindex_id(is, n, index.id_bytes));
+	frames = pack_full(&p, &len);
+	assert_non_null(p.dictionary);
+	assert_int_equal(len, p.index.frames_size);
+	for (uint32_t i = 0; i < p.index.count; i++) {
+		assert_true(p.index.chunks[i].blocks);
+		expect_chunk(&p, frames, i, new_bytes + (size_t)i * CHUNK);
 	}
-	ZSTD_freeDCtx(ctx);
-	blockindex_clear(&index);
 	packer_clear(&p);
-	free(dictionary);
 	free(frames);
+}
+
+/* The third and fifth chunk are the second, the fourth to the last but one zeros. */
+static uint8_t *repeating_make(size_t *ret_len)
+{
+	uint8_t *bytes = calloc(1, 9 * CHUNK);
+
+	memcpy(bytes, new_bytes, 3 * CHUNK);
+	memcpy(bytes + 2 * CHUNK, bytes + CHUNK, CHUNK);
+	memcpy(bytes + 4 * CHUNK, bytes + CHUNK, CHUNK);
+	memcpy(bytes + 8 * CHUNK, new_bytes + 5 * CHUNK, CHUNK);
+	*ret_len = 9 * CHUNK;
+	testdir_put(&dir, "repeating", bytes, *ret_len);
+	return bytes;
+}
+
+/* Zeros are there again: a name would save nothing. In one frame, since no machine saves by having
+ * some of their blocks. */
+static void what_repeats_is_there_once(void **state)
+{
+	static const uint32_t first[] = { 0, 1, 1, 3, 1, 5, 6, 7, 8 };
+	size_t bytes_len, len;
+	uint8_t *bytes = repeating_make(&bytes_len);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct packer p = packer_of("repeating", i & 1 ? 4 : 1);
+		uint8_t *frames;
+
+		if (i & 2)
+			p = in_blocks(p);
+		frames = pack_full(&p, &len);
+		assert_int_equal(len, p.index.frames_size);
+		for (uint32_t k = 0; k < 9; k++) {
+			const struct chunk *c = &p.index.chunks[k];
+			bool zeros = k == 3 || (k > 4 && k < 8);
+
+			assert_int_equal(c->repeats, first[k] != k);
+			assert_int_equal(c->same, c->repeats ? first[k] : 0);
+			assert_int_equal(c->blocks, (i & 2) && !zeros);
+			expect_chunk(&p, frames, k, bytes + k * CHUNK);
+			if (zeros)
+				assert_in_range(c->frame, 1, 100);
+		}
+		packer_clear(&p);
+		free(frames);
+	}
+	free(bytes);
 }
 
 /* Packs "new" against the older image `old`, decodes it from there, and returns the index. */
@@ -298,18 +338,14 @@ static void any_number_of_threads_gives_the_same_bytes(void **state)
 	fill(old, NEW_LEN, 1);
 	fill(old + 3 * CHUNK, 2 * CHUNK, 5);
 	for (unsigned threads = 1; threads <= 5; threads += 2) {
-		struct packer p = packer_of("new", threads);
-		struct blockindex blocks;
+		struct packer p = packer_of("new", threads), q = in_blocks(p);
 		struct baseindex base;
-		struct err err = { 0 };
-		uint8_t *got[3], *dictionary;
-		size_t len[3], dictionary_len;
-		FILE *out = tmpfile();
+		uint8_t *got[3];
+		size_t len[3];
 
+		q.fd = dup(p.fd);
 		got[0] = pack_full(&p, &len[0]);
-		assert_int_equal(packer_blocks(&p, out, &blocks, &dictionary, &dictionary_len,
-					       &err), 0);
-		got[1] = written(out, &len[1]);
+		got[1] = pack_full(&q, &len[1]);
 		base = pack_base(old, NEW_LEN, threads, &got[2], &len[2]);
 		for (int k = 0; k < 3; k++) {
 			if (threads > 1) {
@@ -321,10 +357,9 @@ static void any_number_of_threads_gives_the_same_bytes(void **state)
 				first_len[k] = len[k];
 			}
 		}
-		blockindex_clear(&blocks);
 		baseindex_clear(&base);
 		packer_clear(&p);
-		free(dictionary);
+		packer_clear(&q);
 	}
 	for (int k = 0; k < 3; k++)
 		free(first[k]);
@@ -333,25 +368,27 @@ static void any_number_of_threads_gives_the_same_bytes(void **state)
 
 static void a_payload_that_changes_between_layouts_is_refused(void **state)
 {
-	struct packer p = packer_of("new", 2);
-	struct blockindex index;
+	struct packer p = packer_of("new", 2), base;
+	struct baseindex index;
 	struct err err = { 0 };
-	uint8_t *dictionary;
-	size_t full_len, dictionary_len;
+	size_t full_len;
 	FILE *out = tmpfile();
 
 	(void)state;
+	testdir_put(&dir, "old", new_bytes, CHUNK);
 	free(pack_full(&p, &full_len));
 	new_bytes[7 * CHUNK + 1] ^= 1;
 	testdir_put(&dir, "new", new_bytes, NEW_LEN);
-	assert_int_equal(packer_blocks(&p, out, &index, &dictionary, &dictionary_len, &err), -1);
+	base = packer_of("old", 2);
+	assert_int_equal(packer_base(&p, &base, out, &index, &err), -1);
 	assert_int_equal(err.exit, EX_DATAERR);
 	assert_non_null(strstr(err.text, "new changed while it was read"));
 	assert_int_equal(truncate(p.path, NEW_LEN - 1), 0);
-	assert_int_equal(packer_blocks(&p, out, &index, &dictionary, &dictionary_len, &err), -1);
+	assert_int_equal(packer_base(&p, &base, out, &index, &err), -1);
 	assert_non_null(strstr(err.text, "changed while it was read"));
 	new_bytes[7 * CHUNK + 1] ^= 1;
 	testdir_put(&dir, "new", new_bytes, NEW_LEN);
+	packer_clear(&base);
 	packer_clear(&p);
 	fclose(out);
 }
@@ -360,30 +397,22 @@ static void a_payload_without_variety_gets_no_dictionary(void **state)
 {
 	static const uint8_t zeros[3 * CHUNK];
 	struct packer p;
-	struct blockindex index;
-	struct err err = { 0 };
-	uint8_t *dictionary;
-	size_t full_len, dictionary_len;
-	FILE *out = tmpfile();
+	size_t full_len;
 
 	(void)state;
 	testdir_put(&dir, "zeros", zeros, sizeof zeros);
-	p = packer_of("zeros", 2);
+	p = in_blocks(packer_of("zeros", 2));
 	free(pack_full(&p, &full_len));
-	assert_int_equal(packer_blocks(&p, out, &index, &dictionary, &dictionary_len, &err), 0);
-	assert_true(!dictionary || dictionary_len < 4096);
-	free(dictionary);
-	blockindex_clear(&index);
+	assert_true(!p.dictionary || p.dictionary_len < 4096);
 	packer_clear(&p);
-	fclose(out);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_frame_of_the_whole_image_gives_its_chunk),
-		cmocka_unit_test(the_seek_table_tells_where_each_frame_is),
 		cmocka_unit_test(each_block_decodes_alone_with_the_dictionary),
+		cmocka_unit_test(what_repeats_is_there_once),
 		cmocka_unit_test(a_chunk_that_the_base_has_needs_no_frame),
 		cmocka_unit_test(what_moved_by_whole_blocks_is_found_in_pieces),
 		cmocka_unit_test(a_changed_chunk_costs_little_against_its_base),

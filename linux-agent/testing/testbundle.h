@@ -10,7 +10,6 @@
 #include "chunkindex.h"
 #include "cms.h"
 #include "manifest.h"
-#include "zstd_seekable.h"
 #include "testpki.h"
 #include "io.h"
 
@@ -77,8 +76,7 @@ static inline void testbundle_pack(struct testbundle *b, int entry, struct paylo
 	size_t count = (size_t)chunkindex_parts(len, CHUNK_MIN_LOG), frames_len = 0, index_len;
 	struct chunk *rows = calloc(count, sizeof *rows);
 	struct chunkindex index = { CHUNK_MIN_LOG, (uint32_t)count, len, 0, rows };
-	uint8_t *frames = malloc(len + len / 128 + count * 1024 + 64), *index_data, *table;
-	size_t table_len;
+	uint8_t *frames = malloc(len + len / 128 + count * 1024 + 64), *index_data;
 	struct err err = { 0 };
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -90,10 +88,6 @@ static inline void testbundle_pack(struct testbundle *b, int entry, struct paylo
 							chunk, n, 1);
 		frames_len += rows[i].frame;
 	}
-	assert_int_equal(zstd_seekable_table_make(&index, &table, &table_len, &err), 0);
-	memcpy(frames + frames_len, table, table_len);
-	frames_len += table_len;
-	free(table);
 	assert_int_equal(chunkindex_encode(&index, &index_data, &index_len, &err), 0);
 	testbundle_set(b, entry, index_data, index_len);
 	testbundle_set(b, entry + 1, frames, frames_len);

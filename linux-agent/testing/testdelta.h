@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests: installs from a delta. The bundle has the image in FULL and, as the test wants it, in
- * BLOCKS and from one BASE; it is a file that is called remote. The slots are in memory: running
+ * For tests: installs from a delta. The bundle has the image in whole chunks or, as the test wants it,
+ * in blocks, and from one BASE; it is a file that is called remote. The slots are in memory: running
  * holds `old`, what is installed goes to `target`.
  */
 #pragma once
@@ -192,12 +192,15 @@ static inline size_t block_len(uint32_t i)
 	return i + 1 < BLOCKS ? BLOCK_BYTES : LEN - (size_t)i * BLOCK_BYTES;
 }
 
-/* spoil_frame: of this block; BLOCKS: of none. */
-static inline void blocks_put(struct payload *p, uint32_t spoil_frame, bool spoil_index,
+/* Every chunk in blocks, in the place of bundle_begin()'s. alias: this block has the id of the 8th one;
+ * BLOCKS: none. */
+static inline void blocks_put(struct payload *p, uint32_t alias, bool spoil_index,
 			      bool spoil_dictionary)
 {
 	static uint8_t frames[2 * LEN], dictionary[1000];
 	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+	struct chunk rows[COUNT + 1] = { { .frame = 0 } };
+	struct chunkindex chunks = { CHUNK_MIN_LOG, COUNT + 1, LEN, 0, rows };
 	struct blockindex index;
 	uint8_t *data;
 	size_t len = 0, n;
@@ -210,19 +213,26 @@ static inline void blocks_put(struct payload *p, uint32_t spoil_frame, bool spoi
 		n = ZSTD_compress_usingDict(ctx, frames + len, sizeof frames - len, block, block_len(i),
 					    dictionary, sizeof dictionary, 1);
 		assert_false(ZSTD_isError(n));
-		if (i == spoil_frame)
-			frames[len + n / 2] ^= 1;
 		index.ids[i] = blockindex_id(block, block_len(i), 8);
 		index.lengths[i] = (uint16_t)n;
+		rows[i / 16].blocks = true;
+		rows[i / 16].frame += (uint32_t)n;
 		len += n;
 	}
+	if (alias < BLOCKS)
+		index.ids[alias] = index.ids[7];
 	ZSTD_freeCCtx(ctx);
-	blockindex_sum(&index);
-	assert_int_equal(blockindex_encode(&index, &data, &n, NULL), 0);
+	for (uint32_t i = 0; i <= COUNT; i++)
+		EVP_Digest(image + (size_t)i * CHUNK, chunk_len(i), rows[i].sha256, NULL, EVP_sha256(), NULL);
+	assert_int_equal(blockindex_encode(&index, &chunks, &data, &n, NULL), 0);
 	put_pinned(&p->blocks.index, "rootfs.4k.index", data, n, spoil_index);
 	put_pinned(&p->blocks.dictionary, "rootfs.dict", dictionary, sizeof dictionary, spoil_dictionary);
-	p->blocks.file = (char *)"rootfs.4k.zst";
-	put("rootfs.4k.zst", frames, len);
+	free(data);
+	assert_int_equal(chunkindex_encode(&chunks, &data, &n, NULL), 0);
+	testbundle_set(&good, ENTRY_ROOTFS_INDEX, data, n);
+	testbundle_set(&good, ENTRY_ROOTFS_INDEX + 1, frames, len);
+	p->index.size = n;
+	EVP_Digest(data, n, p->index.sha256, NULL, EVP_sha256(), NULL);
 	free(data);
 	blockindex_clear(&index);
 }

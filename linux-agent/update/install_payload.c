@@ -309,7 +309,7 @@ static void indexes_name(const struct install *in)
 		if (is_other_slots(in, p))
 			continue;
 		entries[count++] = &p->index;
-		if (!p->blocks.file || is_here(in, p))
+		if (!p->blocks.index.file || is_here(in, p))
 			continue;
 		entries[count++] = &p->blocks.index;
 		entries[count++] = &p->blocks.dictionary;

@@ -231,24 +231,40 @@ def test_from_a_named_base(updated, server, bundle, images):
     assert server.bytes < 22 * 4096 + 2 * SMALL, out
 
 
-@pytest.mark.parametrize("part", ["blocks index", "dictionary", "base index"])
-def test_damage_in_a_delta_costs_no_more_than_the_delta(updated, server, bundle, images, part, tmp_path):
-    """What is equal is copied all the same."""
-    by_base = part == "base index"
-    path = bundle(images[1], "3", *(["--no-delta"] if by_base else []), base=images[0] if by_base else None)
+def spoiled(path, pinned):
+    """The bundle with the first byte of an entry changed."""
     data = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as z:
-        payload = json.loads(z.read("manifest.json"))["payloads"][1]
-        pinned = {"blocks index": lambda: payload["blocks"]["index"], "dictionary": lambda: payload["blocks"]["dictionary"],
-                  "base index": lambda: payload["bases"][0]["index"]}[part]()
-        entry = z.getinfo(pinned["file"])
+        entry = z.getinfo(pinned(json.loads(z.read("manifest.json"))["payloads"][1])["file"])
     header = entry.header_offset
     at = header + 30 + int.from_bytes(data[header + 26:header + 28], "little") \
         + int.from_bytes(data[header + 28:header + 30], "little")
     data[at] ^= 1
-    server.content = bytes(data)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("part", ["blocks index", "base index"])
+def test_damage_in_a_delta_costs_no_more_than_the_delta(updated, server, bundle, images, part):
+    """What is equal is copied all the same."""
+    by_base = part == "base index"
+    path = bundle(images[1], "3", *(["--no-delta"] if by_base else []), base=images[0] if by_base else None)
+    server.content = spoiled(path, lambda payload: payload["bases"][0]["index"] if by_base else payload["blocks"]["index"])
     out = install(updated, server, images[1])
     assert server.bytes > 6 * MIB, out
+
+
+def test_a_damaged_dictionary_is_found_before_anything_is_written(updated, server, bundle, images):
+    server.content = spoiled(bundle(images[1], "3"), lambda payload: payload["blocks"]["dictionary"])
+    before = (updated.top / "a.img").read_bytes()
+    status, _, errors = updated.run("install", server.url, "--activate=none")
+    assert (status, "rootfs.dict is damaged" in errors) == (65, True), errors
+    assert (updated.top / "a.img").read_bytes() == before
+
+
+def test_frames_of_the_bundle_before_serve_the_next_one(updated, server, bundle, images):
+    """The first half is where it was, the rest is not."""
+    server.content = bundle(images[1], "3", f"--reuse={bundle(images[0], '2')}").read_bytes()
+    install(updated, server, images[1])
 
 
 def test_a_second_install_of_the_same_bundle_keeps_the_uki(updated, server, bundle, images):

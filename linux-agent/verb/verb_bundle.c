@@ -221,14 +221,10 @@ static void layouts_print(const struct bundle *bundle, const struct payload *p)
 		return;
 	}
 	frames_print(bundle, p->file);
-	if (p->blocks.file) {
-		out_print("            from any older one: %llu blocks, index %llu bytes, "
-			  "dictionary %llu bytes",
-			  (unsigned long long)chunkindex_parts(p->size, BLOCK_LOG),
+	if (p->blocks.index.file)
+		out_print("            from any older one: index %llu bytes, dictionary %llu bytes\n",
 			  (unsigned long long)p->blocks.index.size,
 			  (unsigned long long)p->blocks.dictionary.size);
-		frames_print(bundle, p->blocks.file);
-	}
 	for (size_t i = 0; i < p->base_count; i++) {
 		char sha256[2 * sizeof p->bases[i].sha256 + 1];
 
