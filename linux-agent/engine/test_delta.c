@@ -75,6 +75,32 @@ static void in_a_uki_a_block_is_found_wherever_a_section_may_have_moved_it(void 
 	assert_int_equal(installed().rebuilt, 0);
 }
 
+/* Its frames are fetched again, those of its blocks that no slot holds or all of them. */
+static void a_chunk_that_repeats_comes_from_the_frames_of_the_first(void **state)
+{
+	(void)state;
+	memcpy(image + 5 * CHUNK, image + 2 * CHUNK, CHUNK);
+	memcpy(image + 9 * CHUNK, image + 2 * CHUNK, CHUNK);
+	blocks_put(bundle_begin(), BLOCKS, false, false);
+	bundle_end();
+	for (int i = 0; i < 4; i++) {
+		struct engine_stats stats;
+
+		threads = i & 1 ? 4 : 0;
+		memset(target, 0xee, sizeof target);
+		memcpy(old, image, LEN);
+		for (int chunk = 2; chunk < COUNT; chunk++)
+			old[chunk * CHUNK + 3 * BLOCK_BYTES] ^= 1;	/* the fourth block is nowhere */
+		if (i & 2)
+			running_is(false);
+		stats = installed();
+		assert_int_equal(stats.wrong, 0);
+		assert_int_equal(stats.rebuilt, i & 2 ? LEN : 0);
+		assert_in_range(planned_bytes, i & 2 ? 10 * BLOCK_BYTES : LEN,
+				i & 2 ? 13 * (BLOCK_BYTES + 16) : LEN + BLOCKS * 16);
+	}
+}
+
 /* A slot holds another block of the same id. */
 static void a_block_that_is_another_costs_its_chunk_and_no_other(void **state)
 {
@@ -349,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DELTA_TEST(of_blocks_only_those_are_fetched_that_no_slot_holds),
 		DELTA_TEST(in_a_uki_a_block_is_found_wherever_a_section_may_have_moved_it),
+		DELTA_TEST(a_chunk_that_repeats_comes_from_the_frames_of_the_first),
 		DELTA_TEST(a_block_that_is_another_costs_its_chunk_and_no_other),
 		DELTA_TEST(a_slot_that_changes_after_it_was_looked_at_costs_bytes_and_not_the_image),
 		DELTA_TEST(what_is_damaged_of_a_delta_is_told_and_the_whole_is_fetched),

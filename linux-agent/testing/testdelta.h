@@ -192,6 +192,18 @@ static inline size_t block_len(uint32_t i)
 	return i + 1 < BLOCKS ? BLOCK_BYTES : LEN - (size_t)i * BLOCK_BYTES;
 }
 
+/* Row i repeats the first chunk before it that holds the same, if there is one. */
+static inline bool row_repeats(struct chunk *rows, uint32_t i)
+{
+	for (uint32_t k = 0; k < i && !rows[i].repeats; k++)
+		if (chunk_len(k) == chunk_len(i) &&
+		    memcmp(image + (size_t)k * CHUNK, image + (size_t)i * CHUNK, chunk_len(i)) == 0) {
+			rows[i].repeats = true;
+			rows[i].same = k;
+		}
+	return rows[i].repeats;
+}
+
 /* Every chunk in blocks, in the place of bundle_begin()'s. alias: this block has the id of the 8th one;
  * BLOCKS: none. */
 static inline void blocks_put(struct payload *p, uint32_t alias, bool spoil_index,
@@ -210,6 +222,8 @@ static inline void blocks_put(struct payload *p, uint32_t alias, bool spoil_inde
 	for (uint32_t i = 0; i < BLOCKS; i++) {
 		const uint8_t *block = image + (size_t)i * BLOCK_BYTES;
 
+		if (row_repeats(rows, i / 16))
+			continue;
 		n = ZSTD_compress_usingDict(ctx, frames + len, sizeof frames - len, block, block_len(i),
 					    dictionary, sizeof dictionary, 1);
 		assert_false(ZSTD_isError(n));
