@@ -34,7 +34,7 @@ enum engine_stage {
 struct engine_stats {
 	uint64_t size, done;		/* bytes of payloads: total; processed */
 	uint64_t kept, copied, rebuilt;	/* of them: kept in place; copied from the running slot;
-					 * made with the help of bytes in a slot */
+					 * what a slot gave to chunks of which the rest was fetched */
 	uint32_t wrong;			/* chunks that a delta failed to make */
 	uint64_t ns[STAGE_COUNT];	/* summed over all threads; one thread fetches */
 };

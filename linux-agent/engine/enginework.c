@@ -236,6 +236,7 @@ static bool base_make(struct engine *e, struct task *t)
 
 	if (!prefix_read(e, t, c, &prefix))
 		return false;
+	t->held = prefix > 0 && c->frame < len ? len - c->frame : 0;
 	if (c->frame != 0 || prefix != len)
 		return frames_decode(e, t, (uint32_t)prefix);
 	memcpy(t->out, t->aux, len);
@@ -272,6 +273,7 @@ static bool blocks_make(struct engine *e, struct task *t)
 	size_t len = chunkindex_length(&e->index, t->chunk), used = 0, count = 0;
 	struct unpack_part parts[UNPACK_PARTS_MAX];
 
+	t->held = 0;
 	if (end > b->index.count)
 		end = b->index.count;
 	for (uint32_t i = first; i < end; i += n) {
@@ -285,6 +287,7 @@ static bool blocks_make(struct engine *e, struct task *t)
 			if (!held_read_at(e, e->files[place_held(b->from[i])], t->out + at, room,
 					  place_offset(b, b->from[i])))
 				return false;
+			t->held += room;
 			continue;
 		}
 		parts[count++] = (struct unpack_part){
@@ -305,7 +308,7 @@ static bool blocks_make(struct engine *e, struct task *t)
 static int delta(struct engine *e, struct task *t, bool made, struct err *err)
 {
 	if (made && chunk_is_right(e, t)) {
-		add(&e->stats->rebuilt, chunkindex_length(&e->index, t->chunk));
+		add(&e->stats->rebuilt, t->held);
 		return chunk_made(e, t, err);
 	}
 	if (unpack_check(t->unpack, err) < 0)

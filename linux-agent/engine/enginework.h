@@ -27,6 +27,7 @@ struct task {
 	uint32_t chunk;
 	int how;
 	size_t frame_len;
+	size_t held;		/* bytes of the chunk that a slot gave */
 	uint64_t at;
 	uint8_t *frame, *out, *aux;	/* sizes are in struct engine; aligned to 4096 */
 	struct chunk_decode *code;
