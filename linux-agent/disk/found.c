@@ -62,16 +62,17 @@ static bool role_of(blkid_partition part, enum layout_role *ret_role)
 
 static void part_take(blkid_partition part, enum layout_role role, enum layout_arch arch, struct layout_part *p)
 {
-	const char *uuid = blkid_partition_get_uuid(part);
+	const char *uuid = blkid_partition_get_uuid(part), *name = blkid_partition_get_name(part);
 	efi_guid_t guid = { 0 };
 
 	if (uuid)
 		(void)efi_str_to_guid(uuid, &guid);
-	*p = (struct layout_part){ .role = role, .name = layout_name(role), .type = layout_type(role, arch),
+	*p = (struct layout_part){ .role = role, .type = layout_type(role, arch),
 				   .attributes = blkid_partition_get_flags(part),
 				   .start = (uint64_t)blkid_partition_get_start(part) * BLKID_SECTOR,
 				   .bytes = (uint64_t)blkid_partition_get_size(part) * BLKID_SECTOR,
 				   .number = (unsigned)blkid_partition_get_partno(part) };
+	(void)snprintf(p->name, sizeof p->name, "%s", role == LAYOUT_ESP ? layout_name(role) : name ? name : "");
 	memcpy(p->guid, &guid, sizeof p->guid);
 }
 
@@ -86,11 +87,23 @@ static void list_take(blkid_partlist list, enum layout_arch arch, struct found *
 
 		if (starts < ARRAY_SIZE(f->old_starts))
 			f->old_starts[starts++] = (uint64_t)blkid_partition_get_start(part) * BLKID_SECTOR;
-		if (!role_of(part, &role))
+		if (!role_of(part, &role)) {
+			if (f->other_count < FOUND_OTHERS)
+				part_take(part, LAYOUT_ROLES, arch, &f->others[f->other_count++]);
 			continue;
+		}
 		if (count[role]++ == 0)
 			part_take(part, role, arch, &f->layout.parts[f->layout.count++]);
 	}
+}
+
+static int check_starts(const char *path, const struct found *f, struct err *err)
+{
+	for (size_t i = 0; i < f->layout.count; i++)
+		if (f->layout.parts[i].start % 4096 != 0)
+			return err_set(err, EX_CONFIG, "partition %u of %s does not begin at a multiple of 4096 bytes; "
+				       "to begin anew, wipefs --all %s", f->layout.parts[i].number, path, path);
+	return 0;
 }
 
 static int check_labels(const char *path, const struct found *f, const unsigned count[LAYOUT_ROLES],
@@ -103,11 +116,7 @@ static int check_labels(const char *path, const struct found *f, const unsigned 
 	if (count[LAYOUT_A] != count[LAYOUT_B] || count[LAYOUT_ESP] != 1)
 		return err_set(err, EX_CONFIG, "%s has partitions of slotboot's, but no whole set: one ESP, "
 			       "slotboot-a and slotboot-b are needed; to begin anew, wipefs --all %s", path, path);
-	for (size_t i = 0; i < f->layout.count; i++)
-		if (f->layout.parts[i].start % 4096 != 0)
-			return err_set(err, EX_CONFIG, "partition %u of %s does not begin at a multiple of 4096 bytes; "
-				       "to begin anew, wipefs --all %s", f->layout.parts[i].number, path, path);
-	return 0;
+	return check_starts(path, f, err);
 }
 
 static int gpt_take(const char *path, blkid_partlist list, enum layout_arch arch, struct found *f, struct err *err)
@@ -162,21 +171,25 @@ static bool has_mark(int fd, uint64_t at)
 	return pread_full(fd, text, sizeof text, (off_t)at) == 0 && memcmp(text, FOUND_MARK, sizeof text) == 0;
 }
 
-/* Look into the partitions that would be overwritten. */
-static void adopted_look(int fd, struct found *f)
+/* Look into the partitions that would be overwritten, from that one on. */
+static void parts_look(int fd, size_t from, struct found *f)
 {
-	const struct layout_part *esp = layout_find(&f->layout, LAYOUT_ESP);
 	char words[128];
 
-	f->what[0] = 0;
-	f->cut_off = has_mark(fd, esp->start);
-	for (size_t i = 0; i < f->layout.count && !f->cut_off && !f->what[0]; i++) {
+	for (size_t i = from; i < f->layout.count && !f->cut_off && !f->what[0]; i++) {
 		const struct layout_part *p = &f->layout.parts[i];
 
 		if (p->role != LAYOUT_DATA &&
 		    probe_words(fd, p->start, p->bytes, f->layout.sector_bytes, words, sizeof words) != 1)
 			(void)snprintf(f->what, sizeof f->what, "%s in partition %u (%s)", words, p->number, p->name);
 	}
+}
+
+static void adopted_look(int fd, struct found *f)
+{
+	f->what[0] = 0;
+	f->cut_off = has_mark(fd, layout_find(&f->layout, LAYOUT_ESP)->start);
+	parts_look(fd, 0, f);
 }
 
 int found_look(const char *path, unsigned sector_bytes, uint64_t bytes, enum layout_arch arch,
@@ -201,4 +214,52 @@ int found_look(const char *path, unsigned sector_bytes, uint64_t bytes, enum lay
 		return err_errno(err, EX_IOERR, errno, "failed to look at %s", path);
 	*ret_found = f;
 	return 0;
+}
+
+/* --- further images of a slot --- */
+
+static bool is_image(const struct layout_part *part, const struct layout_image *image, unsigned slot)
+{
+	if (image->has_guid[slot])
+		return memcmp(part->guid, image->guid[slot], sizeof part->guid) == 0;
+	return strcmp(part->name, image->label[slot]) == 0;
+}
+
+static int image_take(const char *path, const struct layout_image *image, unsigned slot, struct found *f,
+		      struct layout_part *ret_part, struct err *err)
+{
+	const char *by = image->has_guid[slot] ? "with the GUID of its partition in slotboot.conf" : image->label[slot];
+	size_t count = 0;
+
+	for (size_t i = 0; i < f->other_count; i++)
+		if (is_image(&f->others[i], image, slot) && count++ == 0)
+			*ret_part = f->others[i];
+	if (count == 1)
+		return 0;
+	return err_set(err, EX_CONFIG, "%s has %s for the image %s (%s): %s; to begin anew, wipefs --all %s", path,
+		       count ? "two partitions" : "no partition", image->name, by,
+		       count ? "one of them must have another" : "it has its partitions already, and they are kept", path);
+}
+
+int found_images(const char *path, const struct layout_want *want, struct found *found, struct err *err)
+{
+	_cleanup_close_ int fd = open_data(path);
+	size_t before = found->layout.count;
+
+	if (fd < 0)
+		return err_errno(err, EX_NOINPUT, errno, "failed to look at %s", path);
+	for (unsigned i = 1; i < layout_image_count(want); i++)
+		for (unsigned slot = 0; slot < 2; slot++) {
+			struct layout_part *p = &found->layout.parts[found->layout.count];
+
+			if (image_take(path, &want->images[i], slot, found, p, err) < 0)
+				return -1;
+			p->role = slot ? LAYOUT_B : LAYOUT_A;
+			p->image = i;
+			/* One that was found by its GUID may have any label, or that of another. */
+			(void)snprintf(p->name, sizeof p->name, "%s", want->images[i].label[slot]);
+			found->layout.count++;
+		}
+	parts_look(fd, before, found);
+	return check_starts(path, found, err);
 }

@@ -12,6 +12,7 @@
 #include "out.h"
 #include "policy.h"
 #include "provision_esp.h"
+#include "provision_images.h"
 #include "provision_root.h"
 #include "target.h"
 
@@ -93,33 +94,15 @@ static int seed_make(struct provision *p, struct layout_want *want, struct err *
 	return 0;
 }
 
-/* The one image that a slot has; NULL: there is none. */
-static int image_find(const struct manifest *manifest, const struct payload **ret_image, struct err *err)
-{
-	*ret_image = NULL;
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		const struct payload *payload = &manifest->payloads[i];
-
-		if (payload->type != PAYLOAD_IMAGE)
-			continue;
-		if (*ret_image)
-			return err_set(err, EX_DATAERR, "the bundle has the images %s and %s: a disk with more than one "
-				       "image in a slot cannot be provisioned yet", (*ret_image)->name, payload->name);
-		if (!payload->file)
-			return err_set(err, EX_DATAERR, "the bundle leaves the image %s out, and an empty disk does not "
-				       "have it", payload->name);
-		*ret_image = payload;
-	}
-	return 0;
-}
-
 static int adopt(struct provision *p, const struct layout_want *want, struct err *err)
 {
 	const struct provision_options *o = p->options;
 
-	if (o->esp_bytes || o->slot_bytes || o->data_bytes || o->data_rest || o->guid)
+	if (o->esp_bytes || o->slot_bytes || o->image_size_count || o->data_bytes || o->data_rest || o->guid)
 		return err_set(err, EX_USAGE, "%s has its partitions already, and they are kept: neither sizes nor a GUID "
 			       "can be given; to begin anew, wipefs --all %s", o->disk, o->disk);
+	if (found_images(o->disk, want, &p->found, err) < 0 || wipe_check(p, err) < 0)
+		return -1;
 	p->layout = p->found.layout;
 	p->layout.volume_id = layout_volume_id(want->seed);
 	return layout_check(want, &p->layout, err);
@@ -136,20 +119,53 @@ static uint64_t esp_payloads(const struct manifest *manifest)
 	return sum;
 }
 
-static int plan(struct provision *p, const struct payload *image, struct err *err)
+static int plan(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
+	const struct manifest *manifest = bundle_manifest(p->bundle);
 	struct layout_want want = {
-		.disk_bytes = p->target.bytes, .arch = ARCH,
-		.esp_bytes = o->esp_bytes, .slot_bytes = o->slot_bytes, .data_bytes = o->data_bytes,
-		.data_rest = o->data_rest, .image_bytes = image ? image->size : 0,
-		.uki_bytes = esp_payloads(bundle_manifest(p->bundle)),
+		.disk_bytes = p->target.bytes, .arch = ARCH, .esp_bytes = o->esp_bytes, .data_bytes = o->data_bytes,
+		.data_rest = o->data_rest, .uki_bytes = esp_payloads(manifest),
 	};
 
 	want.sector_bytes = p->target.sector_bytes ? p->target.sector_bytes : o->sector_bytes ? o->sector_bytes : 512;
-	if (seed_make(p, &want, err) < 0)
+	if (seed_make(p, &want, err) < 0 || provision_images_want(o, manifest, &want, err) < 0 ||
+	    (p->found.adopted ? adopt(p, &want, err) : layout_plan(&want, &p->layout, err)) < 0)
 		return -1;
-	return p->found.adopted ? adopt(p, &want, err) : layout_plan(&want, &p->layout, err);
+	p->target.layout = &p->layout;
+	return provision_images_config(o->config, o->disk, &want, &p->layout, err);
+}
+
+static const char *part_fate(const struct provision *p, const struct layout_part *part)
+{
+	switch (part->role) {
+	case LAYOUT_ESP:
+		return p->layout.fat.type == 32 ? ", FAT32" : ", FAT16";
+	case LAYOUT_A:
+		return ", written";
+	case LAYOUT_B:
+		return ", empty";
+	default:
+		return p->found.adopted ? ", kept" : ", without a file system";
+	}
+}
+
+static void parts_report(const struct provision *p)
+{
+	const struct layout *l = &p->layout;
+	size_t width = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		width = strlen(l->parts[i].name) > width ? strlen(l->parts[i].name) : width;
+	for (size_t i = 0; i < l->count; i++) {
+		const struct layout_part *part = &l->parts[i];
+		char guid[LAYOUT_GUID_TEXT];
+
+		layout_guid_text(part->guid, guid);
+		report_step(p->options->report, "plan", "%u: %-*s %8llu MiB at %llu MiB, %s%s", part->number, (int)width,
+			    part->name, (unsigned long long)(part->bytes / MIB), (unsigned long long)(part->start / MIB),
+			    guid, part_fate(p, part));
+	}
 }
 
 static void plan_report(const struct provision *p)
@@ -163,17 +179,7 @@ static void plan_report(const struct provision *p)
 		    p->found.adopted ? "whose partitions are kept" : "which gets a new GPT");
 	if (p->found.what[0])
 		report_step(o->report, "plan", "wiped: %s", p->found.what);
-	for (size_t i = 0; i < l->count; i++) {
-		const struct layout_part *part = &l->parts[i];
-		char guid[LAYOUT_GUID_TEXT];
-
-		layout_guid_text(part->guid, guid);
-		report_step(o->report, "plan", "%u: %-13s %8llu MiB at %llu MiB, %s%s", part->number, part->name,
-			    (unsigned long long)(part->bytes / MIB), (unsigned long long)(part->start / MIB), guid,
-			    part->role == LAYOUT_ESP ? l->fat.type == 32 ? ", FAT32" : ", FAT16" :
-			    part->role == LAYOUT_A ? ", written" : part->role == LAYOUT_B ? ", empty" :
-			    p->found.adopted ? ", kept" : ", without a file system");
-	}
+	parts_report(p);
 	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
 		    bundle_signer(p->bundle));
 	if (!p->loader)
@@ -191,30 +197,6 @@ static int no_variable(void *ctx, enum vars_guid guid, const char *name, uint8_t
 {
 	(void)ctx, (void)guid, (void)name, (void)ret_data, (void)ret_len, (void)ret_attributes, (void)err;
 	return 1;
-}
-
-static int config_images(struct config *config, const struct payload *image, const struct target *target,
-			 struct err *err)
-{
-	struct config_image *c = &config->images[0];
-
-	for (size_t i = 0; i < config->image_count; i++) {
-		free(config->images[i].name);
-		for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-			free(config->images[i].target[slot]);
-		config->images[i] = (struct config_image){ 0 };
-	}
-	config->image_count = 0;
-	if (!image)
-		return 0;
-	c->name = strdup(image->name);
-	c->target[0] = strdup(target->slot_name);
-	if (asprintf(&c->target[1], "%s:slotboot-b", target->path) < 0)
-		c->target[1] = NULL;
-	config->image_count = 1;
-	if (!c->name || !c->target[0] || !c->target[1])
-		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
-	return 0;
 }
 
 static int config_fill(struct config *config, const struct manifest *manifest, struct err *err)
@@ -251,10 +233,21 @@ static int mark(struct target *t, uint64_t at, struct err *err)
 	return target_write(t, block, BLOCK, at, err) < 0 ? -1 : target_flush(t, err);
 }
 
+/* Chunks that slot A already holds are kept. */
+static bool is_written(const struct provision *p, uint64_t at)
+{
+	for (size_t i = 0; i < p->layout.count; i++) {
+		const struct layout_part *part = &p->layout.parts[i];
+
+		if (part->role == LAYOUT_A && at >= part->start && at < part->start + part->bytes)
+			return true;
+	}
+	return false;
+}
+
 /* Remove the disk's signature first: from here on the old contents are known to be lost. */
 static int wipe_all(struct provision *p, struct err *err)
 {
-	const struct layout_part *a = layout_find(&p->layout, LAYOUT_A);
 	struct target *t = &p->target;
 	uint64_t tail = gpt_tail(t->bytes);
 
@@ -264,9 +257,7 @@ static int wipe_all(struct provision *p, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(p->found.old_starts); i++) {
 		uint64_t at = p->found.old_starts[i] / BLOCK * BLOCK;
 
-		/* Chunks that slot A already holds are kept. */
-		if (at >= MIB && at < tail && !(a && at >= a->start && at < a->start + a->bytes) &&
-		    target_zero(t, BLOCK, at, err) < 0)
+		if (at >= MIB && at < tail && !is_written(p, at) && target_zero(t, BLOCK, at, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < p->layout.count; i++)
@@ -279,12 +270,13 @@ static int wipe_all(struct provision *p, struct err *err)
 static int wipe_adopted(struct provision *p, struct err *err)
 {
 	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
-	const struct layout_part *b = layout_find(&p->layout, LAYOUT_B);
 	struct target *t = &p->target;
 
-	if (mark(t, esp->start, err) < 0 || target_zero(t, MIB - BLOCK, esp->start + BLOCK, err) < 0 ||
-	    (b && target_zero(t, MIB, b->start, err) < 0))
+	if (mark(t, esp->start, err) < 0 || target_zero(t, MIB - BLOCK, esp->start + BLOCK, err) < 0)
 		return -1;
+	for (size_t i = 0; i < p->layout.count; i++)
+		if (p->layout.parts[i].role == LAYOUT_B && target_zero(t, MIB, p->layout.parts[i].start, err) < 0)
+			return -1;
 	return target_flush(t, err);
 }
 
@@ -421,14 +413,8 @@ static int loader_choose(struct provision *p, struct err *err)
 static int provision_bundle(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
-	const struct payload *image;
 
-	if (loader_choose(p, err) < 0 ||
-	    image_find(bundle_manifest(p->bundle), &image, err) < 0 || plan(p, image, err) < 0)
-		return -1;
-	p->target.layout = &p->layout;
-	if (config_images(o->config, image, &p->target, err) < 0 ||
-	    config_fill(o->config, bundle_manifest(p->bundle), err) < 0)
+	if (loader_choose(p, err) < 0 || plan(p, err) < 0 || config_fill(o->config, bundle_manifest(p->bundle), err) < 0)
 		return -1;
 	return provision_install(p, err);
 }

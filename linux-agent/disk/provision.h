@@ -7,7 +7,7 @@
  *      has been written until here, and with dry_run nothing is
  *   2. a mark that says that this was begun; the old tables and the beginnings of
  *      file systems are wiped; flushed
- *   3. the image into slot A, each chunk after its hash proved right; read back
+ *   3. the images into slot A, each chunk after its hash proved right; read back
  *   4. the ESP but for its boot sector; the new second table and the entries of the first; flushed
  *   5. the ESP's boot sector, flushed and all read back; last of all the
  *      block with the MBR and, in sectors of 512 bytes, the header of the first table
@@ -24,6 +24,12 @@
 #include "record.h"
 #include "report.h"
 
+/* The partitions of an image, in both slots. */
+struct provision_image_size {
+	const char *name;		/* the image's */
+	uint64_t bytes;
+};
+
 struct provision_options {
 	const char *disk;		/* block device, or image file */
 	const char *bundle;		/* path or URL */
@@ -35,6 +41,8 @@ struct provision_options {
 	unsigned sector_bytes;		/* 0: the device's, or 512 */
 	uint64_t esp_bytes, slot_bytes, data_bytes;	/* as in layout.h */
 	bool data_rest;
+	struct provision_image_size image_sizes[LAYOUT_IMAGES];	/* slot_bytes is the first image's */
+	size_t image_size_count;
 	const char *seed;		/* NULL: random GUIDs, and times of now */
 	const char *guid;		/* of the partitions, but for the last digit; NULL: provision_root.h */
 	const char *wipe;		/* what is on this disk may go; NULL */

@@ -104,9 +104,8 @@ int target_open(const struct disk *io, const char *path, uint64_t size, struct t
 	char loop[32];
 
 	*t = (struct target){ .io = io, .path = path, .write = -1, .read = -1 };
-	(void)snprintf(t->slot_name, sizeof t->slot_name, "%s:slotboot-a", path);
 	(void)snprintf(t->esp_name, sizeof t->esp_name, "%s:esp", path);
-	if (strlen(path) > sizeof t->slot_name - 32)
+	if (strlen(path) > sizeof t->esp_name - 32)
 		return err_set(err, EX_USAGE, "the name of the disk is too long");
 	if (stat_target(t, size, err) < 0)
 		return -1;
@@ -226,8 +225,13 @@ bool target_reread(const struct target *target)
 
 /* --- what an install sees --- */
 
-/* No descriptors of this process. */
-enum { SLOT_WRITE = 1 << 24, SLOT_READ };
+/* No descriptors of this process: from here on two for each partition, to write and to read it. */
+enum { PART_FILES = 1 << 24 };
+
+static const struct layout_part *part_of(const struct target *t, int file)
+{
+	return &t->layout->parts[(file - PART_FILES) / 2];
+}
 
 /* "": the ESP itself; NULL: not on it. */
 static const char *on_esp(const struct target *t, const char *path)
@@ -239,9 +243,17 @@ static const char *on_esp(const struct target *t, const char *path)
 	return path[len] == '/' ? path + len + 1 : path[len] ? NULL : "";
 }
 
-static bool is_slot(const struct target *t, const char *path)
+/* "DISK:slotboot-a": its place in the layout; -1: it is no partition of slot A. */
+static int slot_part(const struct target *t, const char *path)
 {
-	return strcmp(path, t->slot_name) == 0 && layout_find(t->layout, LAYOUT_A);
+	size_t len = strlen(t->path);
+
+	if (strncmp(path, t->path, len) != 0 || path[len] != ':')
+		return -1;
+	for (size_t i = 0; i < t->layout->count; i++)
+		if (t->layout->parts[i].role == LAYOUT_A && strcmp(path + len + 1, t->layout->parts[i].name) == 0)
+			return (int)i;
+	return -1;
 }
 
 static int missing(void)
@@ -254,28 +266,31 @@ static int seen_open(void *ctx, const char *path, enum disk_open how)
 {
 	struct target *t = ctx;
 	const char *file = on_esp(t, path);
+	int part;
 
 	if (file)
 		return esp_stage_open(&t->stage, file, how);
-	if (!is_slot(t, path) || (how != DISK_WRITE && t->read < 0))
+	part = slot_part(t, path);
+	if (part < 0 || (how != DISK_WRITE && t->read < 0))
 		return missing();
-	return how == DISK_WRITE ? SLOT_WRITE : SLOT_READ;
+	return PART_FILES + 2 * part + (how == DISK_WRITE ? 0 : 1);
 }
 
 static void seen_close(void *ctx, int file)
 {
 	(void)ctx;
-	if (file < SLOT_WRITE)
+	if (file < PART_FILES)
 		(void)close(file);
 }
 
 static int64_t seen_read(void *ctx, int file, void *buf, size_t len, uint64_t offset)
 {
 	struct target *t = ctx;
-	const struct layout_part *p = layout_find(t->layout, LAYOUT_A);
+	const struct layout_part *p;
 
-	if (file < SLOT_WRITE)
+	if (file < PART_FILES)
 		return pread(file, buf, len, (off_t)offset);
+	p = part_of(t, file);
 	if (offset >= p->bytes)
 		return 0;
 	if (len > p->bytes - offset)
@@ -286,11 +301,10 @@ static int64_t seen_read(void *ctx, int file, void *buf, size_t len, uint64_t of
 static int seen_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
 	struct target *t = ctx;
-	const struct layout_part *p = layout_find(t->layout, LAYOUT_A);
 
-	if (file < SLOT_WRITE)
+	if (file < PART_FILES)
 		return pwrite_full(file, buf, len, (off_t)offset);
-	return t->io->write(t->io->ctx, t->write, buf, len, p->start + offset);
+	return t->io->write(t->io->ctx, t->write, buf, len, part_of(t, file)->start + offset);
 }
 
 static int seen_truncate(void *ctx, int file, uint64_t size)
@@ -309,19 +323,21 @@ static int seen_flush(void *ctx, int file)
 {
 	struct target *t = ctx;
 
-	return file < SLOT_WRITE ? 0 : t->io->flush(t->io->ctx, t->write);
+	return file < PART_FILES ? 0 : t->io->flush(t->io->ctx, t->write);
 }
 
 static int seen_stat(void *ctx, const char *path, struct disk_stat *ret_stat)
 {
 	struct target *t = ctx;
 	const char *file = on_esp(t, path);
+	int part;
 
 	if (file)
 		return esp_stage_stat(&t->stage, file, ret_stat);
-	if (!is_slot(t, path))
+	part = slot_part(t, path);
+	if (part < 0)
 		return missing();
-	*ret_stat = (struct disk_stat){ .size = layout_find(t->layout, LAYOUT_A)->bytes, .device = true };
+	*ret_stat = (struct disk_stat){ .size = t->layout->parts[part].bytes, .device = true };
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * The disk that is provisioned, a block device or an image file, and what the code of an install
  * sees of it: a struct disk in which
  *
- *     DISK:slotboot-a   is that partition, though the kernel knows of no partitions yet,
+ *     DISK:slotboot-a   is that partition, though the kernel knows of no partitions yet, as are
+ *                       those of slot A's further images by their labels,
  *     DISK:esp/...      are files of an ESP that is still in memory (esp_stage.h)
  *
  * and nothing else exists.
@@ -23,7 +24,7 @@ struct target {
 	int write, read;		/* -1: not open */
 	const struct layout *layout;	/* set once there is one */
 	struct esp_stage stage;
-	char slot_name[512], esp_name[512];
+	char esp_name[512];
 };
 
 /* size: of a file that does not exist; else 0. A device is opened exclusively, an existing file must

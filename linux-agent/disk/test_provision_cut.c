@@ -14,6 +14,7 @@
 #define MIB (1u << 20)
 #define DISK_MAX (22u * MIB)
 #define ROOTFS_BYTES (200u * 1024)
+#define APP_BYTES (70u * 1024)
 #define UNDO_MAX 64
 
 /* What of the writes since the last flush a cut leaves on the disk. */
@@ -36,7 +37,8 @@ struct cutdisk {
 
 static struct cutdisk power;
 static size_t disk_bytes;
-static char disk_path[160], loader_path[160], seed_text[32];
+static char disk_path[160], two_path[160], loader_path[160], seed_text[32];
+static const char *bundle_path;
 
 static void forget(void)
 {
@@ -111,7 +113,7 @@ static int run(int writes, enum loss loss, unsigned sector, const char *wipe, st
 	struct provision_result result;
 	struct disk io = disk_posix;
 	struct provision_options o = {
-		.disk = disk_path, .bundle = zip_path, .loader = loader_path, .sector_bytes = sector,
+		.disk = disk_path, .bundle = bundle_path, .loader = loader_path, .sector_bytes = sector,
 		.esp_bytes = sector == 512 ? 3 * MIB : 17 * MIB, .seed = seed_text, .wipe = wipe, .io = &io, .report = &report,
 	};
 	int r;
@@ -231,11 +233,12 @@ static void cut_once(const uint8_t *before, const uint8_t *whole, const char *wh
 
 static void cut_everywhere(const uint8_t *before, const char *what, unsigned sector, const char *wipe)
 {
+	bool plain = sector == 512 && bundle_path == zip_path;
 	struct err err;
 	uint8_t *whole;
 	int writes;
 
-	disk_bytes = sector == 512 ? 8 * MIB : DISK_MAX;
+	disk_bytes = sector != 512 ? DISK_MAX : plain ? 8 * MIB : 9 * MIB;
 	disk_put(before);
 	if (run(-1, LOSE_NOTHING, sector, wipe, &err) < 0)
 		fail_msg("%s: %s", what, err.text);
@@ -244,10 +247,10 @@ static void cut_everywhere(const uint8_t *before, const char *what, unsigned sec
 	assert_true(writes > 5);
 	assert_true(boots());
 	whole = disk_take();
-	/* With larger sectors the order is the same, and everything takes longer. */
+	/* With larger sectors or more images the order is the same, and everything takes longer. */
 	for (int at = 1; at <= writes; at++)
 		for (enum loss loss = 0; loss < LOSS_COUNT; loss++)
-			if (sector == 512 || (int)loss == at % LOSS_COUNT)
+			if (plain || (int)loss == at % LOSS_COUNT)
 				cut_once(before, whole, what, at, loss, sector, wipe);
 	free(whole);
 }
@@ -264,6 +267,22 @@ static void so_is_one_with_larger_sectors(void **state)
 	(void)state;
 	strcpy(seed_text, "one");
 	cut_everywhere(NULL, "empty, 4096", 4096, NULL);
+}
+
+/* Made, and made again with its partitions kept: of two images one may be there and the other not. */
+static void so_is_one_with_two_images_in_a_slot(void **state)
+{
+	uint8_t *before;
+
+	(void)state;
+	strcpy(seed_text, "one");
+	bundle_path = two_path;
+	cut_everywhere(NULL, "two images", 512, NULL);
+	before = disk_take();
+	strcpy(seed_text, "two");
+	cut_everywhere(before, "two images, adopted", 512, disk_path);
+	bundle_path = zip_path;
+	free(before);
 }
 
 static void a_disk_whose_partitions_are_kept_is_written_again_after_a_cut(void **state)
@@ -302,6 +321,7 @@ static int make_parts(void **state)
 	uki_make(&uki);
 	testdir_put(&dir, "loader.efi", uki.bytes, sizeof uki.bytes);
 	snprintf(loader_path, sizeof loader_path, "%s/loader.efi", dir.path);
+	snprintf(two_path, sizeof two_path, "%s/two.zip", dir.path);
 	snprintf(disk_path, sizeof disk_path, "%s/disk.img", dir.path);
 	testbundle_free(&good);
 	testbundle_make(&good, &dir, ROOTFS_BYTES);
@@ -311,6 +331,12 @@ static int make_parts(void **state)
 	good.uki_len = sizeof uki.bytes;
 	testbundle_manifest(&good, &dir, 0);
 	testbundle_zip(&good, zip_path);
+	bundle_path = zip_path;
+	good.app_len = APP_BYTES;
+	good.app = malloc(APP_BYTES);
+	memset(good.app, 'p', APP_BYTES);
+	testbundle_manifest(&good, &dir, 0);
+	testbundle_zip(&good, two_path);
 	return 0;
 }
 
@@ -325,6 +351,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_disk_is_made_again_after_a_cut),
 		cmocka_unit_test(so_is_one_with_larger_sectors),
+		cmocka_unit_test(so_is_one_with_two_images_in_a_slot),
 		cmocka_unit_test(a_disk_whose_partitions_are_kept_is_written_again_after_a_cut),
 	};
 

@@ -428,3 +428,38 @@ int esp_disk_find_label(const struct esp_info *esp, const char *partlabel,
 	*ret_devnode = node;
 	return 0;
 }
+
+static bool has_label(char *const *labels, size_t count, const char *label)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(labels[i], label) == 0)
+			return true;
+	return false;
+}
+
+int esp_disk_labels(const struct esp_info *esp, const char *prefix, char ***ret_labels, size_t *ret_count,
+		    struct err *err)
+{
+	_cleanup_probe_ blkid_probe probe = NULL;
+	blkid_partlist list;
+	char **labels = NULL;
+	size_t count = 0;
+
+	if (open_gpt(esp->disk, &probe, &list, err) < 0)
+		return -1;
+	for (int i = 0; i < blkid_partlist_numof_partitions(list); i++) {
+		blkid_partition part = blkid_partlist_get_partition(list, i);
+		const char *name = part ? blkid_partition_get_name(part) : NULL;
+		char **more;
+
+		if (!name || strncmp(name, prefix, strlen(prefix)) != 0 || has_label(labels, count, name))
+			continue;
+		more = reallocarray(labels, count + 1, sizeof *labels);
+		labels = more ? more : labels;
+		if (more && (labels[count] = strdup(name)))
+			count++;
+	}
+	*ret_labels = labels;
+	*ret_count = count;
+	return 0;
+}

@@ -13,6 +13,7 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct esp_info {
@@ -41,3 +42,8 @@ void esp_info_clear(struct esp_info *esp);
  * or the disk is an image file, whose partitions have no nodes; EX_NOPERM. */
 int esp_disk_find_label(const struct esp_info *esp, const char *partlabel,
 			char **ret_devnode, struct err *err);
+
+/* The GPT names of the partitions of the ESP's disk that begin so, each once; the caller frees each, and
+ * the list. *ret_labels is NULL where *ret_count is 0. Errors as above. */
+int esp_disk_labels(const struct esp_info *esp, const char *prefix, char ***ret_labels, size_t *ret_count,
+		    struct err *err);

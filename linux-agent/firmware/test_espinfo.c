@@ -404,6 +404,30 @@ static void a_label_that_names_no_single_node_is_a_configuration_error(void **te
 	assert_null(node);
 }
 
+static void the_labels_that_begin_so_are_listed_each_once(void **test)
+{
+	_cleanup_(esp_info_clear) struct esp_info esp = { 0 };
+	char **labels;
+	size_t count;
+
+	(void)test;
+	assert_int_equal(esp_info_find("/", NULL, at("root"), &esp, &err), 0);
+	assert_int_equal(esp_disk_labels(&esp, "slotboot-", &labels, &count, &err), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(labels[0], "slotboot-a");
+	assert_string_equal(labels[1], "slotboot-b");
+	free(labels[0]);
+	free(labels[1]);
+	free(labels);
+	assert_int_equal(esp_disk_labels(&esp, "tw", &labels, &count, &err), 0);
+	assert_int_equal(count, 1);
+	free(labels[0]);
+	free(labels);
+	assert_int_equal(esp_disk_labels(&esp, "slotboot-a-", &labels, &count, &err), 0);
+	assert_int_equal(count, 0);
+	assert_null(labels);
+}
+
 int main(void)
 {
 #define ESP_TEST(f) cmocka_unit_test_setup(f, clear_err)
@@ -418,6 +442,7 @@ int main(void)
 		ESP_TEST(a_disk_that_may_not_be_read_is_a_missing_permission),
 		ESP_TEST(place_is_in_blocks_of_a_4096_byte_sector_disk),
 		ESP_TEST(a_label_on_the_esps_disk_gives_the_kernels_node),
+		ESP_TEST(the_labels_that_begin_so_are_listed_each_once),
 		ESP_TEST(a_label_that_names_no_single_node_is_a_configuration_error),
 	};
 

@@ -16,36 +16,91 @@
 #include <sys/stat.h>
 
 #define LOCK_WAIT_S 60
+#define LABEL_A "slotboot-a"	/* slot B's has a b */
 
-/* Find [image rootfs] by partition labels, if the configuration names no images and the
- * ESP's disk has both labels. A machine that boots wholly from its UKI has neither; of
+static void targets_drop(struct config_image *image)
+{
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		free(image->target[slot]);
+		image->target[slot] = NULL;
+	}
+}
+
+/* The partitions slotboot-a and slotboot-b, and what follows. 0: there are none, or image has both;
+ * -1: one is missing. */
+static int pair_by_label(struct machine *m, const char *suffix, struct config_image *image, struct err *err)
+{
+	unsigned found = 0;
+
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+		char label[128];
+
+		(void)snprintf(label, sizeof label, "slotboot-%c%s", slot_letter(slot), suffix);
+		if (esp_disk_find_label(&m->esp, label, &image->target[slot], err) == 0)
+			found++;
+	}
+	if (found == 1) {
+		targets_drop(image);
+		return -1;
+	}
+	if (found == 0)
+		*err = (struct err){ 0 };
+	return 0;
+}
+
+/* As slotctl provision labels the partitions of further images: slotboot-a-NAME. */
+static int more_by_label(struct machine *m, char *const *labels, size_t count, struct err *err)
+{
+	struct config *config = m->config;
+
+	for (size_t i = 0; i < count && config->image_count < CONFIG_MAX_IMAGES; i++) {
+		struct config_image *image = &config->images[config->image_count];
+		const char *suffix = labels[i] + sizeof LABEL_A - 1;
+
+		if (!suffix[1])
+			continue;
+		if (pair_by_label(m, suffix, image, err) < 0)
+			return -1;
+		image->name = strdup(suffix + 1);
+		if (!image->name)
+			return err_errno(err, EX_SOFTWARE, errno, "failed to name the slots");
+		config->image_count++;
+	}
+	return 0;
+}
+
+static void labels_free(char **labels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(labels[i]);
+	free(labels);
+}
+
+/* Find the images by partition labels, if the configuration names none and the ESP's disk has
+ * both labels of the first. A machine that boots wholly from its UKI has neither; of
  * mirrored disks one has no more than a leg. */
 static int images_by_label(struct machine *m, struct err *err)
 {
 	struct config_image *image = &m->config->images[0];
-	unsigned found = 0;
+	char **labels;
+	size_t count;
+	int r;
 
 	if (m->config->image_count > 0 || other_esp_is_configured(m))
 		return 0;
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
-		if (esp_disk_find_label(&m->esp, slot ? "slotboot-b" : "slotboot-a",
-					&image->target[slot], err) == 0)
-			found++;
-	if (found == 0) {
-		*err = (struct err){ 0 };
-		return 0;
-	}
-	if (found == 1) {
-		free(image->target[0]);
-		free(image->target[1]);
-		image->target[0] = image->target[1] = NULL;
+	if (pair_by_label(m, "", image, err) < 0)
 		return -1;
-	}
+	if (!image->target[0])
+		return 0;
 	image->name = strdup("rootfs");
 	if (!image->name)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the slots");
 	m->config->image_count = 1;
-	return 0;
+	if (esp_disk_labels(&m->esp, LABEL_A "-", &labels, &count, err) < 0)
+		return -1;
+	r = more_by_label(m, labels, count, err);
+	labels_free(labels, count);
+	return r;
 }
 
 /* A device or file named for both slots, or for two images, would belong to the confirmed

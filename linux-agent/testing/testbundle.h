@@ -18,6 +18,7 @@
 
 enum {
 	ENTRY_JSON, ENTRY_P7S, ENTRY_UKI_INDEX, ENTRY_UKI, ENTRY_ROOTFS_INDEX, ENTRY_ROOTFS,
+	ENTRY_APP_INDEX, ENTRY_APP,	/* left out, unless a test has a second image */
 	ENTRY_COUNT
 };
 
@@ -31,8 +32,8 @@ struct testentry {
 
 struct testbundle {
 	struct testentry entries[ENTRY_COUNT];
-	uint8_t *uki, *rootfs;	/* the payloads themselves */
-	size_t uki_len, rootfs_len;
+	uint8_t *uki, *rootfs, *app;	/* the payloads themselves; app NULL: there is none */
+	size_t uki_len, rootfs_len, app_len;
 };
 
 static inline void testbundle_set(struct testbundle *b, int entry, const void *data, size_t len)
@@ -100,7 +101,18 @@ static inline void testbundle_pack(struct testbundle *b, int entry, struct paylo
 	free(rows);
 }
 
-/* Packs both payloads, writes and signs the manifest; size_bias is added to the size of
+static inline void testbundle_app(struct testbundle *b, struct manifest *m)
+{
+	struct payload *app = &m->payloads[m->payload_count++];
+
+	app->type = PAYLOAD_IMAGE;
+	app->name = (char *)"app";
+	app->file = (char *)(b->entries[ENTRY_APP].name = "app.img.zst");
+	app->index.file = (char *)(b->entries[ENTRY_APP_INDEX].name = "app.index");
+	testbundle_pack(b, ENTRY_APP_INDEX, app, b->app, b->app_len);
+}
+
+/* Packs the payloads, writes and signs the manifest; size_bias is added to the size of
  * rootfs that the manifest tells. */
 static inline void testbundle_manifest(struct testbundle *b, const struct testdir *dir,
 				       long size_bias)
@@ -123,6 +135,8 @@ static inline void testbundle_manifest(struct testbundle *b, const struct testdi
 	rootfs->index.file = (char *)"rootfs.index";
 	testbundle_pack(b, ENTRY_UKI_INDEX, uki, b->uki, b->uki_len);
 	testbundle_pack(b, ENTRY_ROOTFS_INDEX, rootfs, b->rootfs, b->rootfs_len);
+	if (b->app)
+		testbundle_app(b, m);
 	rootfs->size += (uint64_t)size_bias;
 	if (size_bias < 0)
 		EVP_Digest(b->rootfs, rootfs->size, rootfs->sha256, NULL, EVP_sha256(), NULL);
@@ -180,6 +194,7 @@ static inline void testbundle_free(struct testbundle *b)
 		free(b->entries[i].data);
 	free(b->uki);
 	free(b->rootfs);
+	free(b->app);
 }
 
 #define ROOTFS_LEN 3000

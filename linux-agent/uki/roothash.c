@@ -10,12 +10,13 @@
 #include <string.h>
 #include <strings.h>
 
-/* systemd-veritysetup-generator(8) and the kernel command line of the UAPI group. */
+/* systemd-veritysetup-generator(8) and the kernel command line of the UAPI group. tree: the image
+ * that is the tree of the other, where it is not in the same. */
 static const struct {
-	const char *image, *word;
+	const char *image, *tree, *word;
 } words[] = {
-	{ "rootfs", "roothash" },
-	{ "usr", "usrhash" },
+	{ "rootfs", "rootfs-verity", "roothash" },
+	{ "usr", "usr-verity", "usrhash" },
 };
 
 static const struct payload *image_find(const struct manifest *manifest, const char *name)
@@ -27,6 +28,7 @@ static const struct payload *image_find(const struct manifest *manifest, const c
 	return NULL;
 }
 
+/* image: the one that the root hash stands at in the manifest. */
 static int word_check(const struct payload *image, const char *word, const char *cmdline,
 		      struct err *err)
 {
@@ -58,7 +60,10 @@ static int slot_check(const struct manifest *manifest, const struct ukifile *uki
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		const struct payload *image = image_find(manifest, words[i].image);
+		const struct payload *tree = image_find(manifest, words[i].tree);
 
+		if (image && tree && !image->root_hash)
+			image = tree;
 		if (image && word_check(image, words[i].word, cmdline.text, err) < 0)
 			return -1;
 	}
@@ -93,6 +98,18 @@ static int uki_check(const struct manifest *manifest, const char *path, bool nee
 	return r;
 }
 
+/* The file that the tree in payload i is of: that of the other image of its pair, or its own. */
+static const char *data_find(const struct manifest *manifest, const char *const *files, size_t i)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(words); k++) {
+		const struct payload *data = image_find(manifest, words[k].image);
+
+		if (data && image_find(manifest, words[k].tree) == &manifest->payloads[i])
+			return files[data - manifest->payloads];
+	}
+	return files[i];
+}
+
 int roothash_check_files(const struct manifest *manifest, const char *const *files,
 			 struct err *err)
 {
@@ -109,7 +126,8 @@ int roothash_check_files(const struct manifest *manifest, const char *const *fil
 	for (size_t i = 0; i < manifest->payload_count; i++) {
 		const struct payload *p = &manifest->payloads[i];
 
-		if (p->root_hash && verity_check_file(files[i], p->root_hash, err) < 0)
+		if (p->root_hash &&
+		    verity_check_file(files[i], data_find(manifest, files, i), p->root_hash, err) < 0)
 			return -1;
 	}
 	return 0;

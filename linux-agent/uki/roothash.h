@@ -2,8 +2,9 @@
 /*
  * A UKI and the image it boots are one pair: the root hash is on the UKI's command
  * line (roothash= for the image rootfs, usrhash= for usr), in the manifest, and in the
- * image's dm-verity tree (verity.h). A bundle in which they differ would end in a
- * machine that does not mount its root.
+ * image's dm-verity tree (verity.h), which may be an image of its own: rootfs-verity,
+ * usr-verity. The manifest then has the hash there. A bundle in which they differ would
+ * end in a machine that does not mount its root.
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 #include "ukifile.h"
 
 /* Where the bundle has an image rootfs or usr: manifest and command line name the
- * same root hash, or neither names one. EX_DATAERR. */
+ * same root hash, there or at the image that is its tree, or neither names one. EX_DATAERR. */
 int roothash_check_cmdline(const struct manifest *manifest, const struct ukifile *uki,
 			   struct err *err);
 

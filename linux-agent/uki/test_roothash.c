@@ -98,6 +98,45 @@ static void the_image_must_have_that_tree(void **state)
 		   "does not belong to its root hash");
 }
 
+/* mkosi's layout: the image of data in one file, its tree in another. */
+static int split_check(const char *cmdline, const char *data, const char *tree, const char *tree_root, struct err *err)
+{
+	char data_path[160], tree_path[160];
+	const char *const files[] = { uki_path, tree_path, data_path };
+	struct manifest m = { .payload_count = 3 };
+	uint8_t *bytes;
+	size_t len;
+
+	snprintf(data_path, sizeof data_path, "%s/%s", dir.path, data);
+	snprintf(tree_path, sizeof tree_path, "%s/%s", dir.path, tree);
+	assert_int_equal(read_file(tree_path, TESTPAIR_IMAGE_BYTES, &bytes, &len), 0);
+	testdir_put(&dir, "split.tree", bytes + 2 * 4096, len - 2 * 4096);
+	free(bytes);
+	snprintf(tree_path, sizeof tree_path, "%s/split.tree", dir.path);
+	m.payloads[0] = (struct payload){ .type = PAYLOAD_UKI, .name = (char *)"uki" };
+	m.payloads[1] = (struct payload){ .type = PAYLOAD_IMAGE, .name = (char *)"rootfs-verity",
+					  .root_hash = (char *)(uintptr_t)tree_root };
+	m.payloads[2] = (struct payload){ .type = PAYLOAD_IMAGE, .name = (char *)"rootfs" };
+	testpair_uki(&dir, "uki.efi", cmdline);
+	*err = (struct err){ 0 };
+	return roothash_check_files(&m, files, err);
+}
+
+static void a_tree_may_be_an_image_of_its_own(void **state)
+{
+	struct err err;
+
+	(void)state;
+	if (split_check(line("roothash=", root, ""), "image", "image", root, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(split_check(line("roothash=", root, ""), "other", "image", root, &err), -1);
+	assert_non_null(strstr(err.text, "is not what its dm-verity tree was made of"));
+	assert_int_equal(split_check(line("roothash=", other, ""), "image", "image", root, &err), -1);
+	assert_non_null(strstr(err.text, "the UKI and the image rootfs-verity do not belong together"));
+	assert_int_equal(split_check(line("roothash=", root, ""), "image", "image", NULL, &err), -1);
+	assert_non_null(strstr(err.text, "the image rootfs-verity has no root hash in the manifest"));
+}
+
 static void what_is_no_uki_matters_only_beside_a_root_hash(void **state)
 {
 	const char *const files[] = { image_path, image_path };
@@ -139,6 +178,7 @@ int main(void)
 		cmocka_unit_test(a_hash_on_one_side_only_is_refused),
 		cmocka_unit_test(an_image_that_no_word_names_is_held_to_its_tree_alone),
 		cmocka_unit_test(the_image_must_have_that_tree),
+		cmocka_unit_test(a_tree_may_be_an_image_of_its_own),
 		cmocka_unit_test(what_is_no_uki_matters_only_beside_a_root_hash),
 	};
 

@@ -95,7 +95,7 @@ static void another_root_hash_is_refused_with_both(void **state)
 	assert_non_null(strstr(err.text, "the image rootfs does not belong to its root hash"));
 	assert_non_null(strstr(err.text, root));
 	assert_non_null(strstr(err.text, other));
-	assert_int_equal(verity_check_file(image, other, &err), -1);
+	assert_int_equal(verity_check_file(image, image, other, &err), -1);
 }
 
 static void an_image_without_a_tree_is_refused(void **state)
@@ -149,14 +149,14 @@ static void the_build_machine_computes_the_tree_from_the_data(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!image_make(rows[i].blocks, rows[i].size, root))
 			skip();
-		if (verity_check_file(image, root, &err) < 0)
+		if (verity_check_file(image, image, root, &err) < 0)
 			fail_msg("%u of %u: %s", rows[i].blocks, rows[i].size, err.text);
 		flip_byte((long)(rows[i].blocks * rows[i].size - 1));
-		assert_int_equal(verity_check_file(image, root, &err), -1);
+		assert_int_equal(verity_check_file(image, image, root, &err), -1);
 		assert_int_equal(err.exit, EX_DATAERR);
 		assert_non_null(strstr(err.text, "is not what its dm-verity tree was made of"));
 	}
-	assert_int_equal(verity_check_file("/nonexistent", root, &err), -1);
+	assert_int_equal(verity_check_file("/nonexistent", "/nonexistent", root, &err), -1);
 	assert_int_equal(err.exit, EX_NOINPUT);
 }
 

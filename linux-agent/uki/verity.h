@@ -71,5 +71,7 @@ int verity_check_disk(const struct disk *disk, const char *path, uint64_t size,
 		      const char *root_hash, struct err *err);
 
 /* The whole check, for the build machine: finds the tree in the file and computes it
- * anew from the data. EX_NOINPUT, EX_DATAERR. */
-int verity_check_file(const char *path, const char *root_hash, struct err *err);
+ * anew from the data, which a file that begins with the tree has in another one: data; the
+ * same path where there is none, and then only the tree's top is looked at. EX_NOINPUT,
+ * EX_DATAERR. */
+int verity_check_file(const char *path, const char *data, const char *root_hash, struct err *err);

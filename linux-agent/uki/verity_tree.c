@@ -128,7 +128,16 @@ static int data_check(const struct verity_scan *scan, int fd, const char *path, 
 	return 0;
 }
 
-int verity_check_file(const char *path, const char *root_hash, struct err *err)
+static int other_check(const struct verity_scan *scan, const char *path, struct err *err)
+{
+	_cleanup_close_ int fd = open_data(path);
+
+	if (fd < 0)
+		return err_errno(err, EX_NOINPUT, errno, "failed to open %s", path);
+	return data_check(scan, fd, path, err);
+}
+
+int verity_check_file(const char *path, const char *data, const char *root_hash, struct err *err)
 {
 	_cleanup_(verity_scan_clear) struct verity_scan scan = { 0 };
 	_cleanup_free_ uint8_t *buf = malloc(READ_BYTES);
@@ -149,6 +158,7 @@ int verity_check_file(const char *path, const char *root_hash, struct err *err)
 	}
 	if (verity_scan_finish(&scan, path, err) < 0)
 		return -1;
-	/* A tree alone has its data elsewhere. */
-	return scan.super_at > 0 ? data_check(&scan, fd, path, err) : 0;
+	if (scan.super_at > 0)
+		return data_check(&scan, fd, path, err);
+	return strcmp(data, path) != 0 ? other_check(&scan, data, err) : 0;
 }

@@ -274,6 +274,151 @@ def test_a_bundle_without_an_image_gets_no_slots(parts, provision):
     assert [p["name"] for p in table(provision.image)] == ["esp"]
 
 
+# --- several images in a slot ---
+
+APP = 2 * MIB
+
+
+@pytest.fixture(scope="module")
+def two(parts):
+    """A bundle whose second image comes first, and what that is."""
+    (parts.work / "app.img").write_bytes(os.urandom(APP))
+    return parts.make("two.zip", f"--image=app={parts.work / 'app.img'}", f"--image=rootfs={parts.work / 'rootfs.img'}")
+
+
+@pytest.fixture
+def configured(parts, tmp_path):
+    """An option that names the partitions of the image app."""
+    def configured(a, b):
+        (tmp_path / "slotboot.conf").write_text(f"[slotboot]\nkeyring = {parts.keyring}\n[image app]\na = {a}\nb = {b}\n")
+        return f"--config={tmp_path / 'slotboot.conf'}"
+    return configured
+
+
+def labels(image):
+    return [part["name"] for part in table(image)]
+
+
+def test_each_image_has_a_partition_in_each_slot(parts, provision, two):
+    said = good(provision("--size=100M", "--data=10M", bundle=two))
+    partitions = table(provision.image)
+    assert labels(provision.image) == ["esp", "slotboot-a", "slotboot-b", "slotboot-a-app", "slotboot-b-app", "slotboot-data"]
+    assert [p["type"][:8] for p in partitions] == ["c12a7328", "4f68bce3", "4f68bce3", "0fc63daf", "0fc63daf", "0fc63daf"]
+    assert [int(p["flags"], 16) >> 63 for p in partitions] == [0, 1, 1, 1, 1, 0]
+    assert len({p["uuid"] for p in partitions}) == 6
+    assert re.search(r"4: slotboot-a-app +\d+ MiB at \d+ MiB, [-0-9a-f]+, written", said), said
+    assert re.search(r"5: slotboot-b-app +\d+ MiB at \d+ MiB, [-0-9a-f]+, empty", said), said
+    image = provision.image.read_bytes()
+    assert image[partitions[1]["start"]:][:ROOTFS] == parts.rootfs
+    assert image[partitions[3]["start"]:][:APP] == (parts.work / "app.img").read_bytes()
+    assert partitions[1]["sectors"] > partitions[3]["sectors"] >= APP
+
+
+def test_sizes_are_those_asked_for(provision, two):
+    good(provision("--size=100M", "--esp-size=20M", "--slot-size=10M", "--image-size=app=5M", "--data=rest", bundle=two))
+    assert [p["sectors"] // MIB for p in table(provision.image)] == [20, 10, 10, 5, 5, 48]
+    provision.image.unlink()
+    good(provision("--size=100M", "--esp-size=20M", "--image-size=rootfs=12M", "--image-size=app=5M", bundle=two))
+    assert [p["sectors"] // MIB for p in table(provision.image)] == [20, 12, 12, 5, 5]
+
+
+def test_a_seed_makes_the_same_bytes_of_several_images(provision, two, tmp_path):
+    for name in ("x.img", "y.img"):
+        good(provision("--size=64M", "--seed=one", disk=name, bundle=two))
+    assert digest(tmp_path / "x.img") == digest(tmp_path / "y.img")
+
+
+def test_the_configuration_names_labels_or_guids(provision, two, configured):
+    option = configured("/dev/disk/by-partlabel/app_1", f"/dev/disk/by-partuuid/{ROOT}7")
+    good(provision("--size=100M", option, bundle=two))
+    assert labels(provision.image)[3:] == ["app_1", "slotboot-b-app"]
+    assert table(provision.image)[4]["uuid"] == ROOT + "7"
+    # They are found again by the same.
+    good(provision("--wipe=disk.img", option, bundle=two))
+
+
+def test_a_path_that_says_nothing_of_another_disk_is_not_looked_at(provision, two, configured):
+    good(provision("--size=100M", configured("/dev/sda7", "/dev/sda8"), bundle=two))
+    assert labels(provision.image)[3:] == ["slotboot-a-app", "slotboot-b-app"]
+
+
+def test_a_root_and_its_hash_tree_have_their_types(parts, provision):
+    """As mkosi has them; the tree has room for one of a root as large as its partition."""
+    (parts.work / "root").write_bytes(os.urandom(8 * MIB))
+    said = subprocess.run(["/usr/sbin/veritysetup", "format", parts.work / "root", parts.work / "tree"], check=True,
+                          capture_output=True, text=True).stdout
+    root_hash = re.search(r"Root hash:\s*([0-9a-f]+)", said)[1]
+    image = parts.work / "verity.efi"
+    uki.build(image, parts.work, parts.work / "linux", parts.work / "initrd", f"root=/dev/mapper/root roothash={root_hash}",
+              "ID=test\n", "6.1")
+    bundle = parts.make("verity.zip", f"--uki={image}", f"--image=rootfs={parts.work / 'root'}",
+                        f"--image=rootfs-verity={parts.work / 'tree'},roothash={root_hash}")
+    good(provision("--size=100M", "--esp-size=20M", "--slot-size=16M", "--data=rest", bundle=bundle))
+    partitions = table(provision.image)
+    assert labels(provision.image)[3:5] == ["slotboot-a-rootfs-verity", "slotboot-b-rootfs-verity"]
+    assert partitions[3]["type"] == partitions[4]["type"] == "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5"
+    assert [p["sectors"] // MIB for p in partitions] == [20, 16, 16, 2, 2, 42]
+    content = provision.image.read_bytes()
+    assert content[partitions[3]["start"]:].startswith((parts.work / "tree").read_bytes())
+
+
+def test_partitions_of_several_images_are_kept(parts, provision, two):
+    """Also in another order, and between foreign ones."""
+    provision.image.write_bytes(bytes(100 * MIB))
+    script = ("label: gpt\nsize=5M, type=linux, name=slotboot-b-app\nsize=20M, type=uefi\nsize=5M, type=linux, name=mine\n"
+              "size=10M, name=slotboot-b\nsize=5M, name=slotboot-a-app\nsize=10M, name=slotboot-a\n")
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    before = table(provision.image)
+    assert "whose partitions are kept" in good(provision(bundle=two))
+    assert table(provision.image) == before
+    image = provision.image.read_bytes()
+    assert image[before[4]["start"]:][:APP] == (parts.work / "app.img").read_bytes()
+    assert image[before[5]["start"]:][:ROOTFS] == parts.rootfs
+
+
+def test_kept_partitions_with_something_in_them_or_without_one_of_an_image_are_refused(provision, two, tmp_path):
+    good(provision("--size=100M"))
+    refused(provision, CONFIG, "has no partition for the image app (slotboot-a-app)", "--wipe=disk.img", bundle=two)
+    good(provision("--size=100M", disk="two.img", bundle=two))
+    at = table(tmp_path / "two.img")[4]["start"]
+    provision.image.write_bytes((tmp_path / "two.img").read_bytes()[:MIB] + bytes(at - MIB))
+    with open(tmp_path / "two.img", "rb") as whole, open(provision.image, "ab") as image:
+        whole.seek(at)
+        image.write(whole.read())
+        image.seek(0)
+    with open(provision.image, "r+b") as image:
+        image.seek(at)
+        image.write(b"LUKS\xba\xbe\0\1" + bytes(584))
+    refused(provision, CONFIG, "has something on it: crypto_LUKS in partition 5 (slotboot-b-app)", bundle=two)
+
+
+@pytest.mark.parametrize("status,words,options", [
+    (USAGE, "--image-size=app: must be an image's name and a size", ["--image-size=app"]),
+    (USAGE, "--image-size=5x: must be a size", ["--image-size=app=5x"]),
+    (USAGE, "--image-size=other: the bundle has no image of that name", ["--size=100M", "--image-size=other=5M"]),
+    (USAGE, "--image-size=rootfs: the image has a size already", ["--size=100M", "--slot-size=9M", "--image-size=rootfs=9M"]),
+    (USAGE, "--data=rest needs --image-size=app=SIZE", ["--size=100M", "--slot-size=9M", "--data=rest"]),
+    (DATAERR, "slotboot-a-app, of 1 MiB, has no room for the image app", ["--size=100M", "--image-size=app=1M"]),
+])
+def test_sizes_that_do_not_go_with_the_images_are_refused(provision, two, status, words, options):
+    refused(provision, status, words, *options, bundle=two)
+
+
+@pytest.mark.parametrize("place,words", [
+    ("/dev/disk/by-partlabel/a b", "a b is no label that a partition can be given here"),
+    ("/dev/disk/by-partlabel/" + 37 * "x", "is no label that a partition can be given here"),
+    ("/dev/disk/by-partlabel/slotboot-b", "two partitions would have the label slotboot-b"),
+    ("/dev/disk/by-partuuid/12", "12 is no GUID of a partition"),
+])
+def test_a_name_in_the_configuration_that_no_partition_can_have_is_refused(provision, two, configured, place, words):
+    refused(provision, CONFIG, words, "--size=100M", configured(place, "/dev/disk/by-partlabel/other"), bundle=two)
+
+
+def test_a_name_that_is_too_long_for_a_label_wants_another(parts, provision):
+    bundle = parts.make("long.zip", f"--image=rootfs={parts.work / 'rootfs.img'}", f"--image={26 * 'x'}={parts.work / 'text'}")
+    refused(provision, CONFIG, "has too long a name for a label", "--size=100M", bundle=bundle)
+
+
 # --- what is on the disk already ---
 
 def test_partitions_with_the_right_labels_are_kept(parts, provision):

@@ -26,6 +26,9 @@ static const char help[] =
 	"  --size=SIZE        make the image file, this large (1G, 500M, ...)\n"
 	"  --esp-size=SIZE    fitted if not given, as the slots are\n"
 	"  --slot-size=SIZE   of each of the two\n"
+	"  --image-size=NAME=SIZE\n"
+	"                     where a slot has more than one image: of the partitions of this\n"
+	"                     one in both slots; may be repeated\n"
 	"  --data=SIZE|rest   a data partition, slotboot-data; none if not given\n"
 	"  --sector-size=N    of an image file: 512 (if not given) or 4096\n"
 	"  --seed=TEXT        GUIDs from this text and fixed times: the same bytes each time\n"
@@ -41,7 +44,7 @@ static const char help[] =
 	"  --json             progress as JSON lines\n"
 	"  --config=FILE      instead of the machine's\n";
 
-enum { OPT_HELP = 256, OPT_BUNDLE, OPT_DRY_RUN, OPT_WIPE, OPT_SIZE, OPT_ESP_SIZE, OPT_SLOT_SIZE, OPT_DATA,
+enum { OPT_HELP = 256, OPT_BUNDLE, OPT_DRY_RUN, OPT_WIPE, OPT_SIZE, OPT_ESP_SIZE, OPT_SLOT_SIZE, OPT_DATA, OPT_IMAGE_SIZE,
        OPT_SECTOR_SIZE, OPT_SEED, OPT_GUID, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_BOOT_ENTRIES, OPT_JSON,
        OPT_CONFIG };
 
@@ -52,6 +55,7 @@ static const struct option known[] = {
 	{ "size", required_argument, NULL, OPT_SIZE },
 	{ "esp-size", required_argument, NULL, OPT_ESP_SIZE },
 	{ "slot-size", required_argument, NULL, OPT_SLOT_SIZE },
+	{ "image-size", required_argument, NULL, OPT_IMAGE_SIZE },
 	{ "data", required_argument, NULL, OPT_DATA },
 	{ "sector-size", required_argument, NULL, OPT_SECTOR_SIZE },
 	{ "seed", required_argument, NULL, OPT_SEED },
@@ -93,6 +97,20 @@ static int size_parse(const char *name, const char *text, uint64_t *ret_bytes, s
 		return err_set(err, EX_USAGE, "--%s=%s: must be a size such as 512M or 4G", name, text);
 	*ret_bytes = (uint64_t)n << shift;
 	return 0;
+}
+
+/* NAME=SIZE; the text is cut at the sign. */
+static int image_size_apply(char *text, struct provision_options *o, struct err *err)
+{
+	char *size = strrchr(text, '=');
+
+	if (!size || size == text)
+		return err_set(err, EX_USAGE, "--image-size=%s: must be an image's name and a size, such as app=512M", text);
+	if (o->image_size_count == LAYOUT_IMAGES)
+		return err_set(err, EX_USAGE, "--image-size: a slot has no more than %d images", LAYOUT_IMAGES);
+	*size++ = 0;
+	o->image_sizes[o->image_size_count].name = text;
+	return size_parse("image-size", size, &o->image_sizes[o->image_size_count++].bytes, err);
 }
 
 static int number_apply(int option, struct provision_options *o, struct err *err)
@@ -142,6 +160,8 @@ static int option_apply(int option, char **argv, struct words *w, struct err *er
 	switch (option) {
 	case OPT_SIZE: case OPT_ESP_SIZE: case OPT_SLOT_SIZE: case OPT_DATA:
 		return size_apply(option, &w->options, err);
+	case OPT_IMAGE_SIZE:
+		return image_size_apply(optarg, &w->options, err);
 	case OPT_TRIES: case OPT_SECTOR_SIZE:
 		return number_apply(option, &w->options, err);
 	case OPT_DRY_RUN:

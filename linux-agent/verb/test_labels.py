@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""A machine whose slotboot.conf names no images: slotctl finds their partitions by the labels that provision gives them."""
+import os
+import subprocess
+
+import pytest
+
+from drymachine import CONFIG, refuse
+
+PARTS = ["slotboot-a", "slotboot-b", "slotboot-a-app", "slotboot-b-app"]
+
+
+@pytest.fixture
+def labelled(machine):
+    """The machine with partitions of these labels behind its ESP: files, as the kernel's nodes would be."""
+    def labelled(labels=PARTS):
+        top = machine.top
+        esp = subprocess.run(["/usr/sbin/sfdisk", "--part-uuid", top / "disk.img", "1"], check=True, capture_output=True, text=True)
+        (top / "sysroot/dev").mkdir(exist_ok=True)
+        disk = top / "sysroot/dev/sda"
+        with disk.open("wb") as f:
+            f.truncate(32 << 20)
+        script = f"label: gpt\nsize=1MiB, type=uefi, uuid={esp.stdout}\n" + "".join(f"size=4MiB, name={label}\n" for label in labels)
+        subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=script.encode(), check=True)
+        for number in range(1, len(labels) + 2):
+            sysfs = top / f"sysroot/sys/class/block/sda/sda{number}"
+            sysfs.mkdir(parents=True)
+            (sysfs / "partition").write_text(f"{number}\n")
+            (sysfs / "uevent").write_text(f"DEVNAME=sda{number}\n")
+            (top / f"sysroot/dev/sda{number}").write_bytes(b"")
+        machine.configure()
+        conf = top / "slotboot.conf"
+        text = conf.read_text().replace(f"{top}/disk.img:1", f"{top.resolve()}/sysroot/dev/sda:1")
+        conf.write_text(text[:text.index("[image")])
+        return machine
+    return labelled
+
+
+@pytest.fixture
+def two(bundled, parts, tmp_path):
+    (tmp_path / "app.img").write_bytes(os.urandom(1 << 20))
+    assert bundled(parts / "good.efi", f"--image=app={tmp_path / 'app.img'}").returncode == 0
+    return tmp_path / "new.zip"
+
+
+def test_further_images_are_found_by_their_labels(labelled, two, parts, tmp_path):
+    machine = labelled()
+    machine.check("install", two, "--activate=none")
+    dev = machine.top / "sysroot/dev"
+    assert (dev / "sda3").read_bytes() == (parts / "rootfs.img").read_bytes()
+    assert (dev / "sda5").read_bytes() == (tmp_path / "app.img").read_bytes()
+    assert (dev / "sda2").read_bytes() == (dev / "sda4").read_bytes() == b""
+
+
+@pytest.mark.parametrize("labels,words", [
+    (PARTS[:3], "no partition labelled slotboot-b-app"),
+    ([*PARTS, "slotboot-a-app"], "partitions 4 and 6"),
+])
+def test_half_a_pair_of_labels_is_refused(labelled, two, labels, words):
+    refuse(labelled(labels), CONFIG, [words], "install", two, "--activate=none")
+
+
+def test_an_image_without_partitions_is_refused(labelled, two):
+    refuse(labelled(PARTS[:2]), CONFIG, ["app"], "install", two, "--activate=none")
+
+
+def test_a_bundle_must_have_each_image_that_there_are_partitions_for(labelled, create):
+    refuse(labelled(), 65, ["app"], "install", create(), "--activate=none")
