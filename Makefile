@@ -196,7 +196,7 @@ check check-all: deps
 check-debian: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all
 	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) -m pytest -v -n 2 --dist loadgroup ovmf-test/test_debian.py \
-		ovmf-test/test_debian_verity.py ovmf-test/test_installer.py
+		ovmf-test/test_debian_verity.py ovmf-test/test_debian_roots.py ovmf-test/test_installer.py
 # The first dry runs: those of check-quick, and those that are counted by coverage.
 DRY_RUNS := $(patsubst %,linux-agent/verb/test_%.py,dryrun refused_bundle refused_machine)
 check-quick: deps

@@ -21,7 +21,7 @@ from paths import LOADER, SLOTCTL, WORK, copy, work_alone
 
 
 # What takes longest begins first, and what goes to any worker comes last, so that none is left alone at the end.
-LONGEST = ("test_debian", "test_debian_verity", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
+LONGEST = ("test_debian", "test_debian_verity", "test_debian_roots", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
 
 
 # What make check runs, in about a third of its time: for each thing that can go wrong the case that comes closest to

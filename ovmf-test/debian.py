@@ -3,6 +3,7 @@
 takes from a repository of our own. On a disk as docs/GUIDE.md has it: the root is read-only, /var on a partition of its own.
 
 What a slot holds differs from version to version in a few files only; a case breaks a version by a file in /var."""
+import json
 import os
 import re
 import shutil
@@ -31,6 +32,7 @@ ENABLED = {"multi-user.target.wants": ("announce.service", "command-server.servi
 # As docs/GUIDE.md has it: "An installer".
 INSTALLER = "/etc/slotboot/installer"
 LAYOUT = "--esp-size=256M --slot-size=1G --data=rest"
+KEY = "of a partition for data"
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,12 @@ mkdir "$1/root"
 tar -x -C "$1/root" -f "$2"
 rm -rf "$1/root/boot/"*
 cp -r --preserve=mode,links --no-dereference --remove-destination "$1/overlay/." "$1/root"
-size=$(du -s --block-size=1M "$1/root" | cut -f 1)
-mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" $((size * 5 / 4 + 16))M
+size=$(($(du -s --block-size=1M "$1/root" | cut -f 1) * 5 / 4 + 16))M
+if [ "$3" = btrfs ]; then
+    truncate -s "$size" "$1/root.img"
+    exec mkfs.btrfs -q --rootdir "$1/root" "$1/root.img"
+fi
+exec mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" "$size"
 """
 
 
@@ -172,11 +178,12 @@ class Debian:
         work.mkdir()
         return work
 
-    def _image(self, out, version):
+    def _image(self, out, version, kind="ext4", more=lambda tree: None):
         work = self._work(version)
         _overlay(work / "overlay", version)
+        more(work / "overlay")
         _add(work / "overlay", "usr/lib/os-release", self._os_release(version))
-        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base())
+        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base(), kind)
         (work / "root.img").rename(out)
         shutil.rmtree(work)
 
@@ -196,9 +203,9 @@ class Debian:
                            f"--uname={uname}", f"--output={out}")
         shutil.rmtree(work)
 
-    def _bundle(self, made, image):
+    def _bundle(self, made, *images):
         signer = pki.identities()["signer"]
-        run(SLOTCTL, "bundle", "create", "--output", made.bundle, "--uki", made.uki, "--image", f"rootfs={image}",
+        run(SLOTCTL, "bundle", "create", "--output", made.bundle, "--uki", made.uki, *(f"--image={image}" for image in images),
             "--key", signer.key, "--cert", signer.cert, "--level=1")
 
     def _made(self, kind, version):
@@ -212,22 +219,48 @@ class Debian:
                           HERE / "guest/command-server", pki.identities()["signer"].cert):
             self._image(made.image, version)
             self._uki(made.uki, version)
-            self._bundle(made, made.image)
+            self._bundle(made, f"rootfs={made.image}")
         return made
 
-    def verity_release(self, version):
-        """The same with a dm-verity tree behind the file system, for initramfs-tools: our script looks for the slot, so that
-        the command line is the same in both."""
-        plain, made = self.release(version), self._made("-verity", version)
+    def verity_release(self, version, tree="behind"):
+        """The same with a dm-verity tree behind the file system, or in a file of its own, for initramfs-tools: our script
+        looks for the slot, so that the command line is the same in both."""
+        plain, made = self.release(version), self._made(f"-verity-{tree}", version)
         if newer_than(made.bundle, plain.bundle, __file__):
             return made
         copy(plain.image, made.image)
         offset = made.image.stat().st_size
-        said = run("veritysetup", "format", made.image, made.image, f"--hash-offset={offset}", "--salt=00").decode()
+        where = [made.image, f"--hash-offset={offset}"] if tree == "behind" else [made.image.with_suffix(".verity")]
+        said = run("veritysetup", "format", made.image, *where, "--salt=00").decode()
         root = re.search(r"Root hash:\s*([0-9a-f]+)", said)[1]
-        self._uki(made.uki, version, "./boot/verity.img", f"root=/dev/mapper/root {ALWAYS} roothash={root} "
-                  f"systemd.verity_root_options=hash-offset={offset} systemd.verity=no")
-        self._bundle(made, f"{made.image},roothash={root}")
+        option = f"systemd.verity_root_options=hash-offset={offset} " if tree == "behind" else ""
+        self._uki(made.uki, version, "./boot/verity.img", f"root=/dev/mapper/root {ALWAYS} roothash={root} {option}systemd.verity=no")
+        self._bundle(made, *([f"rootfs={made.image},roothash={root}"] if tree == "behind" else
+                             [f"rootfs={made.image}", f"rootfs-verity={where[0]},roothash={root}"]))
+        return made
+
+    def overlay_release(self, version):
+        """The same below an overlay whose upper part is in memory, by Debian's package overlayroot."""
+        plain, made = self.release(version), self._made("-overlay", version)
+        if not newer_than(made.bundle, plain.bundle, __file__):
+            self._uki(made.uki, version, command_line=f"{COMMAND_LINE} overlayroot=tmpfs:recurse=0")
+            self._bundle(made, f"rootfs={plain.image}")
+        return made
+
+    def btrfs_release(self, version):
+        """Its root is a btrfs, and /var is in LUKS, opened by a key that is in the image."""
+        plain, made = self.release(version), self._made("-btrfs", version)
+        if newer_than(made.bundle, plain.bundle, __file__):
+            return made
+
+        def encrypted_var(tree):
+            fstab = tree / "etc/fstab"
+            fstab.write_text(fstab.read_text().replace(f"PARTUUID={GUID}c", "/dev/mapper/var"))
+            _add(tree, "etc/crypttab", f"var PARTUUID={GUID}c /etc/slotboot/var.key luks\n")
+            _add(tree, "etc/slotboot/var.key", KEY, 0o600)
+        self._image(made.image, version, "btrfs", encrypted_var)
+        self._uki(made.uki, version, command_line=f"{COMMAND_LINE} rootfstype=btrfs")
+        self._bundle(made, f"rootfs={made.image}")
         return made
 
     def installer(self, path, bundle_url):
@@ -254,13 +287,28 @@ def provision(path, first):
         f"--loader={LOADER}", f"--guid={GUID}0", "--size=3G", *LAYOUT.split())
 
 
+def encrypt_data(path):
+    """As a factory does after provisioning: what the data partition holds is LUKS, opened by KEY."""
+    part = json.loads(run("sfdisk", "--json", path))["partitiontable"]["partitions"][-1]
+    assert part["name"] == "slotboot-data"
+    header = path.with_suffix(".luks")
+    with open(header, "wb") as file:
+        file.truncate(part["size"] * 512)
+    run("cryptsetup", "luksFormat", "--batch-mode", "--type=luks2", "--pbkdf=pbkdf2", "--pbkdf-force-iterations=1000", "--key-file=-",
+        header, stdin=KEY.encode())
+    run("dd", "status=none", "conv=notrunc,sparse", "bs=1M", f"if={header}", f"of={path}", f"seek={part['start'] // 2048}", "count=16")
+    header.unlink()
+
+
 @contextmanager
-def machine(name, first):
-    """One of that name with this release, after its first boot, which is its member first."""
+def machine(name, first, prepare=lambda path: None):
+    """One of that name with this release, after its first boot, which is its member first; prepare: what is done to its disk
+    before."""
     directory = WORK / "run" / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     provision(directory / "disk.img", first)
+    prepare(directory / "disk.img")
     machine = Machine(directory, directory / "disk.img", guest_time="waits")
     machine.first = machine.cold_boot()
     yield machine
