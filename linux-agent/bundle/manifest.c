@@ -32,7 +32,7 @@ static const struct manifest_text rule_root_hash = {
 };
 static const struct manifest_text rule_type = {
 	"type", 1, 16, MANIFEST_LOWER,
-	"\"uki\", \"image\", \"addon\", \"credential\", \"sysext\" or \"confext\"",
+	"\"uki\", \"image\", \"addon\", \"credential\", \"sysext\", \"confext\" or \"file\"",
 };
 static const struct manifest_text rule_slot = {
 	"slot", 1, 1, "ab", "\"a\" or \"b\"",

@@ -16,6 +16,7 @@ static const struct {
 	[PAYLOAD_CREDENTIAL] = { "credential", ".cred", MANIFEST_MAX_CREDENTIAL_BYTES },
 	[PAYLOAD_SYSEXT] = { "sysext", ".raw", MANIFEST_MAX_EXTENSION_BYTES },
 	[PAYLOAD_CONFEXT] = { "confext", ".confext.raw", MANIFEST_MAX_EXTENSION_BYTES },
+	[PAYLOAD_FILE] = { "file", "", MANIFEST_MAX_FILE_BYTES },
 };
 
 const char *manifest_type_text(enum payload_type type)
@@ -54,6 +55,7 @@ const char *manifest_beside(const struct payload *payload, unsigned slot)
 	switch (payload->type) {
 	case PAYLOAD_UKI:
 	case PAYLOAD_IMAGE:
+	case PAYLOAD_FILE:
 		return NULL;
 	case PAYLOAD_ADDON:
 		return payload->slot == slot ? BESIDE_ADDON : NULL;

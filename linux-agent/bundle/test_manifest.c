@@ -128,7 +128,7 @@ static void what_lies_beside_the_uki_has_its_files_name(void **state)
 		{ "wifi@2.cred", "wifi@2.cred" }, { "WIFI@2.CRED", "wifi@2.cred" },
 		{ "app_1.0.raw", "app_1.0.raw" }, { "site.confext.raw", "site.confext.raw" },
 		{ BESIDE_ADDON, "slot-a.addon" }, { LONGEST ".cred", LONGEST ".cred" },
-		{ "wifi@2", NULL }, { "slot-a.addon", NULL }, { "uki", NULL }, { "rootfs", NULL },
+		{ "model.bin", NULL }, { "wifi@2", NULL }, { "slot-a.addon", NULL }, { "uki", NULL }, { "rootfs", NULL },
 	};
 	struct manifest *m;
 	struct err err;
@@ -139,6 +139,7 @@ static void what_lies_beside_the_uki_has_its_files_name(void **state)
 				    BESIDE("sysext", "app_1.0", "s", "268435456") ","
 				    BESIDE("credential", LONGEST, "l", "1") ","
 				    BESIDE("confext", "site", "x", "1") ","
+				    BESIDE("file", "model.bin", "f", "268435456") ","
 				    ADDON("\"a\"", "a", "9") "," ADDON("\"b\"", "b", "9")), &m, &err), 0);
 	assert_int_equal(manifest_format(m, &json, &err), 0);
 	manifest_free(m);
@@ -349,6 +350,9 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		  "have the same name, wifi.cred" },
 		{ WITH(UKI "," BESIDE("credential", "x", "c", "1048577")), "payloads[1].size is larger" },
 		{ WITH(UKI "," BESIDE("confext", "x", "c", "268435457")), "payloads[1].size is larger" },
+		{ WITH(UKI "," BESIDE("file", "x", "c", "268435457")), "payloads[1].size is larger" },
+		{ WITH(UKI "," BESIDE("file", "../x", "c", "1")), "payloads[1].name must be 1 to 96" },
+		{ WITH(UKI "," BESIDE("file", "..", "c", "1")), "must begin with a letter or a digit" },
 		{ WITH(UKI ",{\"type\":\"sysext\",\"name\":\"x\"}"), "payloads[1].file is missing" },
 		{ WITH(UKI ",{\"type\":\"image\"}"), "payloads[1].size is missing" },
 		{ WITH(UKI "," REFERENCE(",\"blocks\":{}")),

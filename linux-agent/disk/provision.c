@@ -119,6 +119,17 @@ static uint64_t esp_payloads(const struct manifest *manifest)
 	return sum;
 }
 
+/* They would be missing in a slot that is marked good at its first boot. */
+static int files_refuse(const struct manifest *manifest, struct err *err)
+{
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == PAYLOAD_FILE)
+			return err_set(err, EX_CONFIG, "the bundle has the file %s for a file system that is not there "
+				       "yet: provision with a bundle without files, and install this one on the "
+				       "machine", manifest->payloads[i].name);
+	return 0;
+}
+
 static int plan(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
@@ -129,7 +140,7 @@ static int plan(struct provision *p, struct err *err)
 	};
 
 	want.sector_bytes = p->target.sector_bytes ? p->target.sector_bytes : o->sector_bytes ? o->sector_bytes : 512;
-	if (seed_make(p, &want, err) < 0 || provision_images_want(o, manifest, &want, err) < 0 ||
+	if (files_refuse(manifest, err) < 0 || seed_make(p, &want, err) < 0 || provision_images_want(o, manifest, &want, err) < 0 ||
 	    (p->found.adopted ? adopt(p, &want, err) : layout_plan(&want, &p->layout, err)) < 0)
 		return -1;
 	p->target.layout = &p->layout;

@@ -71,6 +71,7 @@ static const struct key {
 	{ "health-ignore", offsetof(struct config, health_ignore), 0, 0, NULL },
 	{ "install-program", offsetof(struct config, install_program), 0, 0, NULL },
 	{ "install-program-timeout", offsetof(struct config, install_program_s), 1, 24 * 3600, NULL },
+	{ "files", offsetof(struct config, files), 0, 0, NULL },
 	{ "watchdog", offsetof(struct config, watchdog), 0, 2, watchdog_words },
 	{ "watchdog-timeout", offsetof(struct config, watchdog_s), 5, 600, NULL },
 };
@@ -275,6 +276,8 @@ static int config_complete(const char *path, struct config *config, struct err *
 	if (config->install_program && *config->install_program != '/')
 		return err_set(err, EX_CONFIG, "bad configuration: %s: install-program must be a full "
 			       "path", path);
+	if (config->files && *config->files != '/')
+		return err_set(err, EX_CONFIG, "bad configuration: %s: files must be a full path", path);
 	if (config->http.client_key && !config->http.client_cert)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
 			       "client-cert", path);

@@ -39,6 +39,8 @@
  *   kexec-initrd  and with those of .ucode and .initrd: for LoadPin; default: copies in
  *                 memory, from the UKI
  *   install-program, install-program-timeout: of install; see install.h
+ *   files         directory, on a file system that the systems of both slots mount, for the
+ *                 files of a bundle: DIRECTORY/a and DIRECTORY/b
  *   sysroot       put before /proc and /sys; for dry runs and tests
  *
  *   [image NAME]  (rootfs, usr, ...; default: partitions slotboot-a and
@@ -115,6 +117,7 @@ struct config {
 	char *health_ignore;		/* the same */
 	char *install_program;		/* a full path; or NULL */
 	unsigned install_program_s;
+	char *files;			/* a full path; or NULL */
 	unsigned watchdog;		/* enum config_watchdog */
 	unsigned watchdog_s;
 	struct config_image images[CONFIG_MAX_IMAGES];

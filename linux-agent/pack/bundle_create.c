@@ -195,7 +195,7 @@ static int plan_make(struct draft *d, struct err *err)
 	const struct bundle_image uki = { .name = "uki", .file = o->uki };
 
 	if (o->image_count + o->beside_count > MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT)
-		return err_set(err, EX_DATAERR, "too many images, credentials, sysexts and confexts: at "
+		return err_set(err, EX_DATAERR, "too many images, credentials, sysexts, confexts and files: at "
 			       "most %d", MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT);
 	if (!text_make(&d->manifest->compatible, "%s", o->compatible) ||
 	    !text_make(&d->manifest->version, "%s", o->version))

@@ -21,7 +21,7 @@ struct bundle_image {
 	bool by_reference;	/* its bytes are left out: the machines have them */
 };
 
-/* A credential, a sysext or a confext, for beside the UKI. */
+/* A credential, a sysext or a confext, for beside the UKI; or a file for the slot's directory. */
 struct bundle_beside {
 	enum payload_type type;
 	const char *name;	/* without the file name's end: struct payload */

@@ -191,7 +191,7 @@ void scenario_disk(bool device, bool loader, struct world *ret_world)
 	world_init(w);
 	w->device = device;
 	w->dir_now[DIR_OURS] = w->dir_now[DIR_A] = w->dir_now[DIR_BOOT] = true;
-	w->dir_now[DIR_OTHER_OURS] = true;
+	w->dir_now[DIR_OTHER_OURS] = w->dir_now[DIR_FILES] = true;
 	simdisk_put(w, NAME_UKI_A, v->uki, v->uki_len);
 	memcpy(zero, v->image, v->image_len);
 	simdisk_put(w, NAME_IMAGE_A, zero, device ? sizeof zero : v->image_len);

@@ -17,12 +17,14 @@ enum { SIM_VERSIONS = 4, SIM_TRIES = 2, SIM_NONCE = 0x5107 };
 #define SIM_SYSROOT "/nonexistent"
 
 /* What a version's bundle holds. Of what may lie beside the UKI version 1 has a credential, and
- * later ones an addon for each slot, so that each replaces something that is not its own. */
+ * later ones an addon for each slot, and version 2 has a file for the slot's directory, so that
+ * each replaces something that is not its own. */
 enum { SIM_BESIDE_MAX = SIM_SECTOR };
 struct sim_version {
 	uint8_t uki[SIM_FILE_MAX], image[SIM_FILE_MAX];
-	uint8_t addons[SLOT_COUNT][SIM_BESIDE_MAX], cred[SIM_BESIDE_MAX];
-	size_t uki_len, image_len, addon_len, cred_len;	/* 0: there is none */
+	uint8_t addons[SLOT_COUNT][SIM_BESIDE_MAX], cred[SIM_BESIDE_MAX],
+		file[SIM_BESIDE_MAX];
+	size_t uki_len, image_len, addon_len, cred_len, file_len;	/* 0: there is none */
 };
 extern struct sim_version sim_versions[SIM_VERSIONS];
 void sim_versions_make(void);

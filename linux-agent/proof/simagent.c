@@ -18,13 +18,14 @@
 static char mirror_path[] = "esp/EFI/slotboot/state.bin", esp_dir[] = "esp";
 static char image_name[] = "rootfs", target_a[] = "slot-a", target_b[] = "slot-b";
 static char other_dir[] = "esp2", other_disk[] = "disk2.img";
-static char compatible[] = "sim", disk_path[] = "disk.img", empty[] = "";
+static char files[] = "files", compatible[] = "sim", disk_path[] = "disk.img", empty[] = "";
 static char sysroot[] = SIM_SYSROOT;
 
 static struct config config = {
 	.compatible = compatible,
 	.sysroot = sysroot,
 	.watchdog_s = 60,
+	.files = files,
 	.images = { { .name = image_name, .target = { target_a, target_b } } },
 	.image_count = 1,
 };

@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* One sector, so that images have several chunks; frames are raw blocks. */
-enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 4 };
+enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 5 };
 enum { FRAMES_MAX = SIM_FILE_MAX + SIM_SECTORS * FRAME_OVER };
 
 struct bundle {
@@ -37,6 +37,7 @@ static char addon_words[][16] = { "slot-a.addon", "slot-b.addon" };
 static char addon_files[][32] = { "slot-a.addon.efi.zst", "slot-b.addon.efi.zst" };
 static char addon_indexes[][32] = { "slot-a.addon.index", "slot-b.addon.index" };
 static char cred_word[] = "wifi.cred", cred_file[] = "credential-1.zst", cred_index[] = "credential-1.index";
+static char file_word[] = "model.bin", file_file[] = "file-1.zst", file_index[] = "file-1.index";
 static char compatible[] = "sim", other_compatible[] = "other";
 
 static bool is_wrong(const struct bundle *b, const char *word)
@@ -68,12 +69,18 @@ static void beside_fill(struct manifest *m, const struct sim_version *v)
 				       .index = { .file = addon_indexes[slot], .size = 60 } };
 		digest_of(v->addons[slot], v->addon_len, p->sha256);
 	}
-	if (!v->cred_len)
-		return;
-	m->payloads[m->payload_count] = (struct payload){
-		.type = PAYLOAD_CREDENTIAL, .name = cred_word, .file = cred_file,
-		.size = v->cred_len, .index = { .file = cred_index, .size = 60 } };
-	digest_of(v->cred, v->cred_len, m->payloads[m->payload_count++].sha256);
+	if (v->cred_len) {
+		m->payloads[m->payload_count] = (struct payload){
+			.type = PAYLOAD_CREDENTIAL, .name = cred_word, .file = cred_file,
+			.size = v->cred_len, .index = { .file = cred_index, .size = 60 } };
+		digest_of(v->cred, v->cred_len, m->payloads[m->payload_count++].sha256);
+	}
+	if (v->file_len) {
+		m->payloads[m->payload_count] = (struct payload){
+			.type = PAYLOAD_FILE, .name = file_word, .file = file_file,
+			.size = v->file_len, .index = { .file = file_index, .size = 60 } };
+		digest_of(v->file, v->file_len, m->payloads[m->payload_count++].sha256);
+	}
 }
 
 static void manifest_fill(struct bundle *b)
@@ -134,6 +141,8 @@ static const uint8_t *payload_data(const struct bundle *b, size_t i)
 		return v->image;
 	case PAYLOAD_ADDON:
 		return v->addons[p->slot];
+	case PAYLOAD_FILE:
+		return v->file;
 	default:
 		return v->cred;
 	}

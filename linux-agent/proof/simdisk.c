@@ -36,6 +36,8 @@ static const struct {
 	[NAME_LOADER_TRIAL] = { "esp/EFI/slotboot/slotboot" NATIVE_EFI ".new.efi", DIR_OURS, -1 },
 	[NAME_LOADER_NOTE] = { "esp/EFI/slotboot/loader.json", DIR_OURS, -1 },
 	[NAME_FALLBACK] = { "esp/EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", DIR_BOOT, -1 },
+	[NAME_FILE_A] = { "files/a/model.bin", DIR_FILES_A, 0 },
+	[NAME_FILE_B] = { "files/b/model.bin", DIR_FILES_B, 1 },
 	/* What is written there is no matter of the slot that runs. */
 	[NAME_OTHER_STATE] = { "esp2/EFI/slotboot/state.bin", DIR_OTHER_OURS, -1 },
 	[NAME_OTHER_FLOOR_1_JSON] = { "esp2/EFI/slotboot/floor-1.json", DIR_OTHER_OURS, -1 },
@@ -75,6 +77,9 @@ static const struct {
 	[DIR_BESIDE_A] = { "esp/EFI/slotboot/a/uki.efi.extra.d", DIR_A, 0 },
 	[DIR_BESIDE_B] = { "esp/EFI/slotboot/b/uki.efi.extra.d", DIR_B, 1 },
 	[DIR_BOOT] = { "esp/EFI/BOOT", -1, -1 },
+	[DIR_FILES] = { "files", -1, -1 },
+	[DIR_FILES_A] = { "files/a", DIR_FILES, 0 },
+	[DIR_FILES_B] = { "files/b", DIR_FILES, 1 },
 	/* As above: not a matter of the slot that runs. */
 	[DIR_OTHER_OURS] = { "esp2/EFI/slotboot", -1, -1 },
 	[DIR_OTHER_A] = { "esp2/EFI/slotboot/a", DIR_OTHER_OURS, -1 },

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { PE_AT = 64, TABLE_AT = PE_AT + 24 + 112, CMDLINE_AT = 320, LINUX_AT = 448,
-       ADDON_BYTES = 400, CRED_BYTES = 40 };
+       ADDON_BYTES = 400, CRED_BYTES = 40, FILE_BYTES = 300 };
 
 struct sim_version sim_versions[SIM_VERSIONS];
 
@@ -75,6 +75,8 @@ static void beside_make(struct sim_version *v, unsigned version)
 	v->cred_len = version == 1 ? CRED_BYTES : 0;
 	v->addon_len = version > 1 ? ADDON_BYTES : 0;
 	fill(v->cred, v->cred_len, version + 99);
+	v->file_len = version == 2 ? FILE_BYTES : 0;
+	fill(v->file, v->file_len, version + 199);
 	for (unsigned slot = 0; v->addon_len && slot < SLOT_COUNT; slot++)
 		addon_make(v->addons[slot], version, slot);
 }
@@ -104,9 +106,11 @@ static bool beside_is(const struct world *w, unsigned slot, const struct sim_ver
 {
 	const struct sim_file *addon = simdisk_find(w, NAME_ADDON(slot));
 	const struct sim_file *cred = simdisk_find(w, NAME_CRED(slot));
+	const struct sim_file *file = simdisk_find(w, NAME_FILE(slot));
 
 	return (v->addon_len ? holds(addon, v->addons[slot], v->addon_len, true) : !addon) &&
-	       (v->cred_len ? holds(cred, v->cred, v->cred_len, true) : !cred);
+	       (v->cred_len ? holds(cred, v->cred, v->cred_len, true) : !cred) &&
+	       (v->file_len ? holds(file, v->file, v->file_len, true) : !file);
 }
 
 int sim_version_of(const struct world *w, unsigned slot, bool uki_only)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum { SIM_SECTOR = 512, SIM_SECTORS = 4, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
-enum { SIM_FILES = 52, SIM_VARS = 18, SIM_VAR_MAX = 384 };
+enum { SIM_FILES = 54, SIM_VARS = 18, SIM_VAR_MAX = 384 };
 
 enum sim_name {
 	NAME_STATE,
@@ -26,6 +26,7 @@ enum sim_name {
 	NAME_UKI_A, NAME_INDEX_A, NAME_JSON_A, NAME_P7S_A, NAME_ADDON_A, NAME_CRED_A, NAME_IMAGE_A,
 	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_ADDON_B, NAME_CRED_B, NAME_IMAGE_B,
 	NAME_LOADER, NAME_LOADER_TRIAL, NAME_LOADER_NOTE, NAME_FALLBACK,
+	NAME_FILE_A, NAME_FILE_B,
 	/* On the other of two ESPs, in the order of those above; it has no loader's file. */
 	NAME_OTHER_STATE,
 	NAME_OTHER_FLOOR_1_JSON, NAME_OTHER_FLOOR_1_P7S, NAME_OTHER_FLOOR_2_JSON, NAME_OTHER_FLOOR_2_P7S,
@@ -40,8 +41,9 @@ enum sim_name {
 
 #define NAME_ADDON(slot) ((slot) ? NAME_ADDON_B : NAME_ADDON_A)
 #define NAME_CRED(slot) ((slot) ? NAME_CRED_B : NAME_CRED_A)
+#define NAME_FILE(slot) ((slot) ? NAME_FILE_B : NAME_FILE_A)
 
-enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BESIDE_A, DIR_BESIDE_B, DIR_BOOT,
+enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BESIDE_A, DIR_BESIDE_B, DIR_BOOT, DIR_FILES, DIR_FILES_A, DIR_FILES_B,
 	       DIR_OTHER_OURS, DIR_OTHER_A, DIR_OTHER_B, DIR_OTHER_BESIDE_A, DIR_OTHER_BESIDE_B, DIR_COUNT };
 
 /* What changes something; each is counted and can be cut. */

@@ -209,39 +209,63 @@ static int check_mounted(const struct machine *machine, unsigned slot, struct er
 		       "first", slot_letter(slot), where);
 }
 
-/* What removing the old version's files beside the UKI gives back. */
-static uint64_t beside_freed(const struct machine *machine, const struct manifest *old,
-			     unsigned slot)
+/* What removing the old version's files gives back: those beside the UKI, or those below files=. */
+static uint64_t files_freed(const struct machine *machine, const struct manifest *old,
+			    unsigned slot, bool beside)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; old && i < old->payload_count; i++) {
-		const char *name = manifest_beside(&old->payloads[i], slot);
+		const struct payload *payload = &old->payloads[i];
 		_cleanup_free_ char *path = NULL;
-		char file[BESIDE_PATH_MAX];
 		struct disk_stat st;
 
-		if (!name)
-			continue;
-		manifest_beside_path(name, file);
-		if (machine_slot_file(machine, slot, file, &path, NULL) < 0)
-			continue;
-		if (machine->disk.stat(machine->disk.ctx, path, &st) == 0)
+		if ((payload->type != PAYLOAD_FILE) == beside &&
+		    slot_payload_file(machine, slot, payload, &path, NULL) == 0 && path &&
+		    machine->disk.stat(machine->disk.ctx, path, &st) == 0)
 			sum += st.size;
 	}
 	return sum;
 }
 
-/* Of what lies beside the slot's UKI, in whole clusters. */
-static uint64_t beside_bytes(const struct manifest *manifest, unsigned slot)
+/* What the new version's take, in whole clusters. */
+static uint64_t files_bytes(const struct manifest *manifest, unsigned slot, bool beside)
 {
 	const uint64_t cluster = 64 * 1024;	/* the largest of FAT */
 	uint64_t sum = 0;
 
-	for (size_t i = 0; manifest && i < manifest->payload_count; i++)
-		if (manifest_beside(&manifest->payloads[i], slot))
-			sum += (manifest->payloads[i].size + cluster - 1) / cluster * cluster;
+	for (size_t i = 0; i < manifest->payload_count; i++) {
+		const struct payload *payload = &manifest->payloads[i];
+
+		if (beside ? manifest_beside(payload, slot) != NULL : payload->type == PAYLOAD_FILE)
+			sum += (payload->size + cluster - 1) / cluster * cluster;
+	}
 	return sum;
+}
+
+/* Where the directory is missing its file system may not be mounted: it is not made. */
+static int check_files(const struct machine *machine, const struct manifest *manifest, unsigned slot,
+		       struct err *err)
+{
+	_cleanup_(manifest_freep) struct manifest *old = slot_manifest_read(machine->esp.dir, slot);
+	uint64_t need = files_bytes(manifest, slot, false), room;
+	const char *files = machine->config->files;
+
+	if (need == 0)
+		return 0;
+	if (!files)
+		return err_set(err, EX_CONFIG, "the bundle has files for a directory of each slot, and "
+			       "slotboot.conf does not say where: set files = DIRECTORY, on a file system "
+			       "that both slots mount");
+	if (machine->disk.room(machine->disk.ctx, files, &room) < 0)
+		return err_errno(err, EX_CONFIG, errno, "failed to find room for the bundle's files in %s "
+				 "(files = in slotboot.conf)", files);
+	room += files_freed(machine, old, slot, false);
+	if (need > room)
+		return err_set(err, EX_DATAERR, "the bundle's files need %llu bytes in %s, which has %llu for "
+			       "them: make room there", (unsigned long long)need, files,
+			       (unsigned long long)room);
+	return 0;
 }
 
 static int check_esp(const struct machine *machine, const struct bundle *bundle, unsigned slot,
@@ -256,8 +280,8 @@ static int check_esp(const struct machine *machine, const struct bundle *bundle,
 
 	bundle_manifest_bytes(bundle, &json, &json_len, &p7s, &p7s_len);
 	return espfile_check_room(&machine->disk, machine->esp.dir, slot,
-				  uki->size + uki->index.size + beside_bytes(manifest, slot) +
-				  json_len + p7s_len + loader, beside_freed(machine, old, slot), err);
+				  uki->size + uki->index.size + files_bytes(manifest, slot, true) +
+				  json_len + p7s_len + loader, files_freed(machine, old, slot, true), err);
 }
 
 int install_check_room(const struct machine *machine, const struct bundle *bundle,
@@ -265,7 +289,7 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 {
 	const struct manifest *manifest = bundle_manifest(bundle);
 
-	if (check_esp(machine, bundle, slot, err) < 0)
+	if (check_esp(machine, bundle, slot, err) < 0 || check_files(machine, manifest, slot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&

@@ -2,12 +2,13 @@
 /*
  * The slot's files on the ESP. The order is what makes a cut harmless:
  *
- *   removed   the UKI; then what lies beside it, as the manifest that is there names it
- *   written   the manifest and its signature; then what lies beside the UKI; the UKI; its
- *             index, for staging
+ *   removed   the UKI; then what lies beside it and in the slot's directory below files=, as the
+ *             manifest that is there names it
+ *   written   the manifest and its signature; then what lies beside the UKI, and those files; the
+ *             UKI; its index, for staging
  *
- * So at every instant whatever an install has put beside the UKI is in the manifest that is
- * there, and the next one removes it; and no UKI stands beside what is not of its bundle.
+ * So at every instant whatever an install has put there is in the manifest that is there, and the
+ * next one removes it; and no UKI stands beside what is not of its bundle.
  */
 #include "install_payload.h"
 
@@ -28,29 +29,24 @@ static int file_remove(struct machine *m, unsigned slot, const char *name, struc
 	return espfile_remove(&m->disk, path, err);
 }
 
-static int beside_remove(struct machine *m, unsigned slot, const char *name, struct err *err)
-{
-	char path[BESIDE_PATH_MAX];
-
-	manifest_beside_path(name, path);
-	return file_remove(m, slot, path, err);
-}
-
 int install_files_remove(struct machine *machine, unsigned slot, struct err *err)
 {
 	_cleanup_(manifest_freep) struct manifest *old = NULL;
+	char addon[BESIDE_PATH_MAX];
 
 	if (file_remove(machine, slot, "uki.efi", err) < 0)
 		return -1;
 	old = slot_manifest_read(machine->esp.dir, slot);
 	for (size_t i = 0; old && i < old->payload_count; i++) {
-		const char *name = manifest_beside(&old->payloads[i], slot);
+		_cleanup_free_ char *path = NULL;
 
-		if (name && beside_remove(machine, slot, name, err) < 0)
+		if (slot_payload_file(machine, slot, &old->payloads[i], &path, err) < 0 ||
+		    (path && espfile_remove(&machine->disk, path, err) < 0))
 			return -1;
 	}
 	/* Its name is ours alone, whatever became of the manifest. */
-	return beside_remove(machine, slot, BESIDE_ADDON, err);
+	manifest_beside_path(BESIDE_ADDON, addon);
+	return file_remove(machine, slot, addon, err);
 }
 
 /* Read back, too: by the manifest it is known what lies beside the UKI. */
@@ -95,32 +91,27 @@ static int index_write(struct install *in, const struct install_payload *p, stru
 	return bytes_write(in, "uki.index", index, len, err);
 }
 
-static int memory_write(struct install *in, const struct install_payload *p, const char *name,
+static int memory_write(struct install *in, const struct install_payload *p, const char *path,
 			struct err *err)
 {
 	const volatile int *cancel = in->options->cancel;
 	const struct payload *payload = p->payload;
-	struct machine *m = in->machine;
-	_cleanup_free_ char *path = NULL;
+	const struct disk *disk = &in->machine->disk;
 
-	if (machine_slot_file(m, in->slot, name, &path, err) < 0 ||
-	    espfile_copy(&m->disk, path, p->memory, payload->size, cancel, err) < 0)
+	if (espfile_copy(disk, path, p->memory, payload->size, cancel, err) < 0)
 		return -1;
-	return readback_check(&m->disk, path, payload->size, payload->sha256, cancel, err);
+	return readback_check(disk, path, payload->size, payload->sha256, cancel, err);
 }
 
-static int beside_write(struct install *in, struct err *err)
+static int files_write(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 
 	for (size_t i = 0; i < manifest->payload_count; i++) {
-		const char *name = manifest_beside(&manifest->payloads[i], in->slot);
-		char path[BESIDE_PATH_MAX];
+		_cleanup_free_ char *path = NULL;
 
-		if (!name)
-			continue;
-		manifest_beside_path(name, path);
-		if (memory_write(in, &in->payloads[i], path, err) < 0)
+		if (slot_payload_file(in->machine, in->slot, &manifest->payloads[i], &path, err) < 0 ||
+		    (path && memory_write(in, &in->payloads[i], path, err) < 0))
 			return -1;
 	}
 	return 0;
@@ -131,11 +122,13 @@ int install_write_uki(struct install *in, struct err *err)
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 	const struct payload *payload = manifest_uki(manifest);
 	const struct install_payload *uki = &in->payloads[payload - manifest->payloads];
+	_cleanup_free_ char *path = NULL;
 
 	report_step(in->options->report, "write", "writing the UKI (%llu bytes) to the ESP",
 		    (unsigned long long)payload->size);
-	if (manifest_write(in, err) < 0 || beside_write(in, err) < 0 ||
-	    memory_write(in, uki, "uki.efi", err) < 0)
+	if (manifest_write(in, err) < 0 || files_write(in, err) < 0 ||
+	    machine_slot_file(in->machine, in->slot, "uki.efi", &path, err) < 0 ||
+	    memory_write(in, uki, path, err) < 0)
 		return -1;
 	return index_write(in, uki, err);
 }

@@ -96,14 +96,19 @@ static void held_fill(const struct install *in, const struct payload *payload,
 		memcpy(held->sha256, old->sha256, sizeof held->sha256);
 }
 
-/* --- what goes to the ESP ------------------------------------------------------- */
+static bool is_other_slots(const struct install *in, const struct payload *payload)
+{
+	return payload->type == PAYLOAD_ADDON && payload->slot != in->slot;
+}
+
+/* --- what goes to the ESP, and the slot's files ----------------------------------- */
 
 static int memory_write(void *ctx, const void *data, size_t len, uint64_t offset, struct err *err)
 {
 	const int *fd = ctx;
 
 	if (pwrite_full(*fd, data, len, (off_t)offset) < 0)
-		return err_errno(err, EX_SOFTWARE, errno, "failed to keep what goes to the ESP in memory");
+		return err_errno(err, EX_SOFTWARE, errno, "failed to keep a file of the bundle in memory");
 	return 0;
 }
 
@@ -143,17 +148,15 @@ static unsigned uki_held_in(const struct install *in, const struct payload *payl
 		? in->slot : in->machine->running.slot;
 }
 
+/* held: path of the slot from's. */
 static int memory_prepare(struct install *in, struct install_payload *p, const char *held,
 			  unsigned from, struct err *err)
 {
 	struct engine_target memory = { .write = memory_write, .ctx = &p->memory };
 	struct engine_job job = { .bundle = in->bundle, .payload = p->payload,
 				  .disk = &in->machine->disk };
-	_cleanup_free_ char *path = NULL;
 
-	if (machine_slot_file(in->machine, from, held, &path, err) < 0)
-		return -1;
-	held_fill(in, p->payload, from, path, &job.held[HELD_RUNNING]);
+	held_fill(in, p->payload, from, held, &job.held[HELD_RUNNING]);
 	p->memory = memfd_create(p->payload->name, MFD_CLOEXEC);
 	if (p->memory < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to keep %s in memory",
@@ -165,32 +168,33 @@ static int memory_prepare(struct install *in, struct install_payload *p, const c
 }
 
 /* An addon is its slot's own; the others the running slot may well have already. */
-static int beside_prepare(struct install *in, struct install_payload *p, const char *name,
-			  struct err *err)
+static int file_prepare(struct install *in, struct install_payload *p, struct err *err)
 {
-	unsigned from = p->payload->type == PAYLOAD_ADDON ? in->slot : in->machine->running.slot;
-	char held[BESIDE_PATH_MAX];
+	bool own = p->payload->type == PAYLOAD_ADDON;
+	unsigned from = own ? in->slot : in->machine->running.slot;
+	_cleanup_free_ char *held = NULL;
 
-	manifest_beside_path(name, held);
-	return memory_prepare(in, p, held, from, err);
+	if (slot_payload_file(in->machine, from, p->payload, &held, err) < 0)
+		return -1;
+	return held ? memory_prepare(in, p, held, from, err) : 0;
 }
 
-/* The UKI, and what lies beside it in this slot: whole, and checked together. */
-static int esp_prepare(struct install *in, struct err *err)
+/* The UKI, what lies beside it in this slot, and the slot's files: whole, and checked together. */
+static int files_prepare(struct install *in, struct err *err)
 {
 	const struct manifest *manifest = bundle_manifest(in->bundle);
 	const struct payload *addon = manifest_addon(manifest, in->slot);
 	const struct payload *uki = manifest_uki(manifest);
 	struct install_payload *own = &in->payloads[uki - manifest->payloads];
+	unsigned from = uki_held_in(in, uki);
+	_cleanup_free_ char *held = NULL;
 
-	if (memory_prepare(in, own, "uki.efi", uki_held_in(in, uki), err) < 0)
+	if (machine_slot_file(in->machine, from, "uki.efi", &held, err) < 0 ||
+	    memory_prepare(in, own, held, from, err) < 0)
 		return -1;
-	for (size_t i = 0; i < manifest->payload_count; i++) {
-		const char *name = manifest_beside(&manifest->payloads[i], in->slot);
-
-		if (name && beside_prepare(in, &in->payloads[i], name, err) < 0)
+	for (size_t i = 0; i < manifest->payload_count; i++)
+		if (file_prepare(in, &in->payloads[i], err) < 0)
 			return -1;
-	}
 	return install_check_uki(in->machine, manifest, in->slot, own->memory,
 				 addon ? in->payloads[addon - manifest->payloads].memory : -1,
 				 in->options->report, err);
@@ -276,11 +280,6 @@ int install_payload_write(struct install *in, struct install_payload *p, struct 
 
 /* --- the whole ------------------------------------------------------------- */
 
-static bool is_other_slots(const struct install *in, const struct payload *payload)
-{
-	return payload->type == PAYLOAD_ADDON && payload->slot != in->slot;
-}
-
 /* Whether an image is in one of the slots already, as their manifests say. */
 static bool is_here(const struct install *in, const struct payload *payload)
 {
@@ -341,7 +340,7 @@ int install_payloads_prepare(struct install *in, struct err *err)
 			in->stats.size += manifest->payloads[i].size;
 	}
 	indexes_name(in);
-	if (esp_prepare(in, err) < 0)
+	if (files_prepare(in, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&

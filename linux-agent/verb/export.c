@@ -88,6 +88,19 @@ static int links_write(const struct machine *m, struct err *err)
 			    known ? image->target[1 - m->running.slot] : NULL, err);
 }
 
+/* To the running slot's directory below files=. */
+static int files_link_write(const struct machine *m, struct err *err)
+{
+	_cleanup_free_ char *target = NULL;
+
+	if (m->config->files && m->is_running &&
+	    asprintf(&target, "%s/%c", m->config->files, slot_letter(m->running.slot)) < 0) {
+		target = NULL;
+		return err_set(err, EX_SOFTWARE, "out of memory");
+	}
+	return link_replace(m, "slotboot/files", target, err);
+}
+
 static int status_write(struct machine *m, struct err *err)
 {
 	_cleanup_free_ char *path = run_path(m, "slotboot/status.json", err), *text = NULL;
@@ -142,7 +155,7 @@ static int motd_write(struct machine *m, struct err *err)
 
 int export_write(struct machine *machine, struct err *err)
 {
-	if (links_write(machine, err) < 0 || status_write(machine, err) < 0)
+	if (links_write(machine, err) < 0 || files_link_write(machine, err) < 0 || status_write(machine, err) < 0)
 		return -1;
 	return motd_write(machine, err);
 }

@@ -5,6 +5,7 @@
  *     /run/slotboot/status.json      what status --json prints; replaced, never rewritten
  *     /run/slotboot/slots/running    a link to the device of the running slot's image:
  *     /run/slotboot/slots/other      "rootfs", or else the first that is configured
+ *     /run/slotboot/files            a link to the running slot's directory below files=
  *     /run/motd.d/slotboot           a line, while a slot is bad that failed by itself
  *
  * Made at boot (slotboot-status.service) and by every verb that changes a slot.

@@ -11,15 +11,12 @@
 /* Called for each file; state: "bundle", "changed" (another size), "missing", "stranger". */
 typedef void beside_file(void *ctx, const char *name, const char *state);
 
-static const char *own_state(const struct machine *m, unsigned slot, const struct payload *p,
-			     const char *name)
+static const char *own_state(const struct machine *m, unsigned slot, const struct payload *p)
 {
 	_cleanup_free_ char *path = NULL;
-	char file[BESIDE_PATH_MAX];
 	struct disk_stat st;
 
-	manifest_beside_path(name, file);
-	if (machine_slot_file(m, slot, file, &path, NULL) < 0 ||
+	if (slot_payload_file(m, slot, p, &path, NULL) < 0 || !path ||
 	    m->disk.stat(m->disk.ctx, path, &st) < 0)
 		return "missing";
 	return st.size == p->size ? "bundle" : "changed";
@@ -44,18 +41,20 @@ static void strangers_find(const struct machine *m, unsigned slot, const struct 
 	}
 }
 
-static void files_find(const struct machine *m, unsigned slot, beside_file *found, void *ctx)
+/* Those beside the UKI, or those below files=. */
+static void files_find(const struct machine *m, unsigned slot, bool beside, beside_file *found, void *ctx)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest = slot_manifest_read(m->esp.dir, slot);
 
 	for (size_t i = 0; manifest && i < manifest->payload_count; i++) {
 		const struct payload *p = &manifest->payloads[i];
-		const char *name = manifest_beside(p, slot);
+		const char *name = beside ? manifest_beside(p, slot) : p->type == PAYLOAD_FILE ? p->name : NULL;
 
 		if (name)
-			found(ctx, name, own_state(m, slot, p, name));
+			found(ctx, name, own_state(m, slot, p));
 	}
-	strangers_find(m, slot, manifest, found, ctx);
+	if (beside)
+		strangers_find(m, slot, manifest, found, ctx);
 }
 
 static void json_add(void *ctx, const char *name, const char *state)
@@ -67,30 +66,38 @@ static void json_add(void *ctx, const char *name, const char *state)
 	(void)json_array_append_new(ctx, json_pack("{s:s, s:s}", "name", clean, "state", state));
 }
 
-json_t *status_beside_json(const struct machine *machine, unsigned slot)
+json_t *status_beside_json(const struct machine *machine, unsigned slot, bool beside)
 {
 	json_t *list = json_array();
 
 	if (list)
-		files_find(machine, slot, json_add, list);
+		files_find(machine, slot, beside, json_add, list);
 	return list;
 }
 
+/* ctx: what stands before the name: the line's title, then a comma. */
 static void line_add(void *ctx, const char *name, const char *state)
 {
-	bool *begun = ctx, own = strcmp(state, "bundle") == 0;
+	bool own = strcmp(state, "bundle") == 0;
+	const char **before = ctx;
 
-	out_print("%s%s", *begun ? ", " : "beside     ", name);
+	out_print("%s%s", *before, name);
 	if (!own)
 		out_print(" (%s)", strcmp(state, "stranger") == 0 ? "not of the bundle" : state);
-	*begun = true;
+	*before = ", ";
+}
+
+static void line_print(const struct machine *m, unsigned slot, bool beside, const char *title)
+{
+	const char *before = title;
+
+	files_find(m, slot, beside, line_add, &before);
+	if (before != title)
+		(void)putchar('\n');
 }
 
 void status_beside_print(const struct machine *machine, unsigned slot)
 {
-	bool begun = false;
-
-	files_find(machine, slot, line_add, &begun);
-	if (begun)
-		(void)putchar('\n');
+	line_print(machine, slot, true, "beside     ");
+	line_print(machine, slot, false, "files      ");
 }

@@ -86,6 +86,52 @@ def test_what_a_torn_install_has_left_is_taken_away_by_another_bundle(installed,
     assert not beside(installed)
 
 
+@pytest.fixture
+def place(machine):
+    """A directory for the files of slots, which the configuration names."""
+    place = machine.top / "data"
+    place.mkdir()
+    machine.configure(f"files = {place}")
+    return place
+
+
+def content(place):
+    return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
+def test_files_come_and_go_with_the_slot_in_a_directory_of_their_own(machine, place, built, bundled, tmp_path):  # noqa: F811
+    model = os.urandom(300000)
+    (tmp_path / "model").write_bytes(model)
+    (tmp_path / "small").write_bytes(b"small")
+    assert bundled(built(cmdline="quiet"), f"--file=model.bin={tmp_path / 'model'}",
+                   f"--file=app@2={tmp_path / 'small'}").returncode == 0
+    shown = subprocess.run([SLOTCTL, "bundle", "info", tmp_path / "new.zip"], capture_output=True, text=True).stdout
+    assert "model.bin   file-1.zst, 300000 bytes\n" in shown and "            file, in the slot's directory\n" in shown
+    machine.check("install", tmp_path / "new.zip", NONE)
+    assert content(place) == {"b/model.bin": model, "b/app@2": b"small"}
+    assert not beside(machine)
+    assert machine.status()["slots"]["b"]["files"] == [{"name": name, "state": "bundle"} for name in ("model.bin", "app@2")]
+    assert machine.status()["slots"]["a"]["files"] == []
+    assert "files      model.bin, app@2\n" in machine.check("status")
+    assert os.readlink(machine.top / "sysroot/run/slotboot/files") == f"{place}/a"
+    (place / "b/own").write_bytes(b"mine")
+    (place / "b/model.bin").write_bytes(b"short")
+    (place / "b/app@2").unlink()
+    assert "files      model.bin (changed), app@2 (missing)\n" in machine.check("status")
+    (tmp_path / "small").write_bytes(b"other")
+    assert bundled(built(cmdline="quiet"), f"--file=other={tmp_path / 'small'}").returncode == 0
+    machine.check("install", tmp_path / "new.zip", NONE)
+    assert content(place) == {"b/other": b"other", "b/own": b"mine"}
+
+
+def test_files_need_a_directory_that_is_there_and_room_in_it(machine, built, bundled, tmp_path):  # noqa: F811
+    (tmp_path / "small").write_bytes(b"small")
+    assert bundled(built(cmdline="quiet"), f"--file=x={tmp_path / 'small'}").returncode == 0
+    refuse_install(machine, CONFIG, ["slotboot.conf does not say where: set files = DIRECTORY"], tmp_path / "new.zip")
+    machine.configure("files = /nonexistent/files")
+    refuse_install(machine, CONFIG, ["in /nonexistent/files (files = in slotboot.conf)", "No such file"], tmp_path / "new.zip")
+
+
 def stage(machine):
     """What keeps slot b from being staged; here in the end the running kernel, or that there is no right to ask it."""
     status, _, errors = machine.run("kexec", "load", "b")

@@ -16,6 +16,7 @@ static const char help_create[] =
 	"Usage: slotctl bundle create --output=FILE [--compatible=NAME] [--version=VERSION]\n"
 	"           --uki=FILE [--addon=a=FILE --addon=b=FILE]\n"
 	"           [--credential=NAME=FILE]... [--sysext=NAME=FILE]... [--confext=NAME=FILE]...\n"
+	"           [--file=NAME=FILE]...\n"
 	"           [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
 	"           {--key=KEY --cert=CERT}... | --unsigned [OPTION]...\n"
 	"\n"
@@ -32,6 +33,8 @@ static const char help_create[] =
 	"  --credential=NAME=FILE, --sysext=NAME=FILE, --confext=NAME=FILE\n"
 	"                     a systemd credential, a system or a configuration extension,\n"
 	"                     for beside the UKI, where systemd-stub finds it; may be repeated\n"
+	"  --file=NAME=FILE   for the slot's directory below files= of the machine's\n"
+	"                     configuration; may be repeated\n"
 	"  --image=NAME=FILE[,roothash=HEX]\n"
 	"                     an image for the slot (rootfs, usr, ...) and the root hash\n"
 	"                     of the dm-verity tree in it; may be repeated\n"
@@ -62,7 +65,7 @@ static const char help_create[] =
 enum {
 	OPT_HELP = 256,
 	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_ADDON, OPT_CREDENTIAL,
-	OPT_SYSEXT, OPT_CONFEXT, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
+	OPT_SYSEXT, OPT_CONFEXT, OPT_FILE, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
 	OPT_CERT, OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_REUSE, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
@@ -76,6 +79,7 @@ static const struct option create_options[] = {
 	{ "credential", required_argument, NULL, OPT_CREDENTIAL },
 	{ "sysext", required_argument, NULL, OPT_SYSEXT },
 	{ "confext", required_argument, NULL, OPT_CONFEXT },
+	{ "file", required_argument, NULL, OPT_FILE },
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "reference", required_argument, NULL, OPT_REFERENCE },
 	{ "base", required_argument, NULL, OPT_BASE },
@@ -168,8 +172,8 @@ static int beside_add(struct creation *c, enum payload_type type, char *text, st
 		return err_set(err, EX_USAGE, "--%s=%s: must be NAME=FILE", manifest_type_text(type),
 			       text);
 	if (o->beside_count == IMAGES_MAX)
-		return err_set(err, EX_USAGE, "bundle create: more than %d credentials, sysexts and "
-			       "confexts", IMAGES_MAX);
+		return err_set(err, EX_USAGE, "bundle create: more than %d credentials, sysexts, "
+			       "confexts and files", IMAGES_MAX);
 	*file++ = 0;
 	c->besides[o->beside_count++] =
 		(struct bundle_beside){ .type = type, .name = text, .file = file };
@@ -307,6 +311,8 @@ static int create_option(int option, struct creation *c, struct err *err)
 		return beside_add(c, PAYLOAD_SYSEXT, optarg, err);
 	case OPT_CONFEXT:
 		return beside_add(c, PAYLOAD_CONFEXT, optarg, err);
+	case OPT_FILE:
+		return beside_add(c, PAYLOAD_FILE, optarg, err);
 	case OPT_KEY:
 		return key_add(c, optarg, err);
 	case OPT_CERT:

@@ -142,7 +142,7 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 	/* A string: beyond 2^63, and JSON numbers are doubles to many readers. */
 	(void)snprintf(efi_status, sizeof efi_status, "0x%llx",
 		       (unsigned long long)s->efi_status);
-	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?, s:o?, s:o, s:o}",
+	return json_pack("{s:s, s:i, s:i, s:s, s:s, s:s, s:i, s:b, s:{s:b, s:b}, s:s?, s:b, s:o?, s:s?, s:o?, s:o?, s:o, s:o, s:o}",
 			 "status", slot_status_text(s->status), "tries_left", s->tries_left,
 			 "tries_granted", s->tries_granted, "reason", slot_reason_text(s->reason),
 			 "reason_words", slot_reason_words(s->reason), "efi_status",
@@ -154,7 +154,8 @@ static json_t *slot_json(const struct view *v, unsigned slot)
 			 installed_at(s) ? json_integer(installed_at(s)) : NULL, "uki_sha256", *sha256 ? sha256 : NULL,
 			 "health", health_json(v, slot), "panic", panic_json(v, slot), "secure_boot",
 			 status_secureboot_slot_json(&v->secureboot, slot), "beside",
-			 status_beside_json(v->machine, slot));
+			 status_beside_json(v->machine, slot, true), "files",
+			 status_beside_json(v->machine, slot, false));
 }
 
 static json_t *attempts_json(const struct record *record)
