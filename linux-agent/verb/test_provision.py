@@ -67,6 +67,12 @@ def provision(parts, tmp_path):
     return provision
 
 
+def blank(image):
+    """A disk with nothing on it, as a hole."""
+    with open(image, "wb") as f:
+        f.truncate(100 * MIB)
+
+
 def good(result):
     assert result[0] == 0, result[2]
     return result[1]
@@ -257,7 +263,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(provision):
     out = good(provision("--size=100M", "--dry-run"))
     assert "slotboot-b" in out and "version 7 for acme, signed by CN=slotboot test signer" in out
     assert "was not written: --dry-run" in out and not provision.image.exists()
-    provision.image.write_bytes(bytes(100 * MIB))
+    blank(provision.image)
     before = digest(provision.image)
     good(provision("--dry-run"))
     assert digest(provision.image) == before
@@ -364,7 +370,7 @@ def test_a_root_and_its_hash_tree_have_their_types(parts, provision):
 
 def test_partitions_of_several_images_are_kept(parts, provision, two):
     """Also in another order, and between foreign ones."""
-    provision.image.write_bytes(bytes(100 * MIB))
+    blank(provision.image)
     script = ("label: gpt\nsize=5M, type=linux, name=slotboot-b-app\nsize=20M, type=uefi\nsize=5M, type=linux, name=mine\n"
               "size=10M, name=slotboot-b\nsize=5M, name=slotboot-a-app\nsize=10M, name=slotboot-a\n")
     subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
@@ -422,7 +428,7 @@ def test_a_name_that_is_too_long_for_a_label_wants_another(parts, provision):
 # --- what is on the disk already ---
 
 def test_partitions_with_the_right_labels_are_kept(parts, provision):
-    provision.image.write_bytes(bytes(100 * MIB))
+    blank(provision.image)
     script = ("label: gpt\nsize=20M, type=uefi, name=efi\nsize=5M, type=linux, name=mine\n"
               "size=30M, type=linux, name=slotboot-a\nsize=30M, type=linux, name=slotboot-b\n")
     subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
@@ -461,7 +467,7 @@ def test_what_is_provisioned_is_written_again_only_when_the_disk_is_named(provis
     (["/usr/sbin/sfdisk", "-q"], "has something on it: a partition table (dos)"),
 ])
 def test_a_disk_with_something_on_it_is_refused_and_named(provision, what, words):
-    provision.image.write_bytes(bytes(100 * MIB))
+    blank(provision.image)
     subprocess.run([*what, provision.image], input=b"label: dos\nsize=10M\n", check=True, capture_output=True)
     refused(provision, CONFIG, words)
     refused(provision, USAGE, "--wipe=/dev/sda is not disk.img", "--wipe=/dev/sda")
@@ -470,7 +476,7 @@ def test_a_disk_with_something_on_it_is_refused_and_named(provision, what, words
 
 
 def test_half_of_our_labels_is_no_layout(provision):
-    provision.image.write_bytes(bytes(100 * MIB))
+    blank(provision.image)
     subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], check=True,
                    input=b"label: gpt\nsize=20M, type=uefi\nsize=20M, name=slotboot-a\n")
     refused(provision, CONFIG, "no whole set: one ESP, slotboot-a and slotboot-b are needed", "--wipe=disk.img")
@@ -529,7 +535,7 @@ def test_entries_of_the_esp_that_was_there_go_and_foreign_ones_stay(firmware, pr
     before = firmware.get("Boot0001")
     # Another table without our labels, but with the old ESP.
     uuid_of = table(provision.image)[0]["uuid"]
-    provision.image.write_bytes(bytes(100 * MIB))
+    blank(provision.image)
     subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], check=True,
                    input=f"label: gpt\nsize=20M, type=uefi, uuid={uuid_of}\n".encode())
     assert "Boot0001 is of the ESP that was on the disk: removed" in good(firmware("--wipe=disk.img"))
