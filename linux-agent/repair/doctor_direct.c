@@ -21,8 +21,8 @@ static void lost_note(const struct machine *m, struct findings *findings)
 		    "that fails stays first in BootOrder%s",
 		    unused ? "; good-limit, check, failover, loader-entries and watchdog = always have no effect"
 			   : "");
-	finding_say(f, remedy, "activation = loader, in slotboot.conf; then slotctl loader install and slotctl "
-		    "mark-good");
+	finding_say(f, remedy, "activation = loader, in slotboot.conf; then slotctl loader install, and "
+		    "slotctl mark-good");
 }
 
 static void next_check(const struct machine *m, struct findings *findings)
