@@ -86,8 +86,9 @@ int machine_lock(struct machine *machine, struct err *err);
 void machine_unlock(struct machine *machine);
 
 /* Stores the record, also on the other ESP, if it names that; before it, without the loader, a
- * BootNext that it no longer asks for is taken back. Durable on 0, in the variable or, where somebody has made one that
- * cannot be replaced, in the mirror. Sets or clears warning and mirror_failed. */
+ * BootNext that it no longer asks for is taken back. Durable on 0, in the variable or, where
+ * somebody has made one that cannot be replaced, in the mirror. Sets or clears warning and
+ * mirror_failed. */
 int machine_save(struct machine *machine, struct err *err);
 /* The same for a record that has not changed: writes the copies that do not hold it. */
 int machine_repair(struct machine *machine, struct err *err);
