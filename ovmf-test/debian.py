@@ -278,7 +278,7 @@ class Debian:
 
 def system(number):
     """Of Debian 12 or 13."""
-    return Debian(number, *{12: ("bookworm", ("initramfs-tools", "overlayroot")), 13: ("trixie", ("dracut",))}[number])
+    return Debian(number, *{12: ("bookworm", ("busybox", "initramfs-tools", "overlayroot")), 13: ("trixie", ("dracut",))}[number])
 
 
 def provision(path, first):
