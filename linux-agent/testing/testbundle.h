@@ -18,8 +18,9 @@
 
 enum {
 	ENTRY_JSON, ENTRY_P7S, ENTRY_UKI_INDEX, ENTRY_UKI, ENTRY_ROOTFS_INDEX, ENTRY_ROOTFS,
-	ENTRY_APP_INDEX, ENTRY_APP,	/* left out, unless a test has a second image */
-	ENTRY_COUNT
+	ENTRY_COUNT,
+	ENTRY_APP_INDEX = ENTRY_COUNT, ENTRY_APP,	/* of a test with a second image */
+	ENTRY_ALL
 };
 
 struct testentry {
@@ -31,7 +32,7 @@ struct testentry {
 };
 
 struct testbundle {
-	struct testentry entries[ENTRY_COUNT];
+	struct testentry entries[ENTRY_ALL];
 	uint8_t *uki, *rootfs, *app;	/* the payloads themselves; app NULL: there is none */
 	size_t uki_len, rootfs_len, app_len;
 };
@@ -172,7 +173,7 @@ static inline void testbundle_zip(const struct testbundle *b, const char *path)
 	zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, NULL);
 
 	assert_non_null(zip);
-	for (int i = 0; i < ENTRY_COUNT; i++) {
+	for (int i = 0; i < ENTRY_ALL; i++) {
 		const struct testentry *e = &b->entries[i];
 		zip_int64_t index;
 
@@ -190,7 +191,7 @@ static inline void testbundle_zip(const struct testbundle *b, const char *path)
 
 static inline void testbundle_free(struct testbundle *b)
 {
-	for (int i = 0; i < ENTRY_COUNT; i++)
+	for (int i = 0; i < ENTRY_ALL; i++)
 		free(b->entries[i].data);
 	free(b->uki);
 	free(b->rootfs);
