@@ -68,7 +68,7 @@ def test_the_first_boot_confirms_itself(machine, kind):
 
 def test_an_update_confirms_itself_and_finds_the_data(machine, kind, web):
     if kind == "overlay":
-        machine.check("touch /root/lost")
+        machine.check("mount -o remount,rw / && touch /root/lost")
     boot = machine.run_to_boot(f"slotctl install {web.url(f'update-{kind}-2.zip')} --activate=reboot")
     assert (boot.variant, boot.slot) == ("2", "b")
     confirmed(machine, kind, "b", "2")
