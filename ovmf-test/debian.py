@@ -3,7 +3,6 @@
 takes from a repository of our own. On a disk as docs/GUIDE.md has it: the root is read-only, /var on a partition of its own.
 
 What a slot holds differs from version to version in a few files only; a case breaks a version by a file in /var."""
-import json
 import os
 import re
 import shutil
@@ -32,7 +31,6 @@ ENABLED = {"multi-user.target.wants": ("announce.service", "command-server.servi
 # As docs/GUIDE.md has it: "An installer".
 INSTALLER = "/etc/slotboot/installer"
 LAYOUT = "--esp-size=256M --slot-size=1G --data=rest"
-KEY = "of a partition for data"
 
 
 @dataclass(frozen=True)
@@ -98,12 +96,8 @@ mkdir "$1/root"
 tar -x -C "$1/root" -f "$2"
 rm -rf "$1/root/boot/"*
 cp -r --preserve=mode,links --no-dereference --remove-destination "$1/overlay/." "$1/root"
-size=$(($(du -s --block-size=1M "$1/root" | cut -f 1) * 5 / 4 + 16))M
-if [ "$3" = btrfs ]; then
-    truncate -s "$size" "$1/root.img"
-    exec mkfs.btrfs -q --rootdir "$1/root" "$1/root.img"
-fi
-exec mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" "$size"
+size=$(du -s --block-size=1M "$1/root" | cut -f 1)
+mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" $((size * 5 / 4 + 16))M
 """
 
 
@@ -178,12 +172,11 @@ class Debian:
         work.mkdir()
         return work
 
-    def _image(self, out, version, kind="ext4", more=lambda tree: None):
+    def _image(self, out, version):
         work = self._work(version)
         _overlay(work / "overlay", version)
-        more(work / "overlay")
         _add(work / "overlay", "usr/lib/os-release", self._os_release(version))
-        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base(), kind)
+        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base())
         (work / "root.img").rename(out)
         shutil.rmtree(work)
 
@@ -247,22 +240,6 @@ class Debian:
             self._bundle(made, f"rootfs={plain.image}")
         return made
 
-    def btrfs_release(self, version):
-        """Its root is a btrfs, and /var is in LUKS, opened by a key that is in the image."""
-        plain, made = self.release(version), self._made("-btrfs", version)
-        if newer_than(made.bundle, plain.bundle, __file__):
-            return made
-
-        def encrypted_var(tree):
-            fstab = tree / "etc/fstab"
-            fstab.write_text(fstab.read_text().replace(f"PARTUUID={GUID}c", "/dev/mapper/var"))
-            _add(tree, "etc/crypttab", f"var PARTUUID={GUID}c /etc/slotboot/var.key luks\n")
-            _add(tree, "etc/slotboot/var.key", KEY, 0o600)
-        self._image(made.image, version, "btrfs", encrypted_var)
-        self._uki(made.uki, version, command_line=f"{COMMAND_LINE} rootfstype=btrfs")
-        self._bundle(made, f"rootfs={made.image}")
-        return made
-
     def installer(self, path, bundle_url):
         """A stick whose UKI installs that bundle on the first virtio disk, and switches the machine off."""
         uki_file = self.place / "installer.efi"
@@ -287,28 +264,13 @@ def provision(path, first):
         f"--loader={LOADER}", f"--guid={GUID}0", "--size=3G", *LAYOUT.split())
 
 
-def encrypt_data(path):
-    """As a factory does after provisioning: what the data partition holds is LUKS, opened by KEY."""
-    part = json.loads(run("sfdisk", "--json", path))["partitiontable"]["partitions"][-1]
-    assert part["name"] == "slotboot-data"
-    header = path.with_suffix(".luks")
-    with open(header, "wb") as file:
-        file.truncate(part["size"] * 512)
-    run("cryptsetup", "luksFormat", "--batch-mode", "--type=luks2", "--pbkdf=pbkdf2", "--pbkdf-force-iterations=1000", "--key-file=-",
-        header, stdin=KEY.encode())
-    run("dd", "status=none", "conv=notrunc,sparse", "bs=1M", f"if={header}", f"of={path}", f"seek={part['start'] // 2048}", "count=16")
-    header.unlink()
-
-
 @contextmanager
-def machine(name, first, prepare=lambda path: None):
-    """One of that name with this release, after its first boot, which is its member first; prepare: what is done to its disk
-    before."""
+def machine(name, first):
+    """One of that name with this release, after its first boot, which is its member first."""
     directory = WORK / "run" / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     provision(directory / "disk.img", first)
-    prepare(directory / "disk.img")
     machine = Machine(directory, directory / "disk.img", guest_time="waits")
     machine.first = machine.cold_boot()
     yield machine
