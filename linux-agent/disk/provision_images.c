@@ -139,17 +139,13 @@ int provision_images_want(const struct provision_options *options, const struct 
 	return 0;
 }
 
-static int image_set(struct config_image *c, const char *disk, const struct layout_image *image,
-		     const struct layout *layout, unsigned i)
+/* NULL: out of memory. */
+static char *target_name(const char *disk, const struct layout *layout, enum layout_role role, unsigned i)
 {
-	c->name = strdup(image->name);
-	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		const struct layout_part *part = layout_find_image(layout, slot ? LAYOUT_B : LAYOUT_A, i);
+	const struct layout_part *part = layout_find_image(layout, role, i);
+	char *name;
 
-		if (asprintf(&c->target[slot], "%s:%s", disk, part->name) < 0)
-			c->target[slot] = NULL;
-	}
-	return c->name && c->target[0] && c->target[1] ? 0 : -1;
+	return part && asprintf(&name, "%s:%s", disk, part->name) >= 0 ? name : NULL;
 }
 
 int provision_images_config(struct config *config, const char *disk, const struct layout_want *want,
@@ -163,8 +159,12 @@ int provision_images_config(struct config *config, const char *disk, const struc
 	}
 	config->image_count = 0;
 	for (unsigned i = 0; i < layout_image_count(want) && want->images[i].name; i++) {
-		config->image_count++;
-		if (image_set(&config->images[i], disk, &want->images[i], layout, i) < 0)
+		struct config_image *c = &config->images[config->image_count++];
+
+		c->name = strdup(want->images[i].name);
+		c->target[0] = target_name(disk, layout, LAYOUT_A, i);
+		c->target[1] = target_name(disk, layout, LAYOUT_B, i);
+		if (!c->name || !c->target[0] || !c->target[1])
 			return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
 	}
 	return 0;
