@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """slotctl against files: Boot#### and BootOrder as real firmware has them, and firmware that locks them. The
 entries are from public bug reports, named by repository and number."""
+import os
 import struct
+import subprocess
 
 import pytest
 
-from drymachine import GLOBAL, IOERR, LOADER, load_option, start_by_loader
+from drymachine import GLOBAL, IOERR, LOADER, SLOTCTL, load_option, start_by_loader
 
 END = bytes.fromhex("7fff0400")
 PCI = bytes.fromhex("02010c00d041030a00000000" "010106000017")
@@ -133,3 +135,25 @@ def test_after_a_kexec_the_loader_is_not_known_to_have_run(machine):
     machine.set_variable("BootOrder", GLOBAL, struct.pack("<3H", 0, 1, 2))
     lock_entries(machine)
     assert machine.run("mark-good")[0] == IOERR
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+def test_read_only_variables_are_named_before_the_first_byte(machine, create):
+    """As a kernel mounts them whose firmware sets none at run time, and as a unit or a container may have them."""
+    machine.check("mark-good")
+    before, variables = machine.bytes(), machine.top / "vars"
+
+    def run(*argv):
+        process = subprocess.run(
+            ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"', variables,
+             SLOTCTL, *argv, f"--config={machine.top / 'slotboot.conf'}"], capture_output=True, text=True,
+            env={**os.environ, "EFIVARFS_PATH": f"{variables}/", "LC_ALL": "C"})
+        return process.returncode, process.stdout, process.stderr
+
+    status, _, errors = run("install", create(), "--activate=none")
+    assert (status, machine.bytes()) == (IOERR, before), errors
+    assert f"SlotState-a44b7925-64fe-4f5f-9e3a-49b0319efd7d in {variables}/: {variables}/ is mounted read-only; " \
+           f"mount -o remount,rw {variables}/" in errors
+    assert run("mark-good")[0] == 0, "nothing is to be written"
+    assert "neither the slot record nor boot entries can be written" in run("doctor")[1]
+    assert run("status")[0] == 0
