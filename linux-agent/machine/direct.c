@@ -61,9 +61,9 @@ static void record_judge(struct machine *m, bool spent)
 	struct boot_policy policy;
 
 	policy_boot_begin(&policy, record, false, false);
-	/* That another slot was started is not known. */
-	if (spent && record->preferred != m->running.slot)
-		policy.record.slots[record->preferred].tries_left = 0;
+	/* It has one, whatever it was granted; that another slot was started is not known. */
+	if (spent)
+		policy.record.slots[record->preferred].tries_left = record->preferred == m->running.slot;
 	if (spent)
 		(void)policy_boot_next(&policy);
 	*record = policy.record;

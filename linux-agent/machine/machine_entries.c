@@ -17,15 +17,14 @@
 
 unsigned machine_entries_first(const struct record *record)
 {
-	unsigned preferred = record->preferred;
+	const struct slot *preferred = &record->slots[record->preferred];
+	const struct slot *other = &record->slots[1 - record->preferred];
+	bool is_new = preferred->status == SLOT_TRIAL && !(preferred->flags & SLOT_FLAG_KEXEC_GOOD);
+	bool is_there = other->status != SLOT_EMPTY && other->status != SLOT_WRITING;
 
-	for (unsigned i = 0; i < SLOT_COUNT; i++) {
-		unsigned slot = i == 0 ? preferred : 1 - preferred;
-
-		if (record->slots[slot].status == SLOT_GOOD)
-			return slot;
-	}
-	return preferred;
+	if (preferred->status != SLOT_GOOD && (other->status == SLOT_GOOD || (is_new && is_there)))
+		return 1 - record->preferred;
+	return record->preferred;
 }
 
 /* Load options are UTF-16 with a NUL (UEFI 2.10, 3.1.3 leaves them to the image;
@@ -131,6 +130,7 @@ void machine_quirks_write(struct machine *machine, const struct quirks *quirks)
 
 int machine_quirks_forget(struct machine *machine, struct err *err)
 {
+	machine->direct_ignored = 0;
 	return esp_note_remove(machine, QUIRKS_FILE, err);
 }
 

@@ -25,8 +25,9 @@ int machine_entries_plan(const struct machine *machine, struct machine_entries *
 			 struct err *err);
 void machine_entries_clear(struct machine_entries *entries);
 
-/* The slot whose direct entry comes first: the preferred one, if the firmware has proven it,
- * else the other, if that is; else the preferred one. */
+/* The slot whose direct entry comes first: the preferred one, unless the other alone is good, or
+ * the preferred one is new and there is another: the firmware would start what hangs again and
+ * again. */
 unsigned machine_entries_first(const struct record *record);
 
 /* The file; empty if there is none. */

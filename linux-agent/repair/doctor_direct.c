@@ -4,6 +4,7 @@
 #include "cmdline.h"
 #include "direct.h"
 #include "doctor_checks.h"
+#include "quirks.h"
 
 static void lost_note(const struct machine *m, struct findings *findings)
 {
@@ -36,8 +37,9 @@ static void next_check(const struct machine *m, struct findings *findings)
 			    "%u)", name, m->direct_ignored);
 		finding_say(f, cause, "BootNext outlived a reset, so that the slot was not tried: the firmware "
 			    "ignores it, or another entry was chosen by hand");
+		f->repairable = m->direct_ignored >= QUIRKS_UNDONE_MAX;
 		finding_say(f, remedy, "reboot once more; if it stays, an update of the firmware, or activation = "
-			    "loader");
+			    "loader%s", f->repairable ? "; slotctl doctor --repair has it tried again" : "");
 	} else if (m->direct_trial == DIRECT_TRIAL_MISSING) {
 		f = finding_add(findings, FINDING_FAULT, "boot-next-missing");
 		f->repairable = true;

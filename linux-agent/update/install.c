@@ -108,7 +108,7 @@ static int mark_writing(struct machine *m, const struct install_options *o, unsi
 		return -1;
 	if (m->mirror_failed)
 		return begin_undo(m, &before, err);
-	return machine_hide_entry(m, slot, err);
+	return machine_is_direct(m) ? 0 : machine_hide_entry(m, slot, err);
 }
 
 /* Once; the install goes on with the other disk away. */
@@ -166,10 +166,13 @@ void install_describe(const struct payload *uki, struct slot *slot)
 
 /* What decides the next boot comes last, the record or BootNext: no later failure can change the
  * boot choice. */
-static int publish(struct machine *m, struct report *report, struct err *err)
+static int publish(struct machine *m, unsigned slot, enum activate how, struct report *report, struct err *err)
 {
 	if (!machine_is_direct(m))
 		return machine_sync_entries(m, err) < 0 ? -1 : save(m, report, err);
+	/* Noted first: a kexec-trial that was not begun by this boot counts as one that has failed. */
+	if (how == ACTIVATE_KEXEC)
+		trip_depart(m, how, slot, NULL);
 	if (save(m, report, err) < 0 || machine_sync_entries(m, err) < 0)
 		return -1;
 	return direct_arm(m, err);
@@ -190,7 +193,7 @@ static int finish(struct machine *m, const struct install_options *o, struct bun
 		return -1;
 	if (!policy_apply(&m->state.record, events[how], slot, (uint8_t)tries))
 		return err_set(err, EX_SOFTWARE, "slot %c cannot be finished", slot_letter(slot));
-	if (publish(m, o->report, err) == 0)
+	if (publish(m, slot, how, o->report, err) == 0)
 		return 0;
 	/* If it was stored although the read-back failed, set the slot back to writing. */
 	before.sequence = m->state.record.sequence;

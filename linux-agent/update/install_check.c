@@ -3,6 +3,7 @@
 
 #include "beside_fit.h"
 #include "cmdline.h"
+#include "direct.h"
 #include "espfile.h"
 #include "rollback_floor.h"
 #include "roothash.h"
@@ -36,6 +37,11 @@ int install_check_target(const struct machine *machine, unsigned *ret_slot, stru
 			       "the running slot %c is not confirmed (%s): an install would "
 			       "overwrite the slot to fall back to; run slotctl mark-good first",
 			       name, slot_status_text(slot->status));
+	/* What is left would be started by BootOrder, again and again. */
+	if (machine_is_direct(machine) && slot->status != SLOT_GOOD)
+		return err_set(err, EX_CONFIG, "the running slot %c is confirmed after a kexec only, and without "
+			       "the loader (activation = direct) no install may overwrite the slot that the "
+			       "firmware is known to start: reboot first", name);
 	*ret_slot = 1 - running;
 	return 0;
 }

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 import test_schema
-from drymachine import CONFIG, GLOBAL, IOERR, LOADER, refuse
+from drymachine import CONFIG, GLOBAL, IOERR, LOADER, refuse, refuse_install
 from test_confirm import QUICK, STRICT, put_check, put_systemctl
 
 DIRECT = "activation = direct\n"
@@ -182,6 +182,20 @@ def test_a_trial_that_is_well_is_confirmed(armed, machine):
     assert armed.order()[0] == ("b", True) and armed.boot() == "b"
 
 
+def test_a_try_that_worked_ends_the_count_of_those_that_did_not(armed, machine):
+    armed.next_is = "kept"
+    assert armed.boot() == "a"
+    machine.check("mark-good")
+    counted = machine.top / "esp/EFI/slotboot/quirks.json"
+    assert json.loads(counted.read_text())["next"]["undone"] == 1
+    armed.next_is = "followed"
+    assert armed.boot() == "b"
+    machine.configure(DIRECT + QUICK)
+    put_systemctl(machine)
+    machine.check("confirm")
+    assert json.loads(counted.read_text())["next"]["undone"] == 0
+
+
 def test_firmware_that_does_not_look_at_bootnext_is_named_and_the_slot_waits(armed, machine, create):
     armed.next_is = "kept"
     for boots in (1, 2, 3, 4):
@@ -195,6 +209,8 @@ def test_firmware_that_does_not_look_at_bootnext_is_named_and_the_slot_waits(arm
         assert [q for q in told(machine)["quirks"] if q["thing"] == "next"][0]["undone"] == known
     refuse(machine, CONFIG, ["has not looked at BootNext in 3 resets", "activation = loader"], "install", create("3"),
            "--activate=reboot")
+    machine.check("doctor", "--repair")
+    assert [q for q in told(machine)["quirks"] if q["thing"] == "next"] == []
     armed.next_is = "followed"
     assert armed.boot() == "b"
     machine.check("mark-good")
@@ -248,6 +264,13 @@ def test_rollback_mark_bad_and_mark_active_move_bootorder(armed, machine):
     assert armed.order()[:2] == [("a", True), ("b", True)] and armed.boot() == "a"
 
 
+def test_where_no_slot_is_good_a_trial_has_its_try_and_no_more(armed, machine):
+    machine.check("mark-bad", "a")
+    assert statuses(machine) == ["bad", "trial"] and armed.order()[:2] == [("a", True), ("b", True)]
+    armed.panics = ("b",)
+    assert armed.next() == ["b"] and armed.boot() == "a"
+
+
 def test_an_order_that_is_withdrawn_leaves_no_bootnext(armed, machine):
     machine.check("mark-bad", "b")
     assert armed.next() == [] and armed.boot() == "a" and statuses(machine) == ["good", "bad"]
@@ -282,6 +305,7 @@ def test_what_a_kexec_has_confirmed_is_tried_by_bootnext(firmware, machine, crea
     machine.boot_by("kexec", "b")
     machine.check("mark-good")
     assert firmware.order()[0] == ("a", True) and firmware.next() == ["b"]
+    refuse_install(machine, CONFIG, ["slot b is confirmed after a kexec only, and without the loader"], create("3"))
     assert firmware.boot() == "b"
     machine.check("mark-good")
     assert statuses(machine) == ["good", "good"] and firmware.order()[0] == ("b", True)

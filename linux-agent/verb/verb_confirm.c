@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmdline.h"
 #include "confirm.h"
+#include "direct.h"
 #include "events.h"
 #include "export.h"
 #include "health_note.h"
@@ -95,13 +96,16 @@ static int fail(const struct options *o, const struct health_finding *finding, s
 }
 
 /* Without the loader it is slotctl that stores the try, and with it that the slot was started:
- * should the system end here, the other one can say so. What fails, fails again at mark-good. */
+ * should the system end here, the other one can say so. What fails, fails again at mark-good,
+ * which also makes the record of a new disk, whose old one is not confirmed by storing it. */
 static void arrive(const struct options *o)
 {
+	struct err why = { 0 };
 	struct machine m;
 
-	if (machine_open(o->config, MACHINE_CONFIRM, &m, NULL) == 0 && m.judged)
-		(void)machine_save(&m, NULL);
+	if (machine_open(o->config, MACHINE_CONFIRM, &m, &why) == 0 && m.judged && !m.state.unmirrored &&
+	    machine_save(&m, &why) == 0)
+		(void)direct_arm(&m, &why);
 	machine_close(&m);
 }
 
