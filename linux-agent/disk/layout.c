@@ -295,19 +295,22 @@ static int labels_check(const struct layout *l, struct err *err)
 
 static int image_check(const struct layout *l, const struct layout_image *image, unsigned i, struct err *err)
 {
-	const struct layout_part *a = layout_find_image(l, LAYOUT_A, i);
 	unsigned long long bytes = (unsigned long long)image->bytes, whole = mib(up(image->bytes));
 
-	if (!a)
-		return err_set(err, EX_DATAERR, "the bundle has an image, and the disk has no %s",
-			       i ? image->label[0] : names[LAYOUT_A]);
-	if (a->bytes >= image->bytes)
-		return 0;
-	if (i == 0)
-		return err_set(err, EX_DATAERR, "a slot of %llu MiB has no room for the image (%llu bytes, %llu MiB)",
-			       mib(a->bytes), bytes, whole);
-	return err_set(err, EX_DATAERR, "%s, of %llu MiB, has no room for the image %s (%llu bytes, %llu MiB)", a->name,
-		       mib(a->bytes), image->name, bytes, whole);
+	for (unsigned slot = 0; slot < 2; slot++) {
+		const struct layout_part *p = layout_find_image(l, slot ? LAYOUT_B : LAYOUT_A, i);
+
+		if (!p)
+			return err_set(err, EX_DATAERR, "the bundle has an image, and the disk has no %s",
+				       i ? image->label[slot] : names[LAYOUT_A + slot]);
+		if (p->bytes < image->bytes && i == 0)
+			return err_set(err, EX_DATAERR, "a slot of %llu MiB has no room for the image (%llu bytes, "
+				       "%llu MiB)", mib(p->bytes), bytes, whole);
+		if (p->bytes < image->bytes)
+			return err_set(err, EX_DATAERR, "%s, of %llu MiB, has no room for the image %s (%llu bytes, "
+				       "%llu MiB)", p->name, mib(p->bytes), image->name, bytes, whole);
+	}
+	return 0;
 }
 
 int layout_check(const struct layout_want *want, struct layout *layout, struct err *err)

@@ -278,6 +278,14 @@ static int wipe_all(struct provision *p, struct err *err)
 	return target_flush(t, err);
 }
 
+/* A file system's beginning, and nothing behind a smaller partition. */
+static int wipe_slot(struct target *t, const struct layout_part *part, struct err *err)
+{
+	uint64_t bytes = part->bytes < MIB ? part->bytes / BLOCK * BLOCK : MIB;
+
+	return target_zero(t, bytes, part->start, err);
+}
+
 static int wipe_adopted(struct provision *p, struct err *err)
 {
 	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
@@ -286,7 +294,7 @@ static int wipe_adopted(struct provision *p, struct err *err)
 	if (mark(t, esp->start, err) < 0 || target_zero(t, MIB - BLOCK, esp->start + BLOCK, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->layout.count; i++)
-		if (p->layout.parts[i].role == LAYOUT_B && target_zero(t, MIB, p->layout.parts[i].start, err) < 0)
+		if (p->layout.parts[i].role == LAYOUT_B && wipe_slot(t, &p->layout.parts[i], err) < 0)
 			return -1;
 	return target_flush(t, err);
 }

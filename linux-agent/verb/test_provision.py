@@ -398,6 +398,33 @@ def test_kept_partitions_with_something_in_them_or_without_one_of_an_image_are_r
     refused(provision, CONFIG, "has something on it: crypto_LUKS in partition 5 (slotboot-b-app)", bundle=two)
 
 
+def test_what_lies_behind_a_small_partition_that_is_kept_stays(parts, provision):
+    """Less than what is zeroed of a slot's larger ones, and no multiple of 4096 bytes."""
+    (parts.work / "tiny").write_bytes(b"t" * 5000)
+    bundle = parts.make("tiny.zip", f"--image=rootfs={parts.work / 'rootfs.img'}", f"--image=tiny={parts.work / 'tiny'}")
+    blank(provision.image)
+    script = ("label: gpt\nsize=20M, type=uefi\nsize=10M, name=slotboot-a\nsize=10M, name=slotboot-b\nsize=1M, name=slotboot-a-tiny\n"
+              "size=25, name=slotboot-b-tiny\nstart=86056, size=10M, name=slotboot-data\n")
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    small, data = table(provision.image)[4:]
+    assert (small["sectors"], data["start"] - small["start"]) == (25 * 512, 40 * 512)
+    with open(provision.image, "r+b") as f:
+        f.seek(small["start"])
+        f.write(b"o" * (small["sectors"] + MIB))
+    good(provision(bundle=bundle))
+    image = provision.image.read_bytes()[small["start"]:]
+    assert image[:12288] == bytes(12288) and image[12288:small["sectors"] + MIB] == b"o" * (small["sectors"] - 12288 + MIB)
+
+
+@pytest.mark.parametrize("a,b,words", [("10M", "2M", "a slot of 2 MiB has no room for the image"),
+                                       ("2M", "10M", "a slot of 2 MiB has no room for the image")])
+def test_kept_partitions_of_either_slot_must_have_room(provision, a, b, words):
+    blank(provision.image)
+    script = f"label: gpt\nsize=20M, type=uefi\nsize={a}, name=slotboot-a\nsize={b}, name=slotboot-b\n"
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    refused(provision, DATAERR, words)
+
+
 @pytest.mark.parametrize("status,words,options", [
     (USAGE, "--image-size=app: must be an image's name and a size", ["--image-size=app"]),
     (USAGE, "--image-size=5x: must be a size", ["--image-size=app=5x"]),
