@@ -54,7 +54,8 @@ void bundle_soon(struct bundle *bundle, const struct pinned_entry *const *entrie
 int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint8_t **ret_data,
 		  size_t *ret_len, struct err *err);
 
-/* A payload's chunk index, checked; errors as bundle_pinned(). The caller clears. */
+/* A payload's chunk index, checked: chunks in blocks only where the manifest has blocks. Errors as
+ * bundle_pinned(). The caller clears. */
 int bundle_index(struct bundle *bundle, const struct payload *payload,
 		 struct chunkindex *ret_index, struct err *err);
 

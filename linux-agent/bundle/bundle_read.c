@@ -305,17 +305,30 @@ int bundle_pinned(struct bundle *bundle, const struct pinned_entry *pinned, uint
 	return bundle_prefix(bundle, err);
 }
 
+/* What is in blocks has a block index, which says where each ends. */
+static int blocks_check(const struct payload *payload, const struct chunkindex *index, struct err *err)
+{
+	for (uint32_t i = 0; !payload->blocks.index.file && i < index->count; i++)
+		if (index->chunks[i].blocks)
+			return err_set(err, EX_DATAERR, "chunk %u is in blocks, and the manifest has none", i);
+	return 0;
+}
+
 int bundle_index(struct bundle *bundle, const struct payload *payload,
 		 struct chunkindex *ret_index, struct err *err)
 {
+	_cleanup_(chunkindex_clear) struct chunkindex index = { 0 };
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 
 	if (bundle_pinned(bundle, &payload->index, &data, &len, err) < 0)
 		return -1;
-	if (chunkindex_decode(data, len, payload->size, ret_index, err) < 0) {
+	if (chunkindex_decode(data, len, payload->size, &index, err) < 0 ||
+	    blocks_check(payload, &index, err) < 0) {
 		(void)err_prefix(err, "%s", payload->index.file);
 		return bundle_prefix(bundle, err);
 	}
+	*ret_index = index;
+	index.chunks = NULL;
 	return 0;
 }

@@ -296,7 +296,7 @@ static void entry_replace(zip_t *zip, const char *name, const void *data, size_t
 	assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)at, ZIP_CM_STORE, 0), 0);
 }
 
-/* The older bundle gets these frames for the only chunk of its image, of zeros. */
+/* The older bundle gets these frames for the only chunk of its image, of zeros: in blocks. */
 static void frames_set(const uint8_t *frames, size_t len)
 {
 	static const uint8_t zeros[CHUNK];
@@ -353,6 +353,27 @@ static void a_frame_that_is_too_long_is_made_anew(void **state)
 	testdir_put(&dir, "rootfs", image, LEN);
 }
 
+/* Its index would have rows in blocks, which nobody could say the lengths of. */
+static void blocks_that_the_manifest_does_not_have_are_refused(void **state)
+{
+	static uint8_t zeros[CHUNK], frames[CHUNK];
+	struct bundle_create_options o = options(old_path, OLD_LEVEL), now = options(new_path, LEVEL);
+	struct err err = { 0 };
+	size_t len = 0;
+
+	(void)state;
+	testdir_put(&dir, "rootfs", zeros, CHUNK);
+	o.no_blocks = now.no_blocks = true;
+	free(created(&o).bytes);
+	for (unsigned k = 0; k < CHUNK / BLOCK_BYTES; k++)
+		len += long_frame(frames + len, 0);
+	frames_set(frames, len);
+	now.reuse = old_path;
+	assert_int_equal(bundle_create(&now, &err), -1);
+	expect_err(&err, EX_DATAERR, "rootfs.index: chunk 0 is in blocks, and the manifest has none");
+	testdir_put(&dir, "rootfs", image, LEN);
+}
+
 static int reuse_setup(void **state)
 {
 	uint32_t seed = 1;
@@ -382,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_frame_is_made_anew),
 		cmocka_unit_test(what_the_manifest_pins_must_be_right),
 		cmocka_unit_test(a_frame_that_is_too_long_is_made_anew),
+		cmocka_unit_test(blocks_that_the_manifest_does_not_have_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, reuse_setup, teardown);
