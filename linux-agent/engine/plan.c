@@ -26,13 +26,15 @@ uint64_t plan_layouts(const struct plan_cost *costs, uint32_t count, uint8_t *ho
 	return sum;
 }
 
-/* Beyond every gap where the range lies before the end of the one before it: the frames of a chunk
- * are those of one long before it. */
+#define JUMP_BACK UINT64_MAX	/* beyond every gap */
+
+/* JUMP_BACK where the range lies before the end of the one before it: the frames of a chunk are those
+ * of one long before it. */
 static uint64_t gap_before(const struct plan_range *r)
 {
 	uint64_t end = r[-1].offset + r[-1].len;
 
-	return r->offset < end ? UINT64_MAX : r->offset - end;
+	return r->offset < end ? JUMP_BACK : r->offset - end;
 }
 
 /* Bytes fetched needlessly if gaps up to this length are bridged. */
@@ -73,11 +75,14 @@ static uint64_t gap_allowed(const struct plan_range *ranges, size_t count, uint6
 	return low;
 }
 
-/* The shortest gap that keeps the number of requests within the limit. */
+/* The shortest gap that keeps the number of requests within the limit, beside jumps back, of which no
+ * gap saves any. */
 static uint64_t gap_needed(const struct plan_range *ranges, size_t count, size_t requests)
 {
 	uint64_t low = 0, high = INT64_MAX;
 
+	for (size_t i = 1; i < count; i++)
+		requests += gap_before(&ranges[i]) == JUMP_BACK;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 

@@ -55,6 +55,23 @@ static void a_range_that_lies_before_the_last_one_is_a_request_of_its_own(void *
 	assert_int_equal(r[2].run, 135);
 }
 
+/* However many they are, no gap forward is bridged for them: that would save none. */
+static void jumps_back_do_not_make_the_gaps_forward_longer(void **state)
+{
+	struct plan_range r[] = { { 100 * M, 10, 9, 0 }, { 0, 10, 9, 0 }, { 200 * M, 10, 9, 0 }, { 10, 10, 9, 0 },
+				  { 300 * M, 10, 9, 0 }, { 300 * M + 10 * M, 10, 9, 0 }, { 20, 10, 9, 0 } };
+	struct plan_sum sum = plan_runs(r, 7, 0, MANY);
+
+	(void)state;
+	assert_true(sum.requests == 7 && sum.bytes == 70);
+	sum = plan_runs(r, 7, 0, 4);	/* and three jumps */
+	assert_true(sum.requests == 7 && sum.bytes == 70);
+	sum = plan_runs(r, 7, 0, 3);	/* the shortest gap, and no other */
+	assert_true(sum.requests == 6 && sum.bytes == 70 + 10 * M - 10);
+	sum = plan_runs(r, 7, 0, 1);
+	assert_int_equal(sum.requests, 4);
+}
+
 static void adjacent_ranges_are_one_request(void **state)
 {
 	struct plan_range r[] = { { 0, 10, 9, 0 }, { 10, 5, 9, 0 }, { 15, 100, 9, 0 } };
@@ -137,6 +154,7 @@ int main(void)
 		cmocka_unit_test(the_layout_with_the_fewest_bytes_is_chosen),
 		cmocka_unit_test(chunks_that_are_held_are_left_alone),
 		cmocka_unit_test(a_range_that_lies_before_the_last_one_is_a_request_of_its_own),
+		cmocka_unit_test(jumps_back_do_not_make_the_gaps_forward_longer),
 		cmocka_unit_test(adjacent_ranges_are_one_request),
 		cmocka_unit_test(a_gap_that_costs_less_than_a_request_is_bridged),
 		cmocka_unit_test(waste_and_requests_are_bounded),
