@@ -86,10 +86,12 @@ void sha256_init(struct sha256 *s)
 	/* Asked once: in a virtual machine CPUID takes longer than many blocks. */
 	static sha256_blocks *blocks;
 
-	if (!blocks)
-		blocks = sha256_blocks_native();
-	if (!blocks)
-		blocks = sha256_blocks_plain;
+	if (!blocks) {
+		sha256_blocks *native = sha256_blocks_native();
+
+		/* At once: another thread may be here, too. */
+		blocks = native ? native : sha256_blocks_plain;
+	}
 	for (int i = 0; i < 8; i++)
 		s->state[i] = first[i];
 	s->length = 0;
