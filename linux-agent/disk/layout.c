@@ -280,14 +280,17 @@ static void add_image(struct layout *l, const struct layout_want *w, unsigned i,
 	}
 }
 
-/* A label that the configuration names may be one of ours. */
-static int labels_check(const struct layout *l, struct err *err)
+/* A label or GUID that the configuration names may be one of ours, or stand there twice. */
+static int names_check(const struct layout *l, struct err *err)
 {
 	for (size_t i = 0; i < l->count; i++)
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(l->parts[i].name, l->parts[k].name) == 0)
 				return err_set(err, EX_CONFIG, "two partitions would have the label %s",
 					       l->parts[i].name);
+			else if (memcmp(l->parts[i].guid, l->parts[k].guid, LAYOUT_GUID_BYTES) == 0)
+				return err_set(err, EX_CONFIG, "%s and %s would have the same GUID",
+					       l->parts[k].name, l->parts[i].name);
 	return 0;
 }
 
@@ -319,7 +322,7 @@ int layout_check(const struct layout_want *want, struct layout *layout, struct e
 
 	if (!esp)
 		return err_set(err, EX_SOFTWARE, "the disk has no ESP");
-	if (labels_check(layout, err) < 0)
+	if (names_check(layout, err) < 0)
 		return -1;
 	if (fat_size_choose(esp->bytes, layout->sector_bytes, &layout->fat, err) < 0)
 		return -1;

@@ -81,12 +81,12 @@ struct layout {
 	uint32_t volume_id;
 };
 
-/* EX_USAGE: the sizes asked for do not go together; EX_CONFIG: two partitions of one label; EX_DATAERR:
+/* EX_USAGE: the sizes asked for do not go together; EX_CONFIG: two partitions of one label or GUID; EX_DATAERR:
  * the bundle does not fit, with what it needs. */
 int layout_plan(const struct layout_want *want, struct layout *ret_layout, struct err *err);
 
 /* Of a layout with an ESP, also one that was found on a disk: whether the bundle fits, and no two
- * partitions have one label; fills fat. As layout_plan(). */
+ * partitions have one label or GUID; fills fat. As layout_plan(). */
 int layout_check(const struct layout_want *want, struct layout *layout, struct err *err);
 
 /* Of the ESP's file system. */

@@ -209,6 +209,9 @@ static const struct images_row images_rows[] = {
 	{ "a label twice", { DISK, .images = { IMAGE("rootfs", MIB, 0),
 	  { .name = "app", .bytes = MIB, .label = { "slotboot-a", "slotboot-b" } } } }, { 0 },
 	  "two partitions would have the label slotboot-a", EX_CONFIG },
+	{ "a GUID twice", { DISK, .images = { IMAGE("rootfs", MIB, 0), { .name = "app", .bytes = MIB,
+	  .label = { "slotboot-a-app", "slotboot-b-app" }, .has_guid = { true, true }, .guid = { { 7 }, { 7 } } } } },
+	  { 0 }, "slotboot-a-app and slotboot-b-app would have the same GUID", EX_CONFIG },
 };
 
 static void check_images(const struct images_row *row, const struct layout *l)

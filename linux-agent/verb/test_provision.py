@@ -343,6 +343,16 @@ def test_the_configuration_names_labels_or_guids(provision, two, configured):
     good(provision("--wipe=disk.img", option, bundle=two))
 
 
+def test_both_slots_cannot_have_one_guid(provision, two, configured):
+    option = configured(*2 * [f"/dev/disk/by-partuuid/{ROOT}7"])
+    refused(provision, CONFIG, "slotboot-a-app and slotboot-b-app would have the same GUID", "--size=100M", option, bundle=two)
+    blank(provision.image)
+    script = ("label: gpt\nsize=20M, type=uefi\nsize=10M, name=slotboot-a\nsize=10M, name=slotboot-b\n"
+              f"size=10M, name=app, uuid={ROOT}7\n")
+    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    refused(provision, CONFIG, "slotboot-a-app and slotboot-b-app would have the same GUID", option, bundle=two)
+
+
 def test_a_path_that_says_nothing_of_another_disk_is_not_looked_at(provision, two, configured):
     good(provision("--size=100M", configured("/dev/sda7", "/dev/sda8"), bundle=two))
     assert labels(provision.image)[3:] == ["slotboot-a-app", "slotboot-b-app"]
