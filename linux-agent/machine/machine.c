@@ -48,7 +48,14 @@ static int pair_by_label(struct machine *m, const char *suffix, struct config_im
 	return 0;
 }
 
-/* As slotctl provision labels the partitions of further images: slotboot-a-NAME. */
+/* As a manifest may have it, which has room for more than is left of a label. */
+static bool is_image_name(const char *name)
+{
+	return *name && !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-")];
+}
+
+/* As slotctl provision labels the partitions of further images: slotboot-a-NAME. What is no whole pair
+ * is none of an image: else one such label, whoever made it, would keep a slot from being confirmed. */
 static int more_by_label(struct machine *m, char *const *labels, size_t count, struct err *err)
 {
 	struct config *config = m->config;
@@ -56,11 +63,10 @@ static int more_by_label(struct machine *m, char *const *labels, size_t count, s
 	for (size_t i = 0; i < count && config->image_count < CONFIG_MAX_IMAGES; i++) {
 		struct config_image *image = &config->images[config->image_count];
 		const char *suffix = labels[i] + sizeof LABEL_A - 1;
+		struct err why = { 0 };
 
-		if (!suffix[1])
+		if (!is_image_name(suffix + 1) || pair_by_label(m, suffix, image, &why) < 0 || !image->target[0])
 			continue;
-		if (pair_by_label(m, suffix, image, err) < 0)
-			return -1;
 		image->name = strdup(suffix + 1);
 		if (!image->name)
 			return err_errno(err, EX_SOFTWARE, errno, "failed to name the slots");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A machine whose slotboot.conf names no images: slotctl finds their partitions by the labels that provision gives them."""
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -20,7 +21,7 @@ def labelled(machine):
         disk = top / "sysroot/dev/sda"
         with disk.open("wb") as f:
             f.truncate(32 << 20)
-        script = f"label: gpt\nsize=1MiB, type=uefi, uuid={esp.stdout}\n" + "".join(f"size=4MiB, name={label}\n" for label in labels)
+        script = f"label: gpt\nsize=1MiB, type=uefi, uuid={esp.stdout}\n" + "".join(f'size=4MiB, name="{label}"\n' for label in labels)
         subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=script.encode(), check=True)
         for number in range(1, len(labels) + 2):
             sysfs = top / f"sysroot/sys/class/block/sda/sda{number}"
@@ -52,12 +53,28 @@ def test_further_images_are_found_by_their_labels(labelled, two, parts, tmp_path
     assert (dev / "sda2").read_bytes() == (dev / "sda4").read_bytes() == b""
 
 
-@pytest.mark.parametrize("labels,words", [
-    (PARTS[:3], "no partition labelled slotboot-b-app"),
-    ([*PARTS, "slotboot-a-app"], "partitions 4 and 6"),
+@pytest.mark.parametrize("labels", [
+    [*PARTS[:2], "slotboot-a-other"],
+    [*PARTS[:2], "slotboot-b-other"],
+    [*PARTS[:2], "slotboot-a-other", "slotboot-b-other", "slotboot-a-other"],
+    [*PARTS[:2], "slotboot-a-Other", "slotboot-b-Other"],
+    [*PARTS[:2], "slotboot-a-an other", "slotboot-b-an other"],
+    [*PARTS[:2], "slotboot-a-", "slotboot-b-"],
 ])
-def test_half_a_pair_of_labels_is_refused(labelled, two, labels, words):
-    refuse(labelled(labels), CONFIG, [words], "install", two, "--activate=none")
+def test_labels_that_are_no_pair_of_an_image_stop_no_verb(labelled, create, parts, labels):
+    machine = labelled(labels)
+    machine.check("install", create(), "--activate=none")
+    assert (machine.top / "sysroot/dev/sda3").read_bytes() == (parts / "rootfs.img").read_bytes()
+    machine.check("mark-good")
+
+
+def test_a_pair_without_device_nodes_stops_no_verb(labelled, create, two):
+    machine = labelled()
+    for number in (4, 5):
+        shutil.rmtree(machine.top / f"sysroot/sys/class/block/sda/sda{number}")
+    machine.check("install", create(), "--activate=none")
+    machine.check("mark-good")
+    refuse(machine, CONFIG, ["app"], "install", two, "--activate=none")
 
 
 def test_an_image_without_partitions_is_refused(labelled, two):
