@@ -179,6 +179,17 @@ static void parts_report(const struct provision *p)
 	}
 }
 
+/* machine.c takes slotboot-a and slotboot-b for rootfs, and looks for further pairs only beside that. */
+static void first_report(const struct provision *p)
+{
+	const char *first = p->options->config->images[0].name;
+
+	if (first && strcmp(first, "rootfs") != 0)
+		report_step(p->options->report, "plan", "slotboot-a has the image %s, not rootfs: the machine's slotboot.conf "
+			    "must have [image %s] with a = /dev/disk/by-partlabel/slotboot-a, b likewise, and a section "
+			    "for each further image", first, first);
+}
+
 static void plan_report(const struct provision *p)
 {
 	const struct provision_options *o = p->options;
@@ -191,6 +202,7 @@ static void plan_report(const struct provision *p)
 	if (p->found.what[0])
 		report_step(o->report, "plan", "wiped: %s", p->found.what);
 	parts_report(p);
+	first_report(p);
 	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
 		    bundle_signer(p->bundle));
 	if (!p->loader)

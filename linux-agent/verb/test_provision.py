@@ -320,6 +320,13 @@ def test_each_image_has_a_partition_in_each_slot(parts, provision, two):
     assert partitions[1]["sectors"] > partitions[3]["sectors"] >= APP
 
 
+def test_a_first_image_that_is_not_the_root_needs_a_word_in_the_machines_configuration(parts, provision, two):
+    needed = "[image app] with a = /dev/disk/by-partlabel/slotboot-a"
+    assert needed in good(provision("--size=100M", "--dry-run", bundle=parts.make(
+        "app.zip", f"--image=app={parts.work / 'app.img'}", f"--image=data={parts.work / 'app.img'}")))
+    assert "[image " not in good(provision("--size=100M", "--dry-run", bundle=two))
+
+
 def test_sizes_are_those_asked_for(provision, two):
     good(provision("--size=100M", "--esp-size=20M", "--slot-size=10M", "--image-size=app=5M", "--data=rest", bundle=two))
     assert [p["sectors"] // MIB for p in table(provision.image)] == [20, 10, 10, 5, 5, 48]
