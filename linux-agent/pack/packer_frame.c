@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packer_frame.h"
 
+#include "bytes.h"
 #include "io.h"
 
 #include <string.h>
@@ -34,6 +35,28 @@ int packer_buffer_grow(struct packer_buffer *buffer, size_t more, struct err *er
 	buffer->data = bigger;
 	buffer->cap = buffer->len + more;
 	return 0;
+}
+
+int packer_table_make(uint32_t count, struct packer_table *ret_table, struct err *err)
+{
+	struct packer_table table = { .size = 2 * count };
+
+	table.at = malloc(table.size * sizeof *table.at);
+	if (!table.at)
+		return packer_no_memory(err);
+	memset(table.at, 0xff, table.size * sizeof *table.at);
+	*ret_table = table;
+	return 0;
+}
+
+uint32_t *packer_table_find(const struct packer_table *table, const struct chunk *chunks,
+			    const uint8_t sha256[32])
+{
+	uint32_t i = (uint32_t)(le64_get(sha256) % table->size);
+
+	while (table->at[i] != PACKER_NOWHERE && memcmp(chunks[table->at[i]].sha256, sha256, 32) != 0)
+		i = i + 1 < table->size ? i + 1 : 0;
+	return &table->at[i];
 }
 
 /* The smallest window that reaches back over everything. */

@@ -32,6 +32,21 @@ void packer_buffer_clear(struct packer_buffer *buffer);
 /* Makes room for `more` bytes behind buffer->len. */
 int packer_buffer_grow(struct packer_buffer *buffer, size_t more, struct err *err);
 
+/* Numbers of chunks, to be found by their SHA-256. */
+struct packer_table {
+	uint32_t *at;		/* PACKER_NOWHERE: free */
+	uint32_t size;
+};
+
+#define PACKER_NOWHERE UINT32_MAX
+
+/* For so many chunks, 1 to CHUNKS_MAX; none is in it. The caller frees ret_table->at. */
+int packer_table_make(uint32_t count, struct packer_table *ret_table, struct err *err);
+
+/* Where the number of a chunk with this digest is in the table, or would be. */
+uint32_t *packer_table_find(const struct packer_table *table, const struct chunk *chunks,
+			    const uint8_t sha256[32]);
+
 /* What the decoder has, too; either may be NULL. */
 struct packer_aid {
 	const void *prefix;

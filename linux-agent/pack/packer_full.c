@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "packer.h"
 
-#include "bytes.h"
 #include "digest.h"
 #include "packer_frame.h"
 #include "io.h"
@@ -11,8 +10,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#define NOWHERE UINT32_MAX
-
 /* One frame is tried for a chunk whose blocks are so small a part of it, and taken if it is so small
  * a part of them: then no machine saves by fetching some of them. */
 enum { WHOLE_TRY_PART = 8, WHOLE_TAKE_PART = 2 };
@@ -20,8 +17,7 @@ enum { WHOLE_TRY_PART = 8, WHOLE_TAKE_PART = 2 };
 /* The chunks that were looked at, by SHA-256: of those that hold the same the first. */
 struct seen {
 	pthread_mutex_t lock;
-	uint32_t *table;
-	uint32_t size;
+	struct packer_table table;
 };
 
 struct full {
@@ -68,15 +64,6 @@ static int slot_start(struct full_slot *slot, unsigned chunk_log, struct err *er
 
 /* --- chunks that hold the same --- */
 
-static uint32_t *seen_at(const struct seen *seen, const struct chunk *chunks, const uint8_t sha256[32])
-{
-	uint32_t at = (uint32_t)(le64_get(sha256) % seen->size);
-
-	while (seen->table[at] != NOWHERE && memcmp(chunks[seen->table[at]].sha256, sha256, 32) != 0)
-		at = at + 1 < seen->size ? at + 1 : 0;
-	return &seen->table[at];
-}
-
 /* Whether one before chunk i holds the same. Of those that do, the first is never told so: its
  * frames will be there, whichever thread is faster. */
 static bool chunk_repeats(struct full *full, uint32_t i, const uint8_t sha256[32])
@@ -87,7 +74,7 @@ static bool chunk_repeats(struct full *full, uint32_t i, const uint8_t sha256[32
 
 	(void)pthread_mutex_lock(&full->seen.lock);
 	memcpy(chunks[i].sha256, sha256, sizeof chunks[i].sha256);
-	first = seen_at(&full->seen, chunks, sha256);
+	first = packer_table_find(&full->seen.table, chunks, sha256);
 	repeats = *first < i;
 	if (!repeats)
 		*first = i;
@@ -101,7 +88,7 @@ static uint32_t chunk_first(struct full *full, uint32_t i)
 	uint32_t first;
 
 	(void)pthread_mutex_lock(&full->seen.lock);
-	first = *seen_at(&full->seen, chunks, chunks[i].sha256);
+	first = *packer_table_find(&full->seen.table, chunks, chunks[i].sha256);
 	(void)pthread_mutex_unlock(&full->seen.lock);
 	return first;
 }
@@ -291,18 +278,6 @@ static int blocks_start(struct full *full, struct err *err)
 	return packer_blocks_new(p, &full->blocks, err);
 }
 
-static int seen_start(struct full *full, struct err *err)
-{
-	struct seen *seen = &full->seen;
-
-	seen->size = 2 * full->packer->index.count;
-	seen->table = malloc(seen->size * sizeof *seen->table);
-	if (!seen->table)
-		return packer_no_memory(err);
-	memset(seen->table, 0xff, seen->size * sizeof *seen->table);
-	return 0;
-}
-
 static int full_run(struct full *full, struct err *err)
 {
 	struct packer *p = full->packer;
@@ -331,9 +306,9 @@ int packer_full(struct packer *packer, FILE *out, struct err *err)
 	if (!whole)
 		return packer_no_memory(err);
 	if (index_start(packer, err) == 0 && blocks_start(&full, err) == 0 &&
-	    seen_start(&full, err) == 0)
+	    packer_table_make(packer->index.count, &full.seen.table, err) == 0)
 		r = full_run(&full, err);
 	packer_blocks_free(full.blocks);
-	free(full.seen.table);
+	free(full.seen.table.at);
 	return r;
 }

@@ -4,16 +4,12 @@
 
 #include "bundle.h"
 #include "bundle_source.h"
-#include "bundle_source.h"
-#include "bytes.h"
 #include "chunk_decode.h"
 #include "io.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <zstd.h>
-
-#define NOWHERE UINT32_MAX
 
 struct packer_reuse {
 	struct bundle_source *source;	/* the caller's, */
@@ -23,8 +19,7 @@ struct packer_reuse {
 	uint8_t *dictionary;
 	size_t dictionary_len;
 	struct chunkdict *dict;
-	uint32_t *table;	/* of chunks by SHA-256; NOWHERE: free */
-	uint32_t table_size;
+	struct packer_table table;
 };
 
 void packer_reuse_free(struct packer_reuse *reuse)
@@ -34,7 +29,7 @@ void packer_reuse_free(struct packer_reuse *reuse)
 	chunkindex_clear(&reuse->index);
 	chunkdict_free(reuse->dict);
 	free(reuse->dictionary);
-	free(reuse->table);
+	free(reuse->table.at);
 	free(reuse);
 }
 
@@ -43,26 +38,13 @@ static void reuse_freep(struct packer_reuse **reuse)
 	packer_reuse_free(*reuse);
 }
 
-/* Where a chunk is, or would be, in the table. */
-static uint32_t table_at(const struct packer_reuse *r, const uint8_t sha256[32])
+/* Of chunks that hold the same the first. */
+static int table_fill(struct packer_reuse *r, struct err *err)
 {
-	uint32_t at = (uint32_t)(le64_get(sha256) % r->table_size);
-
-	while (r->table[at] != NOWHERE &&
-	       memcmp(r->index.chunks[r->table[at]].sha256, sha256, 32) != 0)
-		at = at + 1 < r->table_size ? at + 1 : 0;
-	return at;
-}
-
-static int table_make(struct packer_reuse *r, struct err *err)
-{
-	r->table_size = 2 * r->index.count;
-	r->table = malloc(r->table_size * sizeof *r->table);
-	if (!r->table)
-		return packer_no_memory(err);
-	memset(r->table, 0xff, r->table_size * sizeof *r->table);
+	if (packer_table_make(r->index.count, &r->table, err) < 0)
+		return -1;
 	for (uint32_t i = r->index.count; i-- > 0;)
-		r->table[table_at(r, r->index.chunks[i].sha256)] = i;
+		*packer_table_find(&r->table, r->index.chunks, r->index.chunks[i].sha256) = i;
 	return 0;
 }
 
@@ -96,7 +78,7 @@ int packer_reuse_open(struct bundle *bundle, const struct payload *payload, cons
 		return 0;
 	if (bundle_frames(bundle, payload->file, r->index.frames_size, &frames, err) < 0 ||
 	    dictionary_read(r, bundle, &payload->blocks.dictionary, err) < 0 ||
-	    table_make(r, err) < 0)
+	    table_fill(r, err) < 0)
 		return -1;
 	r->offset = frames.offset;
 	*ret_reuse = r;
@@ -158,11 +140,11 @@ static bool lengths_take(const uint8_t *frames, size_t len, uint16_t *lengths)
 bool packer_reuse_frames(struct packer_reuse *reuse, const uint8_t sha256[32], const uint8_t *chunk,
 			 uint32_t len, struct packer_buffer *out, uint16_t *ret_lengths, bool *ret_blocks)
 {
-	uint32_t i = reuse->table[table_at(reuse, sha256)];
+	uint32_t i = *packer_table_find(&reuse->table, reuse->index.chunks, sha256);
 	const struct chunk *c;
 	const uint8_t *frames;
 
-	if (i == NOWHERE || chunkindex_length(&reuse->index, i) != len)
+	if (i == PACKER_NOWHERE || chunkindex_length(&reuse->index, i) != len)
 		return false;
 	c = &reuse->index.chunks[i];
 	if (!frames_read(reuse, c, out))
