@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TCO timer of Intel's ICH6 to ICH10 and of the PCHs up to the 9 series
- * ("version 2"; ICH9 datasheet 316972, 13.9): ports at the LPC bridge's ACPI base,
- * and a bit behind its RCBA that forbids the reset. It counts down twice before
- * it resets. Later PCHs keep it behind other devices (SMBus, power management);
- * they are not looked for.
+ * Intel's TCO timer, which shared/tco.c drives. Up to the 9 series its ports are at the LPC
+ * bridge's ACPI base, and the bit that forbids the reset is behind its RCBA (ICH9 datasheet
+ * 316972, 13.8 and 13.9); from the 300 series on the SMBus controller says where the ports
+ * are, and they have that bit (300 series datasheet 337348). Not looked for: the 100 and
+ * 200 series, whose bit is behind a bridge that firmware hides, and the systems on a chip
+ * that have it in their power management controller.
  */
 #include "pci.h"
 #include "port.h"
+#include "tco.h"
 #include "watchdog.h"
 
 /* The LPC bridge's configuration. */
 enum { ACPI_BASE = 0x40, ACPI_CONTROL = 0x44, ACPI_ENABLED = 0x80, RCBA = 0xf0 };
+/* From the ACPI base on; behind RCBA. */
+enum { TCO_PORTS = 0x60, GCS = 0x3410 };
 
-/* Behind RCBA, 32 bits. */
-enum { GCS = 0x3410, GCS_NO_REBOOT = 0x20 };
-
-/* Ports from the ACPI base on, 16 bits each. */
-enum { TCO_RELOAD = 0x60, TCO_STATUS_1 = 0x64, TCO_STATUS_2 = 0x66, TCO_CONTROL_1 = 0x68,
-       TCO_TIMER = 0x72 };
-enum { STATUS_1_TIMEOUT = 0x0008, STATUS_2_SECOND = 0x0002, STATUS_2_BOOT = 0x0004 };
-enum { CONTROL_1_HALT = 0x0800 };
-
-/* Of 0.6 seconds; fewer than 4 are ignored. */
-enum { TICKS_MIN = 4, TICKS_MAX = 0x3ff };
+/* The SMBus controller's. */
+enum { TCO_BASE = 0x50, TCO_CONTROL = 0x54, TCO_ENABLED = 0x100 };
 
 static const struct pci_range bridges[] = {
 	{ 0x2640, 0x2642 },	/* ICH6 */
@@ -45,12 +40,63 @@ static const struct pci_range bridges[] = {
 	{ 0x9cc1, 0x9cc9 },	/* 9 series, low power */
 };
 
-struct tco {
-	uint16_t base;
-	volatile uint32_t *gcs;
+/* Only those whose TCO is known from two places to have the bit in its ports. */
+static const struct pci_range smbuses[] = {
+	{ 0x9da3, 0x9da3 },	/* 300 series, low power */
+	{ 0xa323, 0xa323 },	/* 300 series, C240 */
+	{ 0x34a3, 0x34a3 },	/* Ice Lake, low power */
+	{ 0x02a3, 0x02a3 },	/* 400 series, low power */
+	{ 0x06a3, 0x06a3 },	/* 400 series */
+	{ 0x4b23, 0x4b23 },	/* Elkhart Lake */
+	{ 0x4da3, 0x4da3 },	/* Jasper Lake */
+	{ 0xa0a3, 0xa0a3 },	/* 500 series, low power */
+	{ 0x43a3, 0x43a3 },	/* 500 series */
+	{ 0x1bc9, 0x1bc9 },	/* C740 */
+	{ 0x7aa3, 0x7aa3 },	/* 600 series */
+	{ 0x51a3, 0x51a3 },	/* Alder Lake P */
+	{ 0x54a3, 0x54a3 },	/* Alder Lake M and N */
+	{ 0x7a23, 0x7a23 },	/* 700 series */
+	{ 0x7e22, 0x7e22 },	/* Meteor Lake P */
 };
 
-static bool tco_find(struct loader *l, struct tco *ret_tco)
+struct device {
+	uint16_t base;
+	volatile uint32_t *gcs;
+	struct tco_ops ops;
+};
+
+static uint16_t register_read(void *ctx, unsigned offset)
+{
+	const struct device *d = ctx;
+	uint32_t value;
+
+	return port_read((uint16_t)(d->base + offset), 16, &value) ? (uint16_t)value : UINT16_MAX;
+}
+
+static void register_write(void *ctx, unsigned offset, uint16_t value)
+{
+	const struct device *d = ctx;
+
+	(void)port_write((uint16_t)(d->base + offset), 16, value);
+}
+
+static uint32_t global_read(void *ctx)
+{
+	const struct device *d = ctx;
+
+	return *d->gcs;
+}
+
+static void global_write(void *ctx, uint32_t value)
+{
+	const struct device *d = ctx;
+
+	*d->gcs = value;
+}
+
+static const struct tco_global global = { global_read, global_write };
+
+static bool behind_bridge(struct loader *l, struct device *d)
 {
 	EFI_PCI_IO_PROTOCOL *lpc = pci_find(l, PCI_INTEL, bridges,
 					    sizeof bridges / sizeof bridges[0]);
@@ -63,75 +109,60 @@ static bool tco_find(struct loader *l, struct tco *ret_tco)
 	if (base == 0 || base == 0xff80 || !(rcba & 1) || rcba == UINT32_MAX ||
 	    !(pci_config_read(lpc, ACPI_CONTROL, 8) & ACPI_ENABLED))
 		return false;
-	ret_tco->base = (uint16_t)base;
-	ret_tco->gcs = (volatile uint32_t *)(uintptr_t)((rcba & 0xffffc000) + GCS);
+	d->base = (uint16_t)(base + TCO_PORTS);
+	d->gcs = (volatile uint32_t *)(uintptr_t)((rcba & 0xffffc000) + GCS);
+	d->ops.global = &global;
 	return true;
 }
 
-static uint32_t tco_read(const struct tco *t, unsigned offset)
+static bool behind_smbus(struct loader *l, struct device *d)
 {
-	uint32_t value;
+	EFI_PCI_IO_PROTOCOL *smbus = pci_find(l, PCI_INTEL, smbuses,
+					      sizeof smbuses / sizeof smbuses[0]);
+	uint32_t base, control;
 
-	return port_read((uint16_t)(t->base + offset), 16, &value) ? value : 0;
+	if (!smbus)
+		return false;
+	base = pci_config_read(smbus, TCO_BASE, 32) & 0xffe0;
+	control = pci_config_read(smbus, TCO_CONTROL, 32);
+	if (base == 0 || base == 0xffe0 || control == UINT32_MAX || !(control & TCO_ENABLED))
+		return false;
+	d->base = (uint16_t)base;
+	d->ops.global = NULL;
+	return true;
 }
 
-static void tco_write(const struct tco *t, unsigned offset, uint32_t value)
+static bool device_open(struct loader *l, struct device *ret_device)
 {
-	(void)port_write((uint16_t)(t->base + offset), 16, value);
-}
-
-static void halt(const struct tco *t)
-{
-	tco_write(t, TCO_CONTROL_1, tco_read(t, TCO_CONTROL_1) | CONTROL_1_HALT);
-	*t->gcs |= GCS_NO_REBOOT;
-}
-
-/* Whether everything reads back: a strap or a lock may be in the way. */
-static bool start(const struct tco *t, uint32_t ticks)
-{
-	*t->gcs &= ~(uint32_t)GCS_NO_REBOOT;
-	tco_write(t, TCO_TIMER, (tco_read(t, TCO_TIMER) & ~(uint32_t)TICKS_MAX) | ticks);
-	tco_write(t, TCO_RELOAD, 1);
-	tco_write(t, TCO_CONTROL_1, tco_read(t, TCO_CONTROL_1) & ~(uint32_t)CONTROL_1_HALT);
-	return !(*t->gcs & GCS_NO_REBOOT) && (tco_read(t, TCO_TIMER) & TICKS_MAX) == ticks &&
-	       !(tco_read(t, TCO_CONTROL_1) & CONTROL_1_HALT);
+	ret_device->ops = (struct tco_ops){ ret_device, register_read, register_write, NULL };
+	return (behind_bridge(l, ret_device) || behind_smbus(l, ret_device)) &&
+	       tco_is_there(&ret_device->ops);
 }
 
 static enum trace_watchdog arm(struct loader *l, unsigned seconds)
 {
-	uint32_t ticks = (seconds * 5 + 5) / 6;		/* twice 0.6 seconds */
-	struct tco t;
+	struct device d;
 
-	if (!tco_find(l, &t))
+	if (!device_open(l, &d))
 		return TRACE_WATCHDOG_NOT_FOUND;
-	ticks = ticks < TICKS_MIN ? TICKS_MIN : ticks > TICKS_MAX ? TICKS_MAX : ticks;
-	halt(&t);
-	/* A timeout that is on record already would count as the first. */
-	tco_write(&t, TCO_STATUS_1, STATUS_1_TIMEOUT);
-	return start(&t, ticks) ? TRACE_WATCHDOG_ARMED : TRACE_WATCHDOG_FAILED;
+	return tco_arm(&d.ops, seconds) == SB_OK ? TRACE_WATCHDOG_ARMED : TRACE_WATCHDOG_FAILED;
 }
 
 static void disarm(struct loader *l)
 {
-	struct tco t;
+	struct device d;
 
-	if (tco_find(l, &t))
-		halt(&t);
+	if (device_open(l, &d))
+		tco_disarm(&d.ops);
 }
 
 static enum trace_reset fired(struct loader *l)
 {
-	struct tco t;
-	bool second;
+	struct device d;
 
-	if (!tco_find(l, &t))
+	if (!device_open(l, &d))
 		return TRACE_RESET_UNKNOWN;
-	second = tco_read(&t, TCO_STATUS_2) & STATUS_2_SECOND;
-	/* Two writes: the second bit is to be cleared after the first. */
-	tco_write(&t, TCO_STATUS_1, STATUS_1_TIMEOUT);
-	tco_write(&t, TCO_STATUS_2, STATUS_2_SECOND);
-	tco_write(&t, TCO_STATUS_2, STATUS_2_BOOT);
-	return second ? TRACE_RESET_WATCHDOG : TRACE_RESET_OTHER;
+	return tco_fired(&d.ops) ? TRACE_RESET_WATCHDOG : TRACE_RESET_OTHER;
 }
 
 const struct watchdog_driver watchdog_itco = { arm, disarm, fired };

@@ -99,7 +99,7 @@ enum attempt_event {
 enum record_watchdog {
 	WATCHDOG_NONE = 0,
 	WATCHDOG_I6300ESB,
-	WATCHDOG_ITCO,		/* Intel ICH9 TCO */
+	WATCHDOG_ITCO,		/* Intel's TCO timer */
 	WATCHDOG_WDAT,		/* through the ACPI table of that name */
 	WATCHDOG_GWDT,		/* Arm's generic watchdog */
 	WATCHDOG_COUNT
