@@ -4,7 +4,7 @@
 
 #include "loader.h"
 
-enum { PCI_INTEL = 0x8086 };
+enum { PCI_AMD = 0x1022, PCI_INTEL = 0x8086 };
 
 /* Device IDs, both ends included. */
 struct pci_range {

@@ -6,6 +6,7 @@ static const struct watchdog_driver *const drivers[WATCHDOG_COUNT] = {
 	[WATCHDOG_ITCO] = &watchdog_itco,
 	[WATCHDOG_WDAT] = &watchdog_wdat,
 	[WATCHDOG_GWDT] = &watchdog_gwdt,
+	[WATCHDOG_FCH] = &watchdog_fch,
 };
 
 enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds)

@@ -20,7 +20,7 @@ struct watchdog_driver {
 };
 
 extern const struct watchdog_driver watchdog_i6300esb, watchdog_itco, watchdog_wdat,
-	watchdog_gwdt;
+	watchdog_gwdt, watchdog_fch;
 
 /* See struct boot_ops; ctx is the struct loader. */
 enum trace_watchdog watchdog_arm(void *ctx, enum record_watchdog kind, unsigned seconds);

@@ -119,17 +119,11 @@ static bool behind_smbus(struct loader *l, struct device *d)
 {
 	EFI_PCI_IO_PROTOCOL *smbus = pci_find(l, PCI_INTEL, smbuses,
 					      sizeof smbuses / sizeof smbuses[0]);
-	uint32_t base, control;
 
-	if (!smbus)
+	if (!smbus || !(pci_config_read(smbus, TCO_CONTROL, 32) & TCO_ENABLED))
 		return false;
-	base = pci_config_read(smbus, TCO_BASE, 32) & 0xffe0;
-	control = pci_config_read(smbus, TCO_CONTROL, 32);
-	if (base == 0 || base == 0xffe0 || control == UINT32_MAX || !(control & TCO_ENABLED))
-		return false;
-	d->base = (uint16_t)base;
-	d->ops.global = NULL;
-	return true;
+	d->base = (uint16_t)(pci_config_read(smbus, TCO_BASE, 32) & 0xffe0);
+	return d->base != 0;
 }
 
 static bool device_open(struct loader *l, struct device *ret_device)

@@ -252,7 +252,7 @@ const char *slot_reason_words(enum slot_reason reason)
 const char *record_watchdog_text(enum record_watchdog watchdog)
 {
 	static const char *const text[WATCHDOG_COUNT] = { "none", "i6300esb", "itco", "wdat",
-							  "gwdt" };
+							  "gwdt", "fch" };
 
 	return (unsigned)watchdog < WATCHDOG_COUNT ? text[watchdog] : "unknown";
 }

@@ -102,6 +102,7 @@ enum record_watchdog {
 	WATCHDOG_ITCO,		/* Intel's TCO timer */
 	WATCHDOG_WDAT,		/* through the ACPI table of that name */
 	WATCHDOG_GWDT,		/* Arm's generic watchdog */
+	WATCHDOG_FCH,		/* AMD's FCH */
 	WATCHDOG_COUNT
 };
 
@@ -191,5 +192,5 @@ const char *slot_status_text(enum slot_status status);
  * were spent without mark-good"). Never NULL. */
 const char *slot_reason_text(enum slot_reason reason);
 const char *slot_reason_words(enum slot_reason reason);
-/* "none", "i6300esb", "itco", "wdat"; never NULL. */
+/* "none", "i6300esb", "itco", "wdat", "gwdt", "fch"; never NULL. */
 const char *record_watchdog_text(enum record_watchdog watchdog);

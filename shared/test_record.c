@@ -210,6 +210,7 @@ static void stored_numbers_stay(void **state)
 	assert_int_equal(WATCHDOG_ITCO, 2);
 	assert_int_equal(WATCHDOG_WDAT, 3);
 	assert_int_equal(WATCHDOG_GWDT, 4);
+	assert_int_equal(WATCHDOG_FCH, 5);
 }
 
 static void every_status_and_reason_has_its_own_words(void **state)

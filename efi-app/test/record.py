@@ -11,7 +11,7 @@ from machine import ESP_GUID
 EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
 LOAD, DIGEST, RETURNED, TRIES, KEXEC = range(1, 6)
 UNSAVED, WATCHDOG = 10, 11
-NO_WATCHDOG, I6300ESB, ITCO, WDAT, GWDT = range(5)   # enum record_watchdog
+NO_WATCHDOG, I6300ESB, ITCO, WDAT, GWDT, FCH = range(6)   # enum record_watchdog
 ON_TRIAL, ON_GOOD = 1, 2
 OFF, ARMED, NOT_FOUND, NOT_ARMED = range(4)    # enum trace_watchdog
 UNKNOWN, BY_WATCHDOG, OTHERWISE = range(3)     # enum trace_reset

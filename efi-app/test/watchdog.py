@@ -11,7 +11,7 @@ from arch import ARCH
 from boot import Boot, read
 from common import EFI, ERROR, SHOW, aa64_only, case, long_case, machine, x64_only
 from machine import DEADLINE, shown
-from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, GOOD, GWDT,
+from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, FCH, GOOD, GWDT,
                     I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
                     OTHERWISE, RETURNED, SKIPPED, TRIAL, UNKNOWN, WATCHDOG, WDAT, record, slot)
 
@@ -109,7 +109,7 @@ def a_trial_starts_with_the_watchdog_armed_and_says_so(folder):
 
 @case
 def a_watchdog_that_is_not_there_stops_nothing(folder):
-    for kind in (I6300ESB, WDAT, GWDT):
+    for kind in (I6300ESB, WDAT, GWDT, FCH):
         boot = Boot(trial(folder, SHOW, (kind, ON_TRIAL, 1)))
         boot.started("b")
         boot.silent()

@@ -130,6 +130,8 @@ static void each_driver_is_known_by_its_name(void **state)
 		{ "i6300ESB timer\n", WATCHDOG_I6300ESB },
 		{ "iTCO_wdt\n", WATCHDOG_ITCO },
 		{ "wdat_wdt\n", WATCHDOG_WDAT },
+		{ "SP5100 TCO timer\n", WATCHDOG_FCH },
+		{ "sp5100-tco\n", WATCHDOG_FCH },
 		{ "SBSA Generic Watchdog\n", WATCHDOG_GWDT },
 		{ "sbsa-gwdt\n", WATCHDOG_GWDT },
 		{ "Software Watchdog\n", WATCHDOG_NONE },

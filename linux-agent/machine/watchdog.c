@@ -23,6 +23,8 @@ static const struct kind {
 	{ "i6300ESB timer", WATCHDOG_I6300ESB, "i6300esb" },
 	{ "wdat_wdt", WATCHDOG_WDAT, "wdat_wdt" },
 	{ "iTCO_wdt", WATCHDOG_ITCO, "iTCO_wdt" },
+	{ "SP5100 TCO timer", WATCHDOG_FCH, "sp5100_tco" },
+	{ "sp5100-tco", WATCHDOG_FCH, "sp5100_tco" },
 	{ "SBSA Generic Watchdog", WATCHDOG_GWDT, "sbsa_gwdt" },
 	{ "sbsa-gwdt", WATCHDOG_GWDT, "sbsa_gwdt" },
 };

@@ -26,7 +26,7 @@ struct watchdog {
 	bool nowayout;			/* once opened it cannot be stopped; also if unknown */
 };
 
-/* The best that the loader can arm (i6300ESB, WDAT, TCO, generic), else the first of all.
+/* The best that the loader can arm (i6300ESB, WDAT, TCO, FCH, generic), else the first of all.
  * softdog and drivers of other hardware are WATCHDOG_NONE. */
 void watchdog_find(const struct config *config, struct watchdog *ret_watchdog);
 
