@@ -41,8 +41,7 @@ FAULTS = [
      "\tif (save(m, o->report, err) < 0)\n\t\treturn -1;\n\tif (m->mirror_failed)",
      "\tif (m->mirror_failed)"),
     ("the direct entry stays active while its slot is written", "linux-agent/update/install.c",
-     "\treturn machine_hide_entry(m, slot, err);",
-     "\treturn 0;"),
+     "return machine_is_direct(m) ? 0 : machine_hide_entry(m, slot, err);", "return 0;"),
     ("a trial starts although its try was not saved", "shared/boot.c",
      "return trace->save_error == SB_OK || !step->save_required;", "return true;"),
     ("a try is never saved", "shared/policy.c",
@@ -152,7 +151,7 @@ FAULTS = [
     ("a try by BootNext is not spent", "linux-agent/machine/direct.c",
      "if (spent || kexec_failed(machine))", "if (0)", DIRECT),
     ("BootOrder begins with the preferred slot before it is good", "linux-agent/machine/machine_entries.c",
-     "if (record->slots[slot].status == SLOT_GOOD)", "if (i == 0)", DIRECT),
+     "(other->status == SLOT_GOOD || (is_new && is_there))", "0", DIRECT),
     ("an ESP that is away stays in the record through an install", "linux-agent/machine/other_esp.c",
      "\t(void)record_name(&machine->state.record, machine->esp.guid,\n"
      "\t\t\t  in_step(machine) ? machine->other_esp.guid : NULL);", "\t;", TWO),
