@@ -130,3 +130,10 @@ def test_each_make_target_that_a_document_names_is_there(document):
     targets = set(re.findall(r"^  ([a-z0-9_.-]+) ", told, re.M))
     assert missing(r"`make ([a-z][\w.-]*)", document, targets.__contains__) == []
     assert missing(r"^    (?:sudo )?make ([a-z][\w-]*)", document, targets.__contains__) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_lines_are_wrapped_at_one_width(document):
+    """But for tables, and for what is shown as it is printed or typed."""
+    prose = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.M | re.S).splitlines()
+    assert [line for line in prose if len(line) > 120 and not line.startswith(("    ", "|", "!["))] == []
