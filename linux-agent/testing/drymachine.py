@@ -171,7 +171,7 @@ def pack(content, log=20):
                                check=True, capture_output=True).stdout
         index += hashlib.sha256(chunk).digest() + struct.pack("<I", len(frame))
         frames += frame
-    return struct.pack("<8sHBxIQ", b"SLOTCHNK", 1, log, len(index) // 36, len(content)) + index, frames
+    return struct.pack("<8sHBxIQ", b"SLOTCHNK", 2, log, len(index) // 36, len(content)) + index, frames
 
 
 def refuse(machine, status, words, *argv, config=None):
