@@ -127,6 +127,9 @@ void manifest_freep(struct manifest **manifest);
 /* The one UKI of the bundle; never NULL after manifest_parse(). */
 const struct payload *manifest_uki(const struct manifest *manifest);
 
+/* The payload of the same kind and name, or NULL; also where there is no manifest. */
+const struct payload *manifest_like(const struct manifest *manifest, const struct payload *payload);
+
 /* The slot's addon, or NULL. */
 const struct payload *manifest_addon(const struct manifest *manifest, unsigned slot);
 

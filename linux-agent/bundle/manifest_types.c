@@ -42,6 +42,15 @@ const struct payload *manifest_uki(const struct manifest *manifest)
 	return NULL;
 }
 
+const struct payload *manifest_like(const struct manifest *manifest, const struct payload *payload)
+{
+	for (size_t i = 0; manifest && i < manifest->payload_count; i++)
+		if (manifest->payloads[i].type == payload->type &&
+		    strcmp(manifest->payloads[i].name, payload->name) == 0)
+			return &manifest->payloads[i];
+	return NULL;
+}
+
 const struct payload *manifest_addon(const struct manifest *manifest, unsigned slot)
 {
 	for (size_t i = 0; i < manifest->payload_count; i++)

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+const char *const bootentries_slot_path[SLOT_COUNT] = { BOOTENTRIES_A_PATH, BOOTENTRIES_B_PATH };
+
 static const struct {
 	const char *path;
 	const char *description;

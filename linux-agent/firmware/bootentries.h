@@ -31,8 +31,10 @@
 
 #define BOOTENTRIES_LOADER_PATH "\\EFI\\slotboot\\slotboot" NATIVE_EFI ".efi"
 #define BOOTENTRIES_TRIAL_PATH "\\EFI\\slotboot\\slotboot" NATIVE_EFI ".new.efi"
+/* Of the slots' UKIs. */
 #define BOOTENTRIES_A_PATH "\\EFI\\slotboot\\a\\uki.efi"
 #define BOOTENTRIES_B_PATH "\\EFI\\slotboot\\b\\uki.efi"
+extern const char *const bootentries_slot_path[SLOT_COUNT];
 
 struct boot_want {
 	bool loader;			/* an entry for the loader, active */

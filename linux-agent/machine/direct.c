@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "direct.h"
 
+#include "bootentries.h"
 #include "bootnext.h"
 #include "io.h"
 #include "machine_entries.h"
@@ -8,8 +9,6 @@
 #include "trip.h"
 
 #include <string.h>
-
-static const char *const paths[SLOT_COUNT] = { BOOTENTRIES_A_PATH, BOOTENTRIES_B_PATH };
 
 bool machine_is_direct(const struct machine *machine)
 {
@@ -101,7 +100,7 @@ void direct_judge(struct machine *machine)
 	    machine->running.kexec || machine->has_trace)
 		return;
 	/* Then it is not known whether the slot has had its try: direct_arm() gives no other. */
-	if (bootnext_get(&machine->vars, &machine->esp, paths[record->preferred], &next,
+	if (bootnext_get(&machine->vars, &machine->esp, bootentries_slot_path[record->preferred], &next,
 			 &machine->direct_error) < 0) {
 		machine->direct_trial = is_waiting(record) ? DIRECT_TRIAL_WAITING : DIRECT_TRIAL_NONE;
 		return;
@@ -122,7 +121,7 @@ int direct_disarm(struct machine *machine, struct err *err)
 
 	for (int slot = 0; machine_is_direct(machine) && slot < SLOT_COUNT; slot++)
 		if (slot != wanted &&
-		    bootnext_clear(&machine->vars, &machine->esp, paths[slot], err) < 0)
+		    bootnext_clear(&machine->vars, &machine->esp, bootentries_slot_path[slot], err) < 0)
 			return -1;
 	return 0;
 }
@@ -134,7 +133,7 @@ static int check_free(const struct machine *m, int status, struct err *err)
 	enum boot_next next;
 
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-		if (bootnext_get(&m->vars, &m->esp, paths[slot], &next, err) < 0)
+		if (bootnext_get(&m->vars, &m->esp, bootentries_slot_path[slot], &next, err) < 0)
 			return -1;
 		other = other && next == BOOT_NEXT_OTHER;
 	}
@@ -182,7 +181,7 @@ int direct_arm(struct machine *machine, struct err *err)
 	}
 	if (check_free(machine, EX_IOERR, err) < 0)
 		return -1;
-	return bootnext_set(&machine->vars, &machine->esp, paths[wanted], err);
+	return bootnext_set(&machine->vars, &machine->esp, bootentries_slot_path[wanted], err);
 }
 
 int direct_check(const struct machine *machine, struct err *err)

@@ -209,11 +209,10 @@ static void trace_read(struct machine *m)
 /* The slot whose UKI the firmware started itself: by what systemd-stub says of it; -1. */
 static int image_slot(const struct machine *m)
 {
-	static const char *const paths[SLOT_COUNT] = { BOOTENTRIES_A_PATH, BOOTENTRIES_B_PATH };
 	_cleanup_free_ char *identifier = machine_loader_variable(m, "LoaderImageIdentifier");
 
 	for (unsigned slot = 0; identifier && slot < SLOT_COUNT; slot++)
-		if (strcasecmp(identifier, paths[slot]) == 0)
+		if (strcasecmp(identifier, bootentries_slot_path[slot]) == 0)
 			return (int)slot;
 	return -1;
 }
@@ -255,8 +254,9 @@ static void esp_compare(struct machine *m)
  * doubt, because of the disk. */
 static int running_open(struct machine *m, enum machine_mode mode, struct err *err)
 {
-	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL, image_slot(m),
-				     &m->running, &m->running_error) == 0;
+	m->is_running = running_find(m->config, m->has_trace ? &m->trace : NULL,
+				     m->has_trace ? -1 : image_slot(m), &m->running,
+				     &m->running_error) == 0;
 	esp_compare(m);
 	direct_judge(m);
 	if (mode == MACHINE_LOOK || (m->is_running && !m->esp_error.exit))

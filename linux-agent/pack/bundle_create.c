@@ -317,21 +317,10 @@ static int pack_base(struct draft *d, struct packer *packer, struct payload *p, 
 	return pinned_add(d, rank_of(d, p, RANK_BASE_INDEX + k), &base->index, data, len, err);
 }
 
-/* The payload of this name and kind in the older bundle, or NULL. */
-static const struct payload *payload_before(const struct draft *d, const struct payload *p)
-{
-	const struct manifest *m = d->old ? bundle_manifest(d->old) : NULL;
-
-	for (size_t i = 0; m && i < m->payload_count; i++)
-		if (m->payloads[i].type == p->type && strcmp(m->payloads[i].name, p->name) == 0)
-			return &m->payloads[i];
-	return NULL;
-}
-
 static int pack_reusing(struct draft *d, struct packer *packer, struct payload *p, struct err *err)
 {
 	const struct bundle_create_options *o = d->options;
-	const struct payload *before = payload_before(d, p);
+	const struct payload *before = d->old ? manifest_like(bundle_manifest(d->old), p) : NULL;
 	struct packer_reuse *reuse = NULL;
 	int r;
 

@@ -17,8 +17,6 @@
 
 enum { ENTRY_SLOT_A = 1, RESETS_MAX = 2 };
 
-static const char *const paths[SLOT_COUNT] = { BOOTENTRIES_A_PATH, BOOTENTRIES_B_PATH };
-
 /* The slot that Boot#### leads to; -1: none, or (with active) it is inactive. */
 static int slot_of(struct world *w, unsigned number, bool active)
 {
@@ -28,7 +26,7 @@ static int slot_of(struct world *w, unsigned number, bool active)
 	(void)snprintf(name, sizeof name, "Boot%04X", number);
 	v = simvars_find(w, VARS_GLOBAL, name);
 	for (int slot = 0; v && slot < SLOT_COUNT; slot++)
-		if (loadoption_is_ours(v->data, v->len, sim_esp.guid, paths[slot]) &&
+		if (loadoption_is_ours(v->data, v->len, sim_esp.guid, bootentries_slot_path[slot]) &&
 		    (!active || (le32_get(v->data) & LOADOPTION_ACTIVE)))
 			return slot;
 	return -1;

@@ -250,10 +250,9 @@ static uint64_t files_bytes(const struct manifest *manifest, unsigned slot, bool
 }
 
 /* Where the directory is missing its file system may not be mounted: it is not made. */
-static int check_files(const struct machine *machine, const struct manifest *manifest, unsigned slot,
-		       struct err *err)
+static int check_files(const struct machine *machine, const struct manifest *manifest,
+		       const struct manifest *old, unsigned slot, struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *old = slot_manifest_read(machine->esp.dir, slot);
 	uint64_t need = files_bytes(manifest, slot, false), room;
 	const char *files = machine->config->files;
 
@@ -274,10 +273,9 @@ static int check_files(const struct machine *machine, const struct manifest *man
 	return 0;
 }
 
-static int check_esp(const struct machine *machine, const struct bundle *bundle, unsigned slot,
-		     struct err *err)
+static int check_esp(const struct machine *machine, const struct bundle *bundle,
+		     const struct manifest *old, unsigned slot, struct err *err)
 {
-	_cleanup_(manifest_freep) struct manifest *old = slot_manifest_read(machine->esp.dir, slot);
 	const struct manifest *manifest = bundle_manifest(bundle);
 	uint64_t loader = manifest->loader.file ? manifest->loader.size : 0;
 	const struct payload *uki = manifest_uki(manifest);
@@ -293,9 +291,11 @@ static int check_esp(const struct machine *machine, const struct bundle *bundle,
 int install_check_room(const struct machine *machine, const struct bundle *bundle,
 		       unsigned slot, struct err *err)
 {
+	_cleanup_(manifest_freep) struct manifest *old = slot_manifest_read(machine->esp.dir, slot);
 	const struct manifest *manifest = bundle_manifest(bundle);
 
-	if (check_esp(machine, bundle, slot, err) < 0 || check_files(machine, manifest, slot, err) < 0)
+	if (check_esp(machine, bundle, old, slot, err) < 0 ||
+	    check_files(machine, manifest, old, slot, err) < 0)
 		return -1;
 	for (size_t i = 0; i < manifest->payload_count; i++)
 		if (manifest->payloads[i].type == PAYLOAD_IMAGE &&

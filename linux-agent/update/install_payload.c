@@ -66,23 +66,13 @@ static int on_planned(void *ctx, const struct payload *payload, const struct pla
 		? spool_room(source, sum->bytes, err) : 0;
 }
 
-static const struct payload *payload_find(const struct manifest *manifest,
-					  const struct payload *like)
-{
-	for (size_t i = 0; manifest && i < manifest->payload_count; i++)
-		if (manifest->payloads[i].type == like->type &&
-		    strcmp(manifest->payloads[i].name, like->name) == 0)
-			return &manifest->payloads[i];
-	return NULL;
-}
-
 /* The slot's manifest says what its image was; this is only a hint. */
 static void held_fill(const struct install *in, const struct payload *payload,
 		      unsigned slot, const char *path, struct engine_held *held)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest =
 		slot_manifest_read(in->machine->esp.dir, slot);
-	const struct payload *old = payload_find(manifest, payload);
+	const struct payload *old = manifest_like(manifest, payload);
 	const struct disk *disk = &in->machine->disk;
 	struct disk_stat st;
 
@@ -141,7 +131,7 @@ static unsigned uki_held_in(const struct install *in, const struct payload *payl
 {
 	_cleanup_(manifest_freep) struct manifest *manifest =
 		slot_manifest_read(in->machine->esp.dir, in->slot);
-	const struct payload *old = payload_find(manifest, payload);
+	const struct payload *old = manifest_like(manifest, payload);
 
 	return old && !in->was_writing &&
 	       memcmp(old->sha256, payload->sha256, sizeof old->sha256) == 0
@@ -286,7 +276,7 @@ static bool is_here(const struct install *in, const struct payload *payload)
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
 		_cleanup_(manifest_freep) struct manifest *manifest =
 			slot_manifest_read(in->machine->esp.dir, slot);
-		const struct payload *old = payload_find(manifest, payload);
+		const struct payload *old = manifest_like(manifest, payload);
 
 		if (old && memcmp(old->sha256, payload->sha256, sizeof old->sha256) == 0)
 			return true;
