@@ -44,6 +44,8 @@ def boot_entry(file, mebibytes, esp=ESP_GUID):
 
 
 class Machine:
+    kept_variables = None       # a store to begin with; None: one of a firmware that was never started
+
     def __init__(self, folder, mebibytes=8, esp=ESP_GUID):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
@@ -54,10 +56,11 @@ class Machine:
         self.qemu, self.firmware = ARCH.QEMU, ARCH.FIRMWARE
         disk_make(self.disk, mebibytes, esp)
         # AAVMF's is 64 MB of almost nothing.
-        call("cp", "--sparse=always", ARCH.VARIABLES, self.vars_path)
-        store = self.store()
-        store.clear()
-        store.save()
+        call("cp", "--sparse=always", self.kept_variables or ARCH.VARIABLES, self.vars_path)
+        if not self.kept_variables:
+            store = self.store()
+            store.clear()
+            store.save()
 
     def at(self, name):
         return os.path.join(self.folder, name)

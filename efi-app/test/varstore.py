@@ -12,7 +12,7 @@ STORE_GUID = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SLOTBOOT = "a44b7925-64fe-4f5f-9e3a-49b0319efd7d"
 HEADER = struct.Struct("<HBBIQ16sIII16s")
-ADDED, START_ID = 0x3F, 0x55AA
+ADDED, DELETED, START_ID = 0x3F, 0x3C, 0x55AA
 NV_BS_RT = 7
 VOLUME_MAX = 1 << 20        # nothing behind it is the store's
 
@@ -54,10 +54,15 @@ class VarStore:
     def get(self, name, guid=SLOTBOOT):
         return self.variables().get((name, guid), (None, None))[1]
 
+    def drop(self, unwanted):
+        """Deletes each variable of whose name and GUID this is true."""
+        for at, f, body, n, _ in self._walk():
+            name = self.data[body:body + n].decode("utf-16le").rstrip("\0")
+            if unwanted(name, str(uuid.UUID(bytes_le=f[9]))):
+                self.data[at + 2] = DELETED
+
     def add(self, name, value, guid=SLOTBOOT, attributes=NV_BS_RT):
-        for at, f, body, n, _ in self._walk():     # deletes what has the name
-            if self.data[body:body + n].decode("utf-16le") == name + "\0":
-                self.data[at + 2] = 0x3C
+        self.drop(lambda there, _: there == name)
         wide = (name + "\0").encode("utf-16le")
         entry = HEADER.pack(START_ID, ADDED, 0, attributes, 0, bytes(16), 0, len(wide),
                             len(value), uuid.UUID(guid).bytes_le) + wide + value
