@@ -26,7 +26,7 @@ static void a_confined_program_has_what_it_is_given_and_nothing_else(void **stat
 	static const char *const environment[] = { "PATH=/usr/bin:/bin", "SLOTBOOT_PHASE=before", NULL };
 	int open_here = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	char how[PROGRAM_LINE_BYTES], text[1024] = "";
-	const struct program program = { .argv = argv, .environment = environment, .limit_ms = 60000,
+	const struct program program = { .argv = argv, .environment = environment, .limit_ms = 3600000,
 					 .on_line = lines_keep, .ctx = text, .confined = true };
 
 	(void)state;
@@ -41,7 +41,7 @@ static void root_has_lost_what_is_not_for_files(void **state)
 {
 	static const char *const argv[] = { "/bin/grep", "CapEff", "/proc/self/status", NULL };
 	char how[PROGRAM_LINE_BYTES], text[1024] = "";
-	const struct program program = { .argv = argv, .limit_ms = 60000, .on_line = lines_keep,
+	const struct program program = { .argv = argv, .limit_ms = 3600000, .on_line = lines_keep,
 					 .ctx = text, .confined = true };
 	unsigned long long caps;
 

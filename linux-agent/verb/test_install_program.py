@@ -35,12 +35,12 @@ def test_it_is_told_what_is_installed_where_and_when(machine, create, program):
     assert machine.status()["slots"]["b"]["status"] == "trial" or machine.status()["slots"]["b"]["version"] == "2"
 
 
-@pytest.mark.parametrize("script, words", [
-    ("echo no room; exit 3", "migrate before: status 3; nothing has been written"),
-    ("kill -9 $$", "migrate before: signal 9; nothing has been written"),
-    ("sleep 100 & wait", "migrate before: no end within 1 s; nothing has been written")])
-def test_if_it_fails_before_nothing_is_written(machine, create, program, script, words):
-    program(script, "install-program-timeout = 1\n")
+@pytest.mark.parametrize("script, limit, words", [
+    ("echo no room; exit 3", 3600, "migrate before: status 3; nothing has been written"),
+    ("kill -9 $$", 3600, "migrate before: signal 9; nothing has been written"),
+    ("sleep 1000 & wait", 1, "migrate before: no end within 1 s; nothing has been written")])
+def test_if_it_fails_before_nothing_is_written(machine, create, program, script, limit, words):
+    program(script, f"install-program-timeout = {limit}\n")
     refuse(machine, CONFIG, [words], "install", create(), NONE)
 
 
