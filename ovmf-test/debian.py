@@ -28,6 +28,7 @@ PACKAGES = ("cryptsetup-bin", "dbus", "dosfstools", "e2fsprogs", "efibootmgr", "
 OURS = ("slotboot", "slotctl")
 ENABLED = {"multi-user.target.wants": ("announce.service", "command-server.service", "systemd-networkd.service"),
            "boot-complete.target.requires": ("gate.service",)}
+KERNEL = '"$(ls "$1/lib/modules")"'     # its version, in a hook
 # As docs/GUIDE.md has it: "An installer".
 INSTALLER = "/etc/slotboot/installer"
 LAYOUT = "--esp-size=256M --slot-size=1G --data=rest"
@@ -129,21 +130,6 @@ class Debian:
             (place / "Packages").write_bytes(run("sh", "-c", 'cd "$1" && dpkg-scanpackages --multiversion .', "sh", place))
         return place
 
-    def _initramfs_hooks(self):
-        """Leave one that boots, and no other trace; those of initramfs-tools also one that installs, and one that opens a
-        root under dm-verity."""
-        version = '"$(ls "$1/lib/modules")"'
-        if self.number == 13:
-            return [f'chroot "$1" dracut --quiet --no-hostonly --force /boot/initrd.img-13 {version}']
-        return [f'mkdir "$1{INSTALLER}"',
-                f"upload {pki.identities()['signer'].cert} {INSTALLER}/keyring.pem",
-                f'echo "{LAYOUT}" >"$1{INSTALLER}/options"',
-                f'chroot "$1" mkinitramfs -o /boot/installer.img {version}',
-                f'rm -r "$1{INSTALLER}"',
-                'touch "$1/etc/slotboot/verity"',
-                f'chroot "$1" mkinitramfs -o /boot/verity.img {version}',
-                'rm "$1/etc/slotboot/verity"']
-
     def base(self):
         """The root as a tar archive: Debian's packages and ours."""
         ours = self.repository()
@@ -153,13 +139,27 @@ class Debian:
             asked.write_text("\n".join(wanted))
         if not newer_than(out, ours / "Packages", asked, __file__, pki.identities()["signer"].cert):
             sources = [f"deb {mirror()} {self.suite} main", f"deb [trusted=yes] copy://{ours} ./"]
+            # initramfs-tools has made one by then.
+            dracut = ([] if self.number == 12 else
+                      [f'--customize-hook=chroot "$1" dracut --quiet --no-hostonly --force /boot/initrd.img-13 {KERNEL}'])
             run("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64", f"--include={','.join(wanted)}",
                 '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
                 "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
                 "--dpkgopt=path-exclude=/usr/share/doc/*",
-                *(f"--customize-hook={command}" for command in self._initramfs_hooks()),
-                self.suite, out.with_suffix(".part.tar"), *sources, deadline=3600)
+                *dracut, self.suite, out.with_suffix(".part.tar"), *sources, deadline=3600)
             out.with_suffix(".part.tar").rename(out)
+        return out
+
+    def _initramfs(self, kind, *furnish):
+        """One of another kind, by initramfs-tools, in the base as these commands furnish it."""
+        out = self.place / f"initramfs-{kind}.img"
+        if not newer_than(out, self.base(), __file__, pki.identities()["signer"].cert):
+            part = out.with_suffix(".part")
+            commands = (*furnish, f'chroot "$1" mkinitramfs -o /boot/made.img {KERNEL}', f"download /boot/made.img {part}")
+            run("mmdebstrap", "--quiet", "--variant=custom",
+                f"""--setup-hook=mmtarfilter "--path-exclude=/dev/*" <{self.base()} | tar -C "$1" -x""",
+                *(f"--customize-hook={command}" for command in commands), "", "/dev/null", deadline=3600)
+            part.rename(out)
         return out
 
     def _os_release(self, version):
@@ -180,19 +180,21 @@ class Debian:
         (work / "root.img").rename(out)
         shutil.rmtree(work)
 
-    def _uki(self, out, version, initrd="./boot/initrd.img-", command_line=COMMAND_LINE):
-        """With the stub of that Debian."""
+    def _uki(self, out, version, initramfs=None, command_line=COMMAND_LINE):
+        """With the stub of that Debian, and the base's initramfs, unless another is named."""
         work = self._work(f"uki-{version}")
         name, kernel = _member(self.base(), "./boot/vmlinuz-")
         (work / "linux").write_bytes(kernel)
-        (work / "initrd").write_bytes(_member(self.base(), initrd)[1])
+        initramfs = initramfs or work / "initrd"
+        if not initramfs.exists():
+            initramfs.write_bytes(_member(self.base(), "./boot/initrd.img-")[1])
         (work / "osrel").write_text(self._os_release(version))
         uname = name.removeprefix("./boot/vmlinuz-")
         if self.number == 12:
-            uki.build(out, work, work / "linux", work / "initrd", command_line, self._os_release(version), uname)
+            uki.build(out, work, work / "linux", initramfs, command_line, self._os_release(version), uname)
         else:
             debian13.ukify(f"--stub={debian13.stub('linuxx64.efi.stub')}", f"--linux={work / 'linux'}",
-                           f"--initrd={work / 'initrd'}", f"--cmdline={command_line}", f"--os-release=@{work / 'osrel'}",
+                           f"--initrd={initramfs}", f"--cmdline={command_line}", f"--os-release=@{work / 'osrel'}",
                            f"--uname={uname}", f"--output={out}")
         shutil.rmtree(work)
 
@@ -227,7 +229,8 @@ class Debian:
         said = run("veritysetup", "format", made.image, *where, "--salt=00").decode()
         root = re.search(r"Root hash:\s*([0-9a-f]+)", said)[1]
         option = f"systemd.verity_root_options=hash-offset={offset} " if tree == "behind" else ""
-        self._uki(made.uki, version, "./boot/verity.img", f"root=/dev/mapper/root {ALWAYS} roothash={root} {option}systemd.verity=no")
+        initramfs = self._initramfs("verity", 'touch "$1/etc/slotboot/verity"')
+        self._uki(made.uki, version, initramfs, f"root=/dev/mapper/root {ALWAYS} roothash={root} {option}systemd.verity=no")
         self._bundle(made, *([f"rootfs={made.image},roothash={root}"] if tree == "behind" else
                              [f"rootfs={made.image}", f"rootfs-verity={where[0]},roothash={root}"]))
         return made
@@ -243,7 +246,9 @@ class Debian:
     def installer(self, path, bundle_url):
         """A stick whose UKI installs that bundle on the first virtio disk, and switches the machine off."""
         uki_file = self.place / "installer.efi"
-        self._uki(uki_file, "installer", "./boot/installer.img",
+        initramfs = self._initramfs("installer", f'mkdir "$1{INSTALLER}"', f'echo "{LAYOUT}" >"$1{INSTALLER}/options"',
+                                    f"upload {pki.identities()['signer'].cert} {INSTALLER}/keyring.pem")
+        self._uki(uki_file, "installer", initramfs,
                   f"slotboot.install=/dev/vda slotboot.bundle={bundle_url} ip=dhcp {ALWAYS} panic=-1")
         with open(path, "wb") as stick:
             stick.truncate(160 << 20)
