@@ -8,6 +8,7 @@
 #include "image.h"
 #include "options.h"
 #include "sha256.h"
+#include "shim.h"
 
 /* Some firmware's drivers fail, or spill, on larger reads. */
 #define READ_CHUNK ((UINTN)1 << 20)
@@ -142,13 +143,9 @@ enum slot_reason chainload_start(void *ctx, unsigned slot, const uint8_t *digest
 	if (reason == REASON_NONE && digest)
 		reason = uki_read(l, &uki, digest, size, &status);
 	if (reason == REASON_NONE) {
-		status = l->bs->LoadImage(FALSE, l->image, uki.device_path, uki.data,
-					  uki.size, &child);
+		status = shim_load(l, uki.device_path, uki.data, uki.size, &child);
 		if (EFI_ERROR(status))
 			reason = REASON_LOAD;
-		/* UEFI 2.10, 7.4.1: loaded all the same, to be started never. */
-		if (status == EFI_SECURITY_VIOLATION && child)
-			(void)l->bs->UnloadImage(child);
 	}
 	uki_free(l, &uki);
 	if (reason == REASON_NONE) {

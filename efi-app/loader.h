@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What every part of the loader needs: the firmware's tables and where the
- * loader itself came from. One struct, made in main.c and handed down; the
- * loader has no writable globals, so its image has no writable section.
+ * loader itself came from. One struct, made in main.c and handed down; of
+ * writable globals there is one, in shim.c.
  */
 #pragma once
 
@@ -24,6 +24,7 @@ struct loader {
 	uint64_t ticks_per_second;	/* see ticks.h */
 	unsigned steps_told;		/* steps of the trace already on the console */
 	bool record_told;		/* ... and how reading the record went */
+	bool by_shim;			/* an image was loaded with shim's word */
 	const struct watchdog_driver *watchdog;	/* that may be armed now; NULL: none */
 };
 

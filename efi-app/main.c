@@ -4,6 +4,7 @@
 #include "console.h"
 #include "devicepath.h"
 #include "report.h"
+#include "shim.h"
 #include "storage.h"
 #include "successor.h"
 #include "ticks.h"
@@ -38,6 +39,16 @@ static void reset(void *ctx)
 	l->rt->ResetSystem(EfiResetCold, EFI_SUCCESS, 0, NULL);
 }
 
+static bool needs_reset(void *ctx)
+{
+	struct loader *l = ctx;
+	bool gone = shim_is_gone(l);
+
+	if (gone)
+		console_put(l, "slotboot: shim is not there any more; another image needs a reset\r\n");
+	return gone;
+}
+
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
 	uint64_t begin = ticks_read();
@@ -55,6 +66,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		.entries = bli_entries,
 		.hand_over = successor_start,
 		.reset = reset,
+		.needs_reset = needs_reset,
 	};
 	struct trace trace;
 

@@ -4,6 +4,7 @@
 #include "console.h"
 #include "devicepath.h"
 #include "native.h"
+#include "shim.h"
 
 #define WIDE_(text) L##text
 #define WIDE(text) WIDE_(text)
@@ -72,11 +73,8 @@ void successor_start(void *ctx, const uint8_t *esp)
 		return;
 	console_put(l, "slotboot: this disk is older than the other one; "
 		       "starting the loader there\r\n");
-	status = l->bs->LoadImage(FALSE, l->image, path, NULL, 0, &child);
+	status = shim_load(l, path, NULL, 0, &child);
 	(void)l->bs->FreePool(path);
-	/* UEFI 2.10, 7.4.1: loaded all the same, to be started never. */
-	if (status == EFI_SECURITY_VIOLATION && child)
-		(void)l->bs->UnloadImage(child);
 	if (!EFI_ERROR(status))
 		(void)l->bs->StartImage(child, NULL, NULL);
 }

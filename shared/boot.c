@@ -23,15 +23,21 @@ static void step_arm(const struct boot_ops *ops, const struct record *record,
 						    step->watchdog_s);
 }
 
-/* An image that ran has left its measurements in the PCRs. Only once its failure is stored
- * in both places: a record that fell back would have it start again after each reset. */
+/* An image that ran has left its measurements in the PCRs, and may have taken away what others need. */
+static bool reset_wanted(const struct boot_ops *ops, const struct record *record)
+{
+	return (record->flags & RECORD_FLAG_RESET) || (ops->needs_reset && ops->needs_reset(ops->ctx));
+}
+
+/* Only once its failure is stored in both places: a record that fell back would have it start again
+ * after each reset. */
 static void reset_after(const struct boot_ops *ops, struct boot_policy *policy, struct state *state,
 			const struct boot_step *step, enum slot_reason reason)
 {
 	enum sb_error mirror;
 
 	if (reason != REASON_RETURNED || step->last_resort || !ops->reset ||
-	    !(policy->record.flags & RECORD_FLAG_RESET))
+	    !reset_wanted(ops, &policy->record))
 		return;
 	state->record = policy->record;
 	if (state_save(&ops->storage, STATE_SAVE_AGENT, state, &mirror) == SB_OK && mirror == SB_OK)

@@ -32,6 +32,8 @@ struct boot_ops {
 	enum trace_reset (*watchdog_fired)(void *ctx, enum record_watchdog kind);
 	/* Resets the machine; returns only if that does not work. May be NULL. */
 	void (*reset)(void *ctx);
+	/* True if after an image that came back no other can be started without a reset. May be NULL. */
+	bool (*needs_reset)(void *ctx);
 	/* The slot that somebody wants started in this boot alone, and has it forgotten by
 	 * whatever told it; -1: none, or it cannot be forgotten. May be NULL. */
 	int (*once)(void *ctx);

@@ -128,20 +128,23 @@ static void the_last_resort_checks_digests_and_then_the_firmware_goes_on(void **
 	assert_int_equal(m.var_writes, 0);
 }
 
-static void an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for(void **state)
+static void an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for_or_needed(void **state)
 {
 	static const struct {
 		uint8_t flags;
 		enum slot_reason fails;
-		bool no_mirror, var_write_fails;
+		bool needed, no_mirror, var_write_fails;
 		unsigned resets;
 	} cases[] = {
-		{ 0, REASON_RETURNED, false, false, 0 },
-		{ RECORD_FLAG_RESET, REASON_RETURNED, false, false, 1 },
-		{ RECORD_FLAG_RESET, REASON_LOAD, false, false, 0 },
-		{ RECORD_FLAG_RESET, REASON_DIGEST, false, false, 0 },
-		{ RECORD_FLAG_RESET, REASON_RETURNED, true, false, 0 },
-		{ RECORD_FLAG_RESET, REASON_RETURNED, false, true, 0 },
+		{ 0, REASON_RETURNED, false, false, false, 0 },
+		{ 0, REASON_RETURNED, true, false, false, 1 },
+		{ 0, REASON_LOAD, true, false, false, 0 },
+		{ 0, REASON_RETURNED, true, true, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_RETURNED, false, false, false, 1 },
+		{ RECORD_FLAG_RESET, REASON_LOAD, false, false, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_DIGEST, false, false, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_RETURNED, false, true, false, 0 },
+		{ RECORD_FLAG_RESET, REASON_RETURNED, false, false, true, 0 },
 	};
 
 	(void)state;
@@ -154,6 +157,7 @@ static void an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for(v
 		r.flags = cases[i].flags;
 		record_encode(&r, m.var);
 		m.fails[0] = cases[i].fails;
+		m.needs_reset = cases[i].needed;
 		m.no_mirror = cases[i].no_mirror;
 		m.var_write_fails = cases[i].var_write_fails;
 		/* Where it does not reset, or that fails, the other starts in the same boot. */
@@ -191,7 +195,7 @@ int main(void)
 		cmocka_unit_test(a_failure_costs_no_reboot_and_its_reason_is_kept),
 		cmocka_unit_test(a_try_that_cannot_be_stored_is_not_started),
 		cmocka_unit_test(the_last_resort_checks_digests_and_then_the_firmware_goes_on),
-		cmocka_unit_test(an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for),
+		cmocka_unit_test(an_image_that_came_back_is_left_by_a_reset_where_that_is_asked_for_or_needed),
 		cmocka_unit_test(the_last_resort_resets_nothing),
 	};
 

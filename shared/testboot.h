@@ -25,6 +25,7 @@ struct machine {
 	unsigned armed, arms, disarms, asked;	/* armed: seconds, 0 after a disarm */
 	unsigned armed_at_start[2];
 	unsigned resets;
+	bool needs_reset;
 	const uint8_t *handed_over;	/* to that ESP's loader, which came back */
 	int once;			/* the slot wanted, + 1; 0: none */
 	struct trace trace;
@@ -141,6 +142,11 @@ static inline enum trace_reset watchdog_fired(void *ctx, enum record_watchdog ki
 }
 
 /* As if it did not work: the boot goes on. */
+static inline bool needs_reset(void *ctx)
+{
+	return ((struct machine *)ctx)->needs_reset;
+}
+
 static inline void reset(void *ctx)
 {
 	((struct machine *)ctx)->resets++;
@@ -177,7 +183,7 @@ static inline struct state_ops storage_of(struct machine *m)
 static inline char boot(struct machine *m)
 {
 	struct boot_ops ops = { m, storage_of(m), start, report,
-				watchdog_arm, watchdog_disarm, watchdog_fired, reset, once, hand_over, NULL };
+				watchdog_arm, watchdog_disarm, watchdog_fired, reset, needs_reset, once, hand_over, NULL };
 	struct trace trace;
 
 	memset(m->started, 0, sizeof m->started);

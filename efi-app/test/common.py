@@ -14,7 +14,7 @@ SHOW, STUB, SUCCESS, ERROR, TRACES, RESETS = (
     ("show", "show_stub", "returns_success", "returns_error", "leaves_trace", "resets"))
 LOADER_PATH = f"\\EFI\\slotboot\\slotboot{ARCH.NAME}.efi"
 NV, NV_BS_RT, AUTHENTICATED = 3, 7, 0x20     # attributes of variables
-CASES = []
+CASES, LEFT_OUT = [], []
 
 
 def case(f):
@@ -25,6 +25,12 @@ def case(f):
 def long_case(f):
     """Begins first, so that no processor is left alone with it at the end."""
     CASES.insert(0, f)
+    return f
+
+
+def skipped(f):
+    """What it needs is not there."""
+    LEFT_OUT.append(f)
     return f
 
 

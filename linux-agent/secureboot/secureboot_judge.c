@@ -7,9 +7,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* The version of shim is not visible here. */
-#define OLDER_SHIM " (which counts where shim is 16 or later)"
-
 /* The inputs and the output for one image. */
 struct question {
 	const struct secureboot *rules;
@@ -81,8 +78,7 @@ static bool digest_known(const struct question *q, const struct pair *pair)
 
 	if (!chain_digest_listed(q->image, &q->rules->lists[pair->list], text, sizeof text))
 		return false;
-	say(q->v, SECUREBOOT_STARTS, pair->digest, "%s is in %s%s", text, pair->name,
-	    pair->list == SECUREBOOT_MOK ? OLDER_SHIM : "");
+	say(q->v, SECUREBOOT_STARTS, pair->digest, "%s is in %s", text, pair->name);
 	return true;
 }
 
@@ -156,8 +152,8 @@ static bool entry_known(const struct question *q, const struct authenticode_entr
 	}
 	signer_say(q, e);
 	name = cms_name_text(X509_get_subject_name(anchor));
-	say(q->v, SECUREBOOT_STARTS, pair->cert, "it is signed by %s, and %s is in %s%s",
-	    e->signature.signer, name ? name : "its certificate", pair->name, is_mok ? OLDER_SHIM : "");
+	say(q->v, SECUREBOOT_STARTS, pair->cert, "it is signed by %s, and %s is in %s",
+	    e->signature.signer, name ? name : "its certificate", pair->name);
 	return true;
 }
 
