@@ -38,7 +38,8 @@ def shimmed(folder, shim, b, by_owner=True):
                 b=signed(keys["owner" if by_owner else "stranger"], b, "b.efi"))
     m.put("/EFI/slotboot/shimx64.efi", signed(keys["firmware"], shim, "shim.efi"))
     m.put("/EFI/slotboot/grubx64.efi", signed(keys["owner"], LOADER, "loader.efi"))
-    m.entries("\\EFI\\slotboot\\shimx64.efi")
+    m.put("/EFI/test/last.efi", signed(keys["firmware"], SHOW, "last.efi"))     # where nothing else starts
+    m.entries("\\EFI\\slotboot\\shimx64.efi", "\\EFI\\test\\last.efi")
     m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
     one = signature_list(keys["firmware"][2])
     m.seed(("db", one, SECURITY, SIGNED_UPDATES), ("KEK", one, GLOBAL, SIGNED_UPDATES),
