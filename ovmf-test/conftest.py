@@ -18,6 +18,7 @@ import images
 from httpd import HttpServer
 from machine import Machine
 from paths import LOADER, SLOTCTL, WORK, copy, work_alone
+from rows import print_quirks, print_rows
 
 
 # What takes longest begins first, and what goes to any worker comes last, so that none is left alone at the end.
@@ -81,15 +82,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """The rows that cases enter as the property "boot", below the results."""
-    rows = [value for report in terminalreporter.getreports("passed")
-            for name, value in report.user_properties if name == "boot"]
-    if not rows:
-        return
-    terminalreporter.section("what each boot did")
-    terminalreporter.write_line(f"{'case':<62} slot  boots  why, by slotctl status")
-    for case, slot, entries, why in rows:
-        terminalreporter.write_line(f"{case:<62} {slot:<4}  {entries:<5}  {why}")
+    """The rows that cases enter as the properties "boot" and "quirk", below the results."""
+    print_rows(terminalreporter, "boot", "what each boot did", ("case", "slot", "boots", "why, by slotctl status"))
+    print_quirks(terminalreporter)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -30,6 +30,17 @@ static void variables_missing(struct findings *findings, const struct err *why)
 			    "outside", store.path);
 }
 
+static void slots_unusable(const struct machine *m, const struct err *why, struct findings *findings)
+{
+	struct finding *f = cannot_open(findings, "slots", "the slots or their record cannot be used", why);
+
+	/* The loader, which must start something, does not stop there. */
+	if (m->state.var_error == SB_IO)
+		finding_say(f, remedy, "reset the machine, and if that does not help, update its firmware: "
+			    "until then the machine boots by the record's mirror, and slotctl changes nothing, "
+			    "since the variable may be newer");
+}
+
 static void open_machine_examine(struct machine *m, struct findings *findings)
 {
 	doctor_record(m, findings);
@@ -69,7 +80,7 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 	if (m->step != MACHINE_AT_VARS)
 		doctor_secureboot(m, findings);
 	if (m->step == MACHINE_AT_SLOTS)
-		(void)cannot_open(findings, "slots", "the slots or their record cannot be used", why);
+		slots_unusable(m, why, findings);
 	if (m->step == MACHINE_OPEN)
 		open_machine_examine(m, findings);
 }

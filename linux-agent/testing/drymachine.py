@@ -114,8 +114,22 @@ class DryMachine:
     def bytes(self):
         """What a refusal must leave alone."""
         places = [self.top / "a.img", self.top / "b.img", self.top / "disk.img"]
-        places += sorted((self.top / "vars").rglob("*")) + sorted((self.top / "esp").rglob("*"))
+        # A link among the variables stands for one that cannot be read.
+        places += [p for p in sorted((self.top / "vars").rglob("*")) if not p.is_symlink()]
+        places += sorted((self.top / "esp").rglob("*"))
         return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in places if p.is_file()}
+
+
+def changes(machine, *argv):
+    """What the verb writes, creates or removes, in words for a table; its status, and all that it says."""
+    before = machine.bytes()
+    status, out, errors = machine.run(*argv)
+    after = machine.bytes()
+    names = sorted({Path(name).name.split("-")[0] for name in before.keys() | after.keys()
+                    if before.get(name) != after.get(name)})
+    verb = " ".join(argv)
+    did = f"{verb} wrote {', '.join(names)}" if names else f"{verb} wrote nothing"
+    return did if status in (0, 1) else f"{did}, and failed ({status})", status, out + errors
 
 
 def make_parts(work):

@@ -14,6 +14,17 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "linux-agent/testing"), str(TOP / "ovmf-test")]
 import pki  # noqa: E402
 from drymachine import SLOTCTL, DryMachine, first_version, make_parts, pack  # noqa: E402
+from rows import print_quirks  # noqa: E402
+
+
+def pytest_terminal_summary(terminalreporter):
+    print_quirks(terminalreporter)
+
+
+@pytest.fixture
+def quirk(record_property, tmp_path):
+    """Enters a row in the table of quirks: the surroundings, what slotctl did there, and what it says of them."""
+    return lambda *cells: record_property("quirk", [cell.replace(f"{tmp_path}/", "") for cell in cells])
 
 
 @pytest.fixture(scope="session")

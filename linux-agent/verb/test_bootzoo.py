@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """slotctl against files: Boot#### and BootOrder as real firmware has them, and firmware that locks them. The
 entries are from public bug reports, named by repository and number."""
+import json
 import os
 import struct
 import subprocess
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 
 from drymachine import GLOBAL, IOERR, LOADER, SLOTCTL, load_option, start_by_loader
+from test_quirks import line_of
 
 END = bytes.fromhex("7fff0400")
 PCI = bytes.fromhex("02010c00d041030a00000000" "010106000017")
@@ -63,7 +65,7 @@ def order_of(machine):
     return list(struct.unpack(f"<{len(data) // 2}H", data))
 
 
-def test_no_foreign_entry_is_changed_or_moved_whatever_it_is(machine, create):
+def test_no_foreign_entry_is_changed_or_moved_whatever_it_is(machine, create, quirk):
     numbers = {0x10 + 7 * i % 64: name for i, name in enumerate(ZOO)}
     for number, name in numbers.items():
         machine.set_variable(f"Boot{number:04X}", GLOBAL, ZOO[name])
@@ -83,6 +85,9 @@ def test_no_foreign_entry_is_changed_or_moved_whatever_it_is(machine, create):
         assert set(order[:len(order) - len(foreign)]) <= {1, 2, 3}, argv
         for name, content in kept.items():
             assert (machine.top / "vars" / name).read_bytes() == content, (argv, name, numbers)
+    quirk(f"{len(numbers)} odd entries of others, one that cannot be read, {len(GHOSTS)} not there",
+          "install and mark-good left each as it was", "notes: " + ", ".join(sorted(
+              f["id"] for f in json.loads(machine.run("doctor", "--json")[1])["findings"] if f["level"] == "note")))
 
 
 def test_a_copy_of_ours_in_capitals_is_ours_and_goes(machine):
@@ -138,7 +143,7 @@ def test_after_a_kexec_the_loader_is_not_known_to_have_run(machine):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
-def test_read_only_variables_are_named_before_the_first_byte(machine, create):
+def test_read_only_variables_are_named_before_the_first_byte(machine, create, quirk):
     """As a kernel mounts them whose firmware sets none at run time, and as a unit or a container may have them."""
     machine.check("mark-good")
     before, variables = machine.bytes(), machine.top / "vars"
@@ -155,5 +160,8 @@ def test_read_only_variables_are_named_before_the_first_byte(machine, create):
     assert f"SlotState-a44b7925-64fe-4f5f-9e3a-49b0319efd7d in {variables}/: {variables}/ is mounted read-only; " \
            f"mount -o remount,rw {variables}/" in errors
     assert run("mark-good")[0] == 0, "nothing is to be written"
-    assert "neither the slot record nor boot entries can be written" in run("doctor")[1]
+    said = run("doctor")[1]
+    assert "neither the slot record nor boot entries can be written" in said
+    quirk("efivarfs mounted read-only", "install was refused before the first byte (74)",
+          line_of(said, "is mounted read-only"))
     assert run("status")[0] == 0

@@ -8,7 +8,7 @@ import struct
 import subprocess
 
 import pytest
-from drymachine import AT_STATUS_A, BUILD, CONFIG, GLOBAL, OURS, TOP, WRITING, load_option
+from drymachine import AT_STATUS_A, BUILD, CONFIG, GLOBAL, OURS, TOP, WRITING, changes, load_option
 from test_foreign import esp_guid, two_disks
 from test_quirks import Firmware, entries, label, put_order_back
 from test_schema import SCHEMAS, check
@@ -106,14 +106,15 @@ REPAIRABLE = [("entry-missing", remove_loader_entry, "the boot entry of the load
 
 
 @pytest.mark.parametrize("name, breaks, words", REPAIRABLE, ids=[row[2] for row in REPAIRABLE])
-def test_what_the_reconciler_can_mend_is_named_and_repaired(healthy, name, breaks, words):
+def test_what_the_reconciler_can_mend_is_named_and_repaired(healthy, quirk, name, breaks, words):
     breaks(healthy)
     status, found = doctor(healthy)
     assert name in found and set(found) <= {name, "order"} and words in found[name]["what"]
     assert found[name]["repairable"] and "slotctl doctor --repair" in found[name]["remedy"]
-    _, out, _ = healthy.run("doctor", "--repair")
+    did, _, out = changes(healthy, "doctor", "--repair")
     assert f"repaired   {found[name]['what']}\n" in out and out.endswith("nothing wrong was found\n")
     assert doctor(healthy) == (0, {})
+    quirk(name, did, found[name]["what"])
 
 
 def without(name):
@@ -204,7 +205,7 @@ WITH = {"loader-missing": {"entry-duplicate", "order"}, "slot-without-uki": {"en
 
 
 @pytest.mark.parametrize("name, breaks, remedy", BY_HAND, ids=[f"{row[0]}, {row[2][:24]}" for row in BY_HAND])
-def test_what_a_person_must_mend_is_named_with_its_remedy(healthy, name, breaks, remedy):
+def test_what_a_person_must_mend_is_named_with_its_remedy(healthy, quirk, name, breaks, remedy):
     breaks(healthy)
     status, found = doctor(healthy)
     assert status == FOUND and name in found and set(found) - {name} <= WITH.get(name, set()), found
@@ -213,6 +214,7 @@ def test_what_a_person_must_mend_is_named_with_its_remedy(healthy, name, breaks,
     assert found[name]["level"] == "fault" and not found[name]["repairable"]
     text = healthy.run("doctor")
     assert text[0] == FOUND and f"fault      {found[name]['what']}\n" in text[1] and "faults found" in text[2]
+    quirk(name, changes(healthy, "mark-good")[0], found[name]["cause" if name.startswith("esp") else "what"])
 
 
 def unreadable(machine):
@@ -229,25 +231,26 @@ NOTES = [("entry-malformed", lambda m: m.set_variable("Boot0044", GLOBAL, b"\xff
 
 
 @pytest.mark.parametrize("name, breaks, words", NOTES, ids=[row[0] for row in NOTES])
-def test_what_is_anothers_is_told_and_no_fault(healthy, name, breaks, words):
+def test_what_is_anothers_is_told_and_no_fault(healthy, quirk, name, breaks, words):
     breaks(healthy)
     status, found = doctor(healthy)
     assert status == 0 and set(found) == {name} and found[name]["level"] == "note"
     assert words in found[name]["what"] and not found[name]["repairable"]
-    before = healthy.bytes()
-    assert "note       " in healthy.check("doctor", "--repair")
-    assert healthy.bytes() == before
+    did, status, out = changes(healthy, "doctor", "--repair")
+    assert status == 0 and "note       " in out and did == "doctor --repair wrote nothing"
+    quirk(name, did, found[name]["what"])
 
 
-def test_of_thousands_of_entries_a_few_are_named(healthy):
+def test_of_thousands_of_entries_a_few_are_named(healthy, quirk):
     for number in range(0x1000, 0x1000 + 4000):
         healthy.set_variable(f"Boot{number:04X}", GLOBAL, b"\xff")
     status, found = doctor(healthy)
     assert status == 0 and set(found) == {"entry-malformed"}
     assert found["entry-malformed"]["what"].endswith("Boot1005 and more")
     remove_loader_entry(healthy)
-    healthy.run("doctor", "--repair")
+    did = changes(healthy, "doctor", "--repair")[0]
     assert set(doctor(healthy)[1]) == {"entry-malformed"}
+    quirk("4000 entries, and ours is missing", did, found["entry-malformed"]["what"])
 
 
 def test_firmware_that_undoes_is_named_and_repair_tries_again(healthy):
@@ -269,7 +272,7 @@ def test_firmware_that_forgets_the_record_is_named(healthy):
     assert status == 0 and set(found) == {"firmware-forgets"} and "(1)" in found["firmware-forgets"]["what"]
 
 
-def test_where_there_are_no_efi_variables_the_rest_is_looked_at(healthy):
+def test_where_there_are_no_efi_variables_the_rest_is_looked_at(healthy, quirk):
     shutil.move(healthy.top / "vars", healthy.top / "gone")
     (healthy.top / FALLBACK).unlink()
     status, found = doctor(healthy)
@@ -280,6 +283,7 @@ def test_where_there_are_no_efi_variables_the_rest_is_looked_at(healthy):
         assert "run slotctl outside" in doctor(healthy)[1]["efivarfs"]["remedy"]
     finally:
         del os.environ["container"]
+    quirk("no efivarfs", changes(healthy, "mark-good")[0], found["efivarfs"]["what"])
 
 
 def test_an_immutable_entry_is_noted(healthy):

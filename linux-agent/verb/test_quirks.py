@@ -86,24 +86,35 @@ QUIRKS = [("order", put_order_back, "BootOrder"), ("loader", replace_path(NOWHER
           ("duplicates", copy_entry, "removal of duplicate boot entries")]
 
 
+def enter(quirk, name, written, said):
+    """A row, of what mark-good has written at each boot."""
+    names = ", ".join(sorted(set(sum(written, []))))
+    quirk(f"{name}, at each reset", f"mark-good wrote {names} in {sum(map(bool, written))} of {len(written)} boots", said)
+
+
+def line_of(text, words):
+    """Of what a verb has printed the line with these words, without the word in front."""
+    return next(line for line in text.splitlines() if words in line).split(maxsplit=1)[1]
+
+
 @pytest.mark.parametrize("thing, undo, words", QUIRKS, ids=["BootOrder put back", "path replaced by a device",
                          "path replaced by a file", "entry removed", "entry made inactive", "entry copied"])
-def test_after_three_undone_writes_slotctl_stops_and_says_so(machine, thing, undo, words):
+def test_after_three_undone_writes_slotctl_stops_and_says_so(machine, request, quirk, thing, undo, words):
     firmware = Firmware(machine, undo)
     firmware.reset(undo=False)
     undo(machine)
-    assert firmware.writes("mark-good")
-    written = []
+    written = [firmware.writes("mark-good")]
     for _ in range(8):
         firmware.reset()
-        written.append(bool(firmware.writes("mark-good")))
-    # The third time an entry that is given up may still have to leave BootOrder.
-    assert written[:2] == [True, True] and not any(written[3:])
-    assert thing == "loader" or not written[2]
+        written.append(firmware.writes("mark-good"))
+    # The fourth time an entry that is given up may still have to leave BootOrder.
+    assert all(written[:3]) and not any(written[4:])
+    assert thing == "loader" or not written[3]
     told = machine.status()
     check("status", told)
     assert [(q["thing"], q["given_up"]) for q in told["quirks"] if q["given_up"]] == [(thing, True)]
-    assert f"has undone 3 writes of the {words}".replace("the BootOrder", "BootOrder") in machine.check("status")
+    undone = f"has undone 3 writes of the {words}".replace("the BootOrder", "BootOrder")
+    enter(quirk, request.node.callspec.id, written, line_of(machine.check("status"), undone))
     # Firmware that is mended, and forgiven.
     remove_entry(machine)
     (machine.top / "esp/EFI/slotboot/quirks.json").unlink()
@@ -148,7 +159,7 @@ def test_a_kexec_resets_nothing_and_is_not_counted(machine):
     assert machine.status()["quirks"] == []
 
 
-def test_bytes_added_to_a_direct_entry_are_taken_away_three_times(machine):
+def test_bytes_added_to_a_direct_entry_are_taken_away_three_times(machine, quirk):
     """A stub would take them for its command line, where the UKI's has no slot to fill in."""
     uki = machine.top / "esp/EFI/slotboot/a/uki.efi"
     uki.write_bytes(uki.read_bytes().replace(b"slotboot.slot={slot}", b"slotboot.slot=a     "))
@@ -157,12 +168,13 @@ def test_bytes_added_to_a_direct_entry_are_taken_away_three_times(machine):
     machine.check("mark-good")
     for _ in range(7):
         firmware.reset()
-        written.append(bool(firmware.writes("mark-good")))
-    assert written == [True] * 3 + [False] * 4
+        written.append(firmware.writes("mark-good"))
+    assert list(map(bool, written)) == [True] * 3 + [False] * 4
     assert [q["thing"] for q in machine.status()["quirks"]] == ["a"]
+    enter(quirk, "bytes added to a slot's entry", written, line_of(machine.check("status"), "has undone 3 writes"))
 
 
-def test_a_slot_record_that_the_firmware_does_not_keep_is_named_and_lived_with(machine):
+def test_a_slot_record_that_the_firmware_does_not_keep_is_named_and_lived_with(machine, quirk):
     """As where variables that are set while Linux runs are gone after the reset."""
     kept = (machine.top / f"vars/SlotState-{OURS}").read_bytes()
     firmware = Firmware(machine, lambda m: (m.top / f"vars/SlotState-{OURS}").write_bytes(kept))
@@ -175,7 +187,8 @@ def test_a_slot_record_that_the_firmware_does_not_keep_is_named_and_lived_with(m
         check("status", told)
         assert told["quirks"] == [{"thing": "record", "undone": min(boots, 3), "given_up": False}]
         assert told["slots"]["a"]["status"] == "bad"
-    assert "has not kept the variable SlotState over the last resets (3)" in machine.check("status")
+    quirk("SlotState not kept over a reset", "kept the record in its mirror, which counted at each of 5 boots",
+          line_of(machine.check("status"), "has not kept the variable SlotState over the last resets (3)"))
     firmware.reset(undo=False)
     machine.check("mark-good")
     assert machine.status()["quirks"] == []
