@@ -1,47 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "provision.h"
 
-#include "bundle.h"
 #include "espfile.h"
 #include "fetch.h"
-#include "found.h"
-#include "gpt.h"
-#include "install_payload.h"
 #include "io.h"
 #include "native.h"
-#include "out.h"
-#include "policy.h"
 #include "provision_esp.h"
 #include "provision_images.h"
 #include "provision_root.h"
-#include "target.h"
+#include "provision_work.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
-#define BLOCK 4096u
-#define MIB ((uint64_t)1 << 20)
 #define SEEDED_TIME 315532800u	/* 1980, where FAT begins */
 #define FLUSH_EVERY ((uint64_t)64 << 20)
 
 #define ARCH (NATIVE_MACHINE == PE_MACHINE_AARCH64 ? LAYOUT_AA64 : LAYOUT_X64)
-
-struct provision {
-	const struct provision_options *options;
-	struct install_options how;
-	struct install install;
-	struct machine machine;
-	struct bundle *bundle;
-	struct target target;
-	struct found found;
-	struct layout layout;
-	uint64_t time;			/* of files and the record; 0: now */
-	uint8_t *loader;		/* of a file; NULL: the bundle's, which install.loader has */
-	size_t loader_len;
-};
 
 /* --- step 1 ---------------------------------------------------------------- */
 
@@ -147,71 +124,6 @@ static int plan(struct provision *p, struct err *err)
 	return provision_images_config(o->config, o->disk, &want, &p->layout, err);
 }
 
-static const char *part_fate(const struct provision *p, const struct layout_part *part)
-{
-	switch (part->role) {
-	case LAYOUT_ESP:
-		return p->layout.fat.type == 32 ? ", FAT32" : ", FAT16";
-	case LAYOUT_A:
-		return ", written";
-	case LAYOUT_B:
-		return ", empty";
-	default:
-		return p->found.adopted ? ", kept" : ", without a file system";
-	}
-}
-
-static void parts_report(const struct provision *p)
-{
-	const struct layout *l = &p->layout;
-	size_t width = 0;
-
-	for (size_t i = 0; i < l->count; i++)
-		width = strlen(l->parts[i].name) > width ? strlen(l->parts[i].name) : width;
-	for (size_t i = 0; i < l->count; i++) {
-		const struct layout_part *part = &l->parts[i];
-		char guid[LAYOUT_GUID_TEXT];
-
-		layout_guid_text(part->guid, guid);
-		report_step(p->options->report, "plan", "%u: %-*s %8llu MiB at %llu MiB, %s%s", part->number, (int)width,
-			    part->name, (unsigned long long)(part->bytes / MIB), (unsigned long long)(part->start / MIB),
-			    guid, part_fate(p, part));
-	}
-}
-
-/* machine.c takes slotboot-a and slotboot-b for rootfs, and looks for further pairs only beside that. */
-static void first_report(const struct provision *p)
-{
-	const char *first = p->options->config->images[0].name;
-
-	if (first && strcmp(first, "rootfs") != 0)
-		report_step(p->options->report, "plan", "slotboot-a has the image %s, not rootfs: the machine's slotboot.conf "
-			    "must have [image %s] with a = /dev/disk/by-partlabel/slotboot-a, b likewise, and a section "
-			    "for each further image", first, first);
-}
-
-static void plan_report(const struct provision *p)
-{
-	const struct provision_options *o = p->options;
-	const struct layout *l = &p->layout;
-	const struct manifest *m = bundle_manifest(p->bundle);
-
-	report_step(o->report, "plan", "%s: %llu MiB in sectors of %u bytes, %s", o->disk,
-		    (unsigned long long)(l->disk_bytes / MIB), l->sector_bytes,
-		    p->found.adopted ? "whose partitions are kept" : "which gets a new GPT");
-	if (p->found.what[0])
-		report_step(o->report, "plan", "wiped: %s", p->found.what);
-	parts_report(p);
-	first_report(p);
-	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
-		    bundle_signer(p->bundle));
-	if (!p->loader)
-		report_step(o->report, "plan", "the loader: version %s, which the bundle brings",
-			    p->install.loader.version);
-	else if (m->loader.file)
-		report_step(o->report, "plan", "the loader: %s, and not the one that the bundle brings", o->loader);
-}
-
 /* --- what an install works on ---------------------------------------------- */
 
 /* A store without variables, as the machine that will boot from this disk has it. */
@@ -243,163 +155,6 @@ static void install_fill(struct provision *p)
 	p->install = (struct install){ .machine = &p->machine, .options = &p->how, .bundle = p->bundle, .slot = 0 };
 }
 
-/* --- steps 2 to 5 ---------------------------------------------------------- */
-
-static int mark(struct target *t, uint64_t at, struct err *err)
-{
-	_cleanup_free_ char *block = aligned_alloc(BLOCK, BLOCK);
-
-	if (!block)
-		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
-	memset(block, 0, BLOCK);
-	memcpy(block, FOUND_MARK, sizeof FOUND_MARK - 1);
-	return target_write(t, block, BLOCK, at, err) < 0 ? -1 : target_flush(t, err);
-}
-
-/* Chunks that slot A already holds are kept. */
-static bool is_written(const struct provision *p, uint64_t at)
-{
-	for (size_t i = 0; i < p->layout.count; i++) {
-		const struct layout_part *part = &p->layout.parts[i];
-
-		if (part->role == LAYOUT_A && at >= part->start && at < part->start + part->bytes)
-			return true;
-	}
-	return false;
-}
-
-/* Remove the disk's signature first: from here on the old contents are known to be lost. */
-static int wipe_all(struct provision *p, struct err *err)
-{
-	struct target *t = &p->target;
-	uint64_t tail = gpt_tail(t->bytes);
-
-	if (mark(t, 0, err) < 0 || target_zero(t, MIB - BLOCK, BLOCK, err) < 0 ||
-	    target_zero(t, t->bytes - tail, tail, err) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(p->found.old_starts); i++) {
-		uint64_t at = p->found.old_starts[i] / BLOCK * BLOCK;
-
-		if (at >= MIB && at < tail && !is_written(p, at) && target_zero(t, BLOCK, at, err) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < p->layout.count; i++)
-		if (p->layout.parts[i].role != LAYOUT_A &&
-		    target_zero(t, MIB, p->layout.parts[i].start, err) < 0)
-			return -1;
-	return target_flush(t, err);
-}
-
-/* A file system's beginning, and nothing behind a smaller partition. */
-static int wipe_slot(struct target *t, const struct layout_part *part, struct err *err)
-{
-	uint64_t bytes = part->bytes < MIB ? part->bytes / BLOCK * BLOCK : MIB;
-
-	return target_zero(t, bytes, part->start, err);
-}
-
-static int wipe_adopted(struct provision *p, struct err *err)
-{
-	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
-	struct target *t = &p->target;
-
-	if (mark(t, esp->start, err) < 0 || target_zero(t, MIB - BLOCK, esp->start + BLOCK, err) < 0)
-		return -1;
-	for (size_t i = 0; i < p->layout.count; i++)
-		if (p->layout.parts[i].role == LAYOUT_B && wipe_slot(t, &p->layout.parts[i], err) < 0)
-			return -1;
-	return target_flush(t, err);
-}
-
-static int begin(struct provision *p, struct err *err)
-{
-	if (target_create(&p->target, err) < 0)
-		return -1;
-	return p->found.adopted ? wipe_adopted(p, err) : wipe_all(p, err);
-}
-
-/* As an install that is to be booted next. The sequence begins with the time, so that this record, which
- * is in the mirror alone, counts for more than a variable that the firmware kept of an earlier
- * installation with the same GUIDs (state.h). */
-static int record_make(struct provision *p, struct err *err)
-{
-	const struct config *config = p->options->config;
-	struct record *r = &p->machine.state.record;
-	const struct payload *uki = manifest_uki(bundle_manifest(p->bundle));
-	unsigned tries = p->options->tries ? p->options->tries : config->tries;
-
-	record_adopt(r, layout_find(&p->layout, LAYOUT_ESP)->guid);
-	r->sequence = p->time ? p->time : (uint64_t)time(NULL);
-	config_to_record(config, r);
-	if (!policy_apply(r, ON_INSTALL_BEGIN, 0, 0))
-		return err_set(err, EX_SOFTWARE, "slot a cannot be written");
-	install_describe(uki, &r->slots[0]);
-	if (p->time)
-		r->slots[0].installed = p->time;
-	if (!policy_apply(r, ON_INSTALL_REBOOT, 0, (uint8_t)tries))
-		return err_set(err, EX_SOFTWARE, "slot a cannot be finished");
-	return 0;
-}
-
-static int esp_make(struct provision *p, int *ret_fd, struct err *err)
-{
-	const struct layout *l = &p->layout;
-	struct esp_make make = { .bytes = layout_find(l, LAYOUT_ESP)->bytes, .fat = l->fat,
-				 .volume_id = l->volume_id, .time = p->time };
-
-	if (record_make(p, err) < 0 ||
-	    provision_esp_fill(&p->target.stage, p->loader ? p->loader : p->install.loader.data,
-			       p->loader ? p->loader_len : p->install.loader.len, &p->machine.state.record,
-			       err) < 0)
-		return -1;
-	return esp_stage_make(&p->target.stage, &make, ret_fd, err);
-}
-
-/* Write the boot sector last: without it there is no file system. */
-static int esp_write(struct provision *p, int fd, struct err *err)
-{
-	const struct layout_part *esp = layout_find(&p->layout, LAYOUT_ESP);
-	struct target *t = &p->target;
-
-	if (target_copy(t, fd, BLOCK, esp->bytes, esp->start + BLOCK, false, err) < 0 || target_flush(t, err) < 0 ||
-	    target_copy(t, fd, BLOCK, esp->bytes, esp->start + BLOCK, true, err) < 0 ||
-	    target_copy(t, fd, 0, BLOCK, esp->start, false, err) < 0 || target_flush(t, err) < 0)
-		return -1;
-	return target_copy(t, fd, 0, BLOCK, esp->start, true, err);
-}
-
-/* Write the protective MBR last: without it there is no GPT. */
-static int tables_write(struct provision *p, struct err *err)
-{
-	_cleanup_close_ int fd = -1;
-	struct target *t = &p->target;
-	uint64_t tail = gpt_tail(t->bytes);
-
-	if (gpt_make(&p->layout, &fd, err) < 0)
-		return -1;
-	if (target_copy(t, fd, tail, t->bytes, tail, false, err) < 0 ||
-	    target_copy(t, fd, BLOCK, GPT_HEAD_BYTES, BLOCK, false, err) < 0 || target_flush(t, err) < 0 ||
-	    target_copy(t, fd, tail, t->bytes, tail, true, err) < 0 ||
-	    target_copy(t, fd, BLOCK, GPT_HEAD_BYTES, BLOCK, true, err) < 0 ||
-	    target_copy(t, fd, 0, BLOCK, 0, false, err) < 0 || target_flush(t, err) < 0)
-		return -1;
-	return target_copy(t, fd, 0, BLOCK, 0, true, err);
-}
-
-static int write_all(struct provision *p, struct err *err)
-{
-	struct report *report = p->options->report;
-	_cleanup_close_ int esp = -1;
-
-	if (begin(p, err) < 0 || install_write_images(&p->install, err) < 0 ||
-	    install_write_uki(&p->install, err) < 0)
-		return -1;
-	report_step(report, "write", "writing the ESP%s", p->found.adopted ? "" : " and the partition table");
-	if (esp_make(p, &esp, err) < 0 || esp_write(p, esp, err) < 0)
-		return -1;
-	return p->found.adopted ? 0 : tables_write(p, err);
-}
-
 /* The UKI, as install_prepare() has it in memory. */
 static int uki_of(const struct provision *p)
 {
@@ -419,9 +174,9 @@ static int provision_install(struct provision *p, struct err *err)
 	if (r == 0)
 		r = provision_root(uki_of(p), p->options->guid, p->found.adopted, &p->layout, err);
 	if (r == 0)
-		plan_report(p);
+		provision_report(p);
 	if (r == 0 && !p->options->dry_run)
-		r = write_all(p, err);
+		r = provision_write(p, err);
 	if (r == 0 && !p->options->dry_run)
 		install_payloads_report(&p->install);
 	install_payloads_close(&p->install);
