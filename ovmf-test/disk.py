@@ -13,6 +13,8 @@ _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 LAYOUT = {"esp": (_ESP_TYPE, 1, 128), "slotboot-a": (_ROOT_TYPE, 129, 48), "slotboot-b": (_ROOT_TYPE, 177, 48)}
 _SIZE = 226
+# The same for slotctl provision.
+SIZES = (f"--size={_SIZE}M", f"--esp-size={LAYOUT['esp'][2]}M", f"--slot-size={LAYOUT['slotboot-a'][2]}M")
 _GUID = "5107B007-0000-4000-9000-{:012X}"
 # Two copies of the slot record, 4096 bytes apart.
 STATE_SIZE = 8192

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A machine that never had the loader: BootNext tries a slot, BootOrder keeps it. One machine, in order; at last it gets
-the loader, and loses it again."""
+"""A machine that slotctl provision has made without the loader: BootNext tries a slot, BootOrder keeps it. One machine, in
+order; at last it gets the loader, and loses it again."""
 import struct
 
 import pytest
 
 import disk
-from paths import LOADER
+import pki
+from paths import LOADER, SLOTCTL, run
 from uki import section
 from varstore import GLOBAL, VarStore
 
@@ -16,11 +17,22 @@ EITHER = "either the firmware did not start it, or it was started and failed"
 
 
 @pytest.fixture(scope="module")
-def machine(new_machine, variants, bundles):
-    """The firmware finds X as \\EFI\\BOOT at first."""
-    machine = new_machine()
-    disk.make(machine.disk.path, variants["x"], bundles["x.zip"], loader=None)
+def machine(new_machine, bundles, tmp_path_factory):
+    """The variables are made on the host, and put into the firmware's store before its first boot."""
+    machine, place = new_machine(), tmp_path_factory.mktemp("direct")
+    machine.disk.path.unlink()
+    (place / "slotboot.conf").write_text(f"[slotboot]\nkeyring = {pki.identities()['signer'].cert}\nactivation = direct\n")
+    (place / "vars").mkdir()
+    run("env", f"EFIVARFS_PATH={place}/vars/", SLOTCTL, "provision", machine.disk.path, f"--bundle={bundles['x.zip']}",
+        f"--config={place / 'slotboot.conf'}", "--boot-entries", *disk.SIZES)
+    for path in sorted((place / "vars").iterdir()):
+        name, guid = path.name.split("-", 1)
+        VarStore(machine.vars).set(name, path.read_bytes()[4:], guid)
+    assert not machine.disk.esp.exists("EFI/BOOT") and order(machine) == ("a", "")
     assert arrive(machine, machine.cold_boot()) == ("x", "a")
+    status = machine.status()
+    assert (status["loader"], status["slots"]["a"]["status"], status["slots"]["b"]["status"]) == (None, "trial", "empty")
+    assert "It is on trial, and this is its one try." in status["why"]
     machine.check("slotctl mark-good")
     return machine
 

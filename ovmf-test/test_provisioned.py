@@ -10,10 +10,6 @@ import pki
 from machine import Machine
 from paths import LOADER, SLOTCTL, WORK, run
 
-# The sizes of disk.LAYOUT, so that what reads the other cases' disks reads these.
-_SIZES = ("--size=226M", *(f"--{option}-size={disk.LAYOUT[name][2]}M" for option, name in
-                           (("esp", "esp"), ("slot", "slotboot-a"))))
-
 
 @pytest.fixture(scope="module", params=["virtio", "virtio-4k"])
 def kind(request):
@@ -29,7 +25,7 @@ def machine(one_at_a_time, kind):
     directory.mkdir(parents=True)
     image = directory / "disk.img"
     run(SLOTCTL, "provision", image, f"--bundle={bundle}", f"--keyring={pki.identities()['signer'].cert}",
-        f"--loader={LOADER}", f"--sector-size={4096 if kind == 'virtio-4k' else 512}", *_SIZES)
+        f"--loader={LOADER}", f"--sector-size={4096 if kind == 'virtio-4k' else 512}", *disk.SIZES)
     machine = Machine(directory, image, kind)
     machine.first = machine.cold_boot()
     yield machine

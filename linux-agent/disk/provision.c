@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "provision.h"
 
+#include "direct.h"
 #include "espfile.h"
 #include "fetch.h"
 #include "io.h"
+#include "machine_entries.h"
 #include "native.h"
 #include "provision_esp.h"
 #include "provision_images.h"
@@ -21,6 +23,16 @@
 #define ARCH (NATIVE_MACHINE == PE_MACHINE_AARCH64 ? LAYOUT_AA64 : LAYOUT_X64)
 
 /* --- step 1 ---------------------------------------------------------------- */
+
+static int direct_options_check(const struct provision *p, struct err *err)
+{
+	const struct provision_options *o = p->options;
+
+	if (machine_is_direct(&p->machine) && o->loader)
+		return err_set(err, EX_USAGE, "--loader=%s: the configuration does without the loader (activation = "
+			       "direct)", o->loader);
+	return direct_check_tries(&p->machine, o->tries, err);
+}
 
 static int wipe_check(const struct provision *p, struct err *err)
 {
@@ -163,6 +175,17 @@ static int uki_of(const struct provision *p)
 	return p->install.payloads[manifest_uki(m) - m->payloads].memory;
 }
 
+static int entry_options(struct provision *p, struct err *err)
+{
+	struct ukifile uki;
+
+	if (ukifile_open_fd(dup(uki_of(p)), "the UKI", &uki, err) < 0)
+		return -1;
+	machine_entries_options(&uki, 0, &p->entry_options, &p->entry_options_len);
+	ukifile_close(&uki);
+	return 0;
+}
+
 static int provision_install(struct provision *p, struct err *err)
 {
 	int r;
@@ -173,6 +196,8 @@ static int provision_install(struct provision *p, struct err *err)
 	r = install_prepare(&p->install, err);
 	if (r == 0)
 		r = provision_root(uki_of(p), p->options->guid, p->found.adopted, &p->layout, err);
+	if (r == 0 && machine_is_direct(&p->machine))
+		r = entry_options(p, err);
 	if (r == 0)
 		provision_report(p);
 	if (r == 0 && !p->options->dry_run)
@@ -191,7 +216,7 @@ static int loader_choose(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
 
-	if (!o->loader && bundle_manifest(p->bundle)->loader.file)
+	if (machine_is_direct(&p->machine) || (!o->loader && bundle_manifest(p->bundle)->loader.file))
 		return 0;
 	return provision_loader_read(o->loader ? o->loader : o->loader_default, &p->loader, &p->loader_len, err);
 }
@@ -205,10 +230,18 @@ static int provision_bundle(struct provision *p, struct err *err)
 	return provision_install(p, err);
 }
 
-static void result_fill(const struct provision *p, struct provision_result *ret_result)
+void provision_result_clear(struct provision_result *result)
+{
+	free(result->options);
+	*result = (struct provision_result){ 0 };
+}
+
+static void result_fill(struct provision *p, struct provision_result *ret_result)
 {
 	*ret_result = (struct provision_result){ .layout = p->layout, .device = p->target.device,
-						 .adopted = p->found.adopted };
+						 .adopted = p->found.adopted, .direct = machine_is_direct(&p->machine),
+						 .options = p->entry_options, .options_len = p->entry_options_len };
+	p->entry_options = NULL;
 	memcpy(ret_result->old_esp, p->found.old_esp, sizeof ret_result->old_esp);
 	record_encode(&p->machine.state.record, ret_result->record);
 	if (!p->options->dry_run && !p->found.adopted)
@@ -230,6 +263,11 @@ int provision_run(const struct provision_options *options, struct provision_resu
 	if (!p)
 		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
 	p->options = options;
+	p->machine.config = options->config;
+	if (direct_options_check(p, err) < 0) {
+		free(p);
+		return -1;
+	}
 	r = look(p, err);
 	if (r == 0)
 		r = bundle_open(options->bundle, &reading, &p->bundle, err);
@@ -240,6 +278,7 @@ int provision_run(const struct provision_options *options, struct provision_resu
 	bundle_close(p->bundle);
 	target_close(&p->target);
 	free(p->loader);
+	free(p->entry_options);
 	free(p);
 	return r;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A first installation: an empty disk, or an image file, is given partitions, an ESP with the loader,
- * slot A from a signed bundle, and the record of all that. Slot A is on trial, slot B empty.
+ * slot A from a signed bundle, and the record of all that. Slot A is on trial, slot B empty. Where
+ * the configuration says activation = direct there is no loader, and nothing in EFI/BOOT.
  *
  *   1. what is on the disk; the bundle, as any install checks it; the plan. Nothing
  *      has been written until here, and with dry_run nothing is
@@ -33,7 +34,8 @@ struct provision_image_size {
 struct provision_options {
 	const char *disk;		/* block device, or image file */
 	const char *bundle;		/* path or URL */
-	const char *loader;		/* its file; NULL: the bundle's, or loader_default */
+	const char *loader;		/* its file; NULL: the bundle's, or loader_default. Without the
+					 * loader (activation = direct) only NULL */
 	const char *loader_default;
 	struct config *config;		/* keyring, compatible (NULL: the bundle's), tries, ...; images are
 					 * replaced */
@@ -53,15 +55,20 @@ struct provision_options {
 	struct report *report;
 };
 
-/* Of what was done, for the firmware's boot entries. */
+/* Of what was done, for the firmware's boot entries. The caller clears, only after success. */
 struct provision_result {
 	struct layout layout;
 	bool device, adopted, unread;	/* unread: the kernel still has the old table */
 	uint8_t old_esp[LAYOUT_GUID_BYTES];	/* of the ESP that was there; 0: none */
 	uint8_t record[RECORD_BYTES];	/* as in the mirror */
+	bool direct;			/* there is no loader: slot a has the entry */
+	uint8_t *options;		/* optional data of that; NULL for none */
+	size_t options_len;
 };
+void provision_result_clear(struct provision_result *result);
 
 /* EX_USAGE; EX_NOINPUT; EX_DATAERR: the bundle, or it does not fit; EX_CONFIG: something is on the disk
- * that wipe does not name; EX_IOERR: in use, or the disk; EX_UNAVAILABLE: a program, the network. */
+ * that wipe does not name, or more tries than direct gives; EX_IOERR: in use, or the disk;
+ * EX_UNAVAILABLE: a program, the network. */
 int provision_run(const struct provision_options *options, struct provision_result *ret_result,
 		  struct err *err);

@@ -50,12 +50,19 @@ static int snippet_put(struct esp_stage *stage, char slot, struct err *err)
 	return esp_stage_put(stage, path, text, strlen(text), err);
 }
 
+static int loader_put(struct esp_stage *stage, const uint8_t *loader, size_t len, struct err *err)
+{
+	if (!loader)
+		return 0;
+	if (esp_stage_put(stage, "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", loader, len, err) < 0)
+		return -1;
+	return esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", loader, len, err);
+}
+
 int provision_esp_fill(struct esp_stage *stage, const uint8_t *loader, size_t loader_len,
 		       const struct record *record, struct err *err)
 {
-	if (esp_stage_put(stage, "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", loader, loader_len, err) < 0 ||
-	    esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", loader, loader_len, err) < 0 ||
-	    mirror_put(stage, record, err) < 0 ||
+	if (loader_put(stage, loader, loader_len, err) < 0 || mirror_put(stage, record, err) < 0 ||
 	    snippet_put(stage, 'a', err) < 0 || snippet_put(stage, 'b', err) < 0)
 		return -1;
 	if (esp_stage_make_dir(stage, "EFI/slotboot/b") < 0)

@@ -5,9 +5,9 @@
 #include "esp_stage.h"
 #include "record.h"
 
-/* The loader at its own and at the fallback path, the mirror of the record, the directory of slot B,
- * and loader/entries/slotboot-a.conf and -b.conf, which no update changes: so that bootctl lists the
- * slots, and another boot manager can start them. EX_DATAERR: no loader for this machine; EX_NOINPUT. */
+/* The loader (NULL: there is none) at its own and at the fallback path, the mirror of the record, the
+ * directory of slot B, and loader/entries/slotboot-a.conf and -b.conf, which no update changes: so
+ * that bootctl lists the slots, and another boot manager can start them. EX_DATAERR: no loader for this machine; EX_NOINPUT. */
 int provision_esp_fill(struct esp_stage *stage, const uint8_t *loader, size_t loader_len,
 		       const struct record *record, struct err *err);
 

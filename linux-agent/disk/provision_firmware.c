@@ -34,9 +34,15 @@ static int entry_put(const struct vars *vars, const char *disk, const struct pro
 	const struct layout_part *part = layout_find(l, LAYOUT_ESP);
 	struct esp_info esp = { .disk = (char *)disk, .part = part->number, .sector_size = l->sector_bytes,
 				.start = part->start / l->sector_bytes, .size = part->bytes / l->sector_bytes };
+	struct boot_want want = {
+		.loader = !done->direct,
+		.direct[0] = { .present = done->direct, .active = done->direct, .options = done->options,
+			       .options_len = done->options_len },
+		.confirmed = -1,
+	};
 
 	memcpy(esp.guid, part->guid, sizeof esp.guid);
-	return bootentries_sync(vars, &esp, &(struct boot_want){ .loader = true, .confirmed = -1 }, err);
+	return bootentries_sync(vars, &esp, &want, err);
 }
 
 /* 1: an entry for one of our files on that ESP. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "provision_work.h"
 
+#include "direct.h"
 #include "io.h"
 
 #include <string.h>
@@ -65,7 +66,10 @@ void provision_report(const struct provision *p)
 	first_report(p);
 	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
 		    bundle_signer(p->bundle));
-	if (!p->loader)
+	if (machine_is_direct(&p->machine))
+		report_step(o->report, "plan", "no loader, and nothing in EFI/BOOT (activation = direct): the firmware "
+			    "starts slot a by a boot entry of its own, which --boot-entries makes");
+	else if (!p->loader)
 		report_step(o->report, "plan", "the loader: version %s, which the bundle brings",
 			    p->install.loader.version);
 	else if (m->loader.file)

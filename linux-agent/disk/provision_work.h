@@ -19,8 +19,11 @@ struct provision {
 	struct found found;
 	struct layout layout;
 	uint64_t time;			/* of files and the record; 0: now */
-	uint8_t *loader;		/* of a file; NULL: the bundle's, which install.loader has */
+	uint8_t *loader;		/* of a file; NULL: the bundle's, which install.loader has, or
+					 * none (direct) */
 	size_t loader_len;
+	uint8_t *entry_options;		/* of slot A's own entry; NULL: none */
+	size_t entry_options_len;
 };
 
 /* To the report: what is there, what will be written. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "provision_work.h"
 
+#include "direct.h"
 #include "gpt.h"
 #include "io.h"
 #include "policy.h"
@@ -111,12 +112,13 @@ static int record_make(struct provision *p, struct err *err)
 static int esp_make(struct provision *p, int *ret_fd, struct err *err)
 {
 	const struct layout *l = &p->layout;
+	bool brought = !p->loader && !machine_is_direct(&p->machine);
 	struct esp_make make = { .bytes = layout_find(l, LAYOUT_ESP)->bytes, .fat = l->fat,
 				 .volume_id = l->volume_id, .time = p->time };
 
 	if (record_make(p, err) < 0 ||
-	    provision_esp_fill(&p->target.stage, p->loader ? p->loader : p->install.loader.data,
-			       p->loader ? p->loader_len : p->install.loader.len, &p->machine.state.record,
+	    provision_esp_fill(&p->target.stage, brought ? p->install.loader.data : p->loader,
+			       brought ? p->install.loader.len : p->loader_len, &p->machine.state.record,
 			       err) < 0)
 		return -1;
 	return esp_stage_make(&p->target.stage, &make, ret_fd, err);

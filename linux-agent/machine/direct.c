@@ -198,3 +198,11 @@ int direct_check(const struct machine *machine, struct err *err)
 			       QUIRKS_UNDONE_MAX);
 	return check_free(machine, EX_CONFIG, err);
 }
+
+int direct_check_tries(const struct machine *machine, unsigned tries, struct err *err)
+{
+	if (!machine_is_direct(machine) || tries <= 1)
+		return 0;
+	return err_set(err, EX_CONFIG, "--tries=%u: without the loader (activation = direct) a trial has one "
+		       "try", tries);
+}

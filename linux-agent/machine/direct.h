@@ -41,6 +41,9 @@ int direct_disarm(struct machine *machine, struct err *err);
  * else's order stands in BootNext, and where direct_judge() could not read it. */
 int direct_arm(struct machine *machine, struct err *err);
 
+/* A trial has one try. EX_CONFIG: more were asked for; 0: none were, the configuration's count. */
+int direct_check_tries(const struct machine *machine, unsigned tries, struct err *err);
+
 /* Before an install that the firmware is to try: EX_CONFIG if its BootNext was not looked at
  * QUIRKS_UNDONE_MAX times in a row, or holds somebody else's order; EX_IOERR. */
 int direct_check(const struct machine *machine, struct err *err);

@@ -29,7 +29,7 @@ unsigned machine_entries_first(const struct record *record)
 
 /* Load options are UTF-16 with a NUL (UEFI 2.10, 3.1.3 leaves them to the image;
  * systemd-stub reads a string). A command line beyond ASCII is left to .cmdline. */
-static int options_make(const char *text, uint8_t **ret_data, size_t *ret_len)
+static int options_encode(const char *text, uint8_t **ret_data, size_t *ret_len)
 {
 	size_t len = strlen(text);
 	uint8_t *data = calloc(len + 1, 2);
@@ -49,23 +49,29 @@ static int options_make(const char *text, uint8_t **ret_data, size_t *ret_len)
 	return 0;
 }
 
-/* The options that the loader would pass; without them the kernel would get the wrong
- * command line. An unreadable UKI gets none. */
+void machine_entries_options(const struct ukifile *uki, unsigned slot, uint8_t **ret_data,
+			     size_t *ret_len)
+{
+	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };
+	_cleanup_free_ char *text = NULL;
+
+	if (slot_cmdline_read(uki, slot, &cmdline, NULL) == 0)
+		text = slot_cmdline_options(&cmdline);
+	if (text && *text)
+		(void)options_encode(text, ret_data, ret_len);
+}
+
+/* An unreadable UKI gets none. */
 static void direct_options(const struct machine *m, unsigned slot, uint8_t **ret_data,
 			   size_t *ret_len)
 {
-	_cleanup_(slot_cmdline_clear) struct slot_cmdline cmdline = { 0 };
 	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ char *text = NULL;
 	struct ukifile uki;
 
 	if (machine_slot_file(m, slot, "uki.efi", &path, NULL) < 0 ||
 	    ukifile_open(path, &uki, NULL) < 0)
 		return;
-	if (slot_cmdline_read(&uki, slot, &cmdline, NULL) == 0)
-		text = slot_cmdline_options(&cmdline);
-	if (text && *text)
-		(void)options_make(text, ret_data, ret_len);
+	machine_entries_options(&uki, slot, ret_data, ret_len);
 	ukifile_close(&uki);
 }
 

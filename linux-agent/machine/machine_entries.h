@@ -9,6 +9,7 @@
 #include "bootentries.h"
 #include "machine.h"
 #include "quirks.h"
+#include "ukifile.h"
 
 struct machine_entries {
 	uint8_t *options[SLOT_COUNT];	/* the want's */
@@ -29,6 +30,12 @@ void machine_entries_clear(struct machine_entries *entries);
  * the preferred one is new and there is another: the firmware would start what hangs again and
  * again. */
 unsigned machine_entries_first(const struct record *record);
+
+/* The optional data of a slot's own entry: what the loader would pass, without which the kernel
+ * would get the wrong command line. The caller frees; *ret_data and *ret_len stay as they are
+ * where nothing is passed, or the UKI's command line cannot be read. */
+void machine_entries_options(const struct ukifile *uki, unsigned slot, uint8_t **ret_data,
+			     size_t *ret_len);
 
 /* The file; empty if there is none. */
 void machine_quirks_read(const struct machine *machine, struct quirks *ret_quirks);

@@ -4,6 +4,8 @@
 #include "cmdline.h"
 #include "direct.h"
 #include "doctor_checks.h"
+#include "io.h"
+#include "loader_file.h"
 #include "quirks.h"
 
 static void lost_note(const struct machine *m, struct findings *findings)
@@ -49,8 +51,24 @@ static void next_check(const struct machine *m, struct findings *findings)
 	}
 }
 
+/* slotboot's own loader goes by the record. */
+static void fallback_note(const struct machine *m, struct findings *findings)
+{
+	_cleanup_(loader_file_clear) struct loader_file file = { 0 };
+	struct finding *f;
+
+	if (loader_file_read(m, LOADER_FALLBACK, &file, NULL) < 0 || !file.there || loader_file_good(&file))
+		return;
+	f = finding_add(findings, FINDING_NOTE, "fallback-foreign");
+	finding_say(f, what, "%s is not slotboot's loader", file.path);
+	finding_say(f, cause, "firmware that has lost its entries starts that, whatever the slot record says; a copy of "
+		    "a slot's UKI would start beside whatever that slot holds by then");
+	finding_say(f, remedy, "remove it, unless it is another system's");
+}
+
 void doctor_direct(const struct machine *machine, struct findings *findings)
 {
 	lost_note(machine, findings);
+	fallback_note(machine, findings);
 	next_check(machine, findings);
 }

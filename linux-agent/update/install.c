@@ -302,11 +302,9 @@ int install_run(struct machine *machine, const struct install_options *options,
 	if (install_check_target(machine, &in->slot, err) < 0 ||
 	    (options->activate == ACTIVATE_KEXEC &&
 	     kexec_intent_check_allowed(machine, options->force, err) < 0) ||
-	    (options->activate == ACTIVATE_REBOOT && direct_check(machine, err) < 0))
+	    (options->activate == ACTIVATE_REBOOT && direct_check(machine, err) < 0) ||
+	    direct_check_tries(machine, options->tries, err) < 0)
 		return -1;
-	if (machine_is_direct(machine) && options->tries > 1)
-		return err_set(err, EX_CONFIG, "--tries=%u: without the loader (activation = direct) a trial "
-			       "has one try", options->tries);
 	report_step(options->report, "fetch", "reading %s", options->where);
 	if (bundle_open(options->where, &reading, &in->bundle, err) < 0)
 		return -1;

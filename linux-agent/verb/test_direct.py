@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """slotctl against files, without the loader: the firmware tries a slot by BootNext, and goes by BootOrder."""
 import json
+import shutil
 import struct
 
 import pytest
 import test_schema
-from drymachine import CONFIG, GLOBAL, IOERR, LOADER, refuse, refuse_install
+from drymachine import BUILD, CONFIG, GLOBAL, IOERR, LOADER, refuse, refuse_install
 from test_confirm import QUICK, STRICT, put_check, put_systemctl
 
 DIRECT = "activation = direct\n"
@@ -250,6 +251,16 @@ def test_another_order_in_bootnext_is_left_and_named(firmware, machine, create):
     status, _, errors = machine.run("mark-active", "b")
     assert status == IOERR and "the slot record is stored, but" in errors
     assert firmware.numbers("BootNext") == [0] and told(machine)["boot_next"] == "missing"
+
+
+def test_what_lies_in_the_fallback_path_is_noted_unless_it_is_slotboots_loader(firmware, machine):
+    place = machine.top / "esp/EFI/BOOT/BOOTX64.EFI"
+    place.parent.mkdir()
+    assert doctor(machine) == [("note", "direct")]
+    shutil.copy(machine.top / "esp/EFI/slotboot/a/uki.efi", place)
+    assert doctor(machine) == [("note", "direct"), ("note", "fallback-foreign")]
+    shutil.copy(BUILD / "efi/slotbootx64.efi", place)
+    assert doctor(machine) == [("note", "direct")]
 
 
 def test_rollback_mark_bad_and_mark_active_move_bootorder(armed, machine):

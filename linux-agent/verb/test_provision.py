@@ -542,8 +542,8 @@ def firmware(provision, tmp_path):
     (tmp_path / "vars").mkdir()
     environment = {"EFIVARFS_PATH": f"{tmp_path}/vars/"}.items()
 
-    def firmware(*options):
-        return provision(*options, "--boot-entries", environment=environment)
+    def firmware(*options, **more):
+        return provision(*options, "--boot-entries", environment=environment, **more)
     firmware.names = lambda: {path.name.split("-")[0] for path in (tmp_path / "vars").iterdir()}
     firmware.get = lambda name, guid=GLOBAL: (tmp_path / "vars" / f"{name}-{guid}").read_bytes()
     firmware.put = lambda name, guid, content, attributes=7: \
@@ -586,6 +586,49 @@ def test_entries_of_the_esp_that_was_there_go_and_foreign_ones_stay(firmware, pr
     assert firmware.names() == {"SlotState", "Boot0002", "Boot0009", "BootOrder"}
     assert firmware.get("BootOrder") == b"\7\0\0\0\2\0\x09\0"
     assert firmware.get("Boot0002") != before
+
+
+# --- without the loader ---
+
+@pytest.fixture
+def direct(parts):
+    """An option: a configuration that does without the loader."""
+    path = parts.work / "direct.conf"
+    path.write_text((parts.work / "slotboot.conf").read_text() + "activation = direct\n")
+    return f"--config={path}"
+
+
+def test_without_the_loader_the_firmware_is_told_of_slot_a_and_nothing_lies_in_the_fallback_path(
+        parts, provision, firmware, direct, tmp_path):
+    said = good(firmware("--size=100M", direct, loader=False))
+    assert "no loader, and nothing in EFI/BOOT (activation = direct)" in said
+    esp = Esp(provision.image, MIB)
+    assert not esp.exists("EFI/BOOT") and not esp.exists("EFI/slotboot/slotbootx64.efi")
+    assert esp.read("EFI/slotboot/a/uki.efi") == parts.uki.read_bytes() and esp.exists("EFI/slotboot/b")
+    state = esp.read("EFI/slotboot/state.bin")
+    found = record.Record.decode(state[:320])
+    assert (found.a.status, found.a.tries_left, found.b.status) == (record.TRIAL, 1, record.EMPTY)
+    assert firmware.names() == {"SlotState", "Boot0001", "BootOrder"}
+    assert firmware.get("SlotState", OURS) == b"\7\0\0\0" + state[:320]
+    entry = firmware.get("Boot0001")
+    assert "\\EFI\\slotboot\\a\\uki.efi\0".encode("utf-16le") in entry and entry[4] & 1
+    # As the loader would have filled it in.
+    assert entry.endswith("quiet slotboot.slot=a\0".encode("utf-16le"))
+
+
+def test_without_the_loader_a_loader_that_the_bundle_brings_is_left_out(parts, provision, direct):
+    bundle = parts.make("brings.zip", f"--image=rootfs={parts.work / 'rootfs.img'}", f"--loader={BUILD / 'efi/slotbootx64.efi'}")
+    good(provision("--size=100M", direct, bundle=bundle, loader=False))
+    assert not Esp(provision.image, MIB).exists("EFI/BOOT")
+
+
+@pytest.mark.parametrize("status,words,options", [
+    (CONFIG, "--tries=5: without the loader (activation = direct) a trial has one try", ["--tries=5"]),
+    (USAGE, "the configuration does without the loader", ["--loader=any"])])
+def test_what_goes_with_the_loader_alone_is_refused_without_it(provision, direct, status, words, options):
+    refused(provision, status, words, "--size=100M", direct, *options, loader=False)
+    assert not provision.image.exists()
+    good(provision("--size=100M", direct, "--tries=1", loader=False))
 
 
 # --- refusals ---

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 static const char help[] =
 	"Usage: slotctl provision DISK|IMAGE --bundle=BUNDLE [OPTION]...\n"
 	"\n"
@@ -35,7 +34,7 @@ static const char help[] =
 	"  --guid=GUID        of the partitions, with e, a, b and c as the last digit, where the\n"
 	"                     UKI's command line does not name them\n"
 	"  --boot-entries     this machine will boot from it: put the record and the loader's\n"
-	"                     entry into its firmware\n"
+	"                     entry (activation = direct: slot a's) into its firmware\n"
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
 	"  --loader=FILE      instead of the bundle's, or, where it brings none,\n"
 	"                     " LOADER_DEFAULT "\n"
@@ -219,7 +218,7 @@ static int config_override(char **to, const char *text, struct err *err)
 static int run(const struct words *w, struct report *report, struct err *err)
 {
 	const struct provision_options *o = &w->options;
-	struct provision_result result;
+	_cleanup_(provision_result_clear) struct provision_result result = { 0 };
 	struct vars vars;
 
 	if ((w->boot_entries && vars_efi_open(&vars, err) < 0) || provision_run(o, &result, err) < 0)
