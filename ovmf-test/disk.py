@@ -54,7 +54,7 @@ def _partition(path):
     run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", path, stdin="\n".join(table).encode())
 
 
-def make(path, variant, bundle=None, loader=LOADER):
+def make(path, variant, bundle=None):
     """A fresh machine: the variant in slot A, slot B empty, no state anywhere.
 
     The variant's bundle, if given, leaves its signed manifest in the slot as an install would."""
@@ -65,12 +65,8 @@ def make(path, variant, bundle=None, loader=LOADER):
     _partition(path)
     disk = Disk(path)
     disk.esp.format(LAYOUT["esp"][2] * MIB)
-    if loader and Path(loader).exists():
-        disk.esp.write("EFI/slotboot/slotbootx64.efi", Path(loader).read_bytes())
-        disk.esp.write("EFI/BOOT/BOOTX64.EFI", Path(loader).read_bytes())
-    else:
-        # Without the loader the firmware starts slot A's UKI itself.
-        disk.esp.write("EFI/BOOT/BOOTX64.EFI", fill_slot(variant.uki.read_bytes(), "a"))
+    disk.esp.write("EFI/slotboot/slotbootx64.efi", LOADER.read_bytes())
+    disk.esp.write("EFI/BOOT/BOOTX64.EFI", LOADER.read_bytes())
     disk.esp.write("EFI/slotboot/a/uki.efi", variant.uki.read_bytes())
     if bundle:
         for name in ("manifest.json", "manifest.p7s"):

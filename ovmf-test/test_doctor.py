@@ -56,8 +56,7 @@ def delete_entry(machine):
 
 
 def change_path(machine):
-    name, option = entry(machine)
-    put(machine, name, struct.pack("<IH", 1, len(NOWHERE)) + "slotboot\0".encode("utf-16-le") + NOWHERE)
+    put(machine, entry(machine)[0], struct.pack("<IH", 1, len(NOWHERE)) + "slotboot\0".encode("utf-16-le") + NOWHERE)
 
 
 def deactivate(machine):
