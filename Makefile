@@ -94,18 +94,18 @@ SHARED_SRC := $(filter-out shared/test_%.c shared/fuzz_%.c shared/sha256_%.c,$(w
 
 # --- the rooms of linux-agent/, lowest first. A file includes from its own room, from shared/
 # and from the rooms that its room sees, and from no other: see "make rooms" ---
-ROOMS := base http trust bundle engine uki pack stage preflight firmware secureboot machine kexec update disk health repair verb
+ROOMS := base http trust bundle engine uki firmware secureboot pack stage preflight machine kexec update disk health repair verb
 SEES_base      :=
 SEES_http      := base
 SEES_trust     := base
 SEES_bundle    := base http trust
 SEES_engine    := base http trust bundle
 SEES_uki       := base http trust bundle
-SEES_pack      := base http trust bundle engine uki
-SEES_stage     := base http trust bundle uki
-SEES_preflight := base http trust bundle uki
 SEES_firmware  := base
 SEES_secureboot := base http trust bundle uki firmware
+SEES_pack      := base http trust bundle engine uki firmware secureboot
+SEES_stage     := base http trust bundle uki
+SEES_preflight := base http trust bundle uki
 SEES_machine   := base http trust bundle uki firmware secureboot
 SEES_kexec     := base http trust bundle uki stage preflight firmware secureboot machine
 SEES_update    := base http trust bundle engine uki stage preflight firmware secureboot machine kexec

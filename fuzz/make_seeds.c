@@ -16,6 +16,7 @@
 #include "unittest.h"
 
 #include "testbundle.h"
+#include "testauth.h"
 #include "testsiglist.h"
 #include "testsign.h"
 #include "testuki.h"
@@ -192,6 +193,24 @@ static void siglist_make(void)
 	testpki_free(&p);
 }
 
+static void auth_make(void)
+{
+	struct testpki p = testpki_make("KEK");
+	struct testlists lists = { .len = 0 };
+	struct testauth auth;
+	uint8_t *der = NULL;
+	int len = i2d_X509(p.cert, &der);
+
+	assert_true(len > 0);
+	(void)testlists_add(&lists, GUID_X509, der, (size_t)len, 1);
+	testauth_make(&auth, "db", &lists, &p);
+	put("fuzz_efi_auth", "bare", auth.bytes, auth.len);
+	testauth_make_full(&auth, "db", &lists, &p, (struct testauth_how){ .content_info = true });
+	put("fuzz_efi_auth", "content-info", auth.bytes, auth.len);
+	OPENSSL_free(der);
+	testpki_free(&p);
+}
+
 static void signed_make(void)
 {
 	struct testpki p = testpki_make_full("signer", NULL, EVP_RSA_gen(2048), false, -DAY, DAY,
@@ -362,6 +381,7 @@ static void all(void **state)
 	uki_make();
 	profiles_make();
 	siglist_make();
+	auth_make();
 	signed_make();
 	bundle_make();
 	answers_make();

@@ -81,6 +81,17 @@ int vars_set(const struct vars *vars, enum vars_guid guid, const char *name,
 	return 0;
 }
 
+enum vars_append vars_append(const struct vars *vars, enum vars_guid guid, const char *name,
+			     const uint8_t *data, size_t len, size_t authentication, struct err *err)
+{
+	if (authentication == 0 || authentication >= len) {
+		(void)err_set(err, EX_SOFTWARE, "refused to append to the EFI variable %s-%s: nothing to append",
+			      name, vars_guid_text(guid));
+		return VARS_FAILED;
+	}
+	return vars->append(vars->ctx, guid, name, data, len, authentication, err);
+}
+
 int vars_delete(const struct vars *vars, enum vars_guid guid, const char *name,
 		struct err *err)
 {

@@ -25,10 +25,14 @@
 /* SlotState, BootOrder, BootNext and Boot#### have exactly these. */
 #define VARS_NV_BS_RT (VARS_NON_VOLATILE | VARS_BOOT_SERVICE | VARS_RUNTIME)
 #define VARS_BS_RT (VARS_BOOT_SERVICE | VARS_RUNTIME)
+/* KEK, db and dbx: written by whoever can sign (section 8.2.2). */
+#define VARS_TIME_AUTHENTICATED 0x20u
+#define VARS_SIGNED (VARS_NV_BS_RT | VARS_TIME_AUTHENTICATED)
+#define VARS_APPEND 0x40u
 
 enum vars_guid {
 	VARS_SLOTBOOT,	/* a44b7925-64fe-4f5f-9e3a-49b0319efd7d: ours */
-	VARS_GLOBAL,	/* 8be4df61-93ca-11d2-aa0d-00e098032b8c: BootOrder, Boot#### */
+	VARS_GLOBAL,	/* 8be4df61-93ca-11d2-aa0d-00e098032b8c: BootOrder, Boot####, PK, KEK */
 	VARS_LOADER,	/* 4a67b082-0a4c-41cf-b6c7-440b29bb8c4f: Boot Loader Interface */
 	VARS_SECURITY,	/* d719b2cb-3d3a-4596-a3bc-dad00e67656f: db, dbx */
 	VARS_SHIM,	/* 605dab50-e046-4300-abb6-3dd810dd8b23: MokListRT, SbatLevelRT */
@@ -40,6 +44,13 @@ enum vars_guid {
 
 struct vars_name {
 	char text[9];	/* "Boot" and four hexadecimal digits, as the firmware spells it */
+};
+
+enum vars_append {
+	VARS_APPENDED,
+	VARS_REFUSED,		/* the firmware's security violation: not signed by whom it wants */
+	VARS_FULL,		/* the store has no room */
+	VARS_FAILED,
 };
 
 /* A backend. Each returns -1 with err filled on failure. Partial effects: a set
@@ -55,6 +66,11 @@ struct vars {
 		   size_t len, uint32_t attributes, struct err *err);
 	/* 0: gone; 1: there was none. */
 	int (*delete)(void *ctx, enum vars_guid guid, const char *name, struct err *err);
+	/* Signed: the first `authentication` bytes of data are the signature, the others are
+	 * appended. */
+	enum vars_append (*append)(void *ctx, enum vars_guid guid, const char *name,
+				   const uint8_t *data, size_t len, size_t authentication,
+				   struct err *err);
 	/* Names of all Boot#### under VARS_GLOBAL, in no order; the caller frees
 	 * *ret_names (never NULL). */
 	int (*list_boot)(void *ctx, struct vars_name **ret_names, size_t *ret_count,
@@ -98,6 +114,14 @@ int vars_set(const struct vars *vars, enum vars_guid guid, const char *name,
 /* Makes the variable absent; absent already is 0 too. Read back. */
 int vars_delete(const struct vars *vars, enum vars_guid guid, const char *name,
 		struct err *err);
+
+/* Has the firmware append to a variable of VARS_SIGNED, which it makes where there is none (UEFI
+ * 2.10, section 8.2.2): data is an EFI_VARIABLE_AUTHENTICATION_2 of so many bytes, and what is to
+ * be appended behind it. The firmware looks at the signature, leaves out what the variable has,
+ * and does all of it or nothing. Not read back: what is in it, the caller knows. err is filled
+ * for all but VARS_APPENDED. In a plain directory nobody looks at the signature. */
+enum vars_append vars_append(const struct vars *vars, enum vars_guid guid, const char *name,
+			     const uint8_t *data, size_t len, size_t authentication, struct err *err);
 
 /* Names of all Boot####, sorted; the caller frees *ret_names (never NULL). */
 int vars_list_boot(const struct vars *vars, struct vars_name **ret_names,

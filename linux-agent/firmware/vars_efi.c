@@ -215,6 +215,55 @@ static int set(void *ctx, enum vars_guid guid, const char *name, const uint8_t *
 	return 0;
 }
 
+/* What the firmware would make of it, had somebody signed it. */
+static int append_file(enum vars_guid guid, const char *name, const uint8_t *data, size_t len,
+		       struct err *err)
+{
+	_cleanup_free_ uint8_t *now = NULL, *both = NULL;
+	uint32_t attributes;
+	size_t now_len = 0;
+
+	if (get(NULL, guid, name, &now, &now_len, &attributes, err) < 0)
+		return -1;
+	both = malloc(now_len + len);
+	if (!both)
+		return fail(err, ENOMEM, "append to", guid, name);
+	if (now_len > 0)
+		memcpy(both, now, now_len);
+	memcpy(both + now_len, data, len);
+	return set(NULL, guid, name, both, now_len + len, VARS_SIGNED, err);
+}
+
+/* libefivar opens the file for appending, whose offset efivarfs does not look at. */
+static enum vars_append append(void *ctx, enum vars_guid guid, const char *name, const uint8_t *data,
+			       size_t len, size_t authentication, struct err *err)
+{
+	_cleanup_free_ uint8_t *copy = NULL;
+	int errno_value;
+
+	(void)ctx;
+	if (!is_efivarfs(store_path()))
+		return append_file(guid, name, data + authentication, len - authentication, err) < 0
+			? VARS_FAILED : VARS_APPENDED;
+	copy = malloc(len);
+	if (!copy) {
+		(void)fail(err, ENOMEM, "append to", guid, name);
+		return VARS_FAILED;
+	}
+	memcpy(copy, data, len);
+	if (efi_set_variable(efi_guid(guid), name, copy, len, VARS_SIGNED | VARS_APPEND, 0644) >= 0)
+		return VARS_APPENDED;
+	errno_value = errno;
+	if (errno_value != EACCES) {
+		(void)fail(err, errno_value, "append to", guid, name);
+		return errno_value == ENOSPC ? VARS_FULL : VARS_FAILED;
+	}
+	efi_error_clear();
+	(void)err_set(err, EX_NOPERM, "failed to append to the EFI variable %s-%s: the firmware refused the "
+		      "signature", name, vars_guid_text(guid));
+	return VARS_REFUSED;
+}
+
 static int delete(void *ctx, enum vars_guid guid, const char *name, struct err *err)
 {
 	(void)ctx;
@@ -298,7 +347,7 @@ int vars_efi_open(struct vars *ret_vars, struct err *err)
 			       "not mounted; mount -t efivarfs efivarfs %s; a real-time kernel "
 			       "has none without efi=runtime on its command line", path, path);
 	*ret_vars = (struct vars){
-		.get = get, .set = set, .delete = delete, .list_boot = list_boot,
+		.get = get, .set = set, .append = append, .delete = delete, .list_boot = list_boot,
 	};
 	return 0;
 }

@@ -108,6 +108,22 @@ static int var_set(void *ctx, enum vars_guid guid, const char *name, const uint8
 	return verdict == VERDICT_CUT ? err_set(err, EX_IOERR, "the power is gone") : 0;
 }
 
+/* As firmware does, which looks at no signature here: whole or not at all. */
+static enum vars_append var_append(void *ctx, enum vars_guid guid, const char *name, const uint8_t *data,
+				   size_t len, size_t authentication, struct err *err)
+{
+	struct sim_var *v = simvars_find(ctx, guid, name);
+	size_t have = v ? v->len : 0, more = len - authentication;
+	uint8_t both[SIM_VAR_MAX];
+
+	if (have + more > sizeof both)
+		abort();
+	if (v)
+		memcpy(both, v->data, have);
+	memcpy(both + have, data + authentication, more);
+	return var_set(ctx, guid, name, both, have + more, VARS_SIGNED, err) < 0 ? VARS_FAILED : VARS_APPENDED;
+}
+
 static int var_delete(void *ctx, enum vars_guid guid, const char *name, struct err *err)
 {
 	struct world *w = ctx;
@@ -174,6 +190,6 @@ bool simvars_direct_active(struct world *w, unsigned slot)
 
 struct vars simvars(struct world *w)
 {
-	return (struct vars){ .ctx = w, .get = var_get, .set = var_set, .delete = var_delete,
+	return (struct vars){ .ctx = w, .get = var_get, .set = var_set, .append = var_append, .delete = var_delete,
 			      .list_boot = var_list_boot };
 }

@@ -27,6 +27,8 @@ struct mem {
 	char log[1024];		/* "Boot0001 BootOrder -Boot0002" */
 	int writes_left;	/* -1: no end */
 	const char *unreadable;	/* reading this one fails with EX_IOERR */
+	enum vars_append appends;	/* what every append comes to */
+	bool appends_lie;	/* ... and keeps nothing */
 };
 
 static inline struct mem_var *mem_find(struct mem *mem, enum vars_guid guid, const char *name)
@@ -100,6 +102,32 @@ static inline int mem_set(void *ctx, enum vars_guid guid, const char *name,
 	return 0;
 }
 
+static inline enum vars_append mem_append(void *ctx, enum vars_guid guid, const char *name,
+					  const uint8_t *data, size_t len, size_t authentication,
+					  struct err *err)
+{
+	struct mem *mem = ctx;
+	struct mem_var *var = mem_find(mem, guid, name);
+	uint8_t both[sizeof var->data];
+	size_t have = var ? var->len : 0, more = len - authentication;
+
+	if (mem_spend(mem, "+", name, err) < 0)
+		return VARS_FAILED;
+	if (mem->appends != VARS_APPENDED) {
+		(void)err_set(err, EX_IOERR, "made to fail");
+		return mem->appends;
+	}
+	if (mem->appends_lie)
+		return VARS_APPENDED;
+	if (have + more > sizeof both)
+		abort();
+	if (var)
+		memcpy(both, var->data, have);
+	memcpy(both + have, data + authentication, more);
+	mem_put(mem, guid, name, both, have + more, VARS_SIGNED);
+	return VARS_APPENDED;
+}
+
 static inline int mem_delete(void *ctx, enum vars_guid guid, const char *name,
 			     struct err *err)
 {
@@ -135,7 +163,7 @@ static inline struct vars mem_vars(struct mem *mem)
 {
 	mem->writes_left = -1;
 	return (struct vars){
-		.ctx = mem, .get = mem_get, .set = mem_set, .delete = mem_delete,
+		.ctx = mem, .get = mem_get, .set = mem_set, .append = mem_append, .delete = mem_delete,
 		.list_boot = mem_list_boot,
 	};
 }

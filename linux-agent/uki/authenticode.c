@@ -108,8 +108,7 @@ static X509_SIG *indirect_data(const PKCS7 *p7, const uint8_t **ret_inner, long 
 	return d2i_X509_SIG(NULL, &p, len - (p - inner));
 }
 
-/* With one that is not known, PKCS7_verify() of OpenSSL 3.0 fails and keeps a BIO. */
-static bool digests_are_known(const PKCS7 *p7)
+bool authenticode_digests_known(const PKCS7 *p7)
 {
 	for (int i = 0; i < sk_X509_ALGOR_num(p7->d.sign->md_algs); i++) {
 		const ASN1_OBJECT *oid;
@@ -161,7 +160,7 @@ static void signer_check(const uint8_t *inner, long len, struct authenticode_ent
 	name_text(X509_get_issuer_name(signer), a->issuer, sizeof a->issuer);
 	keys_collect(a, signer, e->carried);
 	a->state = AUTHENTICODE_SIGNED;
-	if (!digests_are_known(e->p7)) {
+	if (!authenticode_digests_known(e->p7)) {
 		a->state = AUTHENTICODE_WRONG;
 		(void)snprintf(a->why, sizeof a->why, "unknown digest type");
 		return;

@@ -81,3 +81,7 @@ int authenticode_entry_read(const struct pe_source *pe, const struct pe_digest_l
 			    struct pe_digests *digests, const uint8_t *der, size_t len,
 			    struct authenticode_entry *entry, struct err *err);
 void authenticode_entry_clear(struct authenticode_entry *entry);
+
+/* Whether libcrypto knows the digests that a SignedData names: with another one PKCS7_verify() of
+ * OpenSSL 3.0 fails and keeps a BIO. */
+bool authenticode_digests_known(const PKCS7 *p7);
