@@ -31,8 +31,8 @@ static const struct manifest_text rule_root_hash = {
 	"roothash", 64, 128, "abcdef" MANIFEST_DIGIT, "64 to 128 lower-case hexadecimal digits",
 };
 static const struct manifest_text rule_type = {
-	"type", 1, 16, MANIFEST_LOWER,
-	"\"uki\", \"image\", \"addon\", \"credential\", \"sysext\", \"confext\" or \"file\"",
+	"type", 1, 16, MANIFEST_LOWER "-",
+	"\"uki\", \"image\", \"addon\", \"credential\", \"sysext\", \"confext\", \"efi-auth\" or \"file\"",
 };
 static const struct manifest_text rule_slot = {
 	"slot", 1, 1, "ab", "\"a\" or \"b\"",
@@ -178,6 +178,24 @@ static int beside_parse(const json_t *object, const char *where, struct payload 
 	return name_set(p, name, manifest_suffix(p->type), err);
 }
 
+/* "KEK-1", "db-12". */
+static int update_parse(const json_t *object, const char *where, struct payload *p, struct err *err)
+{
+	static const char *const variables[] = { "KEK-", "db-", "dbx-" };
+	const char *name, *number = NULL;
+
+	if (manifest_json_text(object, where, &rule_beside, &name, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(variables) && !number; i++)
+		if (strncmp(name, variables[i], strlen(variables[i])) == 0)
+			number = name + strlen(variables[i]);
+	if (!number || *number == '0' || strlen(number) < 1 || strlen(number) > 2 ||
+	    number[strspn(number, MANIFEST_DIGIT)])
+		return manifest_json_bad(where, rule_beside.key, "must be KEK-N, db-N or dbx-N, with N from "
+					 "1 to 99", err);
+	return name_set(p, name, manifest_suffix(p->type), err);
+}
+
 static int name_parse(const json_t *object, const char *where, struct payload *p,
 		      struct err *err)
 {
@@ -188,6 +206,8 @@ static int name_parse(const json_t *object, const char *where, struct payload *p
 		return image_parse(object, where, p, err);
 	case PAYLOAD_ADDON:
 		return addon_parse(object, where, p, err);
+	case PAYLOAD_EFI_AUTH:
+		return update_parse(object, where, p, err);
 	default:
 		return beside_parse(object, where, p, err);
 	}

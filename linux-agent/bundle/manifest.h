@@ -18,7 +18,9 @@
  * What lies beside the UKI of a slot, in uki.efi.extra.d, where systemd-stub finds it:
  * an addon { "type": "addon", "slot": "a", "file", "size", "sha256", "index" }, one for each
  * slot or none; and { "type": "credential", "name": "wifi", ... }, "sysext", "confext", for
- * both slots. { "type": "file", "name": "model.bin", ... } goes to the slot's directory on a file
+ * both slots. { "type": "efi-auth", "name": "dbx-1", ... }, a signed update of KEK, db or dbx,
+ * lies there, too, for mark-good to have the firmware apply it.
+ * { "type": "file", "name": "model.bin", ... } goes to the slot's directory on a file
  * system that the machine's configuration names.
  *
  * An image without "file" is one by reference: the machine has its bytes, in either slot,
@@ -51,6 +53,8 @@
 /* The firmware reads them into memory, and so does an install. */
 #define MANIFEST_MAX_EXTENSION_BYTES (256 * 1024 * 1024)
 #define MANIFEST_MAX_FILE_BYTES MANIFEST_MAX_EXTENSION_BYTES
+/* More than firmware takes for one variable: edk2 32 to 64 KiB. */
+#define MANIFEST_MAX_EFI_AUTH_BYTES (256 * 1024)
 
 /* The directory beside a slot's UKI, and a slot's addon in it. */
 #define BESIDE_DIR "uki.efi.extra.d"
@@ -63,6 +67,7 @@ enum payload_type {
 	PAYLOAD_CREDENTIAL,	/* these, too, for whichever slot */
 	PAYLOAD_SYSEXT,
 	PAYLOAD_CONFEXT,
+	PAYLOAD_EFI_AUTH,
 	PAYLOAD_FILE,		/* goes to the slot's directory below the configured one */
 	PAYLOAD_TYPES
 };
@@ -93,7 +98,7 @@ struct payload {
 	char *name;		/* images: rootfs, usr, ...: [a-z0-9_-]{1,32}; uki: "uki";
 				 * addons: "slot-a.addon"; else that of the file beside the
 				 * UKI or in the slot's directory: "wifi.cred", "app.raw",
-				 * "site.confext.raw", "model.bin" */
+				 * "site.confext.raw", "dbx-1.auth", "model.bin" */
 	unsigned slot;		/* addons: whose */
 	char *file;		/* the whole of it in frames: [A-Za-z0-9._-]+, no directory;
 				 * NULL: an image by reference, which has no other layouts */

@@ -16,6 +16,7 @@ static const struct {
 	[PAYLOAD_CREDENTIAL] = { "credential", ".cred", MANIFEST_MAX_CREDENTIAL_BYTES },
 	[PAYLOAD_SYSEXT] = { "sysext", ".raw", MANIFEST_MAX_EXTENSION_BYTES },
 	[PAYLOAD_CONFEXT] = { "confext", ".confext.raw", MANIFEST_MAX_EXTENSION_BYTES },
+	[PAYLOAD_EFI_AUTH] = { "efi-auth", ".auth", MANIFEST_MAX_EFI_AUTH_BYTES },
 	[PAYLOAD_FILE] = { "file", "", MANIFEST_MAX_FILE_BYTES },
 };
 

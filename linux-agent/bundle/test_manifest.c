@@ -128,6 +128,7 @@ static void what_lies_beside_the_uki_has_its_files_name(void **state)
 		{ "wifi@2.cred", "wifi@2.cred" }, { "WIFI@2.CRED", "wifi@2.cred" },
 		{ "app_1.0.raw", "app_1.0.raw" }, { "site.confext.raw", "site.confext.raw" },
 		{ BESIDE_ADDON, "slot-a.addon" }, { LONGEST ".cred", LONGEST ".cred" },
+		{ "dbx-12.auth", "dbx-12.auth" },
 		{ "model.bin", NULL }, { "wifi@2", NULL }, { "slot-a.addon", NULL }, { "uki", NULL }, { "rootfs", NULL },
 	};
 	struct manifest *m;
@@ -139,6 +140,7 @@ static void what_lies_beside_the_uki_has_its_files_name(void **state)
 				    BESIDE("sysext", "app_1.0", "s", "268435456") ","
 				    BESIDE("credential", LONGEST, "l", "1") ","
 				    BESIDE("confext", "site", "x", "1") ","
+				    BESIDE("efi-auth", "dbx-12", "d", "262144") ","
 				    BESIDE("file", "model.bin", "f", "268435456") ","
 				    ADDON("\"a\"", "a", "9") "," ADDON("\"b\"", "b", "9")), &m, &err), 0);
 	assert_int_equal(manifest_format(m, &json, &err), 0);
@@ -351,6 +353,13 @@ static void each_broken_manifest_is_refused_by_the_key_at_fault(void **state)
 		{ WITH(UKI "," BESIDE("credential", "x", "c", "1048577")), "payloads[1].size is larger" },
 		{ WITH(UKI "," BESIDE("confext", "x", "c", "268435457")), "payloads[1].size is larger" },
 		{ WITH(UKI "," BESIDE("file", "x", "c", "268435457")), "payloads[1].size is larger" },
+		{ WITH(UKI "," BESIDE("efi-auth", "PK-1", "c", "1")), "must be KEK-N, db-N or dbx-N" },
+		{ WITH(UKI "," BESIDE("efi-auth", "db", "c", "1")), "must be KEK-N, db-N or dbx-N" },
+		{ WITH(UKI "," BESIDE("efi-auth", "db-", "c", "1")), "must be KEK-N, db-N or dbx-N" },
+		{ WITH(UKI "," BESIDE("efi-auth", "db-0", "c", "1")), "must be KEK-N, db-N or dbx-N" },
+		{ WITH(UKI "," BESIDE("efi-auth", "dbx-100", "c", "1")), "must be KEK-N, db-N or dbx-N" },
+		{ WITH(UKI "," BESIDE("efi-auth", "dbx-1x", "c", "1")), "must be KEK-N, db-N or dbx-N" },
+		{ WITH(UKI "," BESIDE("efi-auth", "KEK-1", "c", "262145")), "payloads[1].size is larger" },
 		{ WITH(UKI "," BESIDE("file", "../x", "c", "1")), "payloads[1].name must be 1 to 96" },
 		{ WITH(UKI "," BESIDE("file", "..", "c", "1")), "must begin with a letter or a digit" },
 		{ WITH(UKI ",{\"type\":\"sysext\",\"name\":\"x\"}"), "payloads[1].file is missing" },

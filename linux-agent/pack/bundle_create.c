@@ -4,6 +4,7 @@
 #include "beside_fit.h"
 #include "bundle.h"
 #include "bundle_check.h"
+#include "bundle_keys.h"
 #include "cmdline.h"
 #include "fetch.h"
 #include "zip_write.h"
@@ -195,7 +196,7 @@ static int plan_make(struct draft *d, struct err *err)
 	const struct bundle_image uki = { .name = "uki", .file = o->uki };
 
 	if (o->image_count + o->beside_count > MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT)
-		return err_set(err, EX_DATAERR, "too many images, credentials, sysexts, confexts and files: at "
+		return err_set(err, EX_DATAERR, "too many images, credentials, sysexts, confexts, updates of keys and files: at "
 			       "most %d", MANIFEST_MAX_PAYLOADS - 1 - SLOT_COUNT);
 	if (!text_make(&d->manifest->compatible, "%s", o->compatible) ||
 	    !text_make(&d->manifest->version, "%s", o->version))
@@ -506,7 +507,7 @@ int bundle_create(const struct bundle_create_options *options, struct err *err)
 		return no_memory(err);
 	d->options = options;
 	if (plan_make(d, err) < 0 || keys_check(options, err) < 0 ||
-	    layout_check(d, err) < 0 || old_open(d, err) < 0 ||
+	    layout_check(d, err) < 0 || bundle_keys_check(options, err) < 0 || old_open(d, err) < 0 ||
 	    roothash_check_files(d->manifest, d->files, err) < 0)
 		return -1;
 	if (options->loader && pack_loader(d, options->loader, err) < 0)

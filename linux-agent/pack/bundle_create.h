@@ -21,10 +21,11 @@ struct bundle_image {
 	bool by_reference;	/* its bytes are left out: the machines have them */
 };
 
-/* A credential, a sysext or a confext, for beside the UKI; or a file for the slot's directory. */
+/* A credential, a sysext, a confext or an update of the firmware's keys, for beside the UKI; or a
+ * file for the slot's directory. */
 struct bundle_beside {
 	enum payload_type type;
-	const char *name;	/* without the file name's end: struct payload */
+	const char *name;	/* without the file name's end: struct payload; "dbx-1" */
 	const char *file;
 };
 

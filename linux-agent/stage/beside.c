@@ -76,7 +76,8 @@ int beside_check(const struct beside *beside, const char *extra_dir, bool secure
 	for (size_t i = 0; m && i < m->payload_count; i++) {
 		const char *name = manifest_beside(&m->payloads[i], beside->slot);
 
-		if (name && !(beside->found >> i & 1))
+		/* An update of keys is the firmware's, and no kernel's. */
+		if (name && m->payloads[i].type != PAYLOAD_EFI_AUTH && !(beside->found >> i & 1))
 			return err_set(err, EX_DATAERR, "%s/%s is not there, or not to be used, and the "
 				       "signed manifest has it for this slot; install the slot "
 				       "again", extra_dir, name);

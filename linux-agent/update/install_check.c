@@ -4,6 +4,7 @@
 #include "beside_fit.h"
 #include "cmdline.h"
 #include "direct.h"
+#include "efi_auth.h"
 #include "espfile.h"
 #include "rollback_floor.h"
 #include "roothash.h"
@@ -304,6 +305,20 @@ int install_check_room(const struct machine *machine, const struct bundle *bundl
 	if (check_complete(machine, manifest, slot, err) < 0)
 		return -1;
 	return check_mounted(machine, slot, err);
+}
+
+int install_check_keys(const struct payload *payload, int memory, struct err *err)
+{
+	_cleanup_free_ uint8_t *data = malloc((size_t)payload->size);
+	struct efi_auth auth;
+
+	if (!data || pread_full(memory, data, (size_t)payload->size, 0) < 0)
+		return err_errno(err, EX_SOFTWARE, errno, "failed to look at %s", payload->name);
+	if (efi_auth_parse(payload->name, efi_auth_variable_of(payload->name), data, (size_t)payload->size,
+			   &auth, err) < 0)
+		return -1;
+	efi_auth_clear(&auth);
+	return 0;
 }
 
 static int check_cmdline(const struct secureboot *rules, const struct ukifile *uki, unsigned slot,

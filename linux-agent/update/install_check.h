@@ -35,6 +35,10 @@ int install_check_identity(const struct machine *machine, const struct manifest 
 int install_check_room(const struct machine *machine, const struct bundle *bundle,
 		       unsigned slot, struct err *err);
 
+/* Of an update of the firmware's keys, the whole of it in memory: whether it has the form of one
+ * (efi_auth.h). Whether the firmware takes it shows when it is applied. EX_DATAERR. */
+int install_check_keys(const struct payload *payload, int memory, struct err *err);
+
 /* The UKI in the file uki: architecture, .linux, its layout in memory (uki_layout.h), the
  * slots' command lines (slot_cmdline.h) with the slot's addon (-1: none), and the root
  * hashes, which must be the manifest's (roothash.h). Where Secure Boot is on, whether this

@@ -166,7 +166,11 @@ static int file_prepare(struct install *in, struct install_payload *p, struct er
 
 	if (slot_payload_file(in->machine, from, p->payload, &held, err) < 0)
 		return -1;
-	return held ? memory_prepare(in, p, held, from, err) : 0;
+	if (!held)
+		return 0;
+	if (memory_prepare(in, p, held, from, err) < 0)
+		return -1;
+	return p->payload->type == PAYLOAD_EFI_AUTH ? install_check_keys(p->payload, p->memory, err) : 0;
 }
 
 /* The UKI, what lies beside it in this slot, and the slot's files: whole, and checked together. */

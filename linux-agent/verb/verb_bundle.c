@@ -262,7 +262,8 @@ static void info_print(const struct bundle *bundle, const char *where)
 		out_print("            sha256 %s\n", sha256);
 		if (p->type >= PAYLOAD_ADDON)
 			out_print("            %s, %s\n", manifest_type_text(p->type),
-				  p->type == PAYLOAD_FILE ? "in the slot's directory" : "beside the UKI");
+				  p->type == PAYLOAD_FILE ? "in the slot's directory" :
+				  p->type == PAYLOAD_EFI_AUTH ? "for the firmware's variables" : "beside the UKI");
 		if (p->root_hash)
 			out_print("            roothash %s\n", p->root_hash);
 		layouts_print(bundle, p);

@@ -3,6 +3,7 @@
 
 #include "bundle_create.h"
 #include "chunkindex.h"
+#include "efi_auth.h"
 #include "manifest.h"
 #include "number.h"
 #include "osrel.h"
@@ -16,7 +17,7 @@ static const char help_create[] =
 	"Usage: slotctl bundle create --output=FILE [--compatible=NAME] [--version=VERSION]\n"
 	"           --uki=FILE [--addon=a=FILE --addon=b=FILE]\n"
 	"           [--credential=NAME=FILE]... [--sysext=NAME=FILE]... [--confext=NAME=FILE]...\n"
-	"           [--file=NAME=FILE]...\n"
+	"           [--efi-auth=VARIABLE=FILE]... [--file=NAME=FILE]...\n"
 	"           [--image=NAME=FILE[,roothash=HEX]]... [--base=[NAME=]FILE]...\n"
 	"           {--key=KEY --cert=CERT}... | --unsigned [OPTION]...\n"
 	"\n"
@@ -33,6 +34,9 @@ static const char help_create[] =
 	"  --credential=NAME=FILE, --sysext=NAME=FILE, --confext=NAME=FILE\n"
 	"                     a systemd credential, a system or a configuration extension,\n"
 	"                     for beside the UKI, where systemd-stub finds it; may be repeated\n"
+	"  --efi-auth=VARIABLE=FILE\n"
+	"                     an update of KEK, db or dbx, signed for appending (.auth), which\n"
+	"                     the machines have their firmware apply; may be repeated\n"
 	"  --file=NAME=FILE   for the slot's directory below files= of the machine's\n"
 	"                     configuration; may be repeated\n"
 	"  --image=NAME=FILE[,roothash=HEX]\n"
@@ -65,7 +69,7 @@ static const char help_create[] =
 enum {
 	OPT_HELP = 256,
 	OPT_OUTPUT, OPT_COMPATIBLE, OPT_VERSION, OPT_UKI, OPT_LOADER, OPT_ADDON, OPT_CREDENTIAL,
-	OPT_SYSEXT, OPT_CONFEXT, OPT_FILE, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
+	OPT_SYSEXT, OPT_CONFEXT, OPT_EFI_AUTH, OPT_FILE, OPT_IMAGE, OPT_REFERENCE, OPT_BASE, OPT_KEY,
 	OPT_CERT, OPT_CRL, OPT_UNSIGNED, OPT_FLOOR, OPT_NO_DELTA, OPT_REUSE, OPT_CHUNK_SIZE, OPT_LEVEL, OPT_THREADS, OPT_JSON,
 };
 
@@ -79,6 +83,7 @@ static const struct option create_options[] = {
 	{ "credential", required_argument, NULL, OPT_CREDENTIAL },
 	{ "sysext", required_argument, NULL, OPT_SYSEXT },
 	{ "confext", required_argument, NULL, OPT_CONFEXT },
+	{ "efi-auth", required_argument, NULL, OPT_EFI_AUTH },
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "image", required_argument, NULL, OPT_IMAGE },
 	{ "reference", required_argument, NULL, OPT_REFERENCE },
@@ -106,6 +111,8 @@ struct creation {
 	struct bundle_create_options options;
 	struct bundle_image images[MANIFEST_MAX_PAYLOADS];
 	struct bundle_beside besides[MANIFEST_MAX_PAYLOADS];
+	char update_names[MANIFEST_MAX_PAYLOADS][8];	/* "dbx-1" */
+	unsigned updates[EFI_AUTH_VARIABLES];		/* so many of each */
 	struct bundle_base bases[BASES_MAX];
 	struct cms_signer signers[CMS_SIGNERS_MAX];
 	size_t keys, certs;
@@ -173,10 +180,28 @@ static int beside_add(struct creation *c, enum payload_type type, char *text, st
 			       text);
 	if (o->beside_count == IMAGES_MAX)
 		return err_set(err, EX_USAGE, "bundle create: more than %d credentials, sysexts, "
-			       "confexts and files", IMAGES_MAX);
+			       "confexts, updates of keys and files", IMAGES_MAX);
 	*file++ = 0;
 	c->besides[o->beside_count++] =
 		(struct bundle_beside){ .type = type, .name = text, .file = file };
+	return 0;
+}
+
+/* VARIABLE=FILE; those of a variable are numbered as they come. */
+static int update_add(struct creation *c, char *text, struct err *err)
+{
+	size_t at = c->options.beside_count, len = strcspn(text, "=");
+	enum efi_auth_variable v = EFI_AUTH_KEK;
+
+	while (v < EFI_AUTH_VARIABLES &&
+	       (strlen(efi_auth_name(v)) != len || strncmp(efi_auth_name(v), text, len) != 0))
+		v++;
+	if (v == EFI_AUTH_VARIABLES)
+		return err_set(err, EX_USAGE, "--efi-auth=%s: must be KEK=FILE, db=FILE or dbx=FILE", text);
+	if (beside_add(c, PAYLOAD_EFI_AUTH, text, err) < 0)
+		return -1;
+	(void)snprintf(c->update_names[at], sizeof c->update_names[at], "%s-%u", text, ++c->updates[v]);
+	c->besides[at].name = c->update_names[at];
 	return 0;
 }
 
@@ -311,6 +336,8 @@ static int create_option(int option, struct creation *c, struct err *err)
 		return beside_add(c, PAYLOAD_SYSEXT, optarg, err);
 	case OPT_CONFEXT:
 		return beside_add(c, PAYLOAD_CONFEXT, optarg, err);
+	case OPT_EFI_AUTH:
+		return update_add(c, optarg, err);
 	case OPT_FILE:
 		return beside_add(c, PAYLOAD_FILE, optarg, err);
 	case OPT_KEY:
