@@ -5,6 +5,7 @@
 #include "slot_words.h"
 #include "kexec_intent.h"
 #include "kexec.h"
+#include "key_updates.h"
 #include "loader_update.h"
 #include "mark.h"
 #include "options.h"
@@ -111,6 +112,27 @@ static void other_esp_print(struct machine *m)
 		out_print("the other ESP (%s) was behind, and is in step now\n", m->other_esp.dir);
 }
 
+/* Last, when slot, loader and the other ESP are what they are to be. */
+static void keys_print(struct machine *m)
+{
+	const char *priority = report_to_journal(STDOUT_FILENO) ? "<4>" : "";
+	struct key_update update;
+	struct err why = { 0 };
+	int r = key_updates_apply(m, &update, &why);
+
+	if (r < 0)
+		out_print("%swarning: failed to look after the firmware's keys: %s\n", priority, why.text);
+	if (r > 0)
+		(void)export_write(m, NULL);
+	if (r > 0 && update.state == KEY_APPLIED)
+		out_print("the firmware's %s has %s of slot %c's bundle now\n", efi_auth_name(update.variable),
+			  update.name, slot_letter(update.slot));
+	else if (r > 0)
+		out_print("%swarning: %s is not applied, and %s: %s\n", priority, update.name,
+			  update.state == KEY_FAILED ? "not tried again" : "tried again after the next boot",
+			  why.text);
+}
+
 int mark_good_running(const char *config, struct err *err)
 {
 	enum record_watchdog known;
@@ -129,6 +151,7 @@ int mark_good_running(const char *config, struct err *err)
 		slot_print(&machine, machine.running.slot);
 		loader_print(&machine);
 		other_esp_print(&machine);
+		keys_print(&machine);
 		undone_print(&machine, &before);
 		watchdog_print(&machine, known);
 	}

@@ -18,6 +18,7 @@
 #include "status_direct.h"
 #include "status_esps.h"
 #include "status_kexec.h"
+#include "status_keys.h"
 #include "status_loader.h"
 #include "status_secureboot.h"
 #include "io.h"
@@ -221,7 +222,7 @@ static json_t *view_json(const struct view *v)
 
 	return json_pack(
 		"{s:s?, s:s, s:s?, s:{s:s?, s:s?}, s:s?, s:{s:s, s:I, s:s, s:s, s:b}, s:{s:o, s:o}, s:i, s:s?, s:s?, s:o, s:b, "
-		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o, s:o, s:s, s:s?}",
+		"s:i, s:o, s:o, s:s, s:o, s:s, s:s?, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}",
 		"running", m->is_running ? running : NULL, "preferred", preferred, "boot",
 		!m->is_running ? NULL : m->running.kexec ? "kexec" : "firmware", "image",
 		"id", v->image.image_id, "version", v->image.image_version, "loader",
@@ -239,7 +240,7 @@ static json_t *view_json(const struct view *v)
 		attempts_json(&state->record), "check",
 		state->record.flags & RECORD_FLAG_CHECK ? "always" : "trial", "esp_error",
 		m->esp_error.exit ? m->esp_error.text : NULL, "quirks", quirks_json(m), "loader_file", status_loader_json(m),
-		"secure_boot", status_secureboot_json(&v->secureboot),
+		"secure_boot", status_secureboot_json(&v->secureboot), "keys", status_keys_json(m),
 		"esps", status_esps_json(m), "activation", machine_is_direct(m) ? "direct" : "loader",
 		"boot_next", status_direct_next(m));
 }
@@ -368,6 +369,7 @@ static void print_text(const struct view *v)
 		out_print("loader     %s\n", v->loader);
 	status_loader_print(m);
 	status_secureboot_print(&v->secureboot);
+	status_keys_print(m);
 	if (machine_is_direct(m))
 		out_print("activation direct: by BootNext and BootOrder, without the loader\n");
 	out_print("preferred  slot %c\n", slot_letter(m->state.record.preferred));
