@@ -69,6 +69,7 @@ static void check_left(struct world *w, const struct job *job)
 	check_entries(w);
 	check_named(w);
 	check_direct(w);
+	check_keys(job->result == 0 && job->step->op == OP_GOOD && clean && !job->second ? job->before : NULL, w);
 	if (sim_mirror_sequence(w, false) < w->ghost.mirror_floor)
 		violation("the mirror has gone back to an older record");
 	if (sim_floor(w, false) < w->ghost.floor)

@@ -16,6 +16,7 @@ import time
 NEW = "a new loader"
 TWO = "two ESPs"
 DIRECT = "without the loader"
+KEYS = "keys that change"
 
 FAULTS = [
     ("a slot target is not flushed", "linux-agent/update/slot_target.c",
@@ -131,6 +132,9 @@ FAULTS = [
     ("a slot's files stay for the next version", "linux-agent/update/install_files.c",
      "(path && espfile_remove(&machine->disk, path, err) < 0)",
      "(path && old->payloads[i].type != PAYLOAD_FILE && espfile_remove(&machine->disk, path, err) < 0)"),
+    ("dbx is applied whatever a slot needs", "linux-agent/update/key_judge.c",
+     "reason = all_judge(machine, &rules->now, &then, ret_words, size);", "reason = KEY_REASON_NONE;", KEYS),
+    ("dbx is never applied", "linux-agent/update/key_judge.c", "if (rules->now.shim) {", "if (rules->now.on) {", KEYS),
     ("the UKI comes before what lies beside it", "linux-agent/update/install_files.c",
      "files_write(in, err) < 0 ||\n\t    machine_slot_file(in->machine, in->slot, \"uki.efi\", &path, err) < 0 ||\n"
      "\t    memory_write(in, uki, path, err) < 0)",

@@ -109,6 +109,8 @@ const struct scenario scenarios[] = {
 	{ "without the loader, a trial that is not well", .direct = true, .setup = 3, .count = 10, .steps = {
 		BOOT, GOOD, INSTALL(1, REBOOT), BOOT, UNWELL, BOOT, GOOD, BREAKS(2, "breaks-late"),
 		INSTALL(2, REBOOT), BOOT } },
+	{ "keys that change", .keys = true, .setup = 2, .count = 9, .steps = {
+		BOOT, GOOD, INSTALL(3, REBOOT), BOOT, GOOD, BOOT, GOOD, BAD(0), GOOD } },
 	{ "two ESPs, one away for an update", .two = true, .setup = 6, .count = 12, .steps = {
 		UPDATED, PULL, INSTALL(2, REBOOT), BOOT, GOOD, RETURN, GOOD, BOOT } },
 };
@@ -222,6 +224,8 @@ void scenario_begin(const struct scenario *scenario, struct world *ret_world)
 	var_put(w, "Boot0004", "foreign four", 12);
 	if (scenario->direct)
 		simdirect_provide(w);
+	if (scenario->keys)
+		simkeys_provide(w);
 	if (scenario->duplicates)
 		duplicates_put(w);
 	if (scenario->squatted)

@@ -20,6 +20,7 @@ struct scenario {
 	bool loader;		/* it is a file, in both places; boots by \EFI\BOOT at first */
 	int loader_broken;	/* version of it that gives up at once, + 1; 0: none */
 	bool next_ignored;	/* the firmware does not look at BootNext */
+	bool keys;		/* Secure Boot is on */
 	unsigned setup;		/* steps at the beginning that are not cut */
 	unsigned count;
 	struct step steps[SCENARIO_STEPS];

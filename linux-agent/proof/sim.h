@@ -16,18 +16,26 @@ enum { SIM_VERSIONS = 4, SIM_TRIES = 2, SIM_NONCE = 0x5107 };
 /* Where the agent looks for /sys: not this machine's. */
 #define SIM_SYSROOT "/nonexistent"
 
-/* What a version's bundle holds. Of what may lie beside the UKI version 1 has a credential, and
- * later ones an addon for each slot, and version 2 has a file for the slot's directory, so that
- * each replaces something that is not its own. */
+/* What a version's bundle holds. Of what may lie beside the UKI version 1 has a credential, version 2
+ * an addon for each slot, and a file for the slot's directory, and version 3 updates of KEK and of
+ * dbx, which revokes version 0: so each replaces something that is not its own. */
 enum { SIM_BESIDE_MAX = SIM_SECTOR };
 struct sim_version {
 	uint8_t uki[SIM_FILE_MAX], image[SIM_FILE_MAX];
 	uint8_t addons[SLOT_COUNT][SIM_BESIDE_MAX], cred[SIM_BESIDE_MAX],
-		file[SIM_BESIDE_MAX];
-	size_t uki_len, image_len, addon_len, cred_len, file_len;	/* 0: there is none */
+		file[SIM_BESIDE_MAX], kek[SIM_BESIDE_MAX], dbx[SIM_BESIDE_MAX];
+	size_t uki_len, image_len, addon_len, cred_len, file_len, kek_len, dbx_len;	/* 0: there is none */
 };
 extern struct sim_version sim_versions[SIM_VERSIONS];
 void sim_versions_make(void);
+
+/* simkeys.c: fills version 3's updates; Secure Boot on, with every version in db. */
+void simkeys_make(void);
+void simkeys_provide(struct world *w);
+/* In any world after a cut, and after mark-good that reported success (before: as it began; NULL: no
+ * such): dbx comes after KEK, is applied as soon as it may be, and no slot that may be booted is
+ * what it revokes. */
+void check_keys(const struct world *before, struct world *w);
 
 /* The headers of a PE file of two sections and len bytes, and a row of its section table. */
 void sim_pe_begin(uint8_t *pe, size_t len);

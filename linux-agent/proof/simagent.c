@@ -6,6 +6,7 @@
 #include "direct.h"
 #include "kexec_intent.h"
 #include "kexec.h"
+#include "key_updates.h"
 #include "loader_update.h"
 #include "mark.h"
 #include "report.h"
@@ -158,16 +159,20 @@ static int rollback(struct machine *m, const struct step *step, struct err *err)
 	return r;
 }
 
-/* As mark_good_running() does: what fails of the loader is a warning there. */
+/* As mark_good_running() does: what fails of loader and keys is a warning there. */
 static int good(struct machine *m, struct err *err)
 {
 	struct loader_result result;
+	struct key_update update;
+	struct err why = { 0 };
 	int r = mark_good(m, err);
 
 	if (r == 0)
 		(void)loader_settle(m, &result, NULL);
 	if (r == 0)
 		(void)mark_other_esp(m, NULL);
+	if (r == 0)
+		(void)key_updates_apply(m, &update, &why);
 	return r;
 }
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* One sector, so that images have several chunks; frames are raw blocks. */
-enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 5 };
+enum { CHUNK_LOG = 9, CHUNK = 1 << CHUNK_LOG, FRAME_OVER = 10, PAYLOADS = 6 };
 enum { FRAMES_MAX = SIM_FILE_MAX + SIM_SECTORS * FRAME_OVER };
 
 struct bundle {
@@ -38,6 +38,8 @@ static char addon_files[][32] = { "slot-a.addon.efi.zst", "slot-b.addon.efi.zst"
 static char addon_indexes[][32] = { "slot-a.addon.index", "slot-b.addon.index" };
 static char cred_word[] = "wifi.cred", cred_file[] = "credential-1.zst", cred_index[] = "credential-1.index";
 static char file_word[] = "model.bin", file_file[] = "file-1.zst", file_index[] = "file-1.index";
+static char kek_word[] = "KEK-1.auth", kek_file[] = "efi-auth-1.zst", kek_index[] = "efi-auth-1.index";
+static char dbx_word[] = "dbx-1.auth", dbx_file[] = "efi-auth-2.zst", dbx_index[] = "efi-auth-2.index";
 static char compatible[] = "sim", other_compatible[] = "other";
 
 static bool is_wrong(const struct bundle *b, const char *word)
@@ -80,6 +82,16 @@ static void beside_fill(struct manifest *m, const struct sim_version *v)
 			.type = PAYLOAD_FILE, .name = file_word, .file = file_file,
 			.size = v->file_len, .index = { .file = file_index, .size = 60 } };
 		digest_of(v->file, v->file_len, m->payloads[m->payload_count++].sha256);
+	}
+	if (v->kek_len) {
+		m->payloads[m->payload_count] = (struct payload){
+			.type = PAYLOAD_EFI_AUTH, .name = kek_word, .file = kek_file,
+			.size = v->kek_len, .index = { .file = kek_index, .size = 60 } };
+		digest_of(v->kek, v->kek_len, m->payloads[m->payload_count++].sha256);
+		m->payloads[m->payload_count] = (struct payload){
+			.type = PAYLOAD_EFI_AUTH, .name = dbx_word, .file = dbx_file,
+			.size = v->dbx_len, .index = { .file = dbx_index, .size = 60 } };
+		digest_of(v->dbx, v->dbx_len, m->payloads[m->payload_count++].sha256);
 	}
 }
 
@@ -143,6 +155,8 @@ static const uint8_t *payload_data(const struct bundle *b, size_t i)
 		return v->addons[p->slot];
 	case PAYLOAD_FILE:
 		return v->file;
+	case PAYLOAD_EFI_AUTH:
+		return p->name == kek_word ? v->kek : v->dbx;
 	default:
 		return v->cred;
 	}

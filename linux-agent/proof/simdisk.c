@@ -38,6 +38,11 @@ static const struct {
 	[NAME_FALLBACK] = { "esp/EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", DIR_BOOT, -1 },
 	[NAME_FILE_A] = { "files/a/model.bin", DIR_FILES_A, 0 },
 	[NAME_FILE_B] = { "files/b/model.bin", DIR_FILES_B, 1 },
+	[NAME_KEK_A] = { "esp/EFI/slotboot/a/uki.efi.extra.d/KEK-1.auth", DIR_BESIDE_A, 0 },
+	[NAME_DBX_A] = { "esp/EFI/slotboot/a/uki.efi.extra.d/dbx-1.auth", DIR_BESIDE_A, 0 },
+	[NAME_KEK_B] = { "esp/EFI/slotboot/b/uki.efi.extra.d/KEK-1.auth", DIR_BESIDE_B, 1 },
+	[NAME_DBX_B] = { "esp/EFI/slotboot/b/uki.efi.extra.d/dbx-1.auth", DIR_BESIDE_B, 1 },
+	[NAME_KEYS_NOTE] = { "esp/EFI/slotboot/keys.json", DIR_OURS, -1 },
 	/* What is written there is no matter of the slot that runs. */
 	[NAME_OTHER_STATE] = { "esp2/EFI/slotboot/state.bin", DIR_OTHER_OURS, -1 },
 	[NAME_OTHER_FLOOR_1_JSON] = { "esp2/EFI/slotboot/floor-1.json", DIR_OTHER_OURS, -1 },

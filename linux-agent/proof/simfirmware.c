@@ -157,9 +157,9 @@ bool simfirmware_pick(struct world *w)
 	const struct sim_var *order = simvars_find(w, VARS_GLOBAL, "BootOrder");
 	unsigned number = next ? le16_get(next->data) : 0;
 
+	w->boots += w->loader || w->keys;
 	if (!w->loader)
 		return true;
-	w->boots++;
 	if (next)
 		check_next(w, number);
 	if (next && !w->next_ignored) {

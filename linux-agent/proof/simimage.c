@@ -37,6 +37,7 @@ void sim_pe_begin(uint8_t *pe, size_t len)
 	le16_put(pe + PE_AT + 20, 112);
 	le16_put(pe + PE_AT + 24, 0x20b);
 	le32_put(pe + PE_AT + 24 + 56, (uint32_t)len);
+	le32_put(pe + PE_AT + 24 + 60, CMDLINE_AT);	/* SizeOfHeaders */
 }
 
 static void fill(uint8_t *data, size_t len, uint32_t seed)
@@ -50,7 +51,9 @@ static void fill(uint8_t *data, size_t len, uint32_t seed)
 static void uki_make(uint8_t *uki, size_t len, unsigned version)
 {
 	char cmdline[64];
-	int n = snprintf(cmdline, sizeof cmdline, "version=%u root={SLOT}", version);
+	/* The last one goes under Secure Boot, where nobody fills in a slot. */
+	int n = snprintf(cmdline, sizeof cmdline, "version=%u root=%s", version,
+			 version == SIM_VERSIONS - 1 ? "UUID=1" : "{SLOT}");
 
 	sim_pe_begin(uki, len);
 	sim_pe_section(uki, 0, ".cmdline", CMDLINE_AT, (size_t)n);
@@ -73,7 +76,7 @@ static void addon_make(uint8_t *addon, unsigned version, unsigned slot)
 static void beside_make(struct sim_version *v, unsigned version)
 {
 	v->cred_len = version == 1 ? CRED_BYTES : 0;
-	v->addon_len = version > 1 ? ADDON_BYTES : 0;
+	v->addon_len = version == 2 ? ADDON_BYTES : 0;
 	fill(v->cred, v->cred_len, version + 99);
 	v->file_len = version == 2 ? FILE_BYTES : 0;
 	fill(v->file, v->file_len, version + 199);
@@ -93,6 +96,7 @@ void sim_versions_make(void)
 		fill(v->image, v->image_len, 77 + i);
 		fill(v->image + SIM_SECTOR, SIM_SECTOR, 7);	/* the same in all of them */
 	}
+	simkeys_make();
 }
 
 static bool holds(const struct sim_file *f, const uint8_t *data, size_t len, bool exact)
@@ -107,10 +111,13 @@ static bool beside_is(const struct world *w, unsigned slot, const struct sim_ver
 	const struct sim_file *addon = simdisk_find(w, NAME_ADDON(slot));
 	const struct sim_file *cred = simdisk_find(w, NAME_CRED(slot));
 	const struct sim_file *file = simdisk_find(w, NAME_FILE(slot));
+	const struct sim_file *kek = simdisk_find(w, NAME_KEK(slot)), *dbx = simdisk_find(w, NAME_DBX(slot));
 
 	return (v->addon_len ? holds(addon, v->addons[slot], v->addon_len, true) : !addon) &&
 	       (v->cred_len ? holds(cred, v->cred, v->cred_len, true) : !cred) &&
-	       (v->file_len ? holds(file, v->file, v->file_len, true) : !file);
+	       (v->file_len ? holds(file, v->file, v->file_len, true) : !file) &&
+	       (v->kek_len ? holds(kek, v->kek, v->kek_len, true) : !kek) &&
+	       (v->dbx_len ? holds(dbx, v->dbx, v->dbx_len, true) : !dbx);
 }
 
 int sim_version_of(const struct world *w, unsigned slot, bool uki_only)

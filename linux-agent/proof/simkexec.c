@@ -164,7 +164,7 @@ int __wrap_ukifile_open(const char *path, struct ukifile *ret_uki, struct err *e
 }
 
 /* All that there is of /sys: a watchdog that Linux drives. And of /proc, where the loader is
- * a file: which boot this is. */
+ * a file, or keys change: which boot this is. */
 static bool is_sys_file(const char *path, struct sim_file *file)
 {
 	char text[64] = "";
@@ -172,7 +172,8 @@ static bool is_sys_file(const char *path, struct sim_file *file)
 	if (sim_world->watchdog &&
 	    strcmp(path, SIM_SYSROOT "/sys/class/watchdog/watchdog0/identity") == 0)
 		(void)snprintf(text, sizeof text, "iTCO_wdt\n");
-	if (sim_world->loader && strcmp(path, SIM_SYSROOT "/proc/sys/kernel/random/boot_id") == 0)
+	if ((sim_world->loader || sim_world->keys) &&
+	    strcmp(path, SIM_SYSROOT "/proc/sys/kernel/random/boot_id") == 0)
 		(void)snprintf(text, sizeof text, "00000000-0000-4000-8000-%012u\n", sim_world->boots);
 	memcpy(file->now, text, sizeof text);
 	file->size = (uint16_t)strlen(text);

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum { SIM_SECTOR = 512, SIM_SECTORS = 4, SIM_FILE_MAX = SIM_SECTOR * SIM_SECTORS };
-enum { SIM_FILES = 54, SIM_VARS = 18, SIM_VAR_MAX = 384 };
+enum { SIM_FILES = 54, SIM_VARS = 21, SIM_VAR_MAX = 384 };
 
 enum sim_name {
 	NAME_STATE,
@@ -27,6 +27,7 @@ enum sim_name {
 	NAME_UKI_B, NAME_INDEX_B, NAME_JSON_B, NAME_P7S_B, NAME_ADDON_B, NAME_CRED_B, NAME_IMAGE_B,
 	NAME_LOADER, NAME_LOADER_TRIAL, NAME_LOADER_NOTE, NAME_FALLBACK,
 	NAME_FILE_A, NAME_FILE_B,
+	NAME_KEK_A, NAME_DBX_A, NAME_KEK_B, NAME_DBX_B, NAME_KEYS_NOTE,
 	/* On the other of two ESPs, in the order of those above; it has no loader's file. */
 	NAME_OTHER_STATE,
 	NAME_OTHER_FLOOR_1_JSON, NAME_OTHER_FLOOR_1_P7S, NAME_OTHER_FLOOR_2_JSON, NAME_OTHER_FLOOR_2_P7S,
@@ -42,6 +43,8 @@ enum sim_name {
 #define NAME_ADDON(slot) ((slot) ? NAME_ADDON_B : NAME_ADDON_A)
 #define NAME_CRED(slot) ((slot) ? NAME_CRED_B : NAME_CRED_A)
 #define NAME_FILE(slot) ((slot) ? NAME_FILE_B : NAME_FILE_A)
+#define NAME_KEK(slot) ((slot) ? NAME_KEK_B : NAME_KEK_A)
+#define NAME_DBX(slot) ((slot) ? NAME_DBX_B : NAME_DBX_A)
 
 enum sim_dir { DIR_OURS, DIR_A, DIR_B, DIR_BESIDE_A, DIR_BESIDE_B, DIR_BOOT, DIR_FILES, DIR_FILES_A, DIR_FILES_B,
 	       DIR_OTHER_OURS, DIR_OTHER_A, DIR_OTHER_B, DIR_OTHER_BESIDE_A, DIR_OTHER_BESIDE_B, DIR_COUNT };
@@ -140,8 +143,9 @@ struct world {
 	bool direct;		/* there is no loader: the firmware starts the slots' entries */
 	bool loader;		/* its loader is a file, which the firmware has to find */
 	int loader_broken;	/* version of it that gives up at once; -1 */
-	unsigned boots;		/* through the firmware, where the loader is a file */
+	unsigned boots;		/* through the firmware, where the loader is a file or keys change */
 	bool next_ignored;	/* BootNext is not looked at */
+	bool keys;		/* Secure Boot is on, with all images in db */
 	uint8_t good_limit;
 	struct fault fault;
 	struct session session;
