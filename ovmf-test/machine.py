@@ -54,12 +54,13 @@ class Machine:
         self._seen = 0          # how much of the console wait_for has consumed
         self._command = 0
 
-    def secure_boot(self, certificate):
-        """From now on the firmware starts only what this certificate's key (DER) has signed."""
+    def secure_boot(self, certificate, kek=None, pk=None):
+        """From now on the firmware starts only what this certificate's key (DER) has signed. kek, pk: who changes db and
+        KEK; without them the same."""
         self.firmware = OVMF / "OVMF_CODE_4M.secboot.fd"
         self.machine_type = ("-machine", f"{MACHINE},smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
                              "-global", "ICH9-LPC.disable_s3=1")
-        VarStore(self.vars).enroll(certificate)
+        VarStore(self.vars).enroll(certificate, kek, pk)
 
     # --- power
 

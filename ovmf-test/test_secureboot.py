@@ -22,26 +22,31 @@ CREDENTIAL = "of version y"
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
-@pytest.fixture(scope="module")
-def signer():
-    """The key that is in db, and a function that signs an EFI file with it."""
-    place = WORK / "secureboot"
+def signer_of(place, name="db"):
+    """A function that signs an EFI file with a key of that name, made in place."""
     place.mkdir(exist_ok=True)
-    key, cert = place / "db.key", place / "db.pem"
+    key, cert = place / f"{name}.key", place / f"{name}.pem"
     if not cert.exists():
-        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=slotboot test db",
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", f"/CN=slotboot test {name}",
             "-keyout", key, "-out", cert)
 
     def sign(path):
         run("sbsign", "--key", key, "--cert", cert, "--output", path, path)
         return path
+    sign.place, sign.key, sign.cert = place, key, cert
     sign.certificate = run("openssl", "x509", "-in", cert, "-outform", "DER")
     return sign
 
 
+@pytest.fixture(scope="module")
+def signer():
+    """With the key that is in db."""
+    return signer_of(WORK / "secureboot")
+
+
 def uki_with_profiles(variant, sign):
     """By Debian 13's ukify. The common command line is nobody's."""
-    work = WORK / "secureboot"
+    work = sign.place
     out, profiles = work / f"uki-{variant.name}.efi", []
     facts = json.loads((variant.uki.parent / f"facts-{variant.name}.json").read_text())
     initrd.build(work / "initrd.zst", work, facts["hash_offset"])

@@ -69,11 +69,11 @@ class VarStore:
     def get(self, name, guid=SLOTBOOT):
         return self.all().get((name, guid))
 
-    def enroll(self, certificate):
-        """db, KEK and PK of a fresh store: one X.509 certificate (DER) in each. With a PK, Secure Boot is on."""
-        size = 16 + len(certificate)
-        siglist = _X509 + struct.pack("<III", 28 + size, 0, size) + uuid.UUID(SLOTBOOT).bytes_le + certificate
-        for name, guid in (("db", _SECURITY), ("KEK", GLOBAL), ("PK", GLOBAL)):
+    def enroll(self, db, kek=None, pk=None):
+        """A fresh store: one X.509 certificate (DER) in each; without others, the same. With a PK, Secure Boot is on."""
+        for name, guid, certificate in (("db", _SECURITY, db), ("KEK", GLOBAL, kek or db), ("PK", GLOBAL, pk or db)):
+            size = 16 + len(certificate)
+            siglist = _X509 + struct.pack("<III", 28 + size, 0, size) + uuid.UUID(SLOTBOOT).bytes_le + certificate
             self._append(name, guid, _SIGNED_UPDATES, siglist)
 
     def _append(self, name, guid, attributes, data):
