@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Updates of KEK, db and dbx: brought by bundles, kept beside the UKI, applied by mark-good, one a boot, in order, and
 none that would keep a slot or the loader from starting. A plain directory stands for the firmware, which looks at no
-signature; what the firmware refuses is in test_key_updates.c and in ovmf-test/test_keys.py."""
+signature; what the firmware refuses is in test_key_updates.c and in ovmf-test/test_key_rotation.py."""
 import json
 import shutil
 import subprocess
