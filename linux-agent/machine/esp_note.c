@@ -27,6 +27,17 @@ void esp_note_read(const struct machine *machine, const char *name, size_t max, 
 		(void)read_file(path, max, ret_json, ret_len);
 }
 
+int esp_note_format(const char *name, json_t *root, char **ret_json, struct err *err)
+{
+	char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+
+	json_decref(root);
+	if (!text)
+		return err_set(err, EX_SOFTWARE, "failed to make %s: out of memory", name);
+	*ret_json = text;
+	return 0;
+}
+
 int esp_note_write(struct machine *machine, const char *name, const char *json, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;

@@ -104,7 +104,6 @@ static json_t *id_json(const struct loader_id *id)
 int loader_note_format(const struct loader_note *note, char **ret_json, struct err *err)
 {
 	json_t *root = json_pack("{s:i}", "format", 1), *object;
-	char *text;
 
 	if (note->promoted.known)
 		(void)json_object_set_new(root, "promoted", id_json(&note->promoted));
@@ -119,12 +118,7 @@ int loader_note_format(const struct loader_note *note, char **ret_json, struct e
 		(void)json_object_set_new(object, "why", json_string(failures[note->failure].text));
 		(void)json_object_set_new(root, "failed", object);
 	}
-	text = root ? json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
-	json_decref(root);
-	if (!text)
-		return err_set(err, EX_SOFTWARE, "failed to make " LOADER_NOTE_FILE ": out of memory");
-	*ret_json = text;
-	return 0;
+	return esp_note_format(LOADER_NOTE_FILE, root, ret_json, err);
 }
 
 void loader_note_read(const struct machine *machine, struct loader_note *ret_note)

@@ -77,7 +77,7 @@ void key_note_parse(const uint8_t *json, size_t len, struct key_note *ret_note)
 int key_note_format(const struct key_note *note, char **ret_json, struct err *err)
 {
 	json_t *list = json_array(), *root;
-	char *text, hex[65];
+	char hex[65];
 
 	for (size_t i = 0; list && i < note->count; i++) {
 		const struct key_try *t = &note->tried[i];
@@ -87,12 +87,7 @@ int key_note_format(const struct key_note *note, char **ret_json, struct err *er
 							    (int)t->tries, "why", failures[t->why].text));
 	}
 	root = json_pack("{s:i, s:s, s:o}", "format", 1, "boot_id", note->boot_id, "tried", list);
-	text = root ? json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
-	json_decref(root);
-	if (!text)
-		return err_set(err, EX_SOFTWARE, "failed to make " KEY_NOTE_FILE ": out of memory");
-	*ret_json = text;
-	return 0;
+	return esp_note_format(KEY_NOTE_FILE, root, ret_json, err);
 }
 
 void key_note_read(const struct machine *machine, struct key_note *ret_note)
