@@ -7,10 +7,9 @@ import selectors
 import subprocess
 import time
 
-from paths import DIE_WITH_US
+from paths import DIE_WITH_US, OVMF
 
 QEMU = "qemu-system-x86_64"
-OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 
 
 def _firmware_speaks(accel, deadline=300):
@@ -18,7 +17,7 @@ def _firmware_speaks(accel, deadline=300):
     probe = subprocess.Popen(
         [*DIE_WITH_US, QEMU, "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64",
          "-machine", "q35", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
-         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}"],
+         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     console, end = b"", time.monotonic() + deadline
     selector = selectors.DefaultSelector()

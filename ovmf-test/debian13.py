@@ -2,9 +2,8 @@
 """Debian 13's systemd-stub and ukify, as install-deps unpacked them."""
 import pytest
 
-from paths import WORK, run
-
-PLACE = WORK / "debian13"
+from paths import DEBIAN_13 as PLACE
+from paths import run
 
 needed = pytest.mark.skipif(
     not (PLACE / "root").exists(),

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from accel import QEMU, accelerator
 from disk import Disk
-from paths import DIE_WITH_US, ENV
+from paths import DIE_WITH_US, ENV, OVMF
 from streams import Stream, Streams
 from varstore import VarStore
 
-OVMF = Path("/usr/share/OVMF")
 # For what an idle host of two cores does in seconds: a machine that is stuck ends the wait, a slow host does not.
 BOOT = ANSWER = 1800
 _running = set()

@@ -13,6 +13,10 @@ WORK = BUILD / "ovmf-test"
 SLOTCTL = BUILD / "slotctl"
 LOADER = BUILD / "efi" / "slotbootx64.efi"
 STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+DEBIAN_13 = WORK / "debian13"       # what install-deps unpacked of it
+# Debian 13's where it could be had: it starts in half the time of Debian 12's, which looks for a TPM for 2.3 s.
+_NEWER = DEBIAN_13 / "root/usr/share/OVMF"
+OVMF = Path(os.environ.get("OVMF") or (_NEWER if _NEWER.exists() else "/usr/share/OVMF"))
 
 # Debian keeps veritysetup, mkfs.vfat and nginx out of an ordinary user's PATH.
 ENV = {**os.environ, "PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin", "LC_ALL": "C"}

@@ -7,7 +7,7 @@ import pytest
 
 import images
 from machine import MachineError
-from paths import WORK
+from paths import OVMF, WORK
 from varstore import VarStore
 
 
@@ -20,7 +20,7 @@ def test_same_inputs_give_the_same_images(variants):
 
 
 def test_variable_store_gives_back_what_was_set_replaced_and_deleted(tmp_path):
-    shutil.copy("/usr/share/OVMF/OVMF_VARS_4M.fd", tmp_path / "vars.fd")
+    shutil.copy(OVMF / "OVMF_VARS_4M.fd", tmp_path / "vars.fd")
     store = VarStore(tmp_path / "vars.fd")
     store.set("One", b"first")
     store.set("Other", b"kept")

@@ -11,7 +11,7 @@ import pytest
 
 import record
 from disk import fill_slot
-from paths import copy
+from paths import OVMF, copy
 from uki import section, with_words
 from varstore import BS, GLOBAL, NV, VarStore
 
@@ -255,15 +255,15 @@ def test_variable_store_forgets_at_every_power_cycle(machine, started):
     state = record.read(machine)
     state.b.try_again(1)
     record.write(machine, state)
-    copy("/usr/share/OVMF/OVMF_VARS_4M.fd", machine.vars)
+    copy(OVMF / "OVMF_VARS_4M.fd", machine.vars)
     assert machine.cold_boot().slot == "b"
     machine.power_cut()
-    copy("/usr/share/OVMF/OVMF_VARS_4M.fd", machine.vars)
+    copy(OVMF / "OVMF_VARS_4M.fd", machine.vars)
     started(machine.cold_boot(), "a", 1, "Slot b was passed over: all its tries were spent without mark-good")
 
 
 def test_variable_store_is_reset_to_factory_defaults(machine, started):
-    copy("/usr/share/OVMF/OVMF_VARS_4M.fd", machine.vars)
+    copy(OVMF / "OVMF_VARS_4M.fd", machine.vars)
     mirror_is_used(machine, started, "missing")
     machine.check("slotctl mark-good")
     machine.shutdown()

@@ -4,16 +4,22 @@ BUILD/efi says, the program's first argument."""
 import os
 import sys
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+UNPACKED = os.path.join(TOP, "build/ovmf-test")     # packages of other Debians: ovmf-test/install-deps
+# Debian 13's where it could be had: it starts in half the time.
+NEWER = os.path.join(UNPACKED, "debian13/root/usr/share/OVMF")
+OVMF = os.environ.get("OVMF") or (NEWER if os.path.exists(NEWER) else "/usr/share/OVMF")
+
 
 class X64:
     NAME = "x64"
     QEMU = ("qemu-system-x86_64", "-machine", "q35,i8042=off,sata=off")
-    FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-    VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+    FIRMWARE = f"{OVMF}/OVMF_CODE_4M.fd"
+    VARIABLES = f"{OVMF}/OVMF_VARS_4M.fd"
     # With Secure Boot once there are keys; its variables are behind SMM.
     SECURE_QEMU = ("qemu-system-x86_64", "-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
                    "-global", "ICH9-LPC.disable_s3=1")
-    SECURE_FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+    SECURE_FIRMWARE = f"{OVMF}/OVMF_CODE_4M.secboot.fd"
     # Where the loader knows how fast its counter runs, and whether it does so in a virtual machine.
     CLOCK_KNOWN, CLOCK_IN_VM = ("-cpu", "qemu64,-hypervisor"), False
     IDLE = ",sleep=off"     # a guest's time that runs on at once while it waits

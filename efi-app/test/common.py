@@ -8,6 +8,8 @@ from machine import ESP_GUID, Machine
 from record import STRIDE
 
 EFI = sys.argv[1]
+# Of each firmware its own.
+RUN = os.path.join(EFI, "run" + os.environ.get("OVMF", "").replace("/", "-"))
 LOADER = os.path.join(EFI, f"slotboot{ARCH.NAME}.efi")
 SHOW, STUB, SUCCESS, ERROR, TRACES, RESETS = (
     os.path.join(EFI, "test", f"{n}.efi") for n in
@@ -56,3 +58,11 @@ def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None, esp=ESP_GUID):
     if state is not None:
         m.seed(("SlotState", state))
     return m
+
+
+def signed_only(m, name, data, guid):
+    """The machine has a variable that only a signed write may replace or delete. Firmware without Secure Boot need not
+    know such variables."""
+    if ARCH.NAME == "x64":
+        m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
+    m.seed((name, data, guid, NV_BS_RT | AUTHENTICATED))

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import uuid
 
-from arch import ARCH
+from arch import ARCH, TOP
 from boot import Boot, read
 from common import EFI, LOADER, LOADER_PATH, case, machine, x64_only
 from machine import call
 from record import FAILED, GOOD, LOAD, record, slot
 from varstore import GLOBAL
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"       # the GUID of db and dbx
 X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
 SIGNED_UPDATES = 0x27       # NV, BS, RT, and only by updates that are signed

@@ -4,16 +4,16 @@ firmware does not know. Shims before 16 give their word through a protocol, late
 import os
 import subprocess
 
-from arch import ARCH
+from arch import ARCH, UNPACKED
 from boot import Boot
 from common import ERROR, LOADER, SHOW, SUCCESS, case, machine, skipped, x64_only
 from machine import call
-from profile import SECURITY, SIGNED_UPDATES, TOP, certificate, signature_list
+from profile import SECURITY, SIGNED_UPDATES, certificate, signature_list
 from record import BAD, FAILED, GOOD, LOAD, RETURNED, TRIAL, record, slot
 from varstore import GLOBAL
 
 SHIM_16 = "/usr/lib/shim/shimx64.efi"
-SHIM_15 = os.path.join(TOP, "build/ovmf-test/shim15/root/usr/lib/shim/shimx64.efi")
+SHIM_15 = os.path.join(UNPACKED, "shim15/root/usr/lib/shim/shimx64.efi")
 MOK = "605dab50-e046-4300-abb6-3dd810dd8b23"
 NV_BS = 3
 # Of Debian 11, as ovmf-test/install-deps unpacked it: 15.8.
