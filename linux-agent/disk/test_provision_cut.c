@@ -31,6 +31,7 @@ struct cutdisk {
 		uint64_t offset;
 		size_t len;
 		uint8_t *before, *after;
+		size_t room;	/* of each; kept for the next runs */
 	} undo[UNDO_MAX];
 	size_t pending;
 };
@@ -40,13 +41,22 @@ static size_t disk_bytes;
 static char disk_path[160], two_path[160], loader_path[160], seed_text[32];
 static const char *bundle_path;
 
-static void forget(void)
+static void undo_reserve(struct undo *u, size_t len)
 {
-	for (size_t i = 0; i < power.pending; i++) {
+	if (u->room >= len)
+		return;
+	u->room = len;
+	u->before = realloc(u->before, len);
+	u->after = realloc(u->after, len);
+	assert_true(u->before && u->after);
+}
+
+static void undo_free(void)
+{
+	for (size_t i = 0; i < UNDO_MAX; i++) {
 		free(power.undo[i].before);
 		free(power.undo[i].after);
 	}
-	power.pending = 0;
 }
 
 static void power_goes(void)
@@ -74,8 +84,11 @@ static int cut_write(void *ctx, int file, const void *buf, size_t len, uint64_t 
 		return -1;
 	}
 	assert_true(power.pending < UNDO_MAX);
-	*u = (struct undo){ file, offset, len, calloc(1, len), malloc(len) };
-	(void)!pread(file, u->before, len, (off_t)offset);
+	undo_reserve(u, len);
+	u->file = file;
+	u->offset = offset;
+	u->len = len;
+	assert_int_equal(pread_full(file, u->before, len, (off_t)offset), 0);
 	memcpy(u->after, buf, len);
 	power.pending++;
 	power.writes++;
@@ -92,7 +105,7 @@ static int cut_flush(void *ctx, int file)
 		errno = EIO;
 		return -1;
 	}
-	forget();
+	power.pending = 0;
 	return 0;
 }
 
@@ -129,23 +142,39 @@ static int run(int writes, enum loss loss, unsigned sector, const char *wipe, st
 	assert_int_equal(config_load(NULL, &config, err), 0);
 	free(config->keyring);
 	config->keyring = strdup(keyring);
+	config->sandbox = SANDBOX_NO;
 	o.config = config;
 	if (wipe)
 		o.esp_bytes = 0;
 	r = provision_run(&o, &result, err);
 	config_free(config);
-	forget();
+	power.pending = 0;
 	return r;
+}
+
+static void disk_read(uint8_t *data)
+{
+	int fd = open(disk_path, O_RDONLY);
+
+	assert_int_equal(pread_full(fd, data, disk_bytes, 0), 0);
+	close(fd);
 }
 
 static uint8_t *disk_take(void)
 {
 	uint8_t *data = malloc(disk_bytes);
-	int fd = open(disk_path, O_RDONLY);
 
-	assert_int_equal(pread_full(fd, data, disk_bytes, 0), 0);
-	close(fd);
+	disk_read(data);
 	return data;
+}
+
+/* What is on the disk now, until the next call. */
+static const uint8_t *disk_now(void)
+{
+	static uint8_t now[DISK_MAX];
+
+	disk_read(now);
+	return now;
 }
 
 static void disk_put(const uint8_t *data)
@@ -180,7 +209,7 @@ static bool boots(void)
 /* edge: at both ends, what is not looked at. */
 static void expect_equal(const uint8_t *whole, size_t edge, const char *what, int at, enum loss loss)
 {
-	uint8_t *now = disk_take();
+	const uint8_t *now = disk_now();
 	size_t i = edge;
 
 	if (memcmp(now + edge, whole + edge, disk_bytes - 2 * edge) == 0)
@@ -189,16 +218,11 @@ static void expect_equal(const uint8_t *whole, size_t edge, const char *what, in
 		i++;
 	if (i < disk_bytes)
 		fail_msg("%s, cut at write %d, loss %d: byte %zu differs", what, at, (int)loss, i);
-	free(now);
 }
 
 static bool equals(const uint8_t *whole)
 {
-	uint8_t *now = disk_take();
-	bool same = memcmp(now, whole, disk_bytes) == 0;
-
-	free(now);
-	return same;
+	return memcmp(disk_now(), whole, disk_bytes) == 0;
 }
 
 static bool is_begun(void)
@@ -342,6 +366,7 @@ static int make_parts(void **state)
 
 static int remove_parts(void **state)
 {
+	undo_free();
 	(void)each_teardown(state);
 	return teardown(state);
 }
