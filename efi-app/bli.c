@@ -12,7 +12,7 @@ static const EFI_GUID loader_guid = {
 enum {
 	GUID_TEXT = 36,
 	DECIMAL_TEXT = 20,
-	ENTRY_TEXT = 14,	/* slotboot-a.efi */
+	ENTRY_TEXT = 15,	/* slotboot-a.conf */
 	ENTRY_LETTER = 9,
 	PATH_UNITS = 256,
 	FEATURE_ENTRY_ONESHOT = 1 << 3,
@@ -99,16 +99,19 @@ static EFI_STATUS once_get(struct loader *l, CHAR16 *text, UINTN *len)
 	return l->rt->GetVariable((CHAR16 *)(uintptr_t)L"LoaderEntryOneShot", &guid, NULL, len, text);
 }
 
-/* Entry names are ours as they are spelled in LoaderEntrySelected. */
-static int entry_slot(const CHAR16 *text, size_t units)
+static bool is_entry(const CHAR16 *text, const CHAR16 *entry)
 {
-	static const CHAR16 entry[ENTRY_TEXT + 1] = L"slotboot-?.efi";
+	for (unsigned i = 0; text[i] == entry[i] || i == ENTRY_LETTER; i++)
+		if (text[i] == 0)
+			return i > ENTRY_LETTER;
+	return false;
+}
 
-	if (units != ENTRY_TEXT && !(units == ENTRY_TEXT + 1 && text[ENTRY_TEXT] == 0))
+/* As LoaderEntrySelected has it, or as systemd knows it by the file in \loader\entries. */
+static int entry_slot(const CHAR16 *text)
+{
+	if (!is_entry(text, L"slotboot-?.efi") && !is_entry(text, L"slotboot-?.conf"))
 		return -1;
-	for (unsigned i = 0; i < ENTRY_TEXT; i++)
-		if (i != ENTRY_LETTER && text[i] != entry[i])
-			return -1;
 	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
 		if (text[ENTRY_LETTER] == (CHAR16)slot_letter(slot))
 			return (int)slot;
@@ -119,14 +122,15 @@ static int entry_slot(const CHAR16 *text, size_t units)
 int bli_once(void *ctx)
 {
 	struct loader *l = ctx;
-	CHAR16 text[ENTRY_TEXT + 1];
-	UINTN len = sizeof text;
+	CHAR16 text[ENTRY_TEXT + 2];
+	UINTN len = sizeof text - sizeof text[0];
 	EFI_GUID guid = loader_guid;
 	int slot;
 
 	if (EFI_ERROR(once_get(l, text, &len)))
 		return -1;
-	slot = entry_slot(text, len / sizeof text[0]);
+	text[len / sizeof text[0]] = 0;
+	slot = entry_slot(text);
 	if (slot < 0)
 		return -1;
 	(void)l->rt->SetVariable((CHAR16 *)(uintptr_t)L"LoaderEntryOneShot", &guid, 0, 0, NULL);
@@ -136,7 +140,7 @@ int bli_once(void *ctx)
 
 void bli_entries(void *ctx)
 {
-	static const CHAR16 entries[] = L"slotboot-a.efi\0slotboot-b.efi";
+	static const CHAR16 entries[] = L"slotboot-a.conf\0slotboot-b.conf";
 	static const uint64_t features = FEATURE_ENTRY_ONESHOT;
 
 	variable_set(ctx, L"LoaderEntries", entries, sizeof entries);

@@ -14,8 +14,9 @@
  *     LoaderEntries          of both slots, and
  *     LoaderFeatures         that one can be wanted once: where the record asks for it
  *
- * And one that is read: LoaderEntryOneShot, the entry to start once. Other values than
- * slotboot-a.efi and slotboot-b.efi are another's, and left alone.
+ * And one that is read: LoaderEntryOneShot, the entry to start once: slotboot-a.efi, or
+ * slotboot-a.conf, which systemd takes from \loader\entries; likewise b's. Other values are
+ * another's, and left alone.
  *
  * Each costs some 285,000 instructions in OVMF (make loader-measure), more than
  * all of the loader's own code; so none is set that says nothing. The times are left out in virtual

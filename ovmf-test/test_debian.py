@@ -122,7 +122,7 @@ def test_an_update_by_kexec_confirms_itself(machine, update):
 def test_systemd_starts_the_other_slot_once(machine):
     assert machine.run_to_boot("systemctl reboot").slot == "a"
     settled(machine)
-    assert machine.run_to_boot("systemctl reboot --boot-loader-entry=slotboot-b.efi").slot == "b"
+    assert machine.run_to_boot("systemctl reboot --boot-loader-entry=slotboot-b.conf").slot == "b"
     settled(machine)        # by then it has confirmed itself, and is preferred
     machine.check("slotctl mark-active a")
     assert machine.run_to_boot("systemctl reboot").slot == "a"
