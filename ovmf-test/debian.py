@@ -18,6 +18,7 @@ from machine import Machine
 from paths import BUILD, HERE, LOADER, SLOTCTL, TOP, WORK, copy, newer_than, run
 
 GUEST = HERE / "guest/debian"
+LUKS = HERE / "guest/debian-luks"
 COMPATIBLE = "slotboot-debian"
 GUID = "6d2f7e1c-3a50-4b8e-9f47-52c0d1e8b39"        # and the partition's letter: GUIDE.md, step 3
 # cryptomgr.notests: without KVM the processor has AES instructions and none of those that its driver expects with them.
@@ -98,8 +99,11 @@ tar -x -C "$1/root" -f "$2"
 rm -rf "$1/root/boot/"*
 cp -r --preserve=mode,links --no-dereference --remove-destination "$1/overlay/." "$1/root"
 size=$(du -s --block-size=1M "$1/root" | cut -f 1)
-mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img" $((size * 5 / 4 + 16))M
+truncate -s $((size * 5 / 4 + 16))M "$1/root.img"
+$3
 """
+_MKFS = {"ext4": 'mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img"',
+         "btrfs": 'mkfs.btrfs -q --rootdir "$1/root" "$1/root.img"'}
 
 
 class Debian:
@@ -172,11 +176,14 @@ class Debian:
         work.mkdir()
         return work
 
-    def _image(self, out, version):
+    def _image(self, out, version, file_system="ext4", files=()):
+        """files: more of ours; see _add()."""
         work = self._work(version)
         _overlay(work / "overlay", version)
         _add(work / "overlay", "usr/lib/os-release", self._os_release(version))
-        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base())
+        for file in files:
+            _add(work / "overlay", *file)
+        run("fakeroot", "sh", "-c", _MAKE.replace("$3", _MKFS[file_system]), "sh", work, self.base())
         (work / "root.img").rename(out)
         shutil.rmtree(work)
 
@@ -241,6 +248,18 @@ class Debian:
         if not newer_than(made.bundle, plain.bundle, __file__):
             self._uki(made.uki, version, command_line=f"{COMMAND_LINE} overlayroot=tmpfs:recurse=0")
             self._bundle(made, f"rootfs={plain.image}")
+        return made
+
+    def luks_release(self, version):
+        """The same on btrfs, with /var in LUKS, by a key in the image: the first boot makes it."""
+        plain, made = self.release(version), self._made("-luks", version)
+        if not newer_than(made.bundle, plain.bundle, __file__, *LUKS.iterdir()):
+            self._image(made.image, version, "btrfs", [
+                ("etc/fstab", LUKS / "fstab"), ("etc/crypttab", LUKS / "crypttab"),
+                ("etc/slotboot/data.key", "of a test\n", 0o600),
+                ("etc/systemd/system/systemd-cryptsetup@data.service.d/make.conf", LUKS / "make-data.conf")])
+            copy(plain.uki, made.uki)
+            self._bundle(made, f"rootfs={made.image}")
         return made
 
     def installer(self, path, bundle_url):
