@@ -111,7 +111,7 @@ SEES_kexec     := base http trust bundle uki stage preflight firmware secureboot
 SEES_update    := base http trust bundle engine uki stage preflight firmware secureboot machine kexec
 SEES_disk      := base http trust bundle engine uki stage preflight firmware secureboot machine kexec update
 SEES_health    := base http trust bundle engine uki stage preflight firmware secureboot machine kexec update
-SEES_repair    := base http trust bundle uki firmware secureboot machine
+SEES_repair    := base http trust bundle engine uki stage preflight firmware secureboot machine kexec update
 SEES_verb      := base http trust bundle engine uki pack stage preflight firmware secureboot machine kexec update disk health repair
 SEES_proof     := $(ROOMS)
 # The room of a path in linux-agent/; the rooms that a source may use; their -I.

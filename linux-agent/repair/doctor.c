@@ -48,6 +48,8 @@ static void open_machine_examine(struct machine *m, struct findings *findings)
 	doctor_other_esp(m, findings);
 	if (m->state.source != STATE_LOST)
 		doctor_entries(m, findings);
+	if (m->is_running)
+		doctor_keys(m, findings);
 	if (!m->is_running)
 		(void)cannot_open(findings, "running-unknown", "it is not known which slot runs",
 			    &m->running_error);

@@ -27,3 +27,6 @@ void doctor_loader(const struct machine *machine, struct findings *findings);
 void doctor_direct(const struct machine *machine, struct findings *findings);
 /* What Secure Boot refuses, or may: of the slots (where they are known) and the loader. */
 void doctor_secureboot(const struct machine *machine, struct findings *findings);
+/* Updates of KEK, db and dbx that have failed, or wait for what does not come by itself. The machine
+ * is open. */
+void doctor_keys(const struct machine *machine, struct findings *findings);

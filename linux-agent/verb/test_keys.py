@@ -46,6 +46,13 @@ def boot(machine, slot, how="firmware"):
     return machine.check("mark-good")
 
 
+def doctors(machine):
+    """What doctor finds of the keys: id, level, cause and remedy."""
+    found = json.loads(machine.run("doctor", "--json")[1])
+    check("doctor", found)
+    return [(f["id"], f["level"], f["cause"], f["remedy"]) for f in found["findings"] if f["id"].startswith("key-")]
+
+
 def states(machine):
     status = machine.status()
     check("status", status)
@@ -82,16 +89,18 @@ def test_keys_rotate_one_a_boot_and_the_old_one_is_revoked_when_no_slot_needs_it
     assert "the firmware's db has db-1 of slot b's bundle now\n" in boot(rotating, "b")
     assert boot(rotating, "b") == "slot b: good\n"
     assert states(rotating)[1:] == [("db-1", "applied", "none"), ("dbx-1", "waiting", "slot-b")]
+    (id, level, cause, remedy), = doctors(rotating)
+    assert (id, level) == ("key-waits", "fault") and "would then not start slot b" in cause and "next version" in remedy
     assert ("keys       dbx-1 (of slot b) waits: the firmware would then not start slot b: it is signed by CN=ours, and the "
             "certificate CN=ours is revoked: it is in dbx\n") in rotating.check("status")
 
     rotating.check("install", second, NONE)
     assert boot(rotating, "a") == "slot a: good\n"
-    assert states(rotating)[-1] == ("dbx-1", "waiting", "slot-b")
+    assert states(rotating)[-1] == ("dbx-1", "waiting", "slot-b") and doctors(rotating) == []
     rotating.check("install", pack(sign(built(), "theirs")), NONE)
     assert "the firmware's dbx has dbx-1 of slot a's bundle now\n" in boot(rotating, "b")
     assert has(rotating, "dbx", old)
-    assert states(rotating) == [("dbx-1", "applied", "none")]
+    assert states(rotating) == [("dbx-1", "applied", "none")] and doctors(rotating) == []
     assert rotating.status()["slots"]["a"]["secure_boot"]["answer"] == "starts"
     refuse_install(rotating, DATAERR, ["signed by CN=ours", "is revoked"], first)
 
@@ -125,6 +134,8 @@ def test_what_would_refuse_the_loader_waits(rotating, built, sign, pack, update,
     boot(rotating, "b")
     assert states(rotating) == [("dbx-1", "waiting", "loader")]
     assert f"{place}: it is signed by CN=ours" in words(rotating, "dbx-1")
+    (id, level, cause, remedy), = doctors(rotating)
+    assert (id, level) == ("key-waits", "fault") and place in cause and "slotctl loader install FILE" in remedy
 
 
 def put_setup(machine, keys):  # noqa: F811
@@ -143,16 +154,19 @@ def put_shim(machine, keys):  # noqa: F811
     put(machine, "MokListRT", siglist.of_certificate(keys["ours"][2]), siglist.SHIM, VOLATILE)
 
 
-@pytest.mark.parametrize("change, variable, reason, said", [
-    (put_setup, "db", "setup-mode", "has no PK"), (put_off, "db", "secure-boot-off", "Secure Boot is off"),
-    (put_garbage, "db", "unreadable", "db has a signature list"), (put_shim, "dbx", "shim", "through shim")])
+@pytest.mark.parametrize("change, variable, reason, said, level, remedy", [
+    (put_setup, "db", "setup-mode", "has no PK", "note", "enroll a PK"),
+    (put_off, "db", "secure-boot-off", "Secure Boot is off", "note", "turn Secure Boot on"),
+    (put_garbage, "db", "unreadable", "db has a signature list", "fault", "efi-updatevar"),
+    (put_shim, "dbx", "shim", "through shim", "note", "efi-updatevar")])
 def test_what_cannot_be_foretold_waits_and_writes_nothing(rotating, built, sign, pack, update, keys, change, variable,  # noqa: F811
-                                                         reason, said):
+                                                         reason, said, level, remedy):
     rotating.check("install", pack(sign(built()), f"--efi-auth={variable}="
                                    f"{update(variable, siglist.of_certificate(keys['theirs'][2]))}"), NONE)
     change(rotating, keys)
     boot(rotating, "b")
     assert states(rotating) == [(f"{variable}-1", "waiting", reason)] and said in words(rotating, f"{variable}-1")
+    assert doctors(rotating)[0][:2] == ("key-waits", level) and remedy in doctors(rotating)[0][3]
     before = rotating.bytes()
     rotating.check("mark-good")
     assert rotating.bytes() == before
@@ -166,7 +180,7 @@ def test_after_a_kexec_nothing_is_applied(rotating, built, sign, pack, update, k
     assert states(rotating) == [("db-1", "applied", "none")]
     put(rotating, "db", siglist.of_certificate(keys["ours"][2]))
     boot(rotating, "b", "kexec")
-    assert states(rotating) == [("db-1", "waiting", "kexec")]
+    assert states(rotating) == [("db-1", "waiting", "kexec")] and doctors(rotating) == []
 
 
 def test_a_write_that_fails_is_tried_three_times_and_then_given_up(rotating, built, sign, pack, update, keys):  # noqa: F811
@@ -184,6 +198,8 @@ def test_a_write_that_fails_is_tried_three_times_and_then_given_up(rotating, bui
         assert states(rotating)[0] == (("db-1", "ready", "none") if tries < 3 else ("db-1", "failed", "given-up"))
     assert "given up after 3 boots: the firmware's store of variables is full" in words(rotating, "db-1")
     assert "keys       db-1 (of slot b) warning: failed: given up" in rotating.check("status")
+    (id, level, cause, remedy), = doctors(rotating)
+    assert (id, level) == ("key-failed", "fault") and "store of variables is full" in cause and "keys.json" in remedy
     assert "has dbx-1 of slot b's bundle now" in boot(rotating, "b")
     assert [k["tries"] for k in json.loads(note.read_text())["tried"]] == [3, 1]
     note.write_bytes(b"\xff{")
@@ -197,6 +213,7 @@ def test_a_file_that_is_not_the_manifests_is_not_applied(rotating, built, sign, 
     shutil.copy(update("db", siglist.of_images(built().read_bytes())), file)
     boot(rotating, "b")
     assert states(rotating) == [("db-1", "failed", "damaged")]
+    assert [(f[0], f[3]) for f in doctors(rotating)] == [("key-failed", "install the slot again")]
     file.unlink()
     assert states(rotating) == [("db-1", "failed", "damaged")]
     (rotating.top / "esp/EFI/slotboot/b/manifest.p7s").unlink()
@@ -209,6 +226,7 @@ def test_without_a_signature_of_the_manifest_nothing_is_applied(rotating, built,
     (rotating.top / "esp/EFI/slotboot/b/manifest.p7s").unlink()
     boot(rotating, "b")
     assert states(rotating) == [("db-1", "waiting", "unsigned")]
+    assert doctors(rotating)[0][:2] == ("key-waits", "fault")
 
 
 @pytest.mark.parametrize("option, change, status, said", [
