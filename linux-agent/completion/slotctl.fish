@@ -14,7 +14,7 @@ set -l rows \
 	'doctor: --repair --json --config=' \
 	'report: --config=' \
 	'loader: install --config=' \
-	'provision: --bundle= --dry-run --wipe= --size= --esp-size= --slot-size= --image-size= --data=rest --sector-size=512|4096 --seed= --guid= --boot-entries --tries= --loader= --keyring= --compatible= --json --config=' \
+	'provision: --bundle= --dry-run --wipe= --size= --esp-size= --slot-size= --image-size= --data=rest --sector-size=512|4096 --seed= --guid= --boot-entries --tries= --loader= --shim= --keyring= --compatible= --json --config=' \
 	'bundle: create sign info verify' \
 	'bundle create: --output= --compatible= --version= --uki= --loader= --addon= --credential= --sysext= --confext= --efi-auth= --file= --image= --reference= --base= --key= --cert= --crl= --unsigned --raise-floor --no-delta --reuse= --chunk-size= --level= --threads= --json' \
 	'bundle sign: --signature=' \

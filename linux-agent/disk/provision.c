@@ -24,13 +24,16 @@
 
 /* --- step 1 ---------------------------------------------------------------- */
 
-static int direct_options_check(const struct provision *p, struct err *err)
+static int options_check(const struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
 
 	if (machine_is_direct(&p->machine) && o->loader)
 		return err_set(err, EX_USAGE, "--loader=%s: the configuration does without the loader (activation = "
 			       "direct)", o->loader);
+	if (o->shim && !o->config->shim)
+		return err_set(err, EX_USAGE, "--shim=%s: the configuration does not say what it is called on the ESP "
+			       "(shim = shimx64.efi, in slotboot.conf)", o->shim);
 	return direct_check_tries(&p->machine, o->tries, err);
 }
 
@@ -218,14 +221,24 @@ static int loader_choose(struct provision *p, struct err *err)
 
 	if (machine_is_direct(&p->machine) || (!o->loader && bundle_manifest(p->bundle)->loader.file))
 		return 0;
-	return provision_loader_read(o->loader ? o->loader : o->loader_default, &p->loader, &p->loader_len, err);
+	return provision_program_read(o->loader ? o->loader : o->loader_default, "loader", &p->loader, &p->loader_len, err);
+}
+
+static int shim_choose(struct provision *p, struct err *err)
+{
+	const struct provision_options *o = p->options;
+
+	if (!o->config->shim)
+		return 0;
+	return provision_program_read(o->shim ? o->shim : o->shim_default, "shim", &p->shim, &p->shim_len, err);
 }
 
 static int provision_bundle(struct provision *p, struct err *err)
 {
 	const struct provision_options *o = p->options;
 
-	if (loader_choose(p, err) < 0 || plan(p, err) < 0 || config_fill(o->config, bundle_manifest(p->bundle), err) < 0)
+	if (loader_choose(p, err) < 0 || shim_choose(p, err) < 0 || plan(p, err) < 0 ||
+	    config_fill(o->config, bundle_manifest(p->bundle), err) < 0)
 		return -1;
 	return provision_install(p, err);
 }
@@ -240,6 +253,7 @@ static void result_fill(struct provision *p, struct provision_result *ret_result
 {
 	*ret_result = (struct provision_result){ .layout = p->layout, .device = p->target.device,
 						 .adopted = p->found.adopted, .direct = machine_is_direct(&p->machine),
+						 .shim = p->options->config->shim_path,
 						 .options = p->entry_options, .options_len = p->entry_options_len };
 	p->entry_options = NULL;
 	memcpy(ret_result->old_esp, p->found.old_esp, sizeof ret_result->old_esp);
@@ -264,7 +278,7 @@ int provision_run(const struct provision_options *options, struct provision_resu
 		return err_set(err, EX_SOFTWARE, "failed to provision: out of memory");
 	p->options = options;
 	p->machine.config = options->config;
-	if (direct_options_check(p, err) < 0) {
+	if (options_check(p, err) < 0) {
 		free(p);
 		return -1;
 	}
@@ -278,6 +292,7 @@ int provision_run(const struct provision_options *options, struct provision_resu
 	bundle_close(p->bundle);
 	target_close(&p->target);
 	free(p->loader);
+	free(p->shim);
 	free(p->entry_options);
 	free(p);
 	return r;

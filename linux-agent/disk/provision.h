@@ -37,6 +37,8 @@ struct provision_options {
 	const char *loader;		/* its file; NULL: the bundle's, or loader_default. Without the
 					 * loader (activation = direct) only NULL */
 	const char *loader_default;
+	const char *shim;		/* its file; NULL: shim_default, if the configuration names a shim */
+	const char *shim_default;
 	struct config *config;		/* keyring, compatible (NULL: the bundle's), tries, ...; images are
 					 * replaced */
 	uint64_t image_bytes;		/* of an image file that is to be made; 0: it is there */
@@ -62,6 +64,7 @@ struct provision_result {
 	uint8_t old_esp[LAYOUT_GUID_BYTES];	/* of the ESP that was there; 0: none */
 	uint8_t record[RECORD_BYTES];	/* as in the mirror */
 	bool direct;			/* there is no loader: slot a has the entry */
+	const char *shim;		/* the configuration's path of shim (espentry.h), or NULL */
 	uint8_t *options;		/* optional data of that; NULL for none */
 	size_t options_len;
 };

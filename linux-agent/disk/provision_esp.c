@@ -11,14 +11,14 @@
 
 #define LOADER_MAX (16u << 20)
 
-int provision_loader_read(const char *path, uint8_t **ret_data, size_t *ret_len, struct err *err)
+int provision_program_read(const char *path, const char *what, uint8_t **ret_data, size_t *ret_len, struct err *err)
 {
 	_cleanup_(ukifile_close) struct ukifile file = { .fd = open_data(path) };
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len;
 
 	if (file.fd < 0 || read_file(path, LOADER_MAX, &data, &len) < 0)
-		return err_errno(err, EX_NOINPUT, errno, "failed to read the loader %s (--loader=FILE)", path);
+		return err_errno(err, EX_NOINPUT, errno, "failed to read the %s %s (--%s=FILE)", what, path, what);
 	if (ukifile_open_fd(file.fd, path, &file, NULL) < 0 || !ukifile_is_native(&file))
 		return err_set(err, EX_DATAERR, "%s is no EFI program for this architecture (%s)", path, NATIVE_EFI);
 	*ret_data = data;
@@ -50,19 +50,33 @@ static int snippet_put(struct esp_stage *stage, char slot, struct err *err)
 	return esp_stage_put(stage, path, text, strlen(text), err);
 }
 
-static int loader_put(struct esp_stage *stage, const uint8_t *loader, size_t len, struct err *err)
+#define FALLBACK "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI"
+
+/* shim looks for "grubx64.efi" where nobody names a file to it. */
+static int shim_put(struct esp_stage *stage, const struct provision_programs *p, struct err *err)
 {
-	if (!loader)
-		return 0;
-	if (esp_stage_put(stage, "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI", loader, len, err) < 0)
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "EFI/slotboot/%s", p->shim_name);
+	if (esp_stage_put(stage, FALLBACK, p->shim, p->shim_len, err) < 0 ||
+	    esp_stage_put(stage, path, p->shim, p->shim_len, err) < 0)
 		return -1;
-	return esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", loader, len, err);
+	return esp_stage_put(stage, "EFI/BOOT/grub" NATIVE_EFI ".efi", p->loader, p->loader_len, err);
 }
 
-int provision_esp_fill(struct esp_stage *stage, const uint8_t *loader, size_t loader_len,
+static int loader_put(struct esp_stage *stage, const struct provision_programs *p, struct err *err)
+{
+	if (!p->loader)
+		return 0;
+	if ((p->shim ? shim_put(stage, p, err) : esp_stage_put(stage, FALLBACK, p->loader, p->loader_len, err)) < 0)
+		return -1;
+	return esp_stage_put(stage, "EFI/slotboot/slotboot" NATIVE_EFI ".efi", p->loader, p->loader_len, err);
+}
+
+int provision_esp_fill(struct esp_stage *stage, const struct provision_programs *programs,
 		       const struct record *record, struct err *err)
 {
-	if (loader_put(stage, loader, loader_len, err) < 0 || mirror_put(stage, record, err) < 0 ||
+	if (loader_put(stage, programs, err) < 0 || mirror_put(stage, record, err) < 0 ||
 	    snippet_put(stage, 'a', err) < 0 || snippet_put(stage, 'b', err) < 0)
 		return -1;
 	if (esp_stage_make_dir(stage, "EFI/slotboot/b") < 0)

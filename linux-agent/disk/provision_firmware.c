@@ -4,7 +4,7 @@
 #include "bootentries.h"
 #include "bytes.h"
 #include "io.h"
-#include "loadoption.h"
+#include "espentry.h"
 
 #include <string.h>
 
@@ -33,7 +33,8 @@ static int entry_put(const struct vars *vars, const char *disk, const struct pro
 	const struct layout *l = &done->layout;
 	const struct layout_part *part = layout_find(l, LAYOUT_ESP);
 	struct esp_info esp = { .disk = (char *)disk, .part = part->number, .sector_size = l->sector_bytes,
-				.start = part->start / l->sector_bytes, .size = part->bytes / l->sector_bytes };
+				.start = part->start / l->sector_bytes, .size = part->bytes / l->sector_bytes,
+				.shim = done->shim };
 	struct boot_want want = {
 		.loader = !done->direct,
 		.direct[0] = { .present = done->direct, .active = done->direct, .options = done->options,
@@ -46,7 +47,7 @@ static int entry_put(const struct vars *vars, const char *disk, const struct pro
 }
 
 /* 1: an entry for one of our files on that ESP. */
-static int is_old(const struct vars *vars, const char *name, const uint8_t guid[16], struct err *err)
+static int is_old(const struct vars *vars, const char *name, const struct esp_info *old, struct err *err)
 {
 	static const char *const paths[] = { BOOTENTRIES_LOADER_PATH, BOOTENTRIES_TRIAL_PATH, BOOTENTRIES_A_PATH,
 					    BOOTENTRIES_B_PATH };
@@ -55,7 +56,7 @@ static int is_old(const struct vars *vars, const char *name, const uint8_t guid[
 	int r = vars_get(vars, VARS_GLOBAL, name, &data, &len, NULL, err);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(paths); i++)
-		if (loadoption_is_ours(data, len, guid, paths[i]))
+		if (espentry_leads(old, data, len, paths[i]))
 			return 1;
 	return r < 0 ? -1 : 0;
 }
@@ -79,7 +80,7 @@ static int order_drop(const struct vars *vars, uint16_t number, struct err *err)
 	return kept == 0 || kept == len ? 0 : vars_set(vars, VARS_GLOBAL, "BootOrder", order, kept, attributes, err);
 }
 
-static int old_remove(const struct vars *vars, const uint8_t guid[16], struct report *report, struct err *err)
+static int old_remove(const struct vars *vars, const struct esp_info *old, struct report *report, struct err *err)
 {
 	_cleanup_free_ struct vars_name *names = NULL;
 	size_t count;
@@ -90,7 +91,7 @@ static int old_remove(const struct vars *vars, const uint8_t guid[16], struct re
 		struct err unread;
 
 		/* An unreadable entry is treated as foreign. */
-		if (is_old(vars, names[i].text, guid, &unread) != 1)
+		if (is_old(vars, names[i].text, old, &unread) != 1)
 			continue;
 		report_step(report, "firmware", "%s is of the ESP that was on the disk: removed", names[i].text);
 		if (order_drop(vars, (uint16_t)strtoul(names[i].text + 4, NULL, 16), err) < 0 ||
@@ -104,12 +105,13 @@ int provision_firmware(const struct vars *vars, const char *disk, const struct p
 		       struct report *report, struct err *err)
 {
 	static const uint8_t none[LAYOUT_GUID_BYTES];
-	const uint8_t *old = done->old_esp;
+	struct esp_info old = { .shim = done->shim };
 
 	if (record_put(vars, done, report, err) < 0 || entry_put(vars, disk, done, err) < 0)
 		return -1;
-	if (memcmp(old, none, sizeof none) == 0 ||
-	    memcmp(old, layout_find(&done->layout, LAYOUT_ESP)->guid, LAYOUT_GUID_BYTES) == 0)
+	if (memcmp(done->old_esp, none, sizeof none) == 0 ||
+	    memcmp(done->old_esp, layout_find(&done->layout, LAYOUT_ESP)->guid, LAYOUT_GUID_BYTES) == 0)
 		return 0;
-	return old_remove(vars, old, report, err);
+	memcpy(old.guid, done->old_esp, sizeof old.guid);
+	return old_remove(vars, &old, report, err);
 }

@@ -74,4 +74,7 @@ void provision_report(const struct provision *p)
 			    p->install.loader.version);
 	else if (m->loader.file)
 		report_step(o->report, "plan", "the loader: %s, and not the one that the bundle brings", o->loader);
+	if (p->shim)
+		report_step(o->report, "plan", "shim: %s, by which the firmware starts the loader",
+			    o->shim ? o->shim : o->shim_default);
 }

@@ -22,6 +22,8 @@ struct provision {
 	uint8_t *loader;		/* of a file; NULL: the bundle's, which install.loader has, or
 					 * none (direct) */
 	size_t loader_len;
+	uint8_t *shim;			/* NULL: the configuration names none */
+	size_t shim_len;
 	uint8_t *entry_options;		/* of slot A's own entry; NULL: none */
 	size_t entry_options_len;
 };

@@ -113,13 +113,16 @@ static int esp_make(struct provision *p, int *ret_fd, struct err *err)
 {
 	const struct layout *l = &p->layout;
 	bool brought = !p->loader && !machine_is_direct(&p->machine);
+	const struct provision_programs programs = {
+		.loader = brought ? p->install.loader.data : p->loader,
+		.loader_len = brought ? p->install.loader.len : p->loader_len,
+		.shim = p->shim, .shim_len = p->shim_len, .shim_name = p->options->config->shim,
+	};
 	struct esp_make make = { .bytes = layout_find(l, LAYOUT_ESP)->bytes, .fat = l->fat,
 				 .volume_id = l->volume_id, .time = p->time };
 
 	if (record_make(p, err) < 0 ||
-	    provision_esp_fill(&p->target.stage, brought ? p->install.loader.data : p->loader,
-			       brought ? p->install.loader.len : p->loader_len, &p->machine.state.record,
-			       err) < 0)
+	    provision_esp_fill(&p->target.stage, &programs, &p->machine.state.record, err) < 0)
 		return -1;
 	return esp_stage_make(&p->target.stage, &make, ret_fd, err);
 }

@@ -2,6 +2,7 @@
 #include "bootentries.h"
 
 #include "bytes.h"
+#include "espentry.h"
 #include "loadoption.h"
 #include "io.h"
 
@@ -50,10 +51,9 @@ static unsigned find_label(const uint8_t *data, size_t len)
 static bool is_role(const struct esp_info *esp, const struct esp_info *other, const uint8_t *data,
 		    size_t len, unsigned role)
 {
-	if (role != BOOT_OTHER && loadoption_is_ours(data, len, esp->guid, roles[role].path))
+	if (role != BOOT_OTHER && espentry_leads(esp, data, len, roles[role].path))
 		return true;
-	return role != BOOT_LOADER && other &&
-	       loadoption_is_ours(data, len, other->guid, roles[role].path);
+	return role != BOOT_LOADER && other && espentry_leads(other, data, len, roles[role].path);
 }
 
 /* Ours by its path. Some firmware replaces the path by a vendor node of its own; such an
@@ -72,17 +72,22 @@ static enum boot_role find_role(const struct esp_info *esp, const struct esp_inf
 }
 
 /* Firmware may append marks of its own to the optional data. Our loader ignores the data,
- * and the stub reads a string up to its NUL. Only where the stub is to get no string
+ * shim and the stub read a string up to its NUL. Only where the stub is to get no string
  * would the marks be taken for one. */
-static bool options_suffice(enum boot_role role, const struct boot_content *content,
+static bool options_suffice(const struct esp_info *esp, enum boot_role role, const struct boot_content *content,
 			    const struct load_option *option)
 {
-	if (role == BOOT_LOADER || role == BOOT_TRIAL || role == BOOT_OTHER)
+	bool is_loader = role == BOOT_LOADER || role == BOOT_TRIAL || role == BOOT_OTHER;
+	_cleanup_free_ uint8_t *wanted = NULL;
+	size_t len;
+
+	if (is_loader && !esp->shim)
 		return true;
-	if (content->options_len == 0)
-		return option->options_len == 0;
-	return option->options_len >= content->options_len &&
-	       bytes_equal(option->options, content->options, content->options_len);
+	if (espentry_options(esp, roles[role].path, content->options, content->options_len, &wanted, &len, NULL) < 0)
+		return false;
+	if (!is_loader && content->options_len == 0 && option->options_len != len)
+		return false;
+	return option->options_len >= len && bytes_equal(option->options, wanted, len);
 }
 
 /* Of two ESPs now one is the other one, and now the other: no reason to write their entries. */
@@ -103,10 +108,10 @@ static bool is_current(const struct esp_info *esp, enum boot_role role,
 	struct load_option option;
 
 	return loadoption_parse(data, len, &option) &&
-	       loadoption_is_ours(data, len, esp->guid, roles[role].path) &&
+	       espentry_is_made_so(esp, data, len, roles[role].path) &&
 	       (option.attributes & bits) == content->attributes &&
 	       description_suffices(role, &option) &&
-	       options_suffice(role, content, &option);
+	       options_suffice(esp, role, content, &option);
 }
 
 /* Treat an unreadable variable as foreign: it must not block our own entries. */
@@ -209,16 +214,27 @@ static int read_order(const struct vars *vars, struct boot_view *view, struct er
 	return 0;
 }
 
+static int option_make(const struct esp_info *esp, const struct boot_view *view, unsigned role,
+		       uint8_t **ret_data, size_t *ret_len, struct err *err)
+{
+	const struct esp_info *on = esp_of(esp, view->other, role);
+	const struct boot_content *content = &view->contents[role];
+	_cleanup_free_ uint8_t *options = NULL;
+	size_t len;
+
+	if (espentry_options(on, roles[role].path, content->options, content->options_len, &options, &len, err) < 0)
+		return -1;
+	return loadoption_build(on, content->attributes, roles[role].description,
+				espentry_path(on, roles[role].path), options, len, ret_data, ret_len, err);
+}
+
 static int write_entry(const struct vars *vars, const struct esp_info *esp,
 		       const struct boot_view *view, const struct boot_op *op, struct err *err)
 {
-	const struct boot_content *content = &view->contents[op->role];
 	_cleanup_free_ uint8_t *data = NULL;
 	size_t len = 0;
 
-	if (loadoption_build(esp_of(esp, view->other, op->role), content->attributes,
-			     roles[op->role].description, roles[op->role].path, content->options,
-			     content->options_len, &data, &len, err) < 0)
+	if (option_make(esp, view, op->role, &data, &len, err) < 0)
 		return -1;
 	return vars_set(vars, VARS_GLOBAL, op->name.text, data, len, VARS_NV_BS_RT, err);
 }
@@ -320,9 +336,7 @@ uint64_t bootentries_wish(const struct esp_info *esp, const struct boot_view *vi
 		return XXH3_64bits(plan->order, plan->ours * sizeof *plan->order);
 	if (thing == BOOT_THING_DUPLICATES || !content->wanted)
 		return 0;
-	if (loadoption_build(esp_of(esp, view->other, thing), content->attributes,
-			     roles[thing].description, roles[thing].path, content->options,
-			     content->options_len, &data, &len, NULL) < 0)
+	if (option_make(esp, view, thing, &data, &len, NULL) < 0)
 		return 0;
 	return XXH3_64bits(data, len);
 }
@@ -350,7 +364,7 @@ static int set_active(const struct vars *vars, const struct esp_info *esp, const
 
 	if (r < 0 && ignored.exit == EX_SOFTWARE)
 		return err_set(err, EX_SOFTWARE, "%s", ignored.text);
-	if (r != 0 || !loadoption_is_ours(data, len, esp->guid, path))
+	if (r != 0 || !espentry_leads(esp, data, len, path))
 		return 0;
 	bits = le32_get(data) & ~LOADOPTION_ACTIVE;
 	le32_put(data, active ? bits | LOADOPTION_ACTIVE : bits);

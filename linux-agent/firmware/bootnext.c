@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 #include "io.h"
+#include "espentry.h"
 #include "loadoption.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static int leads_to(const struct vars *vars, const struct esp_info *esp, const c
 
 	if (r < 0)
 		return -1;
-	return r == 0 && loadoption_is_ours(data, len, esp->guid, path) &&
+	return r == 0 && espentry_leads(esp, data, len, path) &&
 	       (!active || (le32_get(data) & LOADOPTION_ACTIVE));
 }
 

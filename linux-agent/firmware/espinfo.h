@@ -25,6 +25,8 @@ struct esp_info {
 	uint64_t start, size;	/* in logical blocks */
 	uint8_t guid[16];	/* unique partition GUID, bytes as in the GPT */
 	bool pmbr_boot;		/* the protective MBR has its boot flag set */
+	const char *shim;	/* by which the firmware starts our files there, "\\EFI\\slotboot\\..."
+				 * (espentry.h); the caller's; NULL: none */
 };
 
 /* dir NULL: the first of /efi, /boot/efi and /boot that holds EFI/slotboot.

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define FILE_MAX (1024 * 1024)
+#define SHIM_DIR "\\EFI\\slotboot\\"
+#define SHIM_NAME_MAX 64
 #define LINE_MAX_CHARS 198	/* inih's buffer, less a newline and a NUL */
 
 static const char *const refuse_warn[] = { "refuse", "warn", NULL };
@@ -63,6 +65,7 @@ static const struct key {
 	{ "failover", offsetof(struct config, failover), 0, 1, failover_words },
 	{ "loader-entries", offsetof(struct config, entries), 0, 1, entries_words },
 	{ "activation", offsetof(struct config, activation), 0, 1, activation_words },
+	{ "shim", offsetof(struct config, shim), 0, 0, NULL },
 	{ "deadline", offsetof(struct config, deadline_s), 1, 7 * 24 * 3600, NULL },
 	{ "health-timeout", offsetof(struct config, health_timeout_s), 1, 3600, NULL },
 	{ "health-settle", offsetof(struct config, health_settle_s), 0, 3600, NULL },
@@ -261,6 +264,29 @@ static int esps_split(const char *path, struct config *config, struct err *err)
 	return 0;
 }
 
+/* It is looked for among our own files, of which it must be none. */
+static int shim_check(const char *path, struct config *config, struct err *err)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	const char *name = config->shim;
+	size_t len = name ? strlen(name) : 0;
+
+	if (!name)
+		return 0;
+	if (len < 5 || len > SHIM_NAME_MAX || name[strspn(name, letters)] ||
+	    strcasecmp(name + len - 4, ".efi") != 0 || strncasecmp(name, "slotboot", 8) == 0)
+		return err_set(err, EX_CONFIG, "bad configuration: %s: shim = %s: must be the name of a file beside "
+			       "the loader, such as shimx64.efi", path, name);
+	if (config->activation == CONFIG_ACTIVATION_DIRECT)
+		return err_set(err, EX_CONFIG, "bad configuration: %s: shim goes with the loader, not with "
+			       "activation = direct", path);
+	if (asprintf(&config->shim_path, SHIM_DIR "%s", name) < 0) {
+		config->shim_path = NULL;
+		return err_errno(err, EX_SOFTWARE, errno, "failed to read the configuration");
+	}
+	return 0;
+}
+
 /* Check keys that depend on each other. */
 static int config_complete(const char *path, struct config *config, struct err *err)
 {
@@ -281,7 +307,7 @@ static int config_complete(const char *path, struct config *config, struct err *
 	if (config->http.client_key && !config->http.client_cert)
 		return err_set(err, EX_CONFIG, "bad configuration: %s: client-key without "
 			       "client-cert", path);
-	if (esps_split(path, config, err) < 0)
+	if (esps_split(path, config, err) < 0 || shim_check(path, config, err) < 0)
 		return -1;
 	if (config->activation != CONFIG_ACTIVATION_DIRECT)
 		return 0;
@@ -413,6 +439,7 @@ void config_free(struct config *config)
 		free(config->images[i].target[0]);
 		free(config->images[i].target[1]);
 	}
+	free(config->shim_path);
 	free(config);
 }
 

@@ -21,6 +21,8 @@
  *   activation    loader or direct: whether the firmware starts the loader, or the slots'
  *                 own entries (direct.h); default loader. With direct a trial has one try,
  *                 whatever tries says
+ *   shim          name of shim's file beside the loader, where the firmware starts that and shim
+ *                 the loader; default: none
  *   loader-entries hidden or shown: whether the loader names the slots to systemd;
  *                 default hidden
  *   lock          default /run/slotboot/lock
@@ -108,6 +110,8 @@ struct config {
 	unsigned failover;		/* enum config_failover */
 	unsigned entries;		/* enum config_entries */
 	unsigned activation;		/* enum config_activation */
+	char *shim;			/* a file's name; or NULL */
+	char *shim_path;		/* after config_load(): as boot entries have it; or NULL */
 	unsigned deadline_s;
 	unsigned sandbox;		/* enum sandbox: cage.h */
 	unsigned verify_first;		/* of a web server: 0 or 1; install.h */

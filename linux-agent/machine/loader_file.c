@@ -17,11 +17,19 @@
 
 enum { BLOCK = 4096 };
 
+/* What shim starts where nothing is named. */
+#define BEHIND_SHIM "EFI/BOOT/grub" NATIVE_EFI ".efi"
+
 static const char *const names[LOADER_ELSEWHERE] = {
 	[LOADER_HOME] = ESP_OURS "/slotboot" NATIVE_EFI ".efi",
 	[LOADER_TRIAL] = ESP_OURS "/slotboot" NATIVE_EFI ".new.efi",
 	[LOADER_FALLBACK] = "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI",
 };
+
+static const char *name_of(const struct machine *m, enum loader_place place)
+{
+	return place == LOADER_FALLBACK && m->config->shim ? BEHIND_SHIM : names[place];
+}
 
 static enum sb_error memory_read(void *ctx, uint64_t offset, uint8_t *buf, size_t len)
 {
@@ -105,14 +113,15 @@ static int data_read(const struct disk *disk, struct loader_file *file)
 	return -1;
 }
 
-int loader_file_read_at(const struct disk *disk, const char *dir, enum loader_place place,
+int loader_file_read_at(const struct machine *machine, const char *dir, enum loader_place place,
 			struct loader_file *ret_file, struct err *err)
 {
+	const struct disk *disk = &machine->disk;
 	struct loader_file *f = ret_file;
 	struct disk_stat st = { 0 };
 
 	*f = (struct loader_file){ 0 };
-	if (asprintf(&f->path, "%s/%s", dir, names[place]) < 0) {
+	if (asprintf(&f->path, "%s/%s", dir, name_of(machine, place)) < 0) {
 		f->path = NULL;
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name a file on the ESP");
 	}
@@ -132,7 +141,7 @@ int loader_file_read_at(const struct disk *disk, const char *dir, enum loader_pl
 int loader_file_read(const struct machine *machine, enum loader_place place,
 		     struct loader_file *ret_file, struct err *err)
 {
-	return loader_file_read_at(&machine->disk, machine->esp.dir, place, ret_file, err);
+	return loader_file_read_at(machine, machine->esp.dir, place, ret_file, err);
 }
 
 void loader_file_clear(struct loader_file *file)
@@ -148,12 +157,12 @@ bool loader_file_good(const struct loader_file *file)
 }
 
 /* Compare only the last component: firmware spells directories differently. */
-static enum loader_place place_of(const char *identifier)
+static enum loader_place place_of(const struct machine *m, const char *identifier)
 {
 	const char *last = strrchr(identifier, '\\');
 
 	for (unsigned place = 0; place < LOADER_ELSEWHERE; place++)
-		if (strcasecmp(last ? last + 1 : identifier, strrchr(names[place], '/') + 1) == 0)
+		if (strcasecmp(last ? last + 1 : identifier, strrchr(name_of(m, place), '/') + 1) == 0)
 			return place;
 	return LOADER_ELSEWHERE;
 }
@@ -168,5 +177,5 @@ enum loader_place loader_started(const struct machine *machine,
 	if (!info || !identifier || strncmp(info, INFO_MARK, strlen(INFO_MARK)) != 0)
 		return LOADER_ELSEWHERE;
 	version_copy(info + strlen(INFO_MARK), strlen(info) - strlen(INFO_MARK), ret_version);
-	return place_of(identifier);
+	return place_of(machine, identifier);
 }

@@ -5,6 +5,7 @@
  *     EFI/slotboot/slotbootx64.efi        what the boot entry starts
  *     EFI/slotboot/slotbootx64.new.efi    a new one, on trial
  *     EFI/BOOT/BOOTX64.EFI                the copy, for firmware that has lost its entries
+ *     EFI/BOOT/grubx64.efi                the same where shim is (slotboot.conf), which is BOOTX64.EFI then
  *
  * A file is slotboot's by its SBAT component (the section .sbat has
  * "slotboot,1,slotboot,slotboot,VERSION,..."), which says its version as well.
@@ -47,7 +48,7 @@ void loader_file_judge(struct loader_file *file);
 int loader_file_read(const struct machine *machine, enum loader_place place,
 		     struct loader_file *ret_file, struct err *err);
 /* The same of the ESP that is mounted on dir. */
-int loader_file_read_at(const struct disk *disk, const char *dir, enum loader_place place,
+int loader_file_read_at(const struct machine *machine, const char *dir, enum loader_place place,
 			struct loader_file *ret_file, struct err *err);
 void loader_file_clear(struct loader_file *file);
 

@@ -8,6 +8,7 @@
 #include "loader_note.h"
 #include "other_esp.h"
 #include "policy.h"
+#include "shim_file.h"
 #include "slot_cmdline.h"
 #include "trip.h"
 #include "io.h"
@@ -221,12 +222,29 @@ static int quirks_judge(const struct machine *m, struct machine_entries *e, stru
 	return 0;
 }
 
+/* An entry for a shim that is not there would take the place of one that starts something. */
+static int check_shim(const struct machine *m, struct err *err)
+{
+	_cleanup_(shim_file_clear) struct shim_file shim = { 0 };
+
+	if (!m->config->shim)
+		return 0;
+	if (shim_file_read(m, m->esp.dir, SHIM_HOME, &shim, err) < 0)
+		return -1;
+	if (!shim.why.exit)
+		return 0;
+	return err_set(err, EX_IOERR, "no boot entry is written, since shim = %s, in slotboot.conf, names no whole EFI "
+		       "program: %s", m->config->shim, shim.why.text);
+}
+
 int machine_entries_plan(const struct machine *machine, struct machine_entries *ret_entries,
 			 struct err *err)
 {
 	struct machine_entries *e = ret_entries;
 
 	*e = (struct machine_entries){ 0 };
+	if (check_shim(machine, err) < 0)
+		return -1;
 	want_make(machine, e);
 	trip_boot_id(machine, e->boot_id);
 	machine_quirks_read(machine, &e->quirks);

@@ -48,14 +48,23 @@ static int both_open(struct machine *m, struct esp_info found[RECORD_ESPS], stru
 	return 0;
 }
 
+static int one_open(struct machine *m, struct err *err)
+{
+	const struct config *c = m->config;
+
+	if (esp_info_find(c->esps[0], c->esp_devices[0], c->sysroot, &m->esp, err) < 0)
+		return -1;
+	m->esp.shim = c->shim_path;
+	return 0;
+}
+
 int other_esp_open(struct machine *machine, struct err *err)
 {
 	struct esp_info found[RECORD_ESPS] = { { 0 } };
-	const struct config *c = machine->config;
 	unsigned first;
 
 	if (!other_esp_is_configured(machine))
-		return esp_info_find(c->esps[0], c->esp_devices[0], c->sysroot, &machine->esp, err);
+		return one_open(machine, err);
 	if (both_open(machine, found, err) < 0) {
 		esp_info_clear(&found[0]);
 		esp_info_clear(&found[1]);
@@ -64,6 +73,7 @@ int other_esp_open(struct machine *machine, struct err *err)
 	first = !found[0].dir || is_booted(machine, &found[1]);
 	machine->esp = found[first];
 	machine->other_esp = found[1 - first];
+	machine->esp.shim = machine->other_esp.shim = machine->config->shim_path;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "io.h"
 #include "loader_note.h"
 #include "readback.h"
+#include "shim_file.h"
 #include "slot_manifest.h"
 
 #include <errno.h>
@@ -212,6 +213,34 @@ static int slot_bring_up(const struct machine *m, unsigned slot, struct err *err
 	return uki_is_same(m, slot) ? rest_copy(m, slot, err) : other_esp_copy_files(m, slot, err);
 }
 
+/* --- shim --- */
+
+/* What is another system's in \EFI\BOOT is left there, and which program is shim nobody can tell: a
+ * whole one stays. */
+static bool shim_is_same(const struct machine *m, enum shim_place place)
+{
+	_cleanup_(shim_file_clear) struct shim_file here = { 0 }, there = { 0 };
+
+	if (!m->config->shim)
+		return true;
+	if (shim_file_read(m, m->esp.dir, SHIM_HOME, &here, NULL) < 0 ||
+	    shim_file_read(m, m->other_esp.dir, place, &there, NULL) < 0)
+		return false;
+	return here.why.exit || shim_file_same(&here, &there) || (place == SHIM_FALLBACK && !there.why.exit);
+}
+
+static int shim_copy(const struct machine *m, enum shim_place place, struct err *err)
+{
+	_cleanup_(shim_file_clear) struct shim_file here = { 0 }, there = { 0 };
+
+	if (shim_is_same(m, place))
+		return 0;
+	if (shim_file_read(m, m->esp.dir, SHIM_HOME, &here, err) < 0 ||
+	    shim_file_read(m, m->other_esp.dir, place, &there, err) < 0)
+		return -1;
+	return espfile_mirror(&m->disk, here.path, m->other_esp.dir, there.path, err);
+}
+
 /* --- the loader --- */
 
 struct loaders {
@@ -230,9 +259,9 @@ static int loaders_read(const struct machine *m, struct loaders *l, struct err *
 	const char *there = m->other_esp.dir;
 
 	if (loader_file_read(m, LOADER_HOME, &l->here, err) < 0 ||
-	    loader_file_read_at(&m->disk, there, LOADER_HOME, &l->home, err) < 0)
+	    loader_file_read_at(m, there, LOADER_HOME, &l->home, err) < 0)
 		return -1;
-	return loader_file_read_at(&m->disk, there, LOADER_FALLBACK, &l->fallback, err);
+	return loader_file_read_at(m, there, LOADER_FALLBACK, &l->fallback, err);
 }
 
 static bool loader_is_copied(const struct loader_file *from, const struct loader_file *to)
@@ -273,7 +302,7 @@ int other_esp_bring_up_loader(const struct machine *m, struct err *err)
 	_cleanup_(loaders_clear) struct loaders l = { 0 };
 	const char *root = m->other_esp.dir;
 
-	if (loaders_read(m, &l, err) < 0)
+	if (shim_copy(m, SHIM_FALLBACK, err) < 0 || shim_copy(m, SHIM_HOME, err) < 0 || loaders_read(m, &l, err) < 0)
 		return -1;
 	if (!is_wanted(m, &l))
 		return 0;
@@ -300,6 +329,8 @@ bool other_esp_files_are_same(const struct machine *m, const char **ret_what)
 			what = "rollback floor";
 	if (!what && !loader_is_same(m))
 		what = "loader";
+	if (!what && (!shim_is_same(m, SHIM_FALLBACK) || !shim_is_same(m, SHIM_HOME)))
+		what = "shim";
 	if (what)
 		*ret_what = what;
 	return !what;

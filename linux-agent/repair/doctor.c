@@ -79,6 +79,7 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 		doctor_direct(m, findings);
 	else
 		doctor_loader(m, findings);
+	doctor_shim(m, findings);
 	if (m->step != MACHINE_AT_VARS)
 		doctor_secureboot(m, findings);
 	if (m->step == MACHINE_AT_SLOTS)

@@ -23,6 +23,8 @@ void doctor_esp(const struct machine *machine, struct findings *findings);
 /* Of two. The machine is open. */
 void doctor_other_esp(const struct machine *machine, struct findings *findings);
 void doctor_loader(const struct machine *machine, struct findings *findings);
+/* Where one is configured. */
+void doctor_shim(const struct machine *machine, struct findings *findings);
 /* Instead of doctor_loader(), without the loader: what is lost, and BootNext. */
 void doctor_direct(const struct machine *machine, struct findings *findings);
 /* What Secure Boot refuses, or may: of the slots (where they are known) and the loader. */

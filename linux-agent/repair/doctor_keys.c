@@ -5,8 +5,7 @@
 #include "doctor_checks.h"
 #include "io.h"
 #include "key_updates.h"
-
-#include <string.h>
+#include "native.h"
 
 /* What ends the waiting or the failing, and whether that is somebody's to do. A reason that is not
  * here goes away by itself. */
@@ -26,8 +25,9 @@ static const struct remedy {
 				"goes on to start" },
 	[KEY_REASON_LOADER] = { FINDING_FAULT, "slotctl loader install FILE, with one that the firmware goes on to "
 				"start; or a bundle that brings one" },
-	[KEY_REASON_SHIM] = { FINDING_NOTE, "apply it by hand (efi-updatevar -a), once you know that the firmware "
-			      "goes on to start shim" },
+	[KEY_REASON_SHIM] = { FINDING_FAULT, "a shim that the firmware goes on to start, beside the loader and as "
+			      "EFI/BOOT/BOOT" NATIVE_EFI_CAPITALS ".EFI; and shim = FILE in slotboot.conf, if that "
+			      "does not name it yet" },
 	[KEY_REASON_DAMAGED] = { FINDING_FAULT, "install the slot again" },
 	[KEY_REASON_REFUSED] = { FINDING_FAULT, "bring it with the next version, signed by whom the variable names; "
 				 "where it was signed for another kind of machine, leave it out there" },

@@ -5,6 +5,7 @@
 #include "cmdline.h"
 #include "direct.h"
 #include "io.h"
+#include "shim_file.h"
 #include "slot_secureboot.h"
 
 #include <string.h>
@@ -100,12 +101,37 @@ static bool loader_is_lost(const struct machine *m, const struct secureboot *now
 	_cleanup_(loader_file_clear) struct loader_file file = { 0 };
 	struct secureboot_verdict before, after;
 
-	if (!dir || loader_file_read_at(&m->disk, dir, place, &file, NULL) < 0 || !loader_file_good(&file) ||
+	if (!dir || loader_file_read_at(m, dir, place, &file, NULL) < 0 || !loader_file_good(&file) ||
 	    !slot_secureboot_loader(now, &file, &before) || !slot_secureboot_loader(then, &file, &after) ||
 	    !is_lost(&before, &after))
 		return false;
 	lost_say(&after, file.path, ret_words, size);
 	return true;
+}
+
+static bool shim_is_lost(const struct machine *m, const struct secureboot *now, const struct secureboot *then,
+			 const char *dir, enum shim_place place, char *ret_words, size_t size)
+{
+	_cleanup_(shim_file_clear) struct shim_file file = { 0 };
+	struct secureboot_verdict before, after;
+
+	if (!dir || shim_file_read(m, dir, place, &file, NULL) < 0 || !shim_file_judge(now, &file, &before) ||
+	    !shim_file_judge(then, &file, &after) || !is_lost(&before, &after))
+		return false;
+	lost_say(&after, file.path, ret_words, size);
+	return true;
+}
+
+static bool any_shim_is_lost(const struct machine *m, const struct secureboot *now, const struct secureboot *then,
+			     char *ret_words, size_t size)
+{
+	const char *dirs[] = { m->esp.dir, m->other_esp.dir };
+
+	for (unsigned i = 0; m->config->shim && i < ARRAY_SIZE(dirs); i++)
+		for (enum shim_place place = 0; place < SHIM_PLACES; place++)
+			if (shim_is_lost(m, now, then, dirs[i], place, ret_words, size))
+				return true;
+	return false;
 }
 
 static enum key_reason all_judge(const struct machine *m, const struct secureboot *now,
@@ -120,7 +146,7 @@ static enum key_reason all_judge(const struct machine *m, const struct secureboo
 		for (enum loader_place place = 0; place < LOADER_ELSEWHERE; place++)
 			if (loader_is_lost(m, now, then, dirs[i], place, ret_words, size))
 				return KEY_REASON_LOADER;
-	return KEY_REASON_NONE;
+	return any_shim_is_lost(m, now, then, ret_words, size) ? KEY_REASON_SHIM : KEY_REASON_NONE;
 }
 
 enum key_reason key_judge(const struct machine *machine, const struct key_rules *rules,
@@ -131,9 +157,9 @@ enum key_reason key_judge(const struct machine *machine, const struct key_rules 
 	struct siglist dbx;
 	struct err why = { 0 };
 
-	if (rules->now.shim) {
-		(void)snprintf(ret_words, size, "this boot went through shim, and whether the firmware would then "
-			       "start that, slotctl cannot tell");
+	if (rules->now.shim && !machine->config->shim) {
+		(void)snprintf(ret_words, size, "this boot went through shim, of which slotboot.conf says nothing "
+			       "(shim = shimx64.efi), so that nobody can tell whether the firmware would then start it");
 		return KEY_REASON_SHIM;
 	}
 	if (dbx_append(rules, auth, &dbx, &why) < 0) {

@@ -44,7 +44,7 @@ enum key_reason {
 	KEY_REASON_SLOT_A,	/* which the firmware would not start any more */
 	KEY_REASON_SLOT_B,
 	KEY_REASON_LOADER,
-	KEY_REASON_SHIM,	/* which nobody here judges */
+	KEY_REASON_SHIM,	/* or it is not known which one that is */
 	/* it has failed */
 	KEY_REASON_DAMAGED,	/* its file */
 	KEY_REASON_REFUSED,

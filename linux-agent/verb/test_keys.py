@@ -158,7 +158,7 @@ def put_shim(machine, keys):  # noqa: F811
     (put_setup, "db", "setup-mode", "has no PK", "note", "enroll a PK"),
     (put_off, "db", "secure-boot-off", "Secure Boot is off", "note", "turn Secure Boot on"),
     (put_garbage, "db", "unreadable", "db has a signature list", "fault", "efi-updatevar"),
-    (put_shim, "dbx", "shim", "through shim", "note", "efi-updatevar")])
+    (put_shim, "dbx", "shim", "through shim", "fault", "shim = FILE")])
 def test_what_cannot_be_foretold_waits_and_writes_nothing(rotating, built, sign, pack, update, keys, change, variable,  # noqa: F811
                                                          reason, said, level, remedy):
     rotating.check("install", pack(sign(built()), f"--efi-auth={variable}="

@@ -692,3 +692,32 @@ def test_a_device_that_is_not_there_does_not_become_a_file(provision):
 def test_neither_a_directory_nor_a_terminal_is_a_disk(provision, tmp_path):
     for name in (tmp_path, "/dev/null"):
         refused(provision, USAGE, "is neither a block device nor a regular file", disk=name)
+
+
+def test_shim_stands_in_front_of_the_loader_where_the_configuration_names_it(provision, parts, tmp_path):
+    blank(provision.image)
+    config, shim = tmp_path / "shim.conf", tmp_path / "shim.efi"
+    config.write_text((parts.work / "slotboot.conf").read_text() + "shim = shimx64.efi\n")
+    shim.write_bytes(parts.uki.read_bytes() + b"shim")
+    (tmp_path / "vars").mkdir()
+    out = good(provision(f"--config={config}", f"--shim={shim}", "--boot-entries",
+                         environment={"EFIVARFS_PATH": f"{tmp_path}/vars/"}))
+    assert f"shim: {shim}, by which the firmware starts the loader" in out
+    esp = Esp(provision.image, MIB)
+    assert esp.read("EFI/slotboot/shimx64.efi") == esp.read("EFI/BOOT/BOOTX64.EFI") == shim.read_bytes()
+    assert esp.read("EFI/slotboot/slotbootx64.efi") == esp.read("EFI/BOOT/grubx64.efi") == parts.uki.read_bytes()
+    entry, = (path.read_bytes() for path in (tmp_path / "vars").glob("Boot0*"))
+    assert "\\EFI\\slotboot\\shimx64.efi\0".encode("utf-16le") in entry
+    assert entry.endswith("\\EFI\\slotboot\\slotbootx64.efi\0".encode("utf-16le"))
+
+
+def test_a_shim_that_is_none_or_that_nobody_has_named_is_refused(provision, parts, tmp_path):
+    blank(provision.image)
+    config = tmp_path / "shim.conf"
+    config.write_text((parts.work / "slotboot.conf").read_text() + "shim = shimx64.efi\n")
+    status, _, errors = provision(f"--shim={parts.uki}")
+    assert status == USAGE and "shim = shimx64.efi" in errors
+    status, _, errors = provision(f"--config={config}", f"--shim={parts.work / 'text'}")
+    assert status == DATAERR and "is no EFI program" in errors
+    status, _, errors = provision(f"--config={config}", f"--shim={tmp_path / 'none'}")
+    assert status == NOINPUT and "failed to read the shim " in errors

@@ -38,14 +38,16 @@ static const char help[] =
 	"  --tries=N          firmware boots it may take until mark-good (configuration: tries)\n"
 	"  --loader=FILE      instead of the bundle's, or, where it brings none,\n"
 	"                     " LOADER_DEFAULT "\n"
+	"  --shim=FILE        where the configuration says shim = NAME: instead of\n"
+	"                     " SHIM_DEFAULT "\n"
 	"  --keyring=FILE     instead of the configuration's\n"
 	"  --compatible=NAME  what the bundle must be for; the configuration's, or any\n"
 	"  --json             progress as JSON lines\n"
 	"  --config=FILE      instead of the machine's\n";
 
 enum { OPT_HELP = 256, OPT_BUNDLE, OPT_DRY_RUN, OPT_WIPE, OPT_SIZE, OPT_ESP_SIZE, OPT_SLOT_SIZE, OPT_DATA, OPT_IMAGE_SIZE,
-       OPT_SECTOR_SIZE, OPT_SEED, OPT_GUID, OPT_TRIES, OPT_LOADER, OPT_KEYRING, OPT_COMPATIBLE, OPT_BOOT_ENTRIES, OPT_JSON,
-       OPT_CONFIG };
+       OPT_SECTOR_SIZE, OPT_SEED, OPT_GUID, OPT_TRIES, OPT_LOADER, OPT_SHIM, OPT_KEYRING, OPT_COMPATIBLE,
+       OPT_BOOT_ENTRIES, OPT_JSON, OPT_CONFIG };
 
 static const struct option known[] = {
 	{ "bundle", required_argument, NULL, OPT_BUNDLE },
@@ -61,6 +63,7 @@ static const struct option known[] = {
 	{ "guid", required_argument, NULL, OPT_GUID },
 	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "loader", required_argument, NULL, OPT_LOADER },
+	{ "shim", required_argument, NULL, OPT_SHIM },
 	{ "keyring", required_argument, NULL, OPT_KEYRING },
 	{ "compatible", required_argument, NULL, OPT_COMPATIBLE },
 	{ "boot-entries", no_argument, NULL, OPT_BOOT_ENTRIES },
@@ -144,6 +147,7 @@ static int text_apply(int option, struct words *w, struct err *err)
 	struct provision_options *o = &w->options;
 	const char **to = option == OPT_BUNDLE ? &o->bundle : option == OPT_WIPE ? &o->wipe :
 			  option == OPT_SEED ? &o->seed : option == OPT_GUID ? &o->guid : option == OPT_LOADER ? &o->loader :
+			  option == OPT_SHIM ? &o->shim :
 			  option == OPT_KEYRING ? &w->keyring : option == OPT_COMPATIBLE ? &w->compatible : &w->config;
 
 	if (!*optarg)
@@ -190,6 +194,7 @@ static int words_parse(int argc, char **argv, struct words *w, struct err *err)
 	int option;
 
 	w->options.loader_default = LOADER_DEFAULT;
+	w->options.shim_default = SHIM_DEFAULT;
 	opterr = 0;
 	optind = 0;
 	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1)

@@ -37,6 +37,8 @@ json_t *status_json(struct machine *machine);
 
 /* The loader that the package brings. */
 #define LOADER_DEFAULT "/usr/lib/slotboot/slotboot" NATIVE_EFI ".efi"
+/* Debian's shim-signed */
+#define SHIM_DEFAULT "/usr/lib/shim/shim" NATIVE_EFI ".efi.signed"
 
 struct loader_result;
 /* What has come of the loader, to standard output; nothing where there is nothing to say. */
