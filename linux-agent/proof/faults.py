@@ -134,7 +134,8 @@ FAULTS = [
      "(path && old->payloads[i].type != PAYLOAD_FILE && espfile_remove(&machine->disk, path, err) < 0)"),
     ("dbx is applied whatever a slot needs", "linux-agent/update/key_judge.c",
      "reason = all_judge(machine, &rules->now, &then, ret_words, size);", "reason = KEY_REASON_NONE;", KEYS),
-    ("dbx is never applied", "linux-agent/update/key_judge.c", "if (rules->now.shim) {", "if (rules->now.on) {", KEYS),
+    ("dbx is never applied", "linux-agent/update/key_judge.c",
+     "if (rules->now.shim && !machine->config->shim) {", "if (rules->now.on) {", KEYS),
     ("the UKI comes before what lies beside it", "linux-agent/update/install_files.c",
      "files_write(in, err) < 0 ||\n\t    machine_slot_file(in->machine, in->slot, \"uki.efi\", &path, err) < 0 ||\n"
      "\t    memory_write(in, uki, path, err) < 0)",
