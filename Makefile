@@ -262,6 +262,7 @@ fuzz:
 	@BUILD=$(BUILD) fuzz/run $(SECONDS) $(FUZZ_SRC)
 
 INITRAMFS = $(DESTDIR)$(PREFIX)/share/initramfs-tools
+DRACUT = $(DESTDIR)$(PREFIX)/lib/dracut/modules.d/90slotboot-verity
 install: all
 	install -D -m 755 $(BUILD)/slotctl $(DESTDIR)$(PREFIX)/sbin/slotctl
 	install -D -m 644 $(LOADER) $(DESTDIR)$(PREFIX)/lib/slotboot/$(notdir $(LOADER))
@@ -275,6 +276,8 @@ install: all
 	install -D -m 755 docs/initramfs-tools/installer-script $(INITRAMFS)/scripts/init-premount/slotboot-installer
 	install -D -m 755 docs/initramfs-tools/verity-hook $(INITRAMFS)/hooks/slotboot-verity
 	install -D -m 755 docs/initramfs-tools/verity-script $(INITRAMFS)/scripts/local-top/slotboot-verity
+	install -D -m 755 -t $(DRACUT) docs/dracut/module-setup.sh docs/dracut/settled.sh
+	install -D -m 644 -t $(DRACUT) docs/dracut/functions
 	install -D -m 644 linux-agent/completion/slotctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slotctl
 	install -D -m 644 linux-agent/completion/_slotctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_slotctl
 	install -D -m 644 linux-agent/completion/slotctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/slotctl.fish
