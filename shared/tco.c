@@ -3,11 +3,20 @@
 
 enum { RELOAD = 0x00, STATUS_1 = 0x04, STATUS_2 = 0x06, CONTROL_1 = 0x08, TIMER = 0x12 };
 enum { STATUS_1_TIMEOUT = 0x0008, STATUS_2_SECOND = 0x0002, STATUS_2_BOOT = 0x0004 };
-enum { CONTROL_1_NO_REBOOT = 0x0001, CONTROL_1_HALT = 0x0800 };
-enum { GLOBAL_NO_REBOOT = 0x20 };
+enum { CONTROL_1_NO_REBOOT = 0x0001, CONTROL_1_NMI = 0x0100, CONTROL_1_HALT = 0x0800 };
 
 /* Fewer than 4 are ignored. */
 enum { TICKS_MIN = 4, TICKS_MAX = 0x3ff };
+
+static const struct kind {
+	unsigned tick_ms;
+	uint32_t forbids;	/* 0: the bit is in control 1 */
+} kinds[TCO_KIND_COUNT] = {
+	[TCO_ICH] = { 600, 0x20 },
+	[TCO_ATOM] = { 1000, 0x10 },
+	[TCO_SIDEBAND] = { 600, 0x02 },
+	[TCO_PORTS] = { 600, 0 },
+};
 
 static uint16_t port_read(const struct tco_ops *ops, unsigned offset)
 {
@@ -19,35 +28,44 @@ static void port_write(const struct tco_ops *ops, unsigned offset, unsigned valu
 	ops->write(ops->ctx, offset, (uint16_t)value);
 }
 
+static void control_set(const struct tco_ops *ops, unsigned bit, bool on)
+{
+	unsigned others = port_read(ops, CONTROL_1) & ~(bit | CONTROL_1_NMI);
+
+	port_write(ops, CONTROL_1, others | (on ? bit : 0));
+}
+
 static bool reset_is_forbidden(const struct tco_ops *ops)
 {
-	if (ops->global)
-		return ops->global->read(ops->ctx) & GLOBAL_NO_REBOOT;
+	uint32_t forbids = kinds[ops->kind].forbids;
+
+	if (forbids)
+		return ops->forbid_read(ops->ctx) & forbids;
 	return port_read(ops, CONTROL_1) & CONTROL_1_NO_REBOOT;
 }
 
 static void reset_forbid(const struct tco_ops *ops, bool forbid)
 {
-	uint32_t others;
+	uint32_t forbids = kinds[ops->kind].forbids;
 
-	if (ops->global) {
-		others = ops->global->read(ops->ctx) & ~(uint32_t)GLOBAL_NO_REBOOT;
-		ops->global->write(ops->ctx, others | (forbid ? GLOBAL_NO_REBOOT : 0));
-	} else {
-		others = port_read(ops, CONTROL_1) & ~(uint32_t)CONTROL_1_NO_REBOOT;
-		port_write(ops, CONTROL_1, others | (forbid ? CONTROL_1_NO_REBOOT : 0));
-	}
+	if (forbids)
+		ops->forbid_write(ops->ctx, (ops->forbid_read(ops->ctx) & ~forbids) |
+						    (forbid ? forbids : 0));
+	else
+		control_set(ops, CONTROL_1_NO_REBOOT, forbid);
 }
 
-/* Its upper bits are reserved, and 0. */
+/* Upper bits of either are reserved, and 0. */
 bool tco_is_there(const struct tco_ops *ops)
 {
-	return port_read(ops, CONTROL_1) != UINT16_MAX;
+	return port_read(ops, CONTROL_1) != UINT16_MAX &&
+	       (!kinds[ops->kind].forbids || ops->forbid_read(ops->ctx) != UINT32_MAX);
 }
 
 enum sb_error tco_arm(const struct tco_ops *ops, unsigned seconds)
 {
-	unsigned ticks = (seconds * 5 + 5) / 6;		/* twice 0.6 seconds */
+	unsigned both = 2 * kinds[ops->kind].tick_ms;
+	unsigned ticks = (seconds * 1000 + both - 1) / both;
 
 	ticks = ticks < TICKS_MIN ? TICKS_MIN : ticks > TICKS_MAX ? TICKS_MAX : ticks;
 	tco_disarm(ops);
@@ -56,7 +74,7 @@ enum sb_error tco_arm(const struct tco_ops *ops, unsigned seconds)
 	reset_forbid(ops, false);
 	port_write(ops, TIMER, (port_read(ops, TIMER) & ~(unsigned)TICKS_MAX) | ticks);
 	port_write(ops, RELOAD, 1);
-	port_write(ops, CONTROL_1, port_read(ops, CONTROL_1) & ~(unsigned)CONTROL_1_HALT);
+	control_set(ops, CONTROL_1_HALT, false);
 	return !reset_is_forbidden(ops) && (port_read(ops, TIMER) & TICKS_MAX) == ticks &&
 			       !(port_read(ops, CONTROL_1) & CONTROL_1_HALT)
 		       ? SB_OK
@@ -65,7 +83,7 @@ enum sb_error tco_arm(const struct tco_ops *ops, unsigned seconds)
 
 void tco_disarm(const struct tco_ops *ops)
 {
-	port_write(ops, CONTROL_1, port_read(ops, CONTROL_1) | CONTROL_1_HALT);
+	control_set(ops, CONTROL_1_HALT, true);
 	reset_forbid(ops, true);
 }
 

@@ -1,27 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* A model of the TCO's registers and of its two countdowns, once with the bit that
- * forbids the reset behind the bridge and once in control 1. */
+/* A model of the TCO's registers and of its two countdowns, of each kind. */
 #include "tco.h"
 
 #include "unittest.h"
 
-enum { NO_REBOOT_GLOBAL = 0x20, NO_REBOOT_CONTROL = 0x0001, HALT = 0x0800, LOCK = 0x1000 };
-enum { TIMEOUT = 0x0008, SECOND = 0x0002, BOOT = 0x0004, OTHER_GLOBAL = 0x0c45, OTHER_TIMER = 0x5400 };
+enum { NO_REBOOT_CONTROL = 0x0001, NMI = 0x0100, HALT = 0x0800, LOCK = 0x1000 };
+enum { TIMEOUT = 0x0008, SECOND = 0x0002, BOOT = 0x0004, OTHER_TIMER = 0x5400 };
 
-/* What the datasheets say; 0.6 seconds a tick. */
+/* What the datasheets say, and of a tick's length Linux: the bit in memory that forbids the
+ * reset, what else is in its register, and tenths of a second. Of the SMBus' register bit 0
+ * would turn the function off. */
+static const struct kind {
+	uint32_t forbids, others;
+	unsigned tick;
+} kinds[TCO_KIND_COUNT] = {
+	[TCO_ICH] = { 0x20, 0x0c45, 6 },
+	[TCO_ATOM] = { 0x10, 0x0081000a, 10 },
+	[TCO_SIDEBAND] = { 0x02, 0x0c, 6 },
+	[TCO_PORTS] = { 0, 0, 6 },
+};
+
 struct model {
-	bool behind_bridge;
+	enum tco_kind kind;
 	bool strapped;		/* the bit that forbids the reset cannot be cleared */
 	bool stuck;		/* no port takes an order */
 	uint16_t count, timer, status_1, status_2, control_1;
-	uint32_t global;
+	uint32_t forbid;
 	bool was_reset;
 	bool set_while_running;	/* a new time while it counted */
 };
 
 static bool is_forbidden(const struct model *m)
 {
-	return m->behind_bridge ? m->global & NO_REBOOT_GLOBAL : m->control_1 & NO_REBOOT_CONTROL;
+	return m->kind == TCO_PORTS ? m->control_1 & NO_REBOOT_CONTROL
+				    : m->forbid & kinds[m->kind].forbids;
 }
 
 static uint16_t register_read(void *ctx, unsigned offset)
@@ -46,9 +58,9 @@ static uint16_t register_read(void *ctx, unsigned offset)
 
 static void control_write(struct model *m, uint16_t value)
 {
-	if (m->strapped && !m->behind_bridge)
+	if (m->strapped && m->kind == TCO_PORTS)
 		value |= NO_REBOOT_CONTROL;
-	m->control_1 = value | (m->control_1 & LOCK);
+	m->control_1 = (uint16_t)((value & ~NMI) | (m->control_1 & LOCK) | ((m->control_1 ^ value) & NMI));
 }
 
 static void register_write(void *ctx, unsigned offset, uint16_t value)
@@ -78,24 +90,25 @@ static void register_write(void *ctx, unsigned offset, uint16_t value)
 	fail_msg("write to %#x", offset);
 }
 
-static uint32_t global_read(void *ctx)
+static uint32_t forbid_read(void *ctx)
 {
-	return ((struct model *)ctx)->global;
+	const struct model *m = ctx;
+
+	assert_int_not_equal(m->kind, TCO_PORTS);
+	return m->forbid;
 }
 
-static void global_write(void *ctx, uint32_t value)
+static void forbid_write(void *ctx, uint32_t value)
 {
 	struct model *m = ctx;
 
-	assert_true(m->behind_bridge);
-	m->global = m->strapped ? value | NO_REBOOT_GLOBAL : value;
+	assert_int_not_equal(m->kind, TCO_PORTS);
+	m->forbid = m->strapped ? value | kinds[m->kind].forbids : value;
 }
-
-static const struct tco_global global = { global_read, global_write };
 
 static struct tco_ops ops_of(struct model *m)
 {
-	return (struct tco_ops){ m, register_read, register_write, m->behind_bridge ? &global : NULL };
+	return (struct tco_ops){ m, m->kind, register_read, register_write, forbid_read, forbid_write };
 }
 
 static void model_pass(struct model *m, unsigned ticks)
@@ -113,68 +126,85 @@ static void model_pass(struct model *m, unsigned ticks)
 	}
 }
 
-/* As firmware may leave it: running, its first timeout over, no reset allowed. */
-static struct model model_new(bool behind_bridge)
+/* As firmware may leave it: running, its first timeout over, no reset allowed, an NMI just
+ * raised. */
+static struct model model_new(enum tco_kind kind)
 {
 	return (struct model){
-		.behind_bridge = behind_bridge,
+		.kind = kind,
 		.count = 9,
 		.timer = OTHER_TIMER | 9,
 		.status_1 = TIMEOUT,
-		.control_1 = (uint16_t)(LOCK | (behind_bridge ? 0 : NO_REBOOT_CONTROL)),
-		.global = OTHER_GLOBAL | (behind_bridge ? NO_REBOOT_GLOBAL : 0),
+		.control_1 = (uint16_t)(LOCK | NMI | (kind == TCO_PORTS ? NO_REBOOT_CONTROL : 0)),
+		.forbid = kinds[kind].others | kinds[kind].forbids,
 	};
+}
+
+/* As often as a tick fits into half of the time, and at least 4 times: fewer it ignores. */
+static unsigned ticks_of(enum tco_kind kind, unsigned seconds)
+{
+	unsigned ticks = 4;
+
+	while (ticks < 1023 && 2 * ticks * kinds[kind].tick < 10 * seconds)
+		ticks++;
+	return ticks;
+}
+
+static void resets_after(enum tco_kind kind, unsigned seconds)
+{
+	struct model m = model_new(kind);
+	struct tco_ops ops = ops_of(&m);
+	unsigned ticks = 2 * ticks_of(kind, seconds);
+
+	assert_int_equal(tco_arm(&ops, seconds), SB_OK);
+	assert_false(m.set_while_running);
+	model_pass(&m, ticks - 1);
+	assert_true(m.status_1 & TIMEOUT && !m.was_reset);
+	model_pass(&m, 1);
+	assert_true(m.was_reset);
+	assert_true(tco_fired(&ops));
+	assert_false(tco_fired(&ops));
+	assert_int_equal(m.status_2, 0);
 }
 
 static void it_resets_after_the_time_asked_for_or_as_near_as_it_can(void **state)
 {
-	static const struct {
-		unsigned seconds, ticks;
-	} rows[] = { { 0, 4 }, { 1, 4 }, { 4, 4 }, { 5, 5 }, { 60, 50 }, { 61, 51 }, { 120, 100 },
-		     { 1227, 1023 }, { 1228, 1023 }, { 65535, 1023 } };
+	static const unsigned seconds[] = { 0, 1, 4, 5, 8, 9, 60, 61, 120, 1227, 1228, 2046, 2047, 65535 };
 
 	(void)state;
-	for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
-		struct model m = model_new(i & 1);
-		struct tco_ops ops = ops_of(&m);
-
-		assert_int_equal(tco_arm(&ops, rows[i / 2].seconds), SB_OK);
-		assert_false(m.set_while_running);
-		model_pass(&m, 2 * rows[i / 2].ticks - 1);
-		assert_true(m.status_1 & TIMEOUT && !m.was_reset);
-		model_pass(&m, 1);
-		assert_true(m.was_reset);
-		assert_true(tco_fired(&ops));
-		assert_false(tco_fired(&ops));
-		assert_int_equal(m.status_2, 0);
-	}
+	assert_int_equal(ticks_of(TCO_ICH, 60), 50);
+	assert_int_equal(ticks_of(TCO_ATOM, 60), 30);
+	for (enum tco_kind kind = 0; kind < TCO_KIND_COUNT; kind++)
+		for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++)
+			resets_after(kind, seconds[i]);
 }
 
 static void what_is_not_its_own_stays(void **state)
 {
 	(void)state;
-	for (int behind_bridge = 0; behind_bridge < 2; behind_bridge++) {
-		struct model m = model_new(behind_bridge);
+	for (enum tco_kind kind = 0; kind < TCO_KIND_COUNT; kind++) {
+		struct model m = model_new(kind);
 		struct tco_ops ops = ops_of(&m);
 
 		assert_int_equal(tco_arm(&ops, 60), SB_OK);
-		assert_int_equal(m.global, OTHER_GLOBAL);
-		assert_int_equal(m.control_1, LOCK);
-		assert_int_equal(m.timer, OTHER_TIMER | 50);
+		assert_int_equal(m.forbid, kinds[kind].others);
+		assert_int_equal(m.control_1, LOCK | NMI);
+		assert_int_equal(m.timer, OTHER_TIMER | ticks_of(kind, 60));
 		tco_disarm(&ops);
-		assert_int_equal(m.global, OTHER_GLOBAL | (behind_bridge ? NO_REBOOT_GLOBAL : 0));
-		assert_int_equal(m.control_1, LOCK | HALT | (behind_bridge ? 0 : NO_REBOOT_CONTROL));
+		assert_int_equal(m.forbid, kinds[kind].others | kinds[kind].forbids);
+		assert_int_equal(m.control_1,
+				 LOCK | NMI | HALT | (kind == TCO_PORTS ? NO_REBOOT_CONTROL : 0));
 	}
 }
 
 static void disarmed_it_never_resets(void **state)
 {
 	(void)state;
-	for (int behind_bridge = 0; behind_bridge < 2; behind_bridge++) {
-		struct model m = model_new(behind_bridge);
+	for (enum tco_kind kind = 0; kind < TCO_KIND_COUNT; kind++) {
+		struct model m = model_new(kind);
 		struct tco_ops ops = ops_of(&m);
 
-		assert_int_equal(tco_arm(&ops, 5), SB_OK);
+		assert_int_equal(tco_arm(&ops, 8), SB_OK);
 		model_pass(&m, 7);
 		tco_disarm(&ops);
 		model_pass(&m, 100000);
@@ -187,11 +217,11 @@ static void disarmed_it_never_resets(void **state)
 static void a_strap_or_a_lock_in_the_way_is_told(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 4; i++) {
-		struct model m = model_new(i & 1);
+	for (unsigned i = 0; i < 2 * TCO_KIND_COUNT; i++) {
+		struct model m = model_new((enum tco_kind)(i / 2));
 		struct tco_ops ops = ops_of(&m);
 
-		m.strapped = i < 2;
+		m.strapped = i & 1;
 		m.stuck = !m.strapped;
 		assert_int_equal(tco_arm(&ops, 60), SB_IO);
 		model_pass(&m, m.strapped ? 100000 : 0);
@@ -199,27 +229,32 @@ static void a_strap_or_a_lock_in_the_way_is_told(void **state)
 	}
 }
 
-static void ports_that_nobody_answers_at_are_no_tco(void **state)
+static void what_nobody_answers_at_is_no_tco(void **state)
 {
-	struct model m = model_new(false);
-	struct tco_ops ops = ops_of(&m);
-
 	(void)state;
-	assert_true(tco_is_there(&ops));
-	m.control_1 = UINT16_MAX;
-	assert_false(tco_is_there(&ops));
+	for (enum tco_kind kind = 0; kind < TCO_KIND_COUNT; kind++) {
+		struct model m = model_new(kind);
+		struct tco_ops ops = ops_of(&m);
+
+		assert_true(tco_is_there(&ops));
+		m.forbid = UINT32_MAX;
+		assert_int_equal(tco_is_there(&ops), kind == TCO_PORTS);
+		m.forbid = 0;
+		m.control_1 = UINT16_MAX;
+		assert_false(tco_is_there(&ops));
+	}
 }
 
 /* A first timeout alone, or somebody's reset button. */
 static void another_reset_is_not_its_own(void **state)
 {
-	struct model m = model_new(true);
+	struct model m = model_new(TCO_ICH);
 	struct tco_ops ops = ops_of(&m);
 
 	(void)state;
 	assert_false(tco_fired(&ops));
 	assert_int_equal(m.status_1, 0);
-	assert_int_equal(m.control_1, LOCK);
+	assert_int_equal(m.control_1, LOCK | NMI);
 }
 
 int main(void)
@@ -229,7 +264,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_its_own_stays),
 		cmocka_unit_test(disarmed_it_never_resets),
 		cmocka_unit_test(a_strap_or_a_lock_in_the_way_is_told),
-		cmocka_unit_test(ports_that_nobody_answers_at_are_no_tco),
+		cmocka_unit_test(what_nobody_answers_at_is_no_tco),
 		cmocka_unit_test(another_reset_is_not_its_own),
 	};
 
