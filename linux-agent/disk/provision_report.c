@@ -51,6 +51,17 @@ static void first_report(const struct provision *p)
 			    "for each further image", first, first);
 }
 
+/* Arrays are nothing that is made here. */
+static void second_report(const struct provision *p)
+{
+	const struct provision_options *o = p->options;
+
+	if (o->config->esps[1])
+		report_step(o->report, "plan", "the configuration names two ESPs: %s gets one of them, and slots that are "
+			    "partitions of this disk alone; the other disk is partitioned by hand, and its ESP filled by "
+			    "mark-good", o->disk);
+}
+
 void provision_report(const struct provision *p)
 {
 	const struct provision_options *o = p->options;
@@ -64,6 +75,7 @@ void provision_report(const struct provision *p)
 		report_step(o->report, "plan", "wiped: %s", p->found.what);
 	parts_report(p);
 	first_report(p);
+	second_report(p);
 	report_step(o->report, "plan", "slot a: version %s for %s, signed by %s", m->version, m->compatible,
 		    bundle_signer(p->bundle));
 	if (machine_is_direct(&p->machine))

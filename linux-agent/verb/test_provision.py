@@ -685,6 +685,15 @@ def test_a_damaged_bundle_is_refused_before_the_disk_is_touched(parts, provision
     assert not provision.image.exists()
 
 
+def test_two_esps_in_the_configuration_are_told_of_and_one_is_made(parts, provision, tmp_path):
+    config = tmp_path / "two.conf"
+    config.write_text(f"[slotboot]\nkeyring = {parts.keyring}\nesp = /efi1 /efi2\n"
+                      "[image rootfs]\na = /dev/md/slot-a\nb = /dev/md/slot-b\n")
+    out = good(provision("--size=100M", "--dry-run", f"--config={config}"))
+    assert "names two ESPs: disk.img gets one of them" in out and out.count(": esp ") == 1
+    assert "two ESPs" not in good(provision("--size=100M", "--dry-run"))
+
+
 def test_a_device_that_is_not_there_does_not_become_a_file(provision):
     refused(provision, NOINPUT, "/dev/no-such-disk does not exist", "--size=100M", disk="/dev/no-such-disk")
 
