@@ -18,6 +18,10 @@ static const struct manifest_text rule_version = {
 	"version", 1, 64, MANIFEST_LOWER MANIFEST_UPPER MANIFEST_DIGIT "._~^+-",
 	"1 to 64 letters, digits and . _ ~ ^ + -",
 };
+static const struct manifest_text rule_architecture = {
+	"architecture", 1, 32, MANIFEST_LOWER MANIFEST_DIGIT "_-",
+	"1 to 32 lower-case letters, digits, _ and -",
+};
 static const struct manifest_text rule_name = {
 	"name", 1, 32, MANIFEST_LOWER MANIFEST_DIGIT "_-",
 	"1 to 32 lower-case letters, digits, _ and -",
@@ -354,6 +358,13 @@ static int root_load(const uint8_t *json, size_t len, json_t **ret_root, struct 
 	return 0;
 }
 
+static int architecture_parse(const json_t *root, struct manifest *m, struct err *err)
+{
+	if (!json_object_get(root, "architecture"))
+		return 0;
+	return manifest_json_copy(root, "", &rule_architecture, &m->architecture, err);
+}
+
 static int floor_parse(const json_t *root, struct manifest *m, struct err *err)
 {
 	const json_t *value = json_object_get(root, "raises-floor");
@@ -382,7 +393,7 @@ int manifest_parse(const uint8_t *json, size_t len, struct manifest **ret_manife
 	if (root_load(json, len, &root, err) < 0 ||
 	    manifest_json_copy(root, "", &rule_compatible, &m->compatible, err) < 0 ||
 	    manifest_json_copy(root, "", &rule_version, &m->version, err) < 0 ||
-	    floor_parse(root, m, err) < 0 || loader_parse(root, m, err) < 0 ||
+	    architecture_parse(root, m, err) < 0 || floor_parse(root, m, err) < 0 || loader_parse(root, m, err) < 0 ||
 	    payloads_parse(json_object_get(root, "payloads"), m, err) < 0)
 		return -1;
 	*ret_manifest = m;
@@ -413,6 +424,7 @@ void manifest_free(struct manifest *manifest)
 	free(manifest->loader.file);
 	free(manifest->compatible);
 	free(manifest->version);
+	free(manifest->architecture);
 	free(manifest);
 }
 

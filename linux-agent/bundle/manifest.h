@@ -4,7 +4,7 @@
  * the size and SHA-256 of each payload, and the entries of the ZIP that hold it.
  * docs/FORMAT.md has every key.
  *
- *   { "format": 2, "compatible": "acme-gw", "version": "1.4.2",
+ *   { "format": 2, "compatible": "acme-gw", "version": "1.4.2", "architecture": "x86-64",
  *     "payloads": [
  *       { "type": "uki", "file": "uki.efi.zst", "size": 1, "sha256": "...",
  *         "index": { "file": "uki.index", "size": 1, "sha256": "..." } },
@@ -114,6 +114,7 @@ struct payload {
 struct manifest {
 	char *compatible;	/* 1 to 128 printable ASCII characters */
 	char *version;		/* UAPI.10 version: [A-Za-z0-9._~^+-]{1,64} */
+	char *architecture;	/* of the machines: [a-z0-9_-]{1,32}; NULL: the UKI has to say */
 	bool raises_floor;	/* once good, no lower version is installed any more; rollback_floor.h */
 	struct pinned_entry loader;	/* a new loader, as it is; optional */
 	struct payload payloads[MANIFEST_MAX_PAYLOADS];

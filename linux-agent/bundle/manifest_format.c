@@ -106,6 +106,8 @@ int manifest_format(const struct manifest *manifest, char **ret_json, struct err
 
 	root = json_pack("{s:i, s:s, s:s, s:o}", "format", MANIFEST_FORMAT, "compatible",
 			 manifest->compatible, "version", manifest->version, "payloads", list);
+	if (root && manifest->architecture && !set(root, "architecture", json_string(manifest->architecture)))
+		return err_set(err, EX_SOFTWARE, "failed to write manifest.json: out of memory");
 	if (root && manifest->raises_floor && !set(root, "raises-floor", json_true()))
 		return err_set(err, EX_SOFTWARE, "failed to write manifest.json: out of memory");
 	if (root && manifest->loader.file && !set(root, "loader", pinned_json(&manifest->loader)))

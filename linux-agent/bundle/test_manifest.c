@@ -185,6 +185,43 @@ static void raising_the_floor_is_read_and_written_back(void **state)
 	assert_non_null(strstr(err.text, "raises-floor must be true or false"));
 }
 
+static int parse_architecture(const char *value, struct manifest **ret_m, struct err *err)
+{
+	char json[1024];
+
+	(void)snprintf(json, sizeof json, "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\",%s\"payloads\":["
+		       UKI "]}", value);
+	return parse(json, ret_m, err);
+}
+
+static void the_architecture_is_read_and_written_back(void **state)
+{
+	static const char *const bad[] = { "\"\"", "\"X64\"", "\"x86 64\"", "1", "null",
+					   "\"123456789012345678901234567890123\"" };
+	struct manifest *m;
+	struct err err;
+	char *json, text[80];
+
+	(void)state;
+	assert_int_equal(parse_architecture("", &m, &err), 0);
+	assert_null(m->architecture);
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	assert_null(strstr(json, "architecture"));
+	free(json);
+	manifest_free(m);
+	assert_int_equal(parse_architecture("\"architecture\":\"x86-64\",", &m, &err), 0);
+	assert_string_equal(m->architecture, "x86-64");
+	assert_int_equal(manifest_format(m, &json, &err), 0);
+	assert_non_null(strstr(json, "\"architecture\": \"x86-64\""));
+	free(json);
+	manifest_free(m);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		(void)snprintf(text, sizeof text, "\"architecture\":%s,", bad[i]);
+		assert_int_equal(parse_architecture(text, &m, &err), -1);
+		assert_non_null(strstr(err.text, "architecture must be"));
+	}
+}
+
 static void a_loader_is_read_and_written_back(void **state)
 {
 	static const char with[] = "{\"format\":2,\"compatible\":\"a\",\"version\":\"1\","
@@ -525,6 +562,7 @@ int main(void)
 		cmocka_unit_test(addons_are_one_for_each_slot),
 		cmocka_unit_test(what_lies_beside_the_uki_has_its_files_name),
 		cmocka_unit_test(raising_the_floor_is_read_and_written_back),
+		cmocka_unit_test(the_architecture_is_read_and_written_back),
 		cmocka_unit_test(a_loader_is_read_and_written_back),
 		cmocka_unit_test(the_entries_of_every_layout_are_read_and_written_back),
 		cmocka_unit_test(layouts_and_dictionary_may_be_absent),

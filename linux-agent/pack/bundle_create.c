@@ -190,6 +190,20 @@ static int plan_check(const struct draft *d, struct err *err)
 	return manifest_parse((const uint8_t *)json, strlen(json), &parsed, err);
 }
 
+/* The UKI's, whose bytes are judged where they are packed. */
+static int architecture_plan(struct draft *d)
+{
+	_cleanup_(ukifile_close) struct ukifile uki = { .fd = -1 };
+	uint16_t machine;
+
+	if (ukifile_open(d->options->uki, &uki, NULL) < 0)
+		return 0;
+	machine = uki.image.machine;
+	if (machine != PE_MACHINE_X86_64 && machine != PE_MACHINE_AARCH64)
+		return 0;
+	return text_make(&d->manifest->architecture, "%s", ukifile_machine_text(machine)) ? 0 : -1;
+}
+
 static int plan_make(struct draft *d, struct err *err)
 {
 	const struct bundle_create_options *o = d->options;
@@ -202,6 +216,8 @@ static int plan_make(struct draft *d, struct err *err)
 	    !text_make(&d->manifest->version, "%s", o->version))
 		return no_memory(err);
 	d->manifest->raises_floor = o->raise_floor;
+	if (architecture_plan(d) < 0)
+		return no_memory(err);
 	d->manifest->loader.size = 1;
 	if (o->loader && !text_make(&d->manifest->loader.file, "loader.efi"))
 		return no_memory(err);

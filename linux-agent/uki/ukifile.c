@@ -59,7 +59,7 @@ void ukifile_close(struct ukifile *uki)
 	uki->name = NULL;
 }
 
-static const char *machine_name(uint16_t machine)
+const char *ukifile_machine_text(uint16_t machine)
 {
 	switch (machine) {
 	case PE_MACHINE_X86_64:
@@ -86,8 +86,8 @@ int ukifile_check(const struct ukifile *uki, struct err *err)
 
 	if (!ukifile_is_native(uki))
 		return err_set(err, EX_DATAERR, "%s is for %s (PE machine 0x%04x); this machine "
-			       "is %s", uki->name, machine_name(uki->image.machine),
-			       uki->image.machine, machine_name(NATIVE_MACHINE));
+			       "is %s", uki->name, ukifile_machine_text(uki->image.machine),
+			       uki->image.machine, ukifile_machine_text(NATIVE_MACHINE));
 	if (pe_section_find(&uki->image, ".linux", &section) != SB_OK || section.size == 0)
 		return err_set(err, EX_DATAERR, "%s is not a UKI: it has no .linux section",
 			       uki->name);

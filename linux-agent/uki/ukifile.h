@@ -18,6 +18,9 @@ int ukifile_open(const char *path, struct ukifile *ret_uki, struct err *err);
 int ukifile_open_fd(int fd, const char *name, struct ukifile *ret_uki, struct err *err);
 void ukifile_close(struct ukifile *uki);
 
+/* A PE machine in words, such as "x86-64" or "aarch64"; never NULL. */
+const char *ukifile_machine_text(uint16_t machine);
+
 /* Whether its code is for this machine's processor. */
 bool ukifile_is_native(const struct ukifile *uki);
 

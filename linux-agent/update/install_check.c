@@ -6,6 +6,7 @@
 #include "direct.h"
 #include "efi_auth.h"
 #include "espfile.h"
+#include "native.h"
 #include "rollback_floor.h"
 #include "roothash.h"
 #include "policy.h"
@@ -145,6 +146,9 @@ int install_check_identity(const struct machine *machine, const struct manifest 
 		return err_set(err, EX_DATAERR,
 			       "the bundle is for %s, this machine is %s: refused",
 			       manifest->compatible, machine->config->compatible);
+	if (manifest->architecture && strcmp(manifest->architecture, ukifile_machine_text(NATIVE_MACHINE)) != 0)
+		return err_set(err, EX_DATAERR, "the bundle is for %s, this machine is %s: refused",
+			       manifest->architecture, ukifile_machine_text(NATIVE_MACHINE));
 	if (check_floor(machine, manifest, report, err) < 0)
 		return -1;
 	return allow_downgrade ? 0 : check_downgrade(machine, manifest, err);

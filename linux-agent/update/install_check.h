@@ -24,7 +24,7 @@ int install_check_slot_signed(const struct machine *machine, unsigned slot,
 char *install_check_slot_version(const struct machine *machine, unsigned slot,
 				 bool *ret_verified, struct err *err);
 
-/* Compatible, floor and version; EX_DATAERR, EX_CONFIG (no compatible configured, a floor
+/* Compatible, architecture, floor and version; EX_DATAERR, EX_CONFIG (no compatible configured, a floor
  * that is not known, or a running version that no signature vouches for, unless a
  * downgrade is allowed). Warns of a floor that is ignored. */
 int install_check_identity(const struct machine *machine, const struct manifest *manifest,

@@ -2,6 +2,7 @@
 """Bundles that are refused: with the cause in words, the right exit status, and every byte of slots, ESP and variables
 as it was; and what a bundle, and a slot, say of themselves."""
 import json
+import os
 import struct
 import subprocess
 import zipfile
@@ -76,6 +77,18 @@ def test_a_uki_that_is_not_the_manifests_though_every_chunk_is_the_indexs(machin
 
 def test_a_bundle_for_another_machine(machine, create):
     refuse_install(machine, DATAERR, ["umbrella", "acme"], create(compatible="umbrella"))
+
+
+def test_a_bundle_for_another_architecture_is_refused_by_its_manifest(machine, craft):
+    """One that names none is judged by its UKI: craft()'s others."""
+    refuse_install(machine, DATAERR, ["the bundle is for riscv64, this machine is"], craft(change={"architecture": "riscv64"}))
+
+
+def test_a_bundle_names_the_architecture_of_its_uki(machine, create):
+    bundle = create("3")
+    native = {"x86_64": "x86-64"}.get(os.uname().machine, "aarch64")
+    assert json.loads(machine.check("bundle", "info", "--manifest", bundle))["architecture"] == native
+    assert f"arch        {native}\n" in machine.check("bundle", "info", bundle)
 
 
 def test_a_lower_version(machine, create):

@@ -242,6 +242,8 @@ static void info_print(const struct bundle *bundle, const char *where)
 	out_print("bundle      %s\n", where);
 	out_print("compatible  %s\n", m->compatible);
 	out_print("version     %s\n", m->version);
+	if (m->architecture)
+		out_print("arch        %s\n", m->architecture);
 	out_print("signature   not checked (slotctl bundle verify does)\n");
 	if (m->raises_floor)
 		out_print("floor       raised to this version by mark-good\n");
