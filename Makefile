@@ -5,7 +5,7 @@
 #   all                build/slotctl and the loader; the default
 #   loader             the loader alone: build/efi/slotboot*.efi
 #   install            into DESTDIR, under PREFIX=/usr
-#   deb                Debian packages in build/deb/, built twice and compared
+#   deb                Debian packages in build/deb/, built twice and compared; ARCH=arm64: in build/aarch64/deb/
 #   deps               install from Debian what building and testing need
 #   clean              remove build/, which is all that a build writes
 #
@@ -48,6 +48,9 @@
 
 MACHINE := $(shell uname -m)
 ARCH    ?= $(MACHINE)
+ifeq ($(ARCH),arm64)
+override ARCH := aarch64
+endif
 PREFIX  ?= /usr
 PYTHON  ?= /usr/bin/python3
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -283,8 +286,9 @@ install: all
 	install -D -m 644 linux-agent/completion/slotctl.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/slotctl.fish
 
 deb:
-	@ovmf-test/install-deps debian/packages.txt
-	@BUILD=$(BUILD) debian/build-twice
+	@ovmf-test/install-deps $(CROSS:%=--arch $(ARCH)) debian/packages.txt
+	@BUILD=$(BUILD) DEB_HOST=$(if $(CROSS),$(DEB_$(ARCH))) debian/build-twice
+DEB_aarch64 := arm64
 
 # --- the loader's side: EFI types, gnu-efi; see efi-app/efi.mk ---
 include efi-app/efi.mk
