@@ -137,10 +137,12 @@ NO_MORE_IN_FSTAB = "sed '/efi/d' /etc/fstab >/run/fstab && mount --bind /run/fst
                  "systemctl stop boot.automount boot.mount", id="an automount that goes idle"),
     pytest.param("/boot/efi", "mount -t tmpfs tmpfs /boot && mkdir /boot/efi && mount -o umask=0077 $esp /boot/efi",
                  "umount --recursive /boot", id="below boot"),
-    pytest.param("/efi", f"{NO_MORE_IN_FSTAB} && systemctl start efi.automount",
-                 "systemctl stop efi.automount efi.mount && umount /etc/fstab && systemctl daemon-reload", id="gpt-auto"),
+    pytest.param("/AUTO", f"{NO_MORE_IN_FSTAB} && systemctl start AUTO.automount",
+                 "systemctl stop AUTO.automount AUTO.mount && umount /etc/fstab && systemctl daemon-reload", id="gpt-auto"),
 ])
-def test_the_esp_is_found_wherever_it_is_mounted(machine, update, place, there, gone):
+def test_the_esp_is_found_wherever_it_is_mounted(machine, kind, update, place, there, gone):
+    # Where systemd-gpt-auto-generator has it, with both directories there: systemd 252, and 257.
+    place, there, gone = (text.replace("AUTO", {12: "efi", 13: "boot"}[kind]) for text in (place, there, gone))
     machine.check(f"esp=$(findmnt -no SOURCE /efi) && systemctl stop efi.mount && {there}")
     machine.check("mkdir -p /run/slotboot/slotboot.conf.d && "
                   f"printf '[slotboot]\nesp = {place}\n' >/run/slotboot/slotboot.conf.d/place.conf")
