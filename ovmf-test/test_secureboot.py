@@ -44,24 +44,32 @@ def signer():
     return signer_of(WORK / "secureboot")
 
 
+def command_line(variant, slot):
+    return images.COMMAND_LINE.format(variant.root_hash, variant.name).replace("{slot}", slot) + f" own=of-{slot}"
+
+
 def uki_with_profiles(variant, sign):
-    """By Debian 13's ukify. The common command line is nobody's."""
+    """The common command line is nobody's."""
+    profiles = []
+    for slot in "ba":       # the order is nothing to anyone
+        part = sign.place / f"slot-{slot}.efi"
+        debian13.ukify("--stub", debian13.stub("addonx64.efi.stub"), "--efi-arch", "x64", "--cmdline",
+                       command_line(variant, slot), "--profile", f"ID=slot-{slot}\nTITLE=Slot {slot}", "--output", part)
+        profiles += ["--join-profile", part]
+    return uki_of(variant, sign, sign.place / f"uki-{variant.name}.efi", "own=of-none", *profiles)
+
+
+def uki_of(variant, sign, out, line, *more):
+    """By Debian 13's ukify; signed."""
     work = sign.place
-    out, profiles = work / f"uki-{variant.name}.efi", []
     facts = json.loads((variant.uki.parent / f"facts-{variant.name}.json").read_text())
     initrd.build(work / "initrd.zst", work, facts["hash_offset"])
-    for slot in "ba":       # the order is nothing to anyone
-        part = work / f"slot-{slot}.efi"
-        line = images.COMMAND_LINE.format(variant.root_hash, variant.name).replace("{slot}", slot) + f" own=of-{slot}"
-        debian13.ukify("--stub", debian13.stub("addonx64.efi.stub"), "--efi-arch", "x64", "--cmdline", line,
-                       "--profile", f"ID=slot-{slot}\nTITLE=Slot {slot}", "--output", part)
-        profiles += ["--join-profile", part]
     (work / "os-release").write_text(rootfs.os_release(variant.name, variant.version))
     (work / "linux").write_bytes(kernel.image().read_bytes())
     run("sbattach", "--remove", work / "linux")     # by its distributor, whose key is not in db: no kexec
     debian13.ukify("--stub", debian13.stub("linuxx64.efi.stub"), "--efi-arch", "x64", "--uname", kernel.release(),
-                   "--linux", sign(work / "linux"), "--initrd", work / "initrd.zst", "--cmdline", "own=of-none",
-                   "--os-release", f"@{work / 'os-release'}", *profiles, "--output", out)
+                   "--linux", sign(work / "linux"), "--initrd", work / "initrd.zst", "--cmdline", line,
+                   "--os-release", f"@{work / 'os-release'}", *more, "--output", out)
     return sign(out)
 
 
