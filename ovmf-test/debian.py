@@ -100,7 +100,7 @@ rm -rf "$1/root/boot/"*
 cp -r --preserve=mode,links --no-dereference --remove-destination "$1/overlay/." "$1/root"
 size=$(du -s --block-size=1M "$1/root" | cut -f 1)
 truncate -s $((size * 5 / 4 + 16))M "$1/root.img"
-$3
+eval "$3"
 """
 _MKFS = {"ext4": 'mke2fs -q -t ext4 -b 4096 -O ^has_journal -m 0 -d "$1/root" "$1/root.img"',
          "btrfs": 'mkfs.btrfs -q --rootdir "$1/root" "$1/root.img"'}
@@ -183,7 +183,7 @@ class Debian:
         _add(work / "overlay", "usr/lib/os-release", self._os_release(version))
         for file in files:
             _add(work / "overlay", *file)
-        run("fakeroot", "sh", "-c", _MAKE.replace("$3", _MKFS[file_system]), "sh", work, self.base())
+        run("fakeroot", "sh", "-c", _MAKE, "sh", work, self.base(), _MKFS[file_system])
         (work / "root.img").rename(out)
         shutil.rmtree(work)
 
