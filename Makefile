@@ -78,7 +78,7 @@ WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # --- the agent's side: libc, libcurl, libzip, libefivar, libcrypto ---
-PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid fdisk libzstd libxxhash zlib libarchive libseccomp
+PKGS         := libcurl libzip efivar efiboot libcrypto jansson inih blkid fdisk libzstd libxxhash zlib libseccomp
 AGENT_CFLAGS := -std=c11 -D_GNU_SOURCE -DSLOTBOOT_VERSION='"$(VERSION)"' -Ishared $(WARN)
 # What Debian's hardening=+all sets, and more.
 HARDEN        = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \

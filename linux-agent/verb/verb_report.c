@@ -27,7 +27,7 @@
 enum { TEXT_MAX = 1 << 20, ESP_FILES_MAX = 4000 };
 
 static const char help[] =
-	"Usage: slotctl report FILE.tar.zst|FILE.tar.gz [--config=FILE]\n"
+	"Usage: slotctl report FILE.zip [--config=FILE]\n"
 	"\n"
 	"Writes an archive for a bug tracker: status, what doctor finds, the slot record, EFI\n"
 	"variables that a boot goes by, a list of the ESP's files, the configuration, the\n"
@@ -346,6 +346,6 @@ int verb_report(int argc, char **argv, struct err *err)
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	if (o.operand_count != 1)
-		return err_set(err, EX_USAGE, "report: one file must be named, such as report.tar.zst");
+		return err_set(err, EX_USAGE, "report: one file must be named, such as report.zip");
 	return report(o.operands[0], o.config, err);
 }
