@@ -36,8 +36,8 @@ def boot_files():
                  f'chmod 755 "$1/{MODULE}/module-setup.sh" "$1/{MODULE}/settled.sh"', 'touch "$1/etc/slotboot/verity"',
                  f'chroot "$1" dracut --quiet --no-hostonly --force /boot/made {debian.KERNEL}',
                  f"download /boot/made {initrd}.part", f'cp "$1"/boot/vmlinuz-* {linux}']
-        run("mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64", f"--include={','.join(PACKAGES)}",
-            '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*",
+        run("env", "INITRD=No", "mmdebstrap", "--quiet", "--variant=essential", "--architectures=amd64",
+            f"--include={','.join(PACKAGES)}", '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
             *(f"--customize-hook={hook}" for hook in hooks), "trixie", "/dev/null", f"deb {debian.mirror()} trixie main",
             deadline=3600)
         (PLACE / "initrd.part").rename(initrd)
