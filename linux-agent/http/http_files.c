@@ -6,6 +6,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FILE_MAX_BYTES ((size_t)4 << 20)
@@ -29,52 +31,53 @@ static bool is_hashed(const char *name)
 	return hash == 8 && name[hash] == '.' && isdigit((unsigned char)name[hash + 1]);
 }
 
-static int append(struct curl_blob *blob, const uint8_t *data, size_t len)
+/* What cannot be read is left out, as libcurl does. */
+static void file_add(FILE *all, const char *path)
 {
-	uint8_t *longer = realloc(blob->data, blob->len + len + 1);
+	_cleanup_free_ uint8_t *data = NULL;
+	size_t len;
 
-	if (!longer)
-		return -1;
-	memcpy(longer + blob->len, data, len);
-	longer[blob->len + len] = '\n';
-	blob->data = longer;
-	blob->len += len + 1;
-	return 0;
+	if (read_file(path, FILE_MAX_BYTES, &data, &len) < 0)
+		return;
+	(void)fwrite(data, 1, len, all);
+	(void)fputc('\n', all);
 }
 
-static int directory_take(const char *path, struct curl_blob *blob)
+static void directory_add(FILE *all, const char *path)
 {
 	_cleanup_(cleanup_closedirp) DIR *dir = opendir(path);
 	const struct dirent *entry;
-	int r = 0;
 
-	while (dir && r == 0 && (entry = readdir(dir))) {
-		_cleanup_free_ char *name = NULL;
-		_cleanup_free_ uint8_t *data = NULL;
-		size_t len;
+	while (dir && (entry = readdir(dir))) {
+		char name[PATH_MAX];
 
-		if (!is_hashed(entry->d_name))
-			continue;
-		if (asprintf(&name, "%s/%s", path, entry->d_name) < 0)
-			return -1;
-		if (read_file(name, FILE_MAX_BYTES, &data, &len) == 0)
-			r = append(blob, data, len);
+		if (is_hashed(entry->d_name) &&
+		    snprintf(name, sizeof name, "%s/%s", path, entry->d_name) < (int)sizeof name)
+			file_add(all, name);
 	}
-	return r;
 }
 
 /* Reads the authorities that libcurl would use by default: its bundle file and its directory. */
 static int system_take(struct curl_blob *blob, struct err *err)
 {
 	const curl_version_info_data *known = curl_version_info(CURLVERSION_NOW);
+	char *text = NULL;
+	bool lost = true;
+	FILE *all;
 
 	*blob = (struct curl_blob){ .flags = CURL_BLOB_NOCOPY };
-	if (known->cainfo)
-		(void)file_take("authorities", known->cainfo, blob, NULL);
-	if (append(blob, (const uint8_t *)"", 0) < 0 ||
-	    (known->capath && directory_take(known->capath, blob) < 0))
-		return err_set(err, EX_SOFTWARE, "failed to read the system's authorities: out of memory");
-	return 0;
+	all = open_memstream(&text, &blob->len);
+	if (all) {
+		(void)fputc('\n', all);		/* empty would mean: not set */
+		if (known->cainfo)
+			file_add(all, known->cainfo);
+		if (known->capath)
+			directory_add(all, known->capath);
+		lost = ferror(all);
+		lost = fclose(all) != 0 || lost;
+	}
+	blob->data = text;
+	return lost ? err_set(err, EX_SOFTWARE, "failed to read the system's authorities: out of memory") : 0;
 }
 
 int http_files_open(const struct http_options *options, struct http_files *ret_files, struct err *err)
