@@ -260,8 +260,8 @@ class Machine:
 
 # Without what no case uses: the firmware would wait for a keyboard and for disks, in real time.
 MACHINE = "q35,i8042=off,sata=off"
-# Not "max": its five-level paging and wide vectors only make emulation slower.
-TCG_CPU = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+rdrand"
+# Not "max": its five-level paging and wide vectors only make emulation slower. SVM would have udev load KVM.
+TCG_CPU = "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+rdrand"
 # By default the TCO is strapped to do nothing when it expires.
 WATCHDOG = {None: (), "i6300esb": ("-device", "i6300esb"), "itco": ("-global", "ICH9-LPC.noreboot=false")}
 # None: the guest's clocks are the host's. Otherwise they go by the instructions that it executes. While it is idle they
