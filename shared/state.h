@@ -36,7 +36,8 @@ struct state_ops {
 	/* Reads the variable: at most cap bytes, its true length in *ret_len. */
 	enum sb_error (*var_read)(void *ctx, uint8_t *buf, size_t cap, size_t *ret_len);
 	/* Replaces it; durable on SB_OK. SB_ATTRIBUTES: it is there with others, and can
-	 * be neither replaced nor removed. */
+	 * be neither replaced nor removed; or the firmware takes none as long as this
+	 * program runs. The mirror has to do, then. */
 	enum sb_error (*var_write)(void *ctx, const uint8_t bytes[RECORD_BYTES]);
 	/* Reads or overwrites the first RECORD_BYTES of a mirror copy in place;
 	 * never changes the file's size. A write is durable on SB_OK. SB_NOT_FOUND:

@@ -9,6 +9,7 @@
 #include "lock.h"
 #include "other_esp.h"
 #include "io.h"
+#include "vars_mount.h"
 
 #include <efivar/efivar.h>
 #include <errno.h>
@@ -147,8 +148,12 @@ static int state_read(struct machine *m, struct err *err)
 
 static int state_open(struct machine *m, struct err *err)
 {
+	struct vars_store store;
+
 	m->statefile.vars = &m->vars;
 	m->statefile.disk = &m->disk;
+	vars_efi_look(&store);
+	m->statefile.closed = vars_mount_is_closed(m->config->sysroot, store.path);
 	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
 	m->storage = statefile_ops(&m->statefile);
@@ -347,7 +352,7 @@ static int stored(struct machine *m, enum sb_error error, enum sb_error mirror, 
 	if (error != SB_OK)
 		return err_set(err, EX_IOERR, "failed to store the slot record in the variable "
 			       "SlotState: %s", sb_error_text(error));
-	if (m->state.source == STATE_MIRROR_COPY)
+	if (m->state.source == STATE_MIRROR_COPY && !m->statefile.closed)
 		m->warning = "the slot record is stored in the mirror on the ESP alone: there is a "
 			     "variable SlotState that is not slotboot's (wrong attributes) and that "
 			     "the firmware does not let go; clear it in the firmware's setup";

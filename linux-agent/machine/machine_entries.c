@@ -85,6 +85,12 @@ static bool loader_exists(const struct esp_info *esp, const char *efi_path)
 	       access(path, F_OK) == 0;
 }
 
+/* What the firmware has of entries is as it is: it starts our loader by the fallback path. */
+static bool entries_are_closed(const struct machine *m)
+{
+	return m->statefile.closed && !machine_is_direct(m);
+}
+
 /* Some firmware locks its boot entries and starts our loader all the same. Without the loader they
  * are all there is. */
 static int result(struct machine *m, int r, const struct err *why, struct err *err)
@@ -108,6 +114,8 @@ int machine_hide_entry(struct machine *machine, unsigned slot, struct err *err)
 	struct err why = { 0 };
 	int r;
 
+	if (entries_are_closed(machine))
+		return 0;
 	/* It may be the first in BootOrder. */
 	if (machine_is_direct(machine))
 		return machine_sync_entries(machine, err);
@@ -144,7 +152,8 @@ int machine_quirks_forget(struct machine *machine, struct err *err)
 void machine_quirks_judge_record(struct machine *machine)
 {
 	const struct state *state = &machine->state;
-	bool behind = state->source == STATE_MIRROR_COPY && state->var_error != SB_ATTRIBUTES;
+	bool behind = state->source == STATE_MIRROR_COPY && state->var_error != SB_ATTRIBUTES &&
+		      !machine->statefile.closed;
 	char boot_id[QUIRKS_BOOT_ID_BYTES];
 	struct quirks quirks;
 	struct quirk *quirk = &quirks.of[QUIRK_RECORD];
@@ -294,8 +303,11 @@ int machine_sync_entries(struct machine *machine, struct err *err)
 {
 	_cleanup_(machine_entries_clear) struct machine_entries entries = { 0 };
 	struct err why = { 0 };
-	int r = machine_entries_plan(machine, &entries, &why);
+	int r;
 
+	if (entries_are_closed(machine))
+		return 0;
+	r = machine_entries_plan(machine, &entries, &why);
 	/* Do this while its entry exists: later the number might be another's. */
 	if (r == 0 && !entries.want.trial)
 		r = bootnext_clear(&machine->vars, &machine->esp, BOOTENTRIES_TRIAL_PATH, &why);

@@ -40,13 +40,15 @@ static int line_take(const char *line, struct mount *ret)
 	const char *rest = strstr(line, " - ");
 	unsigned maj, min;
 	struct mount m = { 0 };
+	char flags[3];
 
-	if (!rest || sscanf(line, "%*u %*u %u:%u %*s %ms", &maj, &min, &m.target) != 3 ||
+	if (!rest || sscanf(line, "%*u %*u %u:%u %*s %ms %2s", &maj, &min, &m.target, flags) != 4 ||
 	    sscanf(rest, " - %ms %ms %ms", &m.type, &m.source, &m.options) != 3) {
 		mount_clear(&m);
 		return -1;
 	}
 	m.dev = makedev(maj, min);
+	m.read_only = strcmp(flags, "ro") == 0;
 	unescape(m.target);
 	unescape(m.source);
 	unescape(m.options);

@@ -2,11 +2,13 @@
 /* What is mounted where: /proc/self/mountinfo (proc(5)). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct mount {
 	dev_t dev;		/* major 0: of no block device (overlay, tmpfs, btrfs) */
+	bool read_only;	/* this mount, whatever its file system is */
 	char *target, *type, *source, *options;	/* options: of the file system */
 };
 

@@ -48,7 +48,7 @@ static enum sb_error var_write(void *ctx, const uint8_t bytes[RECORD_BYTES])
 		return SB_ATTRIBUTES;
 	if (vars_set(file->vars, VARS_SLOTBOOT, VARS_SLOT_STATE, bytes, RECORD_BYTES,
 		     VARS_NV_BS_RT, &file->why) < 0)
-		return SB_IO;
+		return file->closed ? SB_ATTRIBUTES : SB_IO;
 	return SB_OK;
 }
 

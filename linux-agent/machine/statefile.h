@@ -11,6 +11,8 @@ struct statefile {
 	const struct vars *vars;
 	const struct disk *disk;
 	char *mirror;		/* path of state.bin */
+	bool closed;		/* the firmware takes no variables while Linux runs (vars_mount.h): the mirror
+				 * alone has what the agent stores */
 	struct err why;		/* of the last failure, for the message */
 };
 

@@ -46,7 +46,7 @@ static void open_machine_examine(struct machine *m, struct findings *findings)
 	doctor_record(m, findings);
 	doctor_slots(m, findings);
 	doctor_other_esp(m, findings);
-	if (m->state.source != STATE_LOST)
+	if (m->state.source != STATE_LOST && !m->statefile.closed)
 		doctor_entries(m, findings);
 	if (m->is_running)
 		doctor_keys(m, findings);
@@ -67,7 +67,7 @@ static void machine_examine(struct machine *m, const struct err *why, struct fin
 		has_esp = other_esp_open(m, &esp_why) == 0;
 	} else {
 		vars_efi_look(&store);
-		doctor_store(&store, findings);
+		doctor_store(&store, m->statefile.closed, findings);
 		doctor_immutable(m, &store, findings);
 	}
 	if (!has_esp) {

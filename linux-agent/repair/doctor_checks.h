@@ -9,7 +9,8 @@
  * there are boards that a full store has bricked, and an update needs about two thousand. */
 #define DOCTOR_STORE_MIN 8192
 
-void doctor_store(const struct vars_store *store, struct findings *findings);
+/* closed: vars_mount.h */
+void doctor_store(const struct vars_store *store, bool closed, struct findings *findings);
 bool doctor_store_is_full(const struct vars_store *store);
 /* Of our entries and BootOrder, which the kernel makes mutable. */
 void doctor_immutable(const struct machine *machine, const struct vars_store *store,

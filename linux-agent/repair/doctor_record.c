@@ -118,7 +118,7 @@ void doctor_record(struct machine *machine, struct findings *findings)
 
 	if (state->source == STATE_LOST)
 		record_lost(state, findings);
-	else if (state->source == STATE_MIRROR_COPY)
+	else if (state->source == STATE_MIRROR_COPY && !machine->statefile.closed)
 		variable_behind(state, findings);
 	if (state->source != STATE_LOST && (state->record.flags & RECORD_FLAG_PROVISIONAL)) {
 		struct finding *f = finding_add(findings, FINDING_FAULT, "record-provisional");

@@ -44,9 +44,20 @@ static void nearly_full(const struct vars_store *store, struct findings *finding
 			    "systems that are gone; a reset may have the firmware tidy up its store");
 }
 
-void doctor_store(const struct vars_store *store, struct findings *findings)
+static void closed_store(struct findings *findings)
 {
-	if (store->read_only)
+	struct finding *f = finding_add(findings, FINDING_NOTE, "variables-closed");
+
+	finding_say(f, what, "the firmware takes no EFI variables while Linux runs");
+	finding_say(f, cause, "some firmware is so (U-Boot): what slotctl stores is in the mirror of the slot record on "
+		    "the ESP alone, and no boot entries are made, since this firmware starts the loader without");
+}
+
+void doctor_store(const struct vars_store *store, bool closed, struct findings *findings)
+{
+	if (closed)
+		closed_store(findings);
+	else if (store->read_only)
 		read_only(store, findings);
 	if (doctor_store_is_full(store))
 		nearly_full(store, findings);

@@ -29,7 +29,7 @@ static void the_store_is_told_with_its_numbers_and_fitting_advice(void **state)
 		struct findings findings = { 0 };
 		struct finding *f;
 
-		doctor_store(&rows[i].store, &findings);
+		doctor_store(&rows[i].store, false, &findings);
 		assert_int_equal(findings.count, rows[i].id ? 1 : 0);
 		f = findings.list;
 		if (f && (strcmp(f->id, rows[i].id) != 0 || f->level != FINDING_FAULT || f->repairable ||
@@ -38,6 +38,21 @@ static void the_store_is_told_with_its_numbers_and_fitting_advice(void **state)
 			fail_msg("row %zu: %s: %s; %s", i, f->id, f->what, f->remedy);
 		findings_clear(&findings);
 	}
+}
+
+/* Nobody can mend it, and nothing is wrong. */
+static void that_the_firmware_takes_no_variables_is_no_fault(void **state)
+{
+	const struct vars_store store = { .path = "/v/", .read_only = true };
+	struct findings findings = { 0 };
+
+	(void)state;
+	doctor_store(&store, true, &findings);
+	assert_int_equal(findings.count, 1);
+	assert_string_equal(findings.list->id, "variables-closed");
+	assert_int_equal(findings.list->level, FINDING_NOTE);
+	assert_string_equal(findings.list->remedy, "");
+	findings_clear(&findings);
 }
 
 static void a_text_is_filtered_and_cut(void **state)
@@ -59,6 +74,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_store_is_told_with_its_numbers_and_fitting_advice),
+		cmocka_unit_test(that_the_firmware_takes_no_variables_is_no_fault),
 		cmocka_unit_test(a_text_is_filtered_and_cut),
 	};
 

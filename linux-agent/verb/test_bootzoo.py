@@ -142,11 +142,12 @@ def test_after_a_kexec_the_loader_is_not_known_to_have_run(machine):
     assert machine.run("mark-good")[0] == IOERR
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
-def test_read_only_variables_are_named_before_the_first_byte(machine, create, quirk):
-    """As a kernel mounts them whose firmware sets none at run time, and as a unit or a container may have them."""
-    machine.check("mark-good")
-    before, variables = machine.bytes(), machine.top / "vars"
+@pytest.fixture
+def run_read_only(machine):
+    """slotctl, for which the variables are read-only."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount")
+    variables = machine.top / "vars"
 
     def run(*argv):
         process = subprocess.run(
@@ -154,7 +155,13 @@ def test_read_only_variables_are_named_before_the_first_byte(machine, create, qu
              SLOTCTL, *argv, f"--config={machine.top / 'slotboot.conf'}"], capture_output=True, text=True,
             env={**os.environ, "EFIVARFS_PATH": f"{variables}/", "LC_ALL": "C"})
         return process.returncode, process.stdout, process.stderr
+    return run
 
+
+def test_read_only_variables_are_named_before_the_first_byte(machine, create, quirk, run_read_only):
+    """As a unit or a container may have them."""
+    machine.check("mark-good")
+    before, variables, run = machine.bytes(), machine.top / "vars", run_read_only
     status, _, errors = run("install", create(), "--activate=none")
     assert (status, machine.bytes()) == (IOERR, before), errors
     assert f"SlotState-a44b7925-64fe-4f5f-9e3a-49b0319efd7d in {variables}/: {variables}/ is mounted read-only; " \
@@ -165,3 +172,29 @@ def test_read_only_variables_are_named_before_the_first_byte(machine, create, qu
     quirk("efivarfs mounted read-only", "install was refused before the first byte (74)",
           line_of(said, "is mounted read-only"))
     assert run("status")[0] == 0
+
+
+@pytest.mark.parametrize("mount, closed", [("rw,relatime - efivarfs efivarfs ro", True), ("ro - efivarfs efivarfs ro", False),
+                                           ("rw - efivarfs efivarfs rw", False), ("rw - tmpfs tmpfs ro", False)])
+def test_where_the_firmware_takes_no_variables_the_mirror_has_the_record(machine, create, quirk, run_read_only, mount, closed):
+    """The kernel makes efivarfs itself read-only then, and the mount is as somebody asked for it."""
+    machine.check("mark-good")
+    variables = {f.name: f.read_bytes() for f in (machine.top / "vars").iterdir()}
+    (machine.top / "sysroot/proc/self/mountinfo").write_text(f"30 25 0:26 / {machine.top / 'vars'} {mount}\n")
+    status, out, errors = run_read_only("install", create(), "--activate=none")
+    assert status == (0 if closed else IOERR), errors
+    if not closed:
+        return
+    assert "warning" not in out + errors
+    told = machine.status()
+    assert (told["state"]["source"], told["slots"]["b"]["status"]) == ("mirror", "trial")
+    for verb in (["mark-active", "b"], ["mark-good"], ["mark-bad", "b"]):
+        assert run_read_only(*verb)[0] == 0, verb
+    assert machine.status()["slots"]["b"]["status"] == "bad"
+    assert {f.name: f.read_bytes() for f in (machine.top / "vars").iterdir()} == variables
+    assert "; the firmware takes no variables while Linux runs\n" in run_read_only("status")[1]
+    status, said, _ = run_read_only("doctor", "--json")
+    found = {f["id"]: f["level"] for f in json.loads(said)["findings"]}
+    assert found["variables-closed"] == "note" and not [i for i in found if "entry" in i or "order" in i or i == "record-behind"]
+    quirk("firmware that takes no variables while Linux runs", "everything by the mirror; no boot entries",
+          line_of(run_read_only("doctor")[1], "takes no EFI variables"))

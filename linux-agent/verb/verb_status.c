@@ -276,8 +276,10 @@ static void print_slot(const struct view *v, unsigned slot)
 		status_beside_print(v->machine, slot);
 }
 
-static void print_state(const struct state *state)
+static void print_state(const struct machine *m)
 {
+	const struct state *state = &m->state;
+
 	if (state->source == STATE_LOST) {
 		out_print("record     lost (variable: %s; mirror: %s); slotctl mark-good makes a "
 			  "new one\n", sb_error_text(state->var_error),
@@ -293,6 +295,8 @@ static void print_state(const struct state *state)
 	if (state->record.flags & RECORD_FLAG_PROVISIONAL)
 		out_print("; made by the loader, because there was none: slotctl mark-good makes "
 			  "one that lasts");
+	if (m->statefile.closed)
+		out_print("; the firmware takes no variables while Linux runs");
 	(void)putchar('\n');
 }
 
@@ -382,7 +386,7 @@ static void print_text(const struct view *v)
 		out_print("check      good slots too start only with the digest they were installed with\n");
 	print_watchdog(v);
 	print_floor(v);
-	print_state(&m->state);
+	print_state(m);
 	status_esps_print(m);
 	print_warnings(m);
 	if (kexec_is_loaded(m->config))
