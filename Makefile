@@ -15,7 +15,7 @@
 #   check-all          every suite, all of it: an hour and a half
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
 #   check-debian       all cases of a real Debian in QEMU
-#   check-arm64        the loader on AAVMF; unit tests and simulator for arm64 under qemu-user
+#   check-arm64        the loader on AAVMF; updates end to end there and on U-Boot; unit tests and simulator for arm64
 #   lint               shell scripts, Python and manual pages, each by its linter; clang, analyse
 #   clang              every source through clang, as a second compiler
 #   analyse            the agent and shared/ through gcc -fanalyzer
@@ -59,6 +59,7 @@ VERSION := 0.1
 # --- for another architecture: Debian's cross compiler, that architecture's libraries by multiarch ---
 BUILD   ?= $(if $(filter-out $(MACHINE),$(ARCH)),build/$(ARCH),build)
 CROSS   := $(if $(filter-out $(MACHINE),$(ARCH)),$(ARCH)-linux-gnu)
+NATIVE_BUILD := $(BUILD:%/$(ARCH)=%)
 ifneq ($(CROSS),)
 PKG_CONFIG ?= PKG_CONFIG_LIBDIR=/usr/lib/$(CROSS)/pkgconfig:/usr/share/pkgconfig pkg-config
 ifeq ($(origin CC),default)
@@ -188,14 +189,19 @@ rooms:
 	@$(foreach r,$(ROOMS),printf '%-10s sees %s\n' $(r) '$(or $(strip $(SEES_$(r))),nothing)';)
 
 deps:
-	@ovmf-test/install-deps
+	@ovmf-test/install-deps $(CROSS:%=--arch $(ARCH))
 # As many jobs as processors, where make was not told how many.
 ALL_CPUS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # make again after deps: pkg-config may have been missing when this one started.
+ifneq ($(CROSS),)
+check check-all:
+	@$(MAKE) --no-print-directory ARCH=$(MACHINE) BUILD=$(NATIVE_BUILD) check-arm64
+else
 check check-all: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all loader-test-apps unit-programs proof-programs clang analyse
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) loader loader-test-apps
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) MAKE=$(MAKE) ovmf-test/run-check $(if $(filter %-all,$@),--all) $(TESTS)
+endif
 check-debian: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all
 	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) -m pytest -v -n 2 --dist loadgroup ovmf-test/test_debian.py \
@@ -205,11 +211,14 @@ DRY_RUNS := $(patsubst %,linux-agent/verb/test_%.py,dryrun refused_bundle refuse
 check-quick: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk clang analyse
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) DRY_RUNS="$(DRY_RUNS)" ovmf-test/run-check --quick $(TESTS)
+# Makes the bundles, also those for another architecture.
+NATIVE_SLOTCTL = $(MAKE) --no-print-directory $(ALL_CPUS) ARCH=$(MACHINE) BUILD=$(NATIVE_BUILD) $(NATIVE_BUILD)/slotctl
 # The compiler is named, so that one given to this make does not reach it. Not fuzz_kexec: its
 # seeds are UKIs for x86-64.
 FOR_ARM64 = ARCH=aarch64 BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar
 check-arm64:
 	@ovmf-test/install-deps --arch aarch64
+	@$(NATIVE_SLOTCTL)
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) all loader-test-apps unit-programs $(BUILD)/aarch64/proof/proof
 	@PYTHON=$(PYTHON) BUILD=$(BUILD)/aarch64 ovmf-test/run-check --arm64 \
 		$(filter-out %/fuzz_kexec,$(TESTS:$(BUILD)/%=$(BUILD)/aarch64/%))
@@ -219,7 +228,8 @@ lint: deps
 unit-programs: $(TESTS) $(BUILD)/san/slotctl $(BUILD)/san/fuzz/make_seeds
 demo: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all
-	@$(PYTHON) ovmf-test/demo.py
+	@$(NATIVE_SLOTCTL)
+	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) ovmf-test/demo.py
 CUTS ?= 200
 JOBS ?= 2
 soak: deps

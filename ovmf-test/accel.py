@@ -7,17 +7,15 @@ import selectors
 import subprocess
 import time
 
-from paths import DIE_WITH_US, OVMF
-
-QEMU = "qemu-system-x86_64"
+from paths import ARCH, DIE_WITH_US, FIRMWARE
 
 
 def _firmware_speaks(accel, deadline=300):
-    """Start OVMF without a disk; True once it announces a boot option."""
+    """Start the firmware without a disk; True once it announces a boot option."""
     probe = subprocess.Popen(
-        [*DIE_WITH_US, QEMU, "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64",
-         "-machine", "q35", "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
-         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd"],
+        [*DIE_WITH_US, ARCH.qemu, "-accel", accel, "-cpu", "host" if accel == "kvm" else ARCH.cpu,
+         "-machine", ARCH.machine, "-m", "128", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
+         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE / ARCH.firmware}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     console, end = b"", time.monotonic() + deadline
     selector = selectors.DefaultSelector()

@@ -5,13 +5,12 @@ import zipfile
 from pathlib import Path
 
 from esp import Esp
-from paths import LOADER, run
+from paths import ARCH, FALLBACK, LOADER, run
 
 MIB = 1 << 20
 # name, type GUID, start and size in MiB. Fixed GUIDs: equal contents give equal disks.
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-_ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
-LAYOUT = {"esp": (_ESP_TYPE, 1, 128), "slotboot-a": (_ROOT_TYPE, 129, 48), "slotboot-b": (_ROOT_TYPE, 177, 48)}
+LAYOUT = {"esp": (_ESP_TYPE, 1, 128), "slotboot-a": (ARCH.root_type, 129, 48), "slotboot-b": (ARCH.root_type, 177, 48)}
 _SIZE = 226
 # The same for slotctl provision.
 SIZES = (f"--size={_SIZE}M", f"--esp-size={LAYOUT['esp'][2]}M", f"--slot-size={LAYOUT['slotboot-a'][2]}M")
@@ -65,8 +64,8 @@ def make(path, variant, bundle=None):
     _partition(path)
     disk = Disk(path)
     disk.esp.format(LAYOUT["esp"][2] * MIB)
-    disk.esp.write("EFI/slotboot/slotbootx64.efi", LOADER.read_bytes())
-    disk.esp.write("EFI/BOOT/BOOTX64.EFI", LOADER.read_bytes())
+    disk.esp.write(f"EFI/slotboot/{LOADER.name}", LOADER.read_bytes())
+    disk.esp.write(FALLBACK, LOADER.read_bytes())
     disk.esp.write("EFI/slotboot/a/uki.efi", variant.uki.read_bytes())
     if bundle:
         for name in ("manifest.json", "manifest.p7s"):

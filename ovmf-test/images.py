@@ -13,7 +13,7 @@ import pki
 import rootfs
 import systemd
 import uki
-from paths import HERE, SLOTCTL, STUB, WORK, newer_than, run
+from paths import ARCH, BUNDLER, HERE, SLOTCTL, STUB, WORK, newer_than, run
 
 VERSIONS = {"x": "1", "y": "2", "z": "3"}
 COMPATIBLE = "slotboot-test"
@@ -22,7 +22,8 @@ COMPATIBLE = "slotboot-test"
 FLAVOURS = {"w": "generic", "s": "generic"}
 WITH_SYSTEMD = {"s"}
 # no_timer_check: emulated on a busy host, the timer may miss the kernel's test of it, which then panics.
-COMMAND_LINE = ("console=ttyS0 loglevel=4 panic=1 no_timer_check cryptomgr.notests initcall_blacklist=init_kprobe_trace "
+COMMAND_LINE = (f"console={ARCH.console} loglevel=4 panic=1 no_timer_check cryptomgr.notests "
+                "initcall_blacklist=init_kprobe_trace "
                 "slotboot.slot={{slot}} roothash={} variant={}")
 WATCHDOG_WORDS = {"w": " watchdog.stop_on_reboot=0 testos.busy", "s": " watchdog.stop_on_reboot=0"}
 
@@ -42,8 +43,8 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
     directory.mkdir(parents=True, exist_ok=True)
     image, efi, facts = (directory / f"{stem}-{name}{suffix}" for stem, suffix in
                          (("rootfs", ".img"), ("uki", ".efi"), ("facts", ".json")))
-    modules = (HERE / f"{module}.py" for module in ("images", "initrd", "kernel", "pki", "programs", "rootfs", "systemd",
-                                                    "uki"))
+    modules = (HERE / f"{module}.py" for module in ("arch", "images", "initrd", "kernel", "pki", "programs", "rootfs",
+                                                    "systemd", "uki"))
     flavour, version = FLAVOURS.get(name, "cloud"), VERSIONS.get(name, "1")
     sources = [kernel.image(flavour), STUB, slotctl, *HERE.glob("guest/*"), *modules,
                *(systemd.sources() if name in WITH_SYSTEMD else [])]
@@ -69,7 +70,7 @@ def bundle(variant, signer="signer", directory=WORK / "bundles"):
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     out = directory / f"{variant.name}{'' if signer == 'signer' else '-' + signer}.zip"
-    if not newer_than(out, variant.rootfs, variant.uki, pki.identities()[signer].cert, SLOTCTL):
+    if not newer_than(out, variant.rootfs, variant.uki, pki.identities()[signer].cert, BUNDLER):
         create_bundle(out, variant, signer)
     return out
 
@@ -88,7 +89,7 @@ def create_bundle(out, variant, signer="signer", compatible=COMPATIBLE, version=
         for name, size in padding:
             parts[name] = Path(shutil.copy(parts[name], work))
             os.truncate(parts[name], size)
-        run(SLOTCTL, "bundle", "create", "--output", out, "--compatible", compatible,
+        run(BUNDLER, "bundle", "create", "--output", out, "--compatible", compatible,
             "--version", version or variant.version, "--uki", parts["uki"],
             "--image", f"rootfs={parts['rootfs']},roothash={variant.root_hash}",
             "--key", identity.key, "--cert", identity.cert, "--level=3",
@@ -102,7 +103,7 @@ def put_uki_bundle(machine, name, uki, variant=None):
     reference = ["--reference", f"rootfs={variant.rootfs}{root_hash}"] if variant else []
     signer, parts = pki.identities()["signer"], [machine.directory / f"odd.{kind}" for kind in ("efi", "zip")]
     parts[0].write_bytes(uki)
-    run(SLOTCTL, "bundle", "create", "--output", parts[1], "--compatible", COMPATIBLE, "--version", "1",
+    run(BUNDLER, "bundle", "create", "--output", parts[1], "--compatible", COMPATIBLE, "--version", "1",
         "--uki", parts[0], *reference, "--key", signer.key, "--cert", signer.cert)
     machine.disk.esp.write(name, parts[1].read_bytes())
     for part in parts:

@@ -9,7 +9,7 @@ from pathlib import Path
 import kernel
 import rootfs
 from paths import HERE, run
-from programs import add_file, add_program, new_tree
+from programs import add_file, add_program, new_tree, program
 
 # Most come in by dependency; what only udev or modprobe would ask for is named here. libcrc32c asks for crc32c.
 MODULES = ("crc32c_generic", "virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "nvme",
@@ -33,7 +33,7 @@ def build(out, work, hash_offset, flavour="cloud"):
     blocks = hash_offset // 4096
     add_file(tree, "verity", text=f"{blocks * 8} {blocks} {blocks + 1} {rootfs.SALT}\n")
     add_file(tree, "init", HERE / "guest/initrd-init", mode=0o755)
-    add_program(tree, "/usr/sbin/dmsetup" if Path("/usr/sbin/dmsetup").exists() else "/sbin/dmsetup", "/usr/sbin/dmsetup")
+    add_program(tree, program("sbin/dmsetup"), "/usr/sbin/dmsetup")
     if flavour == "generic":
         add_program(tree, "/usr/bin/nice", "/usr/bin/nice")
     pack(tree, out)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A machine: QEMU with OVMF, its variable store, a disk, a network, a console and a command port.
+"""A machine: QEMU with OVMF or AAVMF, its variable store, a disk, a network, a console and a command port.
 
 Every wait has a deadline in seconds and ends at once when what it waits for arrives; a wait that
 fails carries the tail of the console. The variable store and the disk outlive power cycles."""
@@ -7,15 +7,14 @@ import atexit
 import base64
 import json
 import re
-import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from accel import QEMU, accelerator
+from accel import accelerator
 from disk import Disk
-from paths import DIE_WITH_US, ENV, OVMF
+from paths import ARCH, DIE_WITH_US, ENV, FIRMWARE, OVMF, copy
 from streams import Stream, Streams
 from varstore import VarStore
 
@@ -44,10 +43,10 @@ class Machine:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.disk, self.storage = disk if isinstance(disk, Disk) else Disk(disk), storage
         self.watchdog, self.guest_time = watchdog, guest_time
-        self.firmware, self.machine_type = OVMF / "OVMF_CODE_4M.fd", ("-machine", MACHINE)
+        self.firmware, self.machine_type = FIRMWARE / ARCH.firmware, ("-machine", ARCH.machine)
         self.vars = self.directory / "vars.fd"
         if not self.vars.exists():
-            shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.vars)
+            copy(FIRMWARE / ARCH.variables, self.vars)
         self.tpm = None         # a directory: there is a TPM 2.0, whose state is there
         self.process = None
         self._seen = 0          # how much of the console wait_for has consumed
@@ -57,7 +56,7 @@ class Machine:
         """From now on the firmware starts only what this certificate's key (DER) has signed. kek, pk: who changes db and
         KEK; without them the same."""
         self.firmware = OVMF / "OVMF_CODE_4M.secboot.fd"
-        self.machine_type = ("-machine", f"{MACHINE},smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+        self.machine_type = ("-machine", f"{ARCH.machine},smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
                              "-global", "ICH9-LPC.disable_s3=1")
         VarStore(self.vars).enroll(certificate, kek, pk)
 
@@ -97,17 +96,19 @@ class Machine:
         accel = "tcg" if self.guest_time else accelerator()
         chardevs = [word for name, number in numbers.items()
                     for word in ("-chardev", f"socket,id={name},fd={number}")]
-        return [QEMU, "-name", "slotboot-test", "-nodefaults", "-no-user-config", "-display", "none",
-                *self.machine_type, "-accel", accel, "-cpu", "host" if accel == "kvm" else TCG_CPU,
+        return [ARCH.qemu, "-name", "slotboot-test", "-nodefaults", "-no-user-config", "-display", "none",
+                *self.machine_type, "-accel", accel, "-cpu", "host" if accel == "kvm" else ARCH.cpu,
                 "-smp", "1", "-m", "1024",
-                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={self.firmware}",
-                "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}",
-                *self._drive(),
+                *self._firmware(), *self._drive(),
                 "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci",
                 *(("-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0") if self.tpm else ()),
                 *WATCHDOG[self.watchdog], "-action", "watchdog=reset", *GUEST_TIME[self.guest_time],
                 *chardevs, "-serial", "chardev:serial", "-mon", "chardev=qmp,mode=control",
                 "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=command,name=slotboot.command"]
+
+    def _firmware(self):
+        return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={self.firmware}",
+                "-drive", f"if=pflash,unit=1,format=raw,file={self.vars}"]
 
     def _drive(self):
         # No bootindex anywhere: with one, OVMF rewrites BootOrder at every boot.
@@ -258,10 +259,6 @@ class Machine:
         return self.wait_boot(0)
 
 
-# Without what no case uses: the firmware would wait for a keyboard and for disks, in real time.
-MACHINE = "q35,i8042=off,sata=off"
-# Not "max": its five-level paging and wide vectors only make emulation slower. SVM would have udev load KVM.
-TCG_CPU = "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+rdrand"
 # By default the TCO is strapped to do nothing when it expires.
 WATCHDOG = {None: (), "i6300esb": ("-device", "i6300esb"), "itco": ("-global", "ICH9-LPC.noreboot=false")}
 # None: the guest's clocks are the host's. Otherwise they go by the instructions that it executes. While it is idle they

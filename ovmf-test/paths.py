@@ -6,17 +6,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import arch
+
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build")).resolve()
+ARCH = arch.of(BUILD)
 WORK = BUILD / "ovmf-test"
 SLOTCTL = BUILD / "slotctl"
-LOADER = BUILD / "efi" / "slotbootx64.efi"
-STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+BUNDLER = SLOTCTL if ARCH is arch.X64 else BUILD.parent / "slotctl"     # the build machine's
+LOADER = BUILD / "efi" / f"slotboot{ARCH.name}.efi"
+FALLBACK = f"EFI/BOOT/BOOT{ARCH.name.upper()}.EFI"
+# Where the test OS's programs come from: the host, or what install-deps unpacked for another architecture.
+PROGRAMS = Path("/") if ARCH is arch.X64 else WORK / "programs" / "root"
+STUB = PROGRAMS / f"usr/lib/systemd/boot/efi/linux{ARCH.name}.efi.stub"
 DEBIAN_13 = WORK / "debian13"       # what install-deps unpacked of it
 # Debian 13's where it could be had: it starts in half the time of Debian 12's, which looks for a TPM for 2.3 s.
 _NEWER = DEBIAN_13 / "root/usr/share/OVMF"
 OVMF = Path(os.environ.get("OVMF") or (_NEWER if _NEWER.exists() else "/usr/share/OVMF"))
+FIRMWARE = OVMF if ARCH is arch.X64 else Path("/usr/share/AAVMF")
 
 # Debian keeps veritysetup, mkfs.vfat and nginx out of an ordinary user's PATH.
 ENV = {**os.environ, "PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin", "LC_ALL": "C"}

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Trees of the host's own programs: busybox, and dynamically linked ones with their libraries."""
+"""Trees of the host's own programs, or another architecture's: busybox, and dynamically linked ones with their libraries."""
 import os
 import re
 import shutil
 from pathlib import Path
 
-from paths import run
+from paths import ARCH, PROGRAMS, run
 
 # One /usr, as Debian has it: a library's path is the same by either name.
 _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
@@ -20,8 +20,7 @@ def new_tree(tree):
         (tree / link).symlink_to(target)
     for name in ("dev", "proc", "sys", "run", "tmp", "etc"):
         (tree / name).mkdir()
-    shutil.copy("/usr/bin/busybox" if Path("/usr/bin/busybox").exists() else "/bin/busybox",
-                tree / "usr/bin/busybox")
+    shutil.copy(program("bin/busybox"), tree / "usr/bin/busybox")
     for applet in run("busybox", "--list-full").decode().split():
         if Path(applet).name == "busybox":
             continue
@@ -29,6 +28,12 @@ def new_tree(tree):
         if not place.exists():
             place.symlink_to("/usr/bin/busybox")
     return tree
+
+
+def program(name):
+    """Where a program of the test OS comes from: below /usr, or beside it where that Debian is not merged."""
+    merged = PROGRAMS / "usr" / name
+    return merged if merged.exists() else PROGRAMS / name
 
 
 def add_file(tree, name, source=None, text=None, mode=0o644):
@@ -42,7 +47,7 @@ def add_file(tree, name, source=None, text=None, mode=0o644):
 def add_program(tree, source, name):
     """Copy a program, every library ldd names for it, and the dynamic loader."""
     add_file(tree, name, source, mode=0o755)
-    for library in re.findall(r"(/\S+) \(0x", run("ldd", source).decode()):
+    for library in re.findall(r"(/\S+) \(0x", run(*ARCH.libraries, source).decode()):
         # The name it is asked for by, with the contents of whatever it links to.
         place = "/usr" + library if library.startswith(("/lib/", "/lib64/")) else library
         add_file(tree, place, os.path.realpath(library), mode=0o755)

@@ -2,6 +2,7 @@
 """The main job through the firmware. One machine, in order."""
 import pytest
 
+from paths import LOADER
 from varstore import GLOBAL, VarStore
 
 
@@ -33,10 +34,10 @@ def test_the_loader_is_first_in_boot_order_and_the_firmwares_entries_keep_theirs
     order = store["BootOrder", GLOBAL].data
     numbers = [int.from_bytes(order[i:i + 2], "little") for i in range(0, len(order), 2)]
     entries = [store[f"Boot{number:04X}", GLOBAL].data.lower() for number in numbers]
-    assert "slotbootx64.efi".encode("utf-16-le") in entries[0]
+    assert LOADER.name.encode("utf-16-le") in entries[0]
     direct = [f"\\{slot}\\uki.efi".encode("utf-16-le") for slot in "ab"]
     assert [any(path in entry for path in direct) for entry in entries[1:4]] == [True, True, False]
-    # OVMF made its own in this order at the first boot; ours came later and have other numbers.
+    # The firmware made its own in this order at the first boot; ours came later and have other numbers.
     foreign = [number for number, entry in zip(numbers, entries) if "slotboot".encode("utf-16-le") not in entry]
     assert foreign == sorted(foreign)
 

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from paths import STUB, run
+from paths import ARCH, STUB, run
 
 
 def _image_end(pe):
@@ -31,7 +31,7 @@ def build(out, work, linux, initrd, cmdline, osrel, uname, more=()):
                       "--set-section-flags", f"{name}=data,readonly"]
         address += -(-len(content) // 4096) * 4096
     # --preserve-dates keeps the stub's time stamp in the PE header: the same inputs give the same UKI.
-    run("objcopy", "--preserve-dates", *arguments, STUB, out)
+    run(ARCH.objcopy, "--preserve-dates", *arguments, STUB, out)
     Path(out).touch()
     for name in sections:
         (work / ("uki" + name)).unlink()
