@@ -212,7 +212,7 @@ check-quick: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all unit-programs $(BUILD)/proof/walk clang analyse
 	@PYTHON=$(PYTHON) BUILD=$(BUILD) DRY_RUNS="$(DRY_RUNS)" ovmf-test/run-check --quick $(TESTS)
 # Makes the bundles, also those for another architecture.
-NATIVE_SLOTCTL = $(MAKE) --no-print-directory $(ALL_CPUS) ARCH=$(MACHINE) BUILD=$(NATIVE_BUILD) $(NATIVE_BUILD)/slotctl
+NATIVE_SLOTCTL = $(MAKE) -s --no-print-directory $(ALL_CPUS) ARCH=$(MACHINE) BUILD=$(NATIVE_BUILD) $(NATIVE_BUILD)/slotctl
 # The compiler is named, so that one given to this make does not reach it. Not fuzz_kexec: its
 # seeds are UKIs for x86-64.
 FOR_ARM64 = ARCH=aarch64 BUILD=$(BUILD)/aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar
