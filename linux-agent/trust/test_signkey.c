@@ -52,12 +52,6 @@ static int setup(void **state)
 	return 0;
 }
 
-/* There is neither engine nor token of the architecture that qemu-user stands for. */
-static bool emulated(void)
-{
-	return getenv("RUN_UNDER") != NULL;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
@@ -73,8 +67,6 @@ static void a_token_signs_as_the_same_key_in_a_file_does(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	if (emulated())
-		skip();
 	assert_int_equal(cms_sign_detached(text, sizeof text, pem_key, pem_cert, &by_file,
 					   &file_len, &err), 0);
 	for (int cert_too = 0; cert_too < 2; cert_too++) {
@@ -104,8 +96,6 @@ static void a_token_and_a_file_sign_together(void **state)
 	size_t len;
 
 	(void)state;
-	if (emulated())
-		skip();
 	testpki_write(&other, &dir, "second");
 	testpki_free(&other);
 	snprintf(key, sizeof key, "%s/second.key", dir.path);
@@ -126,8 +116,6 @@ static void the_pin_may_be_in_a_file(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	if (emulated())
-		skip();
 	testdir_text(&dir, "pin", "1234");
 	snprintf(uri, sizeof uri, TOKEN ";object=signing?pin-source=file:%s/pin", dir.path);
 	if (signkey_load(uri, &key, &err) < 0)
@@ -177,5 +165,9 @@ int main(void)
 		cmocka_unit_test(what_the_token_does_not_have_is_refused),
 	};
 
+	if (getenv("RUN_UNDER")) {
+		printf("left out: there is neither engine nor token of the architecture that qemu-user stands for\n");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
