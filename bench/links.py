@@ -64,14 +64,21 @@ class Update(Slotctl):
             file.truncate(self.image.stat().st_size)
         top = self._machine(target)
         conf = top / "slotboot.conf"
+        trust = f"ca-file = {WORK}/tls.crt\n" if url.startswith("https:") else ""
         conf.write_text(conf.read_text().replace(f"a = {top}/a.img", f"a = {self.old}").replace(
-            "[slotboot]", f"[slotboot]\nconnections = {connections}\nca-file = {WORK}/tls.crt", 1))
+            "[slotboot]\n", f"[slotboot]\nconnections = {connections}\n{trust}", 1))
         done = subprocess.run([SLOTCTL, "install", url, "--activate=none", "--allow-downgrade", "--json", f"--config={conf}"],
                               env={**os.environ, **self.env}, capture_output=True, text=True)
         if done.returncode != 0 or subprocess.run(["cmp", "--quiet", self.image, target]).returncode != 0:
             raise RunFailed(done.stderr + done.stdout[-500:])
         events = {line["event"]: line for line in map(json.loads, done.stdout.splitlines())}
         return events["time"]["ms"] / 1000, events
+
+
+def link_program():
+    program = WORK / "link"
+    subprocess.run(["cc", "-std=c11", "-O2", "-o", program, HERE / "link.c"], check=True)
+    return program
 
 
 class Link:
@@ -107,8 +114,7 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     certificate()
     contestant = Update(options.size * MIB)
-    program = WORK / "link"
-    subprocess.run(["cc", "-std=c11", "-O2", "-o", program, HERE / "link.c"], check=True)
+    program = link_program()
     servers = {way: TlsServer(WORK / f"httpd-{way}", WORK, way == "h2").start() for way in options.ways.split(",")}
     good = True
     with open(options.out, "w") as out:
