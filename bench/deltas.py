@@ -28,6 +28,7 @@ from measured import RunFailed  # noqa: E402
 from peers import BUILD, SLOTCTL, keys, tool  # noqa: E402
 
 WORK = BUILD / "bench" / "deltas"
+ROOTS = Path("/var/tmp/slotboot-deltas")        # not below BUILD: make takes a root's invoke-rc.d for a list of dependencies
 BLOCK = 4096
 RTT_MS, RATE = 50, 20 * 125000
 UUID = "00000000-0000-0000-0000-000000000001"
@@ -203,7 +204,7 @@ def measure(server, step, kind, old, new):
     return dict(zip(WAYS, (
         server.counted(pair.install(pair.any)),
         server.counted(pair.install(pair.base)),
-        server.counted(casync(name, old, new), linked=step == "near"),
+        server.counted(casync(name, old, new), linked=(step, kind) == ("near", "plain")),
         rauc_reads(bundle, old, new),
         (bundle.stat().st_size, 1, None),
         patch_from(name, old, new))))
@@ -230,14 +231,15 @@ def main():
     parser.add_argument("--out", type=Path, default=WORK / "deltas.tsv")
     parser.add_argument("--mirror", help="default: the one apt has for bookworm")
     options = parser.parse_args()
-    WORK.mkdir(parents=True, exist_ok=True)
-    old_root = debian.point_release(WORK, options.mirror or debian.apts_mirror())
+    for directory in (WORK, ROOTS):
+        directory.mkdir(parents=True, exist_ok=True)
+    old_root = debian.point_release(ROOTS, options.mirror or debian.apts_mirror())
     server = CountingServer(WORK / "httpd", WORK).start()
     good = True
     with open(options.out, "w") as out:
         out.write("step\timage\tway\tbytes\trequests\tseconds\n")
         for step in options.steps.split(","):
-            root = debian.updated(WORK, old_root, step,
+            root = debian.updated(ROOTS, old_root, step,
                                   ("libssl3", "openssl") if step == "near" else debian.outdated(old_root))
             for kind in options.kinds.split(","):
                 old, new = (once(WORK / f"{name}-{kind}.img", lambda part, tree=tree: make_image(kind, tree, part))
