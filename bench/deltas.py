@@ -43,7 +43,7 @@ def make_image(kind, root, out):
     elif kind == "ext4":
         with open(out, "wb") as file:
             file.truncate(256 * MIB)
-        tool("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-U", UUID, "-E", f"hash_seed={UUID}", "-d", root, out,
+        tool("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal", "-U", UUID, "-E", f"hash_seed={UUID}", "-d", root, out,
              env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"})
     else:
         tool("mksquashfs", root, out, "-comp", kind.removeprefix("squashfs-"), "-b", "128K", "-noappend", "-no-progress",
