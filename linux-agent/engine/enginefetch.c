@@ -91,6 +91,11 @@ static int layout_add(const struct engine *e, enum plan_how how, struct fetching
 	return 0;
 }
 
+static size_t left_of(size_t limit, size_t used)
+{
+	return used + PLAN_REQUESTS_MIN < limit ? limit - used : PLAN_REQUESTS_MIN;
+}
+
 /* Plans the ranges from this one on, with the requests that the bundle has left. */
 static struct plan_sum rest_plan(struct engine *e, size_t from, size_t named)
 {
@@ -98,16 +103,14 @@ static struct plan_sum rest_plan(struct engine *e, size_t from, size_t named)
 	struct fetching *f = &e->fetching;
 	struct http_link_figures link = { .parallel = 1 };
 	unsigned used = 0;
-	size_t left;
 
 	if (source->link)
 		source->link(source, &link);
 	if (source->fetched)
 		(void)source->fetched(source, &used);
-	left = used + named < PLAN_REQUESTS ? PLAN_REQUESTS - used - named : 0;
 	f->since = 0;
 	return plan_runs(f->ranges + from, f->count - from, http_link_gap(&link),
-			 left > PLAN_REQUESTS_MIN ? left : PLAN_REQUESTS_MIN);
+			 left_of(PLAN_REQUESTS, used + named), left_of(PLAN_REQUESTS_MOST, used + named));
 }
 
 int fetching_sum(struct engine *e, struct plan_sum *ret_sum, struct err *err)

@@ -94,10 +94,22 @@ static uint64_t gap_needed(const struct plan_range *ranges, size_t count, size_t
 	return low;
 }
 
-struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests)
+/* The gap that is to be bridged for the sake of the limits. */
+static uint64_t gap_limited(const struct plan_range *ranges, size_t count, uint64_t wanted,
+			    size_t requests, size_t most)
+{
+	uint64_t needed = gap_needed(ranges, count, requests > 0 ? requests : 1);
+	uint64_t least = gap_needed(ranges, count, most > 0 ? most : 1);
+	uint64_t cheap = gap_allowed(ranges, count, needed, wanted / PLAN_BRIDGED_PART);
+
+	return cheap > least ? cheap : least;
+}
+
+struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests,
+			  size_t most)
 {
 	struct plan_sum sum = { 0 };
-	uint64_t wanted = 0, allowed, needed;
+	uint64_t wanted = 0, allowed, limited;
 	size_t first = 0;
 
 	if (count == 0)
@@ -108,8 +120,8 @@ struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap,
 	if (allowed < PLAN_WASTE_MIN)
 		allowed = PLAN_WASTE_MIN;
 	gap = gap_allowed(ranges, count, gap, allowed);
-	needed = gap_needed(ranges, count, requests > 0 ? requests : 1);
-	gap = gap > needed ? gap : needed;
+	limited = gap_limited(ranges, count, wanted, requests, most);
+	gap = gap > limited ? gap : limited;
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && gap_before(&ranges[i]) > gap)
 			first = i;

@@ -46,9 +46,12 @@ struct plan_sum {
 /* Combines ranges into requests; one that begins before the end of the one before it begins a
  * request. Gaps up to gap are bridged (fetched and dropped) as long as that wastes no more than
  * 1 / PLAN_WASTE_PART of the wanted bytes, or PLAN_WASTE_MIN bytes. Then longer gaps are bridged,
- * until there are no more than this many requests beside those that jump back. */
-enum { PLAN_WASTE_PART = 12, PLAN_WASTE_MIN = 16 * 1024 };
-struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests);
+ * until there are no more than this many requests beside those that jump back. Where that wasted
+ * more than 1 / PLAN_BRIDGED_PART of the wanted bytes, it is as few requests as keep to this, but no
+ * more than most. */
+enum { PLAN_WASTE_PART = 12, PLAN_WASTE_MIN = 16 * 1024, PLAN_BRIDGED_PART = 4 };
+struct plan_sum plan_runs(struct plan_range *ranges, size_t count, uint64_t gap, size_t requests,
+			  size_t most);
 
-/* The limit of requests for a whole bundle, unless many fail or jump back: some servers count them. */
-enum { PLAN_REQUESTS = 360, PLAN_REQUESTS_MIN = 32 };
+/* The limits of requests for a whole bundle, unless many fail or jump back: some servers count them. */
+enum { PLAN_REQUESTS = 360, PLAN_REQUESTS_MOST = 900, PLAN_REQUESTS_MIN = 32 };

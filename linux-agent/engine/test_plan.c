@@ -42,7 +42,7 @@ enum { MANY = 1000000, M = 1 << 20 };
 static void a_range_that_lies_before_the_last_one_is_a_request_of_its_own(void **state)
 {
 	struct plan_range r[] = { { 100, 10, 9, 0 }, { 110, 10, 9, 0 }, { 0, 50, 9, 0 }, { 115, 20, 9, 0 } };
-	struct plan_sum sum = plan_runs(r, 4, 0, MANY);
+	struct plan_sum sum = plan_runs(r, 4, 0, MANY, MANY);
 
 	(void)state;
 	assert_int_equal(r[0].run, 20);
@@ -50,7 +50,7 @@ static void a_range_that_lies_before_the_last_one_is_a_request_of_its_own(void *
 	assert_int_equal(r[2].run, 50);
 	assert_int_equal(r[3].run, 20);
 	assert_true(sum.requests == 3 && sum.bytes == 90);
-	sum = plan_runs(r, 4, 0, 1);	/* it cannot be had in fewer than two */
+	sum = plan_runs(r, 4, 0, 1, 1);	/* it cannot be had in fewer than two */
 	assert_true(sum.requests == 2);
 	assert_int_equal(r[2].run, 135);
 }
@@ -60,29 +60,29 @@ static void jumps_back_do_not_make_the_gaps_forward_longer(void **state)
 {
 	struct plan_range r[] = { { 100 * M, 10, 9, 0 }, { 0, 10, 9, 0 }, { 200 * M, 10, 9, 0 }, { 10, 10, 9, 0 },
 				  { 300 * M, 10, 9, 0 }, { 300 * M + 10 * M, 10, 9, 0 }, { 20, 10, 9, 0 } };
-	struct plan_sum sum = plan_runs(r, 7, 0, MANY);
+	struct plan_sum sum = plan_runs(r, 7, 0, MANY, MANY);
 
 	(void)state;
 	assert_true(sum.requests == 7 && sum.bytes == 70);
-	sum = plan_runs(r, 7, 0, 4);	/* and three jumps */
+	sum = plan_runs(r, 7, 0, 4, 4);	/* and three jumps */
 	assert_true(sum.requests == 7 && sum.bytes == 70);
-	sum = plan_runs(r, 7, 0, 3);	/* the shortest gap, and no other */
+	sum = plan_runs(r, 7, 0, 3, 3);	/* the shortest gap, and no other */
 	assert_true(sum.requests == 6 && sum.bytes == 70 + 10 * M - 10);
-	sum = plan_runs(r, 7, 0, 1);
+	sum = plan_runs(r, 7, 0, 1, 1);
 	assert_int_equal(sum.requests, 4);
 }
 
 static void adjacent_ranges_are_one_request(void **state)
 {
 	struct plan_range r[] = { { 0, 10, 9, 0 }, { 10, 5, 9, 0 }, { 15, 100, 9, 0 } };
-	struct plan_sum sum = plan_runs(r, 3, 0, MANY);
+	struct plan_sum sum = plan_runs(r, 3, 0, MANY, MANY);
 
 	(void)state;
 	assert_int_equal(r[0].run, 115);
 	assert_int_equal(r[1].run, 0);
 	assert_int_equal(r[2].run, 0);
 	assert_true(sum.requests == 1 && sum.bytes == 115);
-	sum = plan_runs(r, 0, M, 1);
+	sum = plan_runs(r, 0, M, 1, 1);
 	assert_true(sum.requests == 0 && sum.bytes == 0);
 }
 
@@ -90,7 +90,7 @@ static void a_gap_that_costs_less_than_a_request_is_bridged(void **state)
 {
 	struct plan_range r[] = { { 0, M, 0, 0 }, { M + 1000, M, 0, 0 }, { 10 * M, M, 0, 0 },
 				  { 11 * M + 999, 1, 0, 0 } };
-	struct plan_sum sum = plan_runs(r, 4, 1000, MANY);
+	struct plan_sum sum = plan_runs(r, 4, 1000, MANY, MANY);
 
 	(void)state;
 	assert_int_equal(r[0].run, 2 * M + 1000);
@@ -98,7 +98,7 @@ static void a_gap_that_costs_less_than_a_request_is_bridged(void **state)
 	assert_int_equal(r[2].run, M + 1000);
 	assert_int_equal(r[3].run, 0);
 	assert_true(sum.requests == 2 && sum.bytes == 3 * M + 2000);
-	sum = plan_runs(r, 4, 999, MANY);
+	sum = plan_runs(r, 4, 999, MANY, MANY);
 	assert_int_equal(r[0].run, M);
 	assert_int_equal(r[2].run, M + 1000);
 	assert_int_equal(sum.requests, 3);
@@ -135,17 +135,46 @@ static void waste_and_requests_are_bounded(void **state)
 			at += r[i].len;
 			wanted += r[i].len;
 		}
-		sum = plan_runs(r, ARRAY_SIZE(r), M, MANY);
+		sum = plan_runs(r, ARRAY_SIZE(r), M, MANY, MANY);
 		assert_int_equal(runs_of(r, ARRAY_SIZE(r), &fetched), sum.requests);
 		assert_int_equal(fetched, sum.bytes);
 		allowed = wanted / PLAN_WASTE_PART > PLAN_WASTE_MIN ? wanted / PLAN_WASTE_PART
 								    : PLAN_WASTE_MIN;
 		assert_true(fetched >= wanted && fetched <= wanted + allowed);
-		sum = plan_runs(r, ARRAY_SIZE(r), 0, 1 + round);
+		sum = plan_runs(r, ARRAY_SIZE(r), 0, 1 + round, 1 + round);
 		assert_int_equal(runs_of(r, ARRAY_SIZE(r), &fetched), sum.requests);
 		assert_int_equal(fetched, sum.bytes);
 		assert_in_range(sum.requests, 1, 1 + round);
 	}
+}
+
+/* A quarter more bytes for fewer requests, and not more than that while there may be more. */
+static void where_fewer_requests_cost_too_much_there_are_more(void **state)
+{
+	struct plan_range r[1000];
+	uint64_t at = 0, wanted = 0;
+	struct plan_sum few, more, most;
+
+	(void)state;
+	/* The gaps are 4 bytes and up to 4000. */
+	for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
+		r[i] = (struct plan_range){ at += 4 * (i * 7 % 1000 + 1), 1000, 0, 0 };
+		at += 1000;
+		wanted += 1000;
+	}
+	few = plan_runs(r, ARRAY_SIZE(r), 0, 400, 400);
+	assert_true(few.bytes > wanted + wanted / PLAN_BRIDGED_PART);
+	more = plan_runs(r, ARRAY_SIZE(r), 0, 400, 900);
+	assert_true(more.bytes <= wanted + wanted / PLAN_BRIDGED_PART);
+	assert_in_range(more.requests, 401, 899);
+	most = plan_runs(r, ARRAY_SIZE(r), 0, 400, 500);
+	assert_int_equal(most.requests, 500);
+	assert_true(most.bytes > more.bytes && most.bytes < few.bytes);
+	/* Where it is cheap they are as few as they can be. */
+	few = plan_runs(r, ARRAY_SIZE(r), 0, 800, 800);
+	more = plan_runs(r, ARRAY_SIZE(r), 0, 800, 900);
+	assert_int_equal(more.requests, few.requests);
+	assert_int_equal(more.bytes, few.bytes);
 }
 
 int main(void)
@@ -158,6 +187,7 @@ int main(void)
 		cmocka_unit_test(adjacent_ranges_are_one_request),
 		cmocka_unit_test(a_gap_that_costs_less_than_a_request_is_bridged),
 		cmocka_unit_test(waste_and_requests_are_bounded),
+		cmocka_unit_test(where_fewer_requests_cost_too_much_there_are_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
