@@ -270,7 +270,7 @@ static void a_drip_of_single_bytes_ends_with_the_deadline(void **state)
 	testserver_stop(&server);
 }
 
-/* libcurl's own limit is for headers alone. */
+/* libcurl's own limits are for headers alone, or, in Debian 13, for the number of lines, too: these are long. */
 static void trailers_without_end_are_given_up(void **state)
 {
 	static char script_text[2 << 20];
@@ -284,8 +284,8 @@ static void trailers_without_end_are_given_up(void **state)
 	n = (size_t)snprintf(script_text, sizeof script_text, "HTTP/1.1 206 Part\r\n"
 			     "Content-Range: bytes 0-99/100\r\nTransfer-Encoding: chunked\r\n\r\n"
 			     "1\r\nP\r\n0\r\n");
-	while (n + 64 < sizeof script_text)
-		n += (size_t)snprintf(script_text + n, sizeof script_text - n, "X-%zu: %032d\r\n", n, 0);
+	while (n + 1100 < sizeof script_text)
+		n += (size_t)snprintf(script_text + n, sizeof script_text - n, "X-%zu: %01000d\r\n", n, 0);
 	testserver_start(&server, script);
 	assert_int_equal(bundle_source_open(server.url, &options, &s, &err), -1);
 	assert_int_equal(err.exit, EX_UNAVAILABLE);

@@ -189,6 +189,44 @@ static inline void testbundle_zip(const struct testbundle *b, const char *path)
 	assert_int_equal(zip_close(zip), 0);
 }
 
+/* A ZIP whose entries are stored gets this as one of them. It is written anew: libzip 1.11 compresses what it
+ * replaces, also where it is told to store it as before. */
+static inline void testzip_replace(const char *path, const char *name, const void *data, size_t len)
+{
+	zip_t *old = zip_open(path, ZIP_RDONLY, NULL), *zip;
+	unsigned replaced = 0;
+	char part[256];
+
+	(void)snprintf(part, sizeof part, "%s.part", path);
+	zip = zip_open(part, ZIP_CREATE | ZIP_TRUNCATE, NULL);
+	assert_true(old && zip);
+	for (zip_uint64_t i = 0; i < (zip_uint64_t)zip_get_num_entries(old, 0); i++) {
+		const char *entry = zip_get_name(old, i, 0);
+		bool this_one = strcmp(entry, name) == 0;
+		uint8_t *kept = NULL;
+		zip_int64_t index;
+		zip_stat_t st;
+
+		replaced += this_one;
+		if (!this_one) {
+			zip_file_t *file = zip_fopen_index(old, i, 0);
+
+			assert_int_equal(zip_stat_index(old, i, 0, &st), 0);
+			kept = malloc(st.size + 1);
+			assert_int_equal(zip_fread(file, kept, st.size), st.size);
+			zip_fclose(file);
+		}
+		index = zip_file_add(zip, entry, kept ? zip_source_buffer(zip, kept, st.size, 1) :
+				     zip_source_buffer(zip, data, len, 0), 0);
+		assert_true(index >= 0);
+		assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0), 0);
+	}
+	assert_int_equal(replaced, 1);
+	zip_discard(old);
+	assert_int_equal(zip_close(zip), 0);
+	assert_int_equal(rename(part, path), 0);
+}
+
 static inline void testbundle_free(struct testbundle *b)
 {
 	for (int i = 0; i < ENTRY_ALL; i++)
