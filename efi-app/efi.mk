@@ -10,8 +10,6 @@ EFI_NAME_x86_64    := x64
 EFI_NAME_aarch64   := aa64
 EFI_CFLAGS_x86_64  := -mno-red-zone -fcf-protection=none -DGNU_EFI_USE_MS_ABI
 EFI_CFLAGS_aarch64 := -mstrict-align
-# test/measure: its channel out of the machine is a port of QEMU's q35
-EFI_APPS_x86_64    := starts entry
 EFI_APPS_aarch64   := mapped
 EFI_NAME := $(EFI_NAME_$(ARCH))
 
@@ -47,7 +45,7 @@ $(LOADER): $(EFI)/slotboot.elf efi-app/elf2pe $(EFI)/sbat.csv
 	$(Q)$(PYTHON) efi-app/elf2pe $< $@ .sbat=$(EFI)/sbat.csv
 
 # --- small EFI applications that stand for a UKI; see efi-app/test/run ---
-EFI_APPS := show show_stub returns_success returns_error leaves_trace hangs resets $(EFI_APPS_$(ARCH))
+EFI_APPS := show show_stub returns_success returns_error leaves_trace hangs resets starts entry $(EFI_APPS_$(ARCH))
 
 EFI_BARE_aarch64 := $(EFI)/test/gwdt_bare.bin
 

@@ -23,16 +23,21 @@ class X64:
     # Where the loader knows how fast its counter runs, and whether it does so in a virtual machine.
     CLOCK_KNOWN, CLOCK_IN_VM = ("-cpu", "qemu64,-hypervisor"), False
     IDLE = ",sleep=off"     # a guest's time that runs on at once while it waits
+    DEBUG_CONSOLE = ("-global", "isa-debugcon.iobase=0x402", "-debugcon")       # where test/tick.h tells the time
+    PEERS = "/usr/lib/systemd/boot/efi"
 
 
 class Aa64:
     NAME = "aa64"
     QEMU = ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57")
     FIRMWARE = "/usr/share/AAVMF/AAVMF_CODE.fd"
+    SECURE_QEMU, SECURE_FIRMWARE = QEMU, FIRMWARE
     # AAVMF_VARS.fd is zeros, a store only after a first boot. This one is, and machine.py empties it.
     VARIABLES = "/usr/share/AAVMF/AAVMF_VARS.snakeoil.fd"
     CLOCK_KNOWN, CLOCK_IN_VM = (), True
     IDLE = ""               # with the other, AAVMF waits for ever after a reset by a watchdog
+    DEBUG_CONSOLE = ()      # there is none: it is the serial port
+    PEERS = os.path.join(TOP, "build/aarch64/ovmf-test/programs/root/usr/lib/systemd/boot/efi")
 
 
 ARCH = Aa64 if os.path.exists(os.path.join(sys.argv[1], "slotbootaa64.efi")) else X64

@@ -63,6 +63,5 @@ def machine(folder, state=None, a=SHOW, b=SHOW, mirror=None, esp=ESP_GUID):
 def signed_only(m, name, data, guid):
     """The machine has a variable that only a signed write may replace or delete. Firmware without Secure Boot need not
     know such variables."""
-    if ARCH.NAME == "x64":
-        m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
+    m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
     m.seed((name, data, guid, NV_BS_RT | AUTHENTICATED))

@@ -8,7 +8,7 @@ import uuid
 
 from arch import ARCH, TOP
 from boot import Boot, read
-from common import EFI, LOADER, LOADER_PATH, case, machine, x64_only
+from common import EFI, LOADER, LOADER_PATH, case, machine
 from machine import call
 from record import FAILED, GOOD, LOAD, record, slot
 from varstore import GLOBAL
@@ -100,7 +100,7 @@ def secured(folder, uki, sign=True):
     return m
 
 
-@x64_only(case)
+@case
 def under_secure_boot_the_profile_is_passed_too(folder):
     boot = Boot(secured(folder, built(folder + "-uki", *BOTH)))
     assert boot.shown["SecureBoot"] == b"\1", "Secure Boot is off"
@@ -108,7 +108,7 @@ def under_secure_boot_the_profile_is_passed_too(folder):
     boot.silent()
 
 
-@x64_only(case)
+@case
 def under_secure_boot_an_unsigned_uki_fails_over(folder):
     boot = Boot(secured(folder, built(folder + "-uki", *BOTH), sign=False))
     assert boot.path == "\\EFI\\slotboot\\a\\uki.efi" and boot.options == "@3"

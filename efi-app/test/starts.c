@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The firmware's part in test/measure: takes the time stamp counter, writes it to
- * QEMU's debug console, and starts the file that its LoadOptions name, as a boot
- * manager does. x86 only.
+ * The firmware's part in test/measure: takes the time, tells it, and starts the file
+ * that its LoadOptions name, as a boot manager does.
  */
+#include "tick.h"
+
 #include <efi.h>
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DEBUG_PORT = 0x402, PATH_BYTES = 512 };
+enum { PATH_BYTES = 512 };
 
 EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 
@@ -53,10 +54,8 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	    EFI_ERROR(st->BootServices->HandleProtocol(self->DeviceHandle, &path, (void **)&disk)))
 		return EFI_LOAD_ERROR;
 	path_make(disk, self->LoadOptions, self->LoadOptionsSize, bytes);
-	ticks = __builtin_ia32_rdtsc();
-	for (unsigned i = 0; i < sizeof ticks; i++)
-		__asm__ volatile("outb %b0, %w1" ::"a"((uint8_t)(ticks >> 8 * i)),
-				 "Nd"((uint16_t)DEBUG_PORT));
+	ticks = tick_now();
+	tick_tell(ticks);
 	if (EFI_ERROR(st->BootServices->LoadImage(FALSE, image, (EFI_DEVICE_PATH *)bytes, NULL, 0,
 						  &child)))
 		return EFI_LOAD_ERROR;
