@@ -11,6 +11,7 @@
 #
 # Test (docs/TESTING.md says what each proves)
 #   demo               the main job, shown in QEMU
+#   demo-debian        the same for a Debian 12, from its packages and an empty disk to a bad update that is undone
 #   check              what is to pass before each commit, in half an hour
 #   check-all          every suite, all of it: an hour and a half
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
@@ -136,7 +137,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-all check-quick check-arm64 check-debian lint unit unit-programs demo soak bench fuzz fuzz-programs seeds install deb clean rooms figures
+.PHONY: all help deps check check-all check-quick check-arm64 check-debian lint unit unit-programs demo demo-debian soak bench fuzz fuzz-programs seeds install deb clean rooms figures
 all: $(BUILD)/slotctl loader
 
 help:
@@ -230,6 +231,9 @@ demo: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) all
 	@$(NATIVE_SLOTCTL)
 	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) ovmf-test/demo.py
+demo-debian: deps
+	@$(MAKE) --no-print-directory $(ALL_CPUS) all
+	@SLOTBOOT_BUILD=$(BUILD) $(PYTHON) ovmf-test/demo_debian.py
 CUTS ?= 200
 JOBS ?= 2
 soak: deps
