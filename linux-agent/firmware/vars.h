@@ -83,6 +83,11 @@ struct vars {
  * data; no root needed). Nothing to close. EX_CONFIG: there is no such place. */
 int vars_efi_open(struct vars *ret_vars, struct err *err);
 
+/* EFIVARFS_PATH, or where efivarfs is mounted; not to be freed. */
+const char *vars_efi_path(void);
+/* It is mounted read-only, by whomever. */
+bool vars_efi_is_read_only(void);
+
 /* The place itself. */
 struct vars_store {
 	const char *path;

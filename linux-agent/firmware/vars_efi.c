@@ -31,11 +31,18 @@
 
 #define READ_ATTEMPTS 5
 
-static const char *store_path(void)
+const char *vars_efi_path(void)
 {
 	const char *path = getenv("EFIVARFS_PATH");
 
 	return path ? path : "/sys/firmware/efi/efivars/";
+}
+
+bool vars_efi_is_read_only(void)
+{
+	struct statvfs fs;
+
+	return statvfs(vars_efi_path(), &fs) == 0 && (fs.f_flag & ST_RDONLY);
 }
 
 static bool is_efivarfs(const char *path)
@@ -55,7 +62,7 @@ static efi_guid_t efi_guid(enum vars_guid guid)
 
 static unsigned count_dumps(void)
 {
-	_cleanup_(cleanup_closedirp) DIR *dir = opendir(store_path());
+	_cleanup_(cleanup_closedirp) DIR *dir = opendir(vars_efi_path());
 	struct dirent *entry;
 	unsigned count = 0;
 
@@ -66,13 +73,12 @@ static unsigned count_dumps(void)
 
 void vars_efi_look(struct vars_store *ret_store)
 {
-	const char *path = store_path();
-	struct statvfs flags;
+	const char *path = vars_efi_path();
 	struct statfs fs;
 
 	*ret_store = (struct vars_store){
 		.path = path,
-		.read_only = statvfs(path, &flags) == 0 && (flags.f_flag & ST_RDONLY),
+		.read_only = vars_efi_is_read_only(),
 		.confined = getenv("INVOCATION_ID") || getenv("container") ||
 			    access("/run/systemd/container", F_OK) == 0,
 		.dumps = count_dumps(),
@@ -123,7 +129,7 @@ static int fail(struct err *err, int errno_value, const char *action,
 
 	efi_error_clear();
 	(void)snprintf(what, sizeof what, "failed to %s the EFI variable %s-%s in %s", action,
-		       name, vars_guid_text(guid), store_path());
+		       name, vars_guid_text(guid), vars_efi_path());
 	switch (errno_value) {
 	case EACCES:
 	case EPERM:
@@ -184,9 +190,9 @@ static int mend_file(enum vars_guid guid, const char *name, size_t len)
 	off_t size = (off_t)(sizeof(uint32_t) + len);
 	struct stat st;
 
-	if (is_efivarfs(store_path()))
+	if (is_efivarfs(vars_efi_path()))
 		return 0;
-	if (asprintf(&file, "%s%s-%s", store_path(), name, vars_guid_text(guid)) < 0) {
+	if (asprintf(&file, "%s%s-%s", vars_efi_path(), name, vars_guid_text(guid)) < 0) {
 		file = NULL;
 		errno = ENOMEM;
 		return -1;
@@ -242,7 +248,7 @@ static enum vars_append append(void *ctx, enum vars_guid guid, const char *name,
 	int errno_value;
 
 	(void)ctx;
-	if (!is_efivarfs(store_path()))
+	if (!is_efivarfs(vars_efi_path()))
 		return append_file(guid, name, data + authentication, len - authentication, err) < 0
 			? VARS_FAILED : VARS_APPENDED;
 	copy = malloc(len);
@@ -309,7 +315,7 @@ static int read_boot_files(DIR *dir, struct vars_name **names, size_t *count)
 static int list_boot(void *ctx, struct vars_name **ret_names, size_t *ret_count,
 		     struct err *err)
 {
-	_cleanup_(cleanup_closedirp) DIR *dir = opendir(store_path());
+	_cleanup_(cleanup_closedirp) DIR *dir = opendir(vars_efi_path());
 	_cleanup_free_ struct vars_name *names = calloc(1, sizeof *names);
 	size_t count = 0;
 
@@ -318,7 +324,7 @@ static int list_boot(void *ctx, struct vars_name **ret_names, size_t *ret_count,
 		return err_set(err, EX_SOFTWARE, "out of memory");
 	if (!dir || read_boot_files(dir, &names, &count) < 0)
 		return err_errno(err, EX_IOERR, errno, "failed to list the EFI variables in %s",
-				 store_path());
+				 vars_efi_path());
 	*ret_names = names;
 	*ret_count = count;
 	names = NULL;
@@ -327,7 +333,7 @@ static int list_boot(void *ctx, struct vars_name **ret_names, size_t *ret_count,
 
 int vars_efi_open(struct vars *ret_vars, struct err *err)
 {
-	const char *path = store_path();
+	const char *path = vars_efi_path();
 	bool chosen = getenv("EFIVARFS_PATH") != NULL;
 
 	/* libefivar has gone by it already. */

@@ -148,12 +148,10 @@ static int state_read(struct machine *m, struct err *err)
 
 static int state_open(struct machine *m, struct err *err)
 {
-	struct vars_store store;
-
 	m->statefile.vars = &m->vars;
 	m->statefile.disk = &m->disk;
-	vars_efi_look(&store);
-	m->statefile.closed = vars_mount_is_closed(m->config->sysroot, store.path);
+	m->statefile.closed = vars_efi_is_read_only() &&
+			      vars_mount_is_closed(m->config->sysroot, vars_efi_path());
 	if (asprintf(&m->statefile.mirror, "%s/" ESP_OURS "/state.bin", m->esp.dir) < 0)
 		return err_errno(err, EX_SOFTWARE, errno, "failed to name the mirror");
 	m->storage = statefile_ops(&m->statefile);
