@@ -99,9 +99,12 @@ static uint64_t gap_limited(const struct plan_range *ranges, size_t count, uint6
 			    size_t requests, size_t most)
 {
 	uint64_t needed = gap_needed(ranges, count, requests > 0 ? requests : 1);
-	uint64_t least = gap_needed(ranges, count, most > 0 ? most : 1);
-	uint64_t cheap = gap_allowed(ranges, count, needed, wanted / PLAN_BRIDGED_PART);
+	uint64_t least, cheap;
 
+	if (waste_of(ranges, count, needed) <= wanted / PLAN_BRIDGED_PART)
+		return needed;
+	least = gap_needed(ranges, count, most > 0 ? most : 1);
+	cheap = gap_allowed(ranges, count, needed, wanted / PLAN_BRIDGED_PART);
 	return cheap > least ? cheap : least;
 }
 
