@@ -80,23 +80,29 @@ def signature_list(der):
     return X509.bytes_le + struct.pack("<III", 28 + size, 0, size) + uuid.UUID(GLOBAL).bytes_le + der
 
 
-def secured(folder, uki, sign=True):
-    """A machine whose firmware starts what the one key has signed: the loader, and with sign the UKIs."""
-    os.makedirs(folder + "-uki", exist_ok=True)
-    key, cert, der = certificate(folder + "-uki")
+def signed(keys, path, name):
+    """The program under another name beside the keys, signed by them; keys: certificate()'s."""
+    out = os.path.join(os.path.dirname(keys[0]), name)
+    call("sbsign", "--key", keys[0], "--cert", keys[1], "--output", out, path, stderr=subprocess.DEVNULL)
+    return out
 
-    def signed(path, name):
-        out = os.path.join(folder + "-uki", name)
-        call("sbsign", "--key", key, "--cert", cert, "--output", out, path, stderr=subprocess.DEVNULL)
-        return out
 
-    chosen = signed(uki, "signed.efi") if sign else uki
-    m = machine(folder, record(slot(GOOD), slot(GOOD), preferred=1), a=signed(uki, "signed.efi"), b=chosen)
-    m.put(LOADER_PATH.replace("\\", "/"), signed(LOADER, "loader.efi"))
+def secure(m, der, *more):
+    """Give the machine firmware with Secure Boot, which starts what this certificate's key has signed."""
     m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
     one = signature_list(der)
     m.seed(("db", one, SECURITY, SIGNED_UPDATES), ("KEK", one, GLOBAL, SIGNED_UPDATES),
-           ("PK", one, GLOBAL, SIGNED_UPDATES))
+           ("PK", one, GLOBAL, SIGNED_UPDATES), *more)
+
+
+def secured(folder, uki, sign=True):
+    """A machine whose firmware starts what the one key has signed: the loader, and with sign the UKIs."""
+    os.makedirs(folder + "-uki", exist_ok=True)
+    keys = certificate(folder + "-uki")
+    by_us = signed(keys, uki, "signed.efi")
+    m = machine(folder, record(slot(GOOD), slot(GOOD), preferred=1), a=by_us, b=by_us if sign else uki)
+    m.put(LOADER_PATH.replace("\\", "/"), signed(keys, LOADER, "loader.efi"))
+    secure(m, keys[2])
     return m
 
 

@@ -2,15 +2,12 @@
 """Cases: the loader as shim's second stage, it and the UKIs signed by a key of the machine's owner (MOK), which the
 firmware does not know. Shims before 16 give their word through a protocol, later ones stand in for LoadImage."""
 import os
-import subprocess
 
-from arch import ARCH, UNPACKED
+from arch import UNPACKED
 from boot import Boot
 from common import ERROR, LOADER, SHOW, SUCCESS, case, machine, skipped, x64_only
-from machine import call
-from profile import SECURITY, SIGNED_UPDATES, certificate, signature_list
+from profile import certificate, secure, signature_list, signed
 from record import BAD, FAILED, GOOD, LOAD, RETURNED, TRIAL, record, slot
-from varstore import GLOBAL
 
 SHIM_16 = "/usr/lib/shim/shimx64.efi"
 SHIM_15 = os.path.join(UNPACKED, "shim15/root/usr/lib/shim/shimx64.efi")
@@ -18,12 +15,6 @@ MOK = "605dab50-e046-4300-abb6-3dd810dd8b23"
 NV_BS = 3
 # Of Debian 11, as ovmf-test/install-deps unpacked it: 15.8.
 case_of_15 = x64_only(case if os.path.exists(SHIM_15) else skipped)
-
-
-def signed(keys, path, name):
-    out = os.path.join(os.path.dirname(keys[0]), name)
-    call("sbsign", "--key", keys[0], "--cert", keys[1], "--output", out, path, stderr=subprocess.DEVNULL)
-    return out
 
 
 def shimmed(folder, shim, b, by_owner=True):
@@ -40,10 +31,7 @@ def shimmed(folder, shim, b, by_owner=True):
     m.put("/EFI/slotboot/grubx64.efi", signed(keys["owner"], LOADER, "loader.efi"))
     m.put("/EFI/test/last.efi", signed(keys["firmware"], SHOW, "last.efi"))     # where nothing else starts
     m.entries("\\EFI\\slotboot\\shimx64.efi", "\\EFI\\test\\last.efi")
-    m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
-    one = signature_list(keys["firmware"][2])
-    m.seed(("db", one, SECURITY, SIGNED_UPDATES), ("KEK", one, GLOBAL, SIGNED_UPDATES),
-           ("PK", one, GLOBAL, SIGNED_UPDATES), ("MokList", signature_list(keys["owner"][2]), MOK, NV_BS))
+    secure(m, keys["firmware"][2], ("MokList", signature_list(keys["owner"][2]), MOK, NV_BS))
     return m
 
 
