@@ -76,6 +76,11 @@ def mark_good(machine):
     tell("slotctl mark-good", since)
 
 
+def show(title, status):
+    print(f"\n{title}:\n")
+    print("\n".join("  " + line for line in status.rstrip().split("\n")))
+
+
 def main():
     for path in (SLOTCTL, LOADER):
         if not path.exists():
@@ -90,8 +95,7 @@ def main():
     tell(f"nginx serves the bundles; the firmware boots in QEMU with {accelerator()}{slow}")
     for activate in ("reboot", *(["kexec"] if ARCH.kexec else [])):
         status = story(activate, variants, bundles, server)
-    print(f"\nslotctl status, inside the guest after the last {activate}:\n")
-    print("\n".join("  " + line for line in status.rstrip().split("\n")))
+    show(f"slotctl status, inside the guest after the last {activate}", status)
     lock.close()
 
 

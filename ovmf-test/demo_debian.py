@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """make demo-debian: a Debian 12 from our packages and an empty disk to a bad update that it undoes by itself, in a few
 lines with times. The commands are those of test_debian.py, which checks what is only told here."""
-import re
 import shutil
 import sys
 import time
 
 import debian
 from accel import accelerator
-from demo import tell
+from demo import show, tell
 from httpd import HttpServer
 from machine import Machine, MachineError
 from paths import LOADER, SLOTCTL, WORK, work_alone
@@ -86,8 +85,7 @@ def main():
     finally:
         machine.power_cut()
         machine.disk.path.unlink(missing_ok=True)
-    print("\nslotctl status, after the update that was undone:\n")
-    print(re.sub("^", "  ", status.rstrip(), flags=re.M))
+    show("slotctl status, after the update that was undone", status)
     lock.close()
 
 

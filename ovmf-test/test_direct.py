@@ -7,12 +7,13 @@ import pytest
 
 import disk
 import pki
+from conftest import arrivals
 from paths import LOADER, SLOTCTL, run
 from uki import section
 from varstore import GLOBAL, VarStore
 
 REBOOT = "sh /etc/rc.shutdown; reboot -f"
-DROP_IN = "/run/slotboot/slotboot.conf.d"
+arrive, go = arrivals("activation = direct")
 EITHER = "either the firmware did not start it, or it was started and failed"
 
 
@@ -35,15 +36,6 @@ def machine(new_machine, bundles, tmp_path_factory):
     assert "It is on trial, and this is its one try." in status["why"]
     machine.check("slotctl mark-good")
     return machine
-
-
-def arrive(machine, boot):
-    machine.check(f"mkdir -p {DROP_IN} && printf '[slotboot]\\nactivation = direct\\n' >{DROP_IN}/direct.conf")
-    return boot.variant, boot.slot
-
-
-def go(machine, command):
-    return arrive(machine, machine.run_to_boot(command))
 
 
 def order(machine):

@@ -88,8 +88,9 @@ def boot(files, disk, words):
     """What the console had to say, until the machine was off or had reset."""
     accel = accelerator()
     done = subprocess.run(
-        [*DIE_WITH_US, ARCH.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", ARCH.machine, "-accel",
-         accel, "-cpu", "host" if accel == "kvm" else ARCH.cpu, "-m", "1024", "-kernel", files[0], "-initrd", files[1],
+        [*DIE_WITH_US, ARCH.qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+         "-machine", ARCH.machine, "-accel", accel, "-cpu", "host" if accel == "kvm" else ARCH.cpu, "-m", "1024",
+         "-kernel", files[0], "-initrd", files[1],
          "-append", "console=ttyS0 loglevel=4 no_timer_check cryptomgr.notests panic=10 ro root=/dev/mapper/root "
          f"systemd.verity=no rd.shell=0 rd.emergency=reboot {words}", "-serial", "stdio",
          "-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={disk}", "-device", "virtio-blk-pci,drive=disk"],

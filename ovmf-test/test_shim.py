@@ -10,14 +10,15 @@ import debian13
 import disk
 import pki
 import siglist
+from conftest import arrivals
 from paths import LOADER, SLOTCTL, WORK, run
 from test_secureboot import SECURE_BOOT, bundled, signer_of, uki_with_profiles
 from varstore import BS, NV, VarStore
 
 SHIM = "/usr/lib/shim/shimx64.efi"
 PLACE = WORK / "shim"
-DROP_IN = "/run/slotboot/slotboot.conf.d"
 BY_SHIM = "\\EFI\\slotboot\\shimx64.efi"
+arrive, go = arrivals("shim = shimx64.efi")
 pytestmark = debian13.needed
 
 
@@ -60,15 +61,6 @@ def machine(new_machine, variants, keys, shim):
         store.set(name, path.read_bytes()[4:], guid)
     store.set("MokList", siglist.of_certificate(keys["owner"].certificate), siglist.SHIM, NV | BS)
     return machine
-
-
-def arrive(machine, boot):
-    machine.check(f"mkdir -p {DROP_IN} && printf '[slotboot]\\nshim = shimx64.efi\\n' >{DROP_IN}/shim.conf")
-    return boot.variant, boot.slot
-
-
-def go(machine, command):
-    return arrive(machine, machine.run_to_boot(command))
 
 
 def started(machine):
