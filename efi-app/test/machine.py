@@ -24,7 +24,8 @@ def disk_make(path, mebibytes, esp):
         f.truncate((mebibytes + 2) << 20)
     size = mebibytes << 11
     layout = f"label: gpt\nstart={ESP_START}, size={size}, type=uefi, uuid={esp}\n"
-    call("/usr/sbin/sfdisk", "-q", path, input=layout.encode())
+    # Without these options it waits a quarter of a second before the kernel is to look again.
+    call("/usr/sbin/sfdisk", "-q", "--no-reread", "--no-tell-kernel", path, input=layout.encode())
     call("mformat", "-i", f"{path}@@1M", "-T", str(size), "-h", "64", "-s", "32", "::")
     call("mmd", "-i", f"{path}@@1M", *(f"::EFI{d}" for d in
          ("", "/BOOT", "/slotboot", "/slotboot/a", "/slotboot/b", "/test")))

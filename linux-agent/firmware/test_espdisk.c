@@ -46,7 +46,7 @@ static int make_disks(void **state)
 	testdir_text(&dir, "dev/sda", "");
 	(void)snprintf(disk, sizeof disk, "%s/dev/sda", dir.path);
 	assert_int_equal(truncate(disk, 16 << 20), 0);
-	(void)snprintf(script, sizeof script, "/usr/sbin/sfdisk -q %s <%s/script", disk, dir.path);
+	(void)snprintf(script, sizeof script, "/usr/sbin/sfdisk -q --no-reread --no-tell-kernel %s <%s/script", disk, dir.path);
 	assert_int_equal(system(script), 0);
 	put_device("8:0", "sda", "DEVNAME=sda\n");
 	put_device("8:1", "sda/sda1", "DEVNAME=sda1\nPARTN=1\nPARTNAME=esp\n");

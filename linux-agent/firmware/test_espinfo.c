@@ -78,7 +78,8 @@ static void make_disk(const char *name, const char *script)
 	assert_int_equal(close(fd), 0);
 	put_file("script", script);
 	(void)snprintf(input, sizeof input, "%s", at("script"));
-	assert_int_equal(run((const char *[]){ "sfdisk", "-q", at(name), NULL }, input), 0);
+	assert_int_equal(run((const char *[]){ "sfdisk", "-q", "--no-reread", "--no-tell-kernel",
+						   at(name), NULL }, input), 0);
 }
 
 static void make_dir(const char *name)

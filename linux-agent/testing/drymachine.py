@@ -25,6 +25,8 @@ AT_NONCE = 288                  # in the record
 AT_DIGEST_A = 88
 AT_STATUS_A, WRITING = 64, 1
 AT_INSTALLED_A = 120
+# Without these options it waits a quarter of a second, of an image file, too, before the kernel is to look again.
+SFDISK = ["/usr/sbin/sfdisk", "-q", "--no-reread", "--no-tell-kernel"]
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78
 
 
@@ -55,7 +57,7 @@ class DryMachine:
         disk = self.top / "disk.img"
         with disk.open("wb") as f:
             f.truncate(3 << 20)
-        subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=b"label: gpt\nsize=1MiB, type=uefi, name=esp\n",
+        subprocess.run([*SFDISK, disk], input=b"label: gpt\nsize=1MiB, type=uefi, name=esp\n",
                        check=True)
 
     def configure(self, extra="", compatible="acme"):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from drymachine import CONFIG, refuse
+from drymachine import CONFIG, SFDISK, refuse
 
 PARTS = ["slotboot-a", "slotboot-b", "slotboot-a-app", "slotboot-b-app"]
 
@@ -22,7 +22,7 @@ def labelled(machine):
         with disk.open("wb") as f:
             f.truncate(32 << 20)
         script = f"label: gpt\nsize=1MiB, type=uefi, uuid={esp.stdout}\n" + "".join(f'size=4MiB, name="{label}"\n' for label in labels)
-        subprocess.run(["/usr/sbin/sfdisk", "-q", disk], input=script.encode(), check=True)
+        subprocess.run([*SFDISK, disk], input=script.encode(), check=True)
         for number in range(1, len(labels) + 2):
             sysfs = top / f"sysroot/sys/class/block/sda/sda{number}"
             sysfs.mkdir(parents=True)

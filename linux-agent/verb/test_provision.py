@@ -11,7 +11,7 @@ import pki
 import pytest
 import record
 import uki
-from drymachine import BUILD, CONFIG, DATAERR, NOINPUT, SLOTCTL, USAGE
+from drymachine import BUILD, CONFIG, DATAERR, NOINPUT, SFDISK, SLOTCTL, USAGE
 from esp import Esp
 from test_schema import check
 
@@ -371,7 +371,7 @@ def test_both_slots_cannot_have_one_guid(provision, two, configured):
     blank(provision.image)
     script = ("label: gpt\nsize=20M, type=uefi\nsize=10M, name=slotboot-a\nsize=10M, name=slotboot-b\n"
               f"size=10M, name=app, uuid={ROOT}7\n")
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    subprocess.run([*SFDISK, provision.image], input=script.encode(), check=True)
     refused(provision, CONFIG, "slotboot-a-app and slotboot-b-app would have the same GUID", option, bundle=two)
 
 
@@ -405,7 +405,7 @@ def test_partitions_of_several_images_are_kept(parts, provision, two):
     blank(provision.image)
     script = ("label: gpt\nsize=5M, type=linux, name=slotboot-b-app\nsize=20M, type=uefi\nsize=5M, type=linux, name=mine\n"
               "size=10M, name=slotboot-b\nsize=5M, name=slotboot-a-app\nsize=10M, name=slotboot-a\n")
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    subprocess.run([*SFDISK, provision.image], input=script.encode(), check=True)
     before = table(provision.image)
     assert "whose partitions are kept" in good(provision(bundle=two))
     assert table(provision.image) == before
@@ -436,7 +436,7 @@ def test_what_lies_behind_a_small_partition_that_is_kept_stays(parts, provision)
     blank(provision.image)
     script = ("label: gpt\nsize=20M, type=uefi\nsize=10M, name=slotboot-a\nsize=10M, name=slotboot-b\nsize=1M, name=slotboot-a-tiny\n"
               "size=25, name=slotboot-b-tiny\nstart=86056, size=10M, name=slotboot-data\n")
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    subprocess.run([*SFDISK, provision.image], input=script.encode(), check=True)
     small, data = table(provision.image)[4:]
     assert (small["sectors"], data["start"] - small["start"]) == (25 * 512, 40 * 512)
     with open(provision.image, "r+b") as f:
@@ -452,7 +452,7 @@ def test_what_lies_behind_a_small_partition_that_is_kept_stays(parts, provision)
 def test_kept_partitions_of_either_slot_must_have_room(provision, a, b, words):
     blank(provision.image)
     script = f"label: gpt\nsize=20M, type=uefi\nsize={a}, name=slotboot-a\nsize={b}, name=slotboot-b\n"
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    subprocess.run([*SFDISK, provision.image], input=script.encode(), check=True)
     refused(provision, DATAERR, words)
 
 
@@ -489,7 +489,7 @@ def test_partitions_with_the_right_labels_are_kept(parts, provision):
     blank(provision.image)
     script = ("label: gpt\nsize=20M, type=uefi, name=efi\nsize=5M, type=linux, name=mine\n"
               "size=30M, type=linux, name=slotboot-a\nsize=30M, type=linux, name=slotboot-b\n")
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], input=script.encode(), check=True)
+    subprocess.run([*SFDISK, provision.image], input=script.encode(), check=True)
     before = table(provision.image)
     with open(provision.image, "r+b") as f:
         f.seek(before[1]["start"])
@@ -519,7 +519,7 @@ def test_what_is_provisioned_is_written_again_only_when_the_disk_is_named(provis
 @pytest.mark.parametrize("what,words", [
     (["/usr/sbin/mkfs.fat", "-F", "16"], "has something on it: vfat"),
     (["/usr/sbin/mkswap", "-q"], "has something on it: swap"),
-    (["/usr/sbin/sfdisk", "-q"], "has something on it: a partition table (dos)"),
+    (SFDISK, "has something on it: a partition table (dos)"),
 ])
 def test_a_disk_with_something_on_it_is_refused_and_named(provision, what, words):
     blank(provision.image)
@@ -532,7 +532,7 @@ def test_a_disk_with_something_on_it_is_refused_and_named(provision, what, words
 
 def test_half_of_our_labels_is_no_layout(provision):
     blank(provision.image)
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], check=True,
+    subprocess.run([*SFDISK, provision.image], check=True,
                    input=b"label: gpt\nsize=20M, type=uefi\nsize=20M, name=slotboot-a\n")
     refused(provision, CONFIG, "no whole set: one ESP, slotboot-a and slotboot-b are needed", "--wipe=disk.img")
 
@@ -591,7 +591,7 @@ def test_entries_of_the_esp_that_was_there_go_and_foreign_ones_stay(firmware, pr
     # Another table without our labels, but with the old ESP.
     uuid_of = table(provision.image)[0]["uuid"]
     blank(provision.image)
-    subprocess.run(["/usr/sbin/sfdisk", "-q", provision.image], check=True,
+    subprocess.run([*SFDISK, provision.image], check=True,
                    input=f"label: gpt\nsize=20M, type=uefi, uuid={uuid_of}\n".encode())
     assert "Boot0001 is of the ESP that was on the disk: removed" in good(firmware("--wipe=disk.img"))
     assert firmware.names() == {"SlotState", "Boot0002", "Boot0009", "BootOrder"}

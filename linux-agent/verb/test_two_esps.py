@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 import test_schema
-from drymachine import CONFIG, GLOBAL, LOADER, OURS, refuse
+from drymachine import CONFIG, GLOBAL, LOADER, OURS, SFDISK, refuse
 from test_loader import loader_of
 
 HOME, FALLBACK = "EFI/slotboot/slotbootx64.efi", "EFI/BOOT/BOOTX64.EFI"
@@ -25,7 +25,7 @@ class TwoEsps:
         (self.top / "esp2").mkdir()
         with (self.top / "disk2.img").open("wb") as f:
             f.truncate(3 << 20)
-        subprocess.run(["/usr/sbin/sfdisk", "-q", self.top / "disk2.img"],
+        subprocess.run([*SFDISK, self.top / "disk2.img"],
                        input=b"label: gpt\nsize=1MiB, type=uefi, name=esp\n", check=True)
         conf = self.top / "slotboot.conf"
         conf.write_text(conf.read_text().replace(f"esp = {self.top}/esp\n", f"esp = {self.top}/esp {self.top}/esp2\n")
