@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "ovmf-test"))
 import httpd  # noqa: E402
 
-import debian  # noqa: E402
+import roots  # noqa: E402
 from image import MIB, erofs_of, once  # noqa: E402
 from links import Link, Update, link_program  # noqa: E402
 from measured import RunFailed  # noqa: E402
@@ -233,14 +233,14 @@ def main():
     options = parser.parse_args()
     for directory in (WORK, ROOTS):
         directory.mkdir(parents=True, exist_ok=True)
-    old_root = debian.point_release(ROOTS, options.mirror or debian.apts_mirror())
+    old_root = roots.point_release(ROOTS, options.mirror or roots.apts_mirror())
     server = CountingServer(WORK / "httpd", WORK).start()
     good = True
     with open(options.out, "w") as out:
         out.write("step\timage\tway\tbytes\trequests\tseconds\n")
         for step in options.steps.split(","):
-            root = debian.updated(ROOTS, old_root, step,
-                                  ("libssl3", "openssl") if step == "near" else debian.outdated(old_root))
+            root = roots.updated(ROOTS, old_root, step,
+                                  ("libssl3", "openssl") if step == "near" else roots.outdated(old_root))
             for kind in options.kinds.split(","):
                 old, new = (once(WORK / f"{name}-{kind}.img", lambda part, tree=tree: make_image(kind, tree, part))
                             for name, tree in (("old", old_root), (step, root)))

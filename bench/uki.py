@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-import debian
+import roots
 from deltas import CountingServer
 from measured import RunFailed
 from peers import BUILD, SLOTCTL, Slotctl, keys, tool
@@ -23,7 +23,7 @@ STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 
 def kernels():
     """The two newest that apt knows, unpacked; the older first."""
-    listed = debian.run("apt-cache", "pkgnames", "linux-image-6.1.0-", stdout=subprocess.PIPE, text=True).stdout.split()
+    listed = roots.run("apt-cache", "pkgnames", "linux-image-6.1.0-", stdout=subprocess.PIPE, text=True).stdout.split()
     plain = [name for name in listed if name.endswith("-amd64") and name.count("-") == 4]
     names = sorted(plain, key=lambda name: int(name.split("-")[3]))[-2:]
     if len(names) < 2:
@@ -31,7 +31,7 @@ def kernels():
     for name in names:
         if not (WORK / name).exists():
             if not list(WORK.glob(f"{name}_*.deb")):
-                debian.run("apt-get", "-qq", "download", name, cwd=WORK, stderr=subprocess.DEVNULL)
+                roots.run("apt-get", "-qq", "download", name, cwd=WORK, stderr=subprocess.DEVNULL)
             tool("dpkg", "-x", next(WORK.glob(f"{name}_*.deb")), WORK / name)
     return [WORK / name for name in names]
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from arch import ARCH
+from emulated import ARCH
 from machine import ESP_GUID, Machine
 from record import STRIDE
 

@@ -8,7 +8,7 @@ import subprocess
 import uuid
 
 import varstore
-from arch import ARCH
+from emulated import ARCH
 
 SECTOR, ESP_START = 512, 2048
 ESP_GUID = "11223344-5566-7788-99aa-bbccddeeff00"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import uuid
 
-from arch import ARCH, TOP
+from emulated import ARCH, TOP
 from boot import Boot, read
 from common import EFI, LOADER, LOADER_PATH, case, machine
 from machine import call

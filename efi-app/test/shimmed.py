@@ -3,7 +3,7 @@
 firmware does not know. Shims before 16 give their word through a protocol, later ones stand in for LoadImage."""
 import os
 
-from arch import UNPACKED
+from emulated import UNPACKED
 from boot import Boot
 from common import ERROR, LOADER, SHOW, SUCCESS, case, machine, skipped, x64_only
 from profile import certificate, secure, signature_list, signed

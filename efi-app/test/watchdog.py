@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 import wdat
-from arch import ARCH
+from emulated import ARCH
 from boot import Boot, read
 from common import EFI, ERROR, SHOW, aa64_only, case, long_case, machine, x64_only
 from machine import DEADLINE, shown
