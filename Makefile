@@ -248,7 +248,7 @@ bench:
 	@bench/plot $(BUILD)/bench/install.tsv docs/benchmark-install.svg
 	@bench/delta-sizes
 	@$(PYTHON) bench/deltas.py
-	@$(PYTHON) bench/uki.py
+	@$(PYTHON) bench/new_kernel.py
 	@$(PYTHON) bench/packing.py
 	@$(PYTHON) bench/links.py
 	@bench/plot_links $(BUILD)/bench/links.tsv docs/benchmark-links.svg

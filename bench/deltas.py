@@ -19,6 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "ovmf-test"))
+import debian  # noqa: E402
 import httpd  # noqa: E402
 
 import roots  # noqa: E402
@@ -233,7 +234,7 @@ def main():
     options = parser.parse_args()
     for directory in (WORK, ROOTS):
         directory.mkdir(parents=True, exist_ok=True)
-    old_root = roots.point_release(ROOTS, options.mirror or roots.apts_mirror())
+    old_root = roots.point_release(ROOTS, options.mirror or debian.mirror())
     server = CountingServer(WORK / "httpd", WORK).start()
     good = True
     with open(options.out, "w") as out:

@@ -2,23 +2,12 @@
 """Roots of Debian 12 to make images of. Needs root, debootstrap, and a Debian mirror that apt knows."""
 import shutil
 import subprocess
-import sys
 
 INCLUDED = "openssl,apt-utils,systemd,udev,dbus,iproute2"
 
 
 def run(*argv, **more):
     return subprocess.run([str(a) for a in argv], check=True, **more)
-
-
-def apts_mirror():
-    listed = run("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages",
-                 stdout=subprocess.PIPE, text=True).stdout
-    for line in listed.splitlines():
-        name, _, uri = line.partition(" ")
-        if name == "bookworm":
-            return uri
-    sys.exit("apt knows no mirror for bookworm: name one with --mirror")
 
 
 def _emptied(root, directory):

@@ -4,7 +4,7 @@
 Two kernels of Debian 12, and 34.7 MB of initrd, once before the kernel, as ukify lays them out, and once behind it,
 where it moves: the older kernel is made longer by MOVED bytes, since Debian's are often of the same size.
 
-Usage: uki.py   (the kernels come from apt)"""
+Usage: new_kernel.py   (the kernels come from apt)"""
 import json
 import os
 import subprocess
@@ -15,7 +15,7 @@ from deltas import CountingServer
 from measured import RunFailed
 from peers import BUILD, SLOTCTL, Slotctl, keys, tool
 
-WORK = BUILD / "bench" / "uki"
+WORK = BUILD / "bench" / "new-kernel"
 INITRD_BYTES = 34_700_000
 MOVED = 1536
 STUB = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
@@ -27,7 +27,7 @@ def kernels():
     plain = [name for name in listed if name.endswith("-amd64") and name.count("-") == 4]
     names = sorted(plain, key=lambda name: int(name.split("-")[3]))[-2:]
     if len(names) < 2:
-        sys.exit("uki.py: apt knows no two kernels of Debian 12")
+        sys.exit("new_kernel.py: apt knows no two kernels of Debian 12")
     for name in names:
         if not (WORK / name).exists():
             if not list(WORK.glob(f"{name}_*.deb")):
