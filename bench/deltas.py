@@ -19,33 +19,26 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "ovmf-test"))
-import debian  # noqa: E402
 import httpd  # noqa: E402
 
 import roots  # noqa: E402
-from image import MIB, erofs_of, once  # noqa: E402
+from image import erofs_of, once  # noqa: E402
 from links import Link, Update, link_program  # noqa: E402
 from measured import RunFailed  # noqa: E402
 from peers import BUILD, SLOTCTL, keys, tool  # noqa: E402
+from roots import BLOCK, UUID, ext4_of  # noqa: E402
 
 WORK = BUILD / "bench" / "deltas"
-ROOTS = Path("/var/tmp/slotboot-deltas")        # not below BUILD: make takes a root's invoke-rc.d for a list of dependencies
-BLOCK = 4096
 RTT_MS, RATE = 50, 20 * 125000
-UUID = "00000000-0000-0000-0000-000000000001"
 KINDS = ("plain", "lz4hc", "ext4", "squashfs-zstd", "squashfs-xz")
 WAYS = ("slotctl", "slotctl, named base", "casync", "RAUC adaptive", "RAUC whole", "zstd --patch-from")
 
 
 def make_image(kind, root, out):
-    """The same root makes the same image, byte for byte, and a changed one as little else as can be."""
     if kind in ("plain", "lz4hc"):
         erofs_of(root, out, (f"-U{UUID}", *(("-zlz4hc",) if kind == "lz4hc" else ())))
     elif kind == "ext4":
-        with open(out, "wb") as file:
-            file.truncate(256 * MIB)
-        tool("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal", "-U", UUID, "-E", f"hash_seed={UUID}", "-d", root, out,
-             env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"})
+        ext4_of(root, out, 256)
     else:
         tool("mksquashfs", root, out, "-comp", kind.removeprefix("squashfs-"), "-b", "128K", "-noappend", "-no-progress",
              "-mkfs-time", "0")
@@ -232,16 +225,14 @@ def main():
     parser.add_argument("--out", type=Path, default=WORK / "deltas.tsv")
     parser.add_argument("--mirror", help="default: the one apt has for bookworm")
     options = parser.parse_args()
-    for directory in (WORK, ROOTS):
-        directory.mkdir(parents=True, exist_ok=True)
-    old_root = roots.point_release(ROOTS, options.mirror or debian.mirror())
+    WORK.mkdir(parents=True, exist_ok=True)
+    old_root = roots.point_release(mirror=options.mirror)
     server = CountingServer(WORK / "httpd", WORK).start()
     good = True
     with open(options.out, "w") as out:
         out.write("step\timage\tway\tbytes\trequests\tseconds\n")
         for step in options.steps.split(","):
-            root = roots.updated(ROOTS, old_root, step,
-                                  ("libssl3", "openssl") if step == "near" else roots.outdated(old_root))
+            root = roots.updated(old_root, step, ("libssl3", "openssl") if step == "near" else roots.outdated(old_root))
             for kind in options.kinds.split(","):
                 old, new = (once(WORK / f"{name}-{kind}.img", lambda part, tree=tree: make_image(kind, tree, part))
                             for name, tree in (("old", old_root), (step, root)))

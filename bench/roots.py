@@ -1,9 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Roots of Debian 12 to make images of. Needs root, debootstrap, and a Debian mirror that apt knows."""
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "ovmf-test"))
+import debian  # noqa: E402
+
+from image import MIB  # noqa: E402
+from peers import tool  # noqa: E402
+
+PLACE = Path("/var/tmp/slotboot-deltas")        # not below BUILD: make takes a root's invoke-rc.d for a list of dependencies
 INCLUDED = "openssl,apt-utils,systemd,udev,dbus,iproute2"
+# With these it is a server with its tools, of about 1 GB.
+SERVER = ("linux-image-amd64,build-essential,git,vim,python3-pip,nginx,postgresql,openssh-server,curl,wget,tcpdump,strace,gdb,"
+          "cryptsetup,lvm2,network-manager,podman")
+BLOCK = 4096
+UUID = "00000000-0000-0000-0000-000000000001"
 
 
 def run(*argv, **more):
@@ -15,21 +30,23 @@ def _emptied(root, directory):
     (root / directory).mkdir()
 
 
-def point_release(work, mirror):
+def point_release(name="old", included=INCLUDED, mirror=None):
     """As the last point release has it."""
-    root, part = work / "old", work / "old.part"
+    root, part = PLACE / name, PLACE / f"{name}.part"
+    PLACE.mkdir(parents=True, exist_ok=True)
     if not root.exists():
         shutil.rmtree(part, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", f"--include={INCLUDED}", "bookworm", part, mirror, stdout=subprocess.DEVNULL)
+        run("debootstrap", "--variant=minbase", f"--include={included}", "bookworm", part,
+            mirror or debian.mirror(), stdout=subprocess.DEVNULL)
         for junk in ("var/cache/apt", "var/lib/apt/lists", "var/log"):
             _emptied(part, junk)
         part.rename(root)
     return root
 
 
-def updated(work, root, name, packages):
+def updated(root, name, packages):
     """A copy of root with the packages as apt has them now, those of the security archive among them."""
-    new, part, debs = work / name, work / f"{name}.part", work / f"{name}.debs"
+    new, part, debs = PLACE / name, PLACE / f"{name}.part", PLACE / f"{name}.debs"
     if new.exists():
         return new
     for path in (part, debs):
@@ -56,3 +73,11 @@ def outdated(root):
     names = [line[:-1] for line in policy.splitlines() if line[:1].strip()]
     now = [line.split()[1] for line in policy.splitlines() if line.startswith("  Candidate:")]
     return sorted(name for name, version in zip(names, now) if held.get(name) not in (None, version))
+
+
+def ext4_of(root, out, mebibytes):
+    """The same root makes the same image, byte for byte, and a changed one as little else as can be."""
+    with open(out, "wb") as file:
+        file.truncate(mebibytes * MIB)
+    tool("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal", "-U", UUID, "-E", f"hash_seed={UUID}", "-d", root, out,
+         env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"})
