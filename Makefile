@@ -318,4 +318,6 @@ include ovmf-test/nets.mk
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
+# What each object is made of. Other trees below BUILD, a Debian's root among them, have files *.d that are not for make.
+OTHER_TREES = $(patsubst %,-path '$(BUILD)/%' -prune -o,ovmf-test bench deb aarch64)
+-include $(shell find $(BUILD) $(OTHER_TREES) -name '*.d' -type f -print 2>/dev/null)

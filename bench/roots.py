@@ -10,9 +10,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "ovmf-test"))
 import debian  # noqa: E402
 
 from image import MIB  # noqa: E402
-from peers import tool  # noqa: E402
+from peers import BUILD, tool  # noqa: E402
 
-PLACE = Path("/var/tmp/slotboot-deltas")        # not below BUILD: make takes a root's invoke-rc.d for a list of dependencies
+PLACE = BUILD / "bench" / "roots"
 INCLUDED = "openssl,apt-utils,systemd,udev,dbus,iproute2"
 # With these it is a server with its tools, of about 1 GB.
 SERVER = ("linux-image-amd64,build-essential,git,vim,python3-pip,nginx,postgresql,openssh-server,curl,wget,tcpdump,strace,gdb,"

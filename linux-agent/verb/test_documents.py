@@ -132,6 +132,13 @@ def test_each_make_target_that_a_document_names_is_there(document):
     assert missing(r"^    (?:sudo )?make ([a-z][\w-]*)", document, targets.__contains__) == []
 
 
+def test_make_takes_no_file_of_a_debian_below_its_build_directory_for_a_makefile(tmp_path):
+    for place in ("ovmf-test/root/etc", "deb/tree/build", "bench/roots/old"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "invoke-rc.d").write_text("no makefile\n")
+    subprocess.run(["make", "-s", "help", f"BUILD={tmp_path}"], cwd=TOP, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_lines_are_wrapped_at_one_width(document):
     """But for tables, and for what is shown as it is printed or typed."""
