@@ -3,7 +3,6 @@
 
 A systemd of its own (systemd --user, in a private mount namespace) runs them; slotctl works on files, the reboot
 is written down instead of done."""
-import os
 import re
 import shlex
 import shutil
@@ -11,7 +10,7 @@ import subprocess
 
 import pytest
 from test_confirm import STRICT, TO_THE_OTHER, put_check, put_systemctl
-from drymachine import OURS, SLOTCTL, TOP
+from drymachine import OURS, OWN_MOUNTS, SLOTCTL, TOP
 from test_leaving import asked
 
 UNITS = TOP / "docs/units"
@@ -103,8 +102,7 @@ class Boot:
         script = (f"mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system /run/user && "
                   f"XDG_RUNTIME_DIR=/run/user XDG_CONFIG_HOME={top} HOME={top} EFIVARFS_PATH={top}/vars/ "
                   "exec /usr/lib/systemd/systemd --user --unit=default.target --log-target=console")
-        done = subprocess.run(["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c",
-                               script], capture_output=True, text=True, timeout=600)
+        done = subprocess.run([*OWN_MOUNTS, "sh", "-c", script], capture_output=True, text=True, timeout=600)
         if done.returncode:
             pytest.skip(f"no systemd can be started here: {done.stderr}")
 

@@ -8,7 +8,7 @@ import subprocess
 import zipfile
 
 import pytest
-from drymachine import CONFIG, DATAERR, IOERR, SLOTCTL, UNAVAILABLE, USAGE, refuse, refuse_install
+from drymachine import CONFIG, DATAERR, IOERR, OWN_MOUNTS, SLOTCTL, UNAVAILABLE, USAGE, refuse, refuse_install
 from test_engine import MIB, SMALL
 from test_engine import bundle, images, server, updated  # noqa: F401 (fixtures)
 
@@ -138,7 +138,7 @@ def test_after_an_install_that_was_cut_off_only_the_rest_is_fetched(first, serve
 
 def in_little_room(machine, server, *options):
     """An install with a file system of 2 MiB as spool-dir, in a mount namespace of its own."""
-    command = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"', "sh",
+    command = [*OWN_MOUNTS, "sh", "-c", 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"', "sh",
                machine.top / "spool", SLOTCTL, "install", server.url, "--activate=none", *options,
                f"--config={machine.top / 'slotboot.conf'}"]
     environment = {**os.environ, "EFIVARFS_PATH": f"{machine.top}/vars/", "LC_ALL": "C"}
