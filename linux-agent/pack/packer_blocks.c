@@ -133,20 +133,24 @@ unsigned packer_id_bytes(uint64_t blocks)
 	return (2 * bits + 8 + 7) / 8 < 4 ? 4 : (2 * bits + 8 + 7) / 8;
 }
 
-/* Blocks at equal distances, all of them if they are few. */
+/* Blocks at equal distances, all of them if they are few; of equal ones in a row (free space) one,
+ * since zstd stops where some of its samples teach nothing new. */
 static int samples_read(const struct packer *p, uint8_t **ret_samples, size_t *ret_count,
 			struct err *err)
 {
 	uint64_t blocks = p->size >> BLOCK_LOG;
-	size_t count = blocks < SAMPLES_MAX ? (size_t)blocks : SAMPLES_MAX;
-	_cleanup_free_ uint8_t *samples = malloc(count * BLOCK_BYTES + 1);
+	size_t places = blocks < SAMPLES_MAX ? (size_t)blocks : SAMPLES_MAX, count = 0;
+	_cleanup_free_ uint8_t *samples = malloc(places * BLOCK_BYTES + 1);
 
 	if (!samples)
 		return packer_no_memory(err);
-	for (size_t i = 0; i < count; i++)
-		if (packer_read(p, (i * blocks / count) << BLOCK_LOG, samples + i * BLOCK_BYTES,
-				BLOCK_BYTES, err) < 0)
+	for (size_t i = 0; i < places; i++) {
+		uint8_t *sample = samples + count * BLOCK_BYTES;
+
+		if (packer_read(p, (i * blocks / places) << BLOCK_LOG, sample, BLOCK_BYTES, err) < 0)
 			return -1;
+		count += count == 0 || memcmp(sample - BLOCK_BYTES, sample, BLOCK_BYTES) != 0;
+	}
 	*ret_samples = samples;
 	*ret_count = count;
 	samples = NULL;

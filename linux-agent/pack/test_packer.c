@@ -393,6 +393,46 @@ static void a_payload_that_changes_between_layouts_is_refused(void **state)
 	fclose(out);
 }
 
+static size_t dictionary_of(const char *name)
+{
+	struct packer p = in_blocks(packer_of(name, 2));
+	size_t len;
+
+	free(pack_full(&p, &len));
+	len = p.dictionary_len;
+	packer_clear(&p);
+	return len;
+}
+
+/* What zstd can learn from: words in any order. */
+static void fill_with_words(uint8_t *data, size_t len)
+{
+	enum { WORD = 16, WORDS = 4096 };
+	static uint8_t words[WORDS * WORD];
+	uint32_t seed = 5;
+
+	for (size_t i = 0; i < sizeof words; i++)
+		words[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
+	for (size_t at = 0; at < len; at += WORD)
+		memcpy(data + at, words + ((seed = seed * 1103515245 + 12345) >> 16) % WORDS * WORD, WORD);
+}
+
+static void free_space_costs_no_dictionary(void **state)
+{
+	enum { USED = 2 << 20, MOSTLY_FREE = 4 * USED };
+	uint8_t *bytes = calloc(1, MOSTLY_FREE);
+
+	(void)state;
+	fill_with_words(bytes, USED);
+	testdir_put(&dir, "used", bytes, USED);
+	memset(bytes, 0, USED);
+	fill_with_words(bytes + MOSTLY_FREE - USED, USED);
+	testdir_put(&dir, "mostly free", bytes, MOSTLY_FREE);
+	free(bytes);
+	assert_true(dictionary_of("used") > 16384);
+	assert_true(dictionary_of("mostly free") >= dictionary_of("used"));
+}
+
 static void a_payload_without_variety_gets_no_dictionary(void **state)
 {
 	static const uint8_t zeros[3 * CHUNK];
@@ -419,6 +459,7 @@ int main(void)
 		cmocka_unit_test(a_base_of_any_size_will_do),
 		cmocka_unit_test(any_number_of_threads_gives_the_same_bytes),
 		cmocka_unit_test(a_payload_that_changes_between_layouts_is_refused),
+		cmocka_unit_test(free_space_costs_no_dictionary),
 		cmocka_unit_test(a_payload_without_variety_gets_no_dictionary),
 	};
 
