@@ -131,12 +131,7 @@ bool chunk_decode_prefix(struct chunk_decode *code, const void *prefix, size_t p
 
 bool chunk_decode_is(struct chunk_decode *code, const void *data, size_t len, const uint8_t sha256[32])
 {
-	uint8_t digest[32];
-
-	return EVP_DigestInit_ex(code->md, EVP_sha256(), NULL) == 1 &&
-	       EVP_DigestUpdate(code->md, data, len) == 1 &&
-	       EVP_DigestFinal_ex(code->md, digest, NULL) == 1 &&
-	       memcmp(digest, sha256, sizeof digest) == 0;
+	return digest_is(code->md, data, len, sha256);
 }
 
 int chunk_decode_damaged(const char *file, uint32_t chunk, struct err *err)

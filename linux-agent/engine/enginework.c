@@ -57,8 +57,8 @@ int work_task_open(void *ctx, void *arg, struct err *err)
 	struct task *t = arg;
 
 	t->out = work_buffer_new(work_chunk_bytes(e) + ALIGN);
-	t->code = chunk_decode_new();
-	if (!t->out || !t->code)
+	t->md = EVP_MD_CTX_new();
+	if (!t->out || !t->md)
 		return err_set(err, EX_SOFTWARE, "failed to start working: out of memory");
 	return e->frame_room ? unpack_start(e, t, err) : 0;
 }
@@ -69,7 +69,7 @@ void work_task_clear(void *arg)
 
 	free(t->out);
 	unpack_close(t->unpack);
-	chunk_decode_free(t->code);
+	EVP_MD_CTX_free(t->md);
 }
 
 static uint64_t chunk_offset(const struct engine *e, uint32_t i)
@@ -108,8 +108,8 @@ bool work_held_read(struct engine *e, int file, void *buf, size_t len, uint64_t 
 static bool chunk_is_right(struct engine *e, const struct task *t)
 {
 	uint64_t start = clock_monotonic_ns();
-	bool is = chunk_decode_is(t->code, t->out, chunkindex_length(&e->index, t->chunk),
-				  e->index.chunks[t->chunk].sha256);
+	bool is = digest_is(t->md, t->out, chunkindex_length(&e->index, t->chunk),
+			    e->index.chunks[t->chunk].sha256);
 
 	work_spend(e, STAGE_HASH, start);
 	return is;

@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "plan.h"
 #include "chunk_decode.h"
+#include "digest.h"
 #include "pool.h"
 
 #define NOWHERE UINT32_MAX
@@ -30,7 +31,7 @@ struct task {
 	size_t held;		/* bytes of the chunk that a slot gave */
 	uint64_t at;
 	uint8_t *frame, *out, *aux;	/* sizes are in struct engine; aligned to 4096 */
-	struct chunk_decode *code;
+	EVP_MD_CTX *md;
 	struct unpack *unpack;	/* owns frame and aux; NULL: the tasks decode no frames */
 };
 
