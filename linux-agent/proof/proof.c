@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -33,12 +34,17 @@ struct options {
 	const char *scenario, *mode;	/* "": all */
 };
 
+static _Noreturn void usage(const char *argument, const char *what)
+{
+	(void)fprintf(stderr, "proof: %s %s; the options: --quick, --seed N, --scenario WORD, --mode WORD, --first, "
+		      "--list\n", argument, what);
+	exit(EX_USAGE);
+}
+
 static const char *value_of(int argc, char **argv, int *i)
 {
-	if (*i + 1 >= argc) {
-		(void)fprintf(stderr, "%s needs a value\n", argv[*i]);
-		exit(2);
-	}
+	if (*i + 1 >= argc)
+		usage(argv[*i], "needs a value");
 	return argv[++*i];
 }
 
@@ -60,7 +66,7 @@ static struct options options_read(int argc, char **argv)
 		else if (strcmp(argv[i], "--mode") == 0)
 			o.mode = value_of(argc, argv, &i);
 		else
-			(void)fprintf(stderr, "%s: unknown, ignoring\n", argv[i]);
+			usage(argv[i], "is no option");
 	}
 	return o;
 }
@@ -181,5 +187,5 @@ int main(int argc, char **argv)
 		     (unsigned long long)totals.cuts, (unsigned long long)totals.cases,
 		     (unsigned long long)violation_count());
 	(void)printf("%u passed, %u failed\n", passed, failed);
-	return failed > 0;
+	return failed > 0 || passed == 0;
 }
