@@ -3,10 +3,7 @@
 """An update over links of a known round trip and rate (link.c): requests one after another, as many in flight as four
 connections bear, and HTTP/2; seconds, requests and bytes, and what the goal allows.
 
-The image is made of this machine's programs; with --debian it is a root of Debian 12 of about 1 GB, in ext4, before and
-after all that Debian 12 has had since its point release (as root).
-
-Usage: links.py [--size MIB | --debian] [--rtt MS,...] [--mbit N,...] [--ways one,four,h2] [--slow-start] [--out FILE.tsv]"""
+Usage: links.py [--size MIB] [--rtt MS,...] [--mbit N,...] [--ways one,four,h2] [--slow-start] [--out FILE.tsv]"""
 import argparse
 import json
 import os
@@ -18,7 +15,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "ovmf-test"))
 import httpd  # noqa: E402
 
-import roots  # noqa: E402
 import update  # noqa: E402
 from image import MIB, once  # noqa: E402
 from measured import RunFailed  # noqa: E402
@@ -27,7 +23,6 @@ from peers import BUILD, SLOTCTL, Slotctl, keys, tool  # noqa: E402
 WORK = BUILD / "bench"
 WAYS = {"one": "one after another", "four": "four connections", "h2": "HTTP/2"}
 REQUESTS = 400
-SERVER_MIB = 1400
 
 
 class TlsServer(httpd.HttpServer):
@@ -51,8 +46,8 @@ class TlsServer(httpd.HttpServer):
 class Update(Slotctl):
     """The machine runs the old image; the bundle has the new one."""
 
-    def __init__(self, old, new):
-        self.work, self.old, self.image = WORK / "slotctl", old, new
+    def __init__(self, size):
+        self.work, (self.old, self.image) = WORK / "slotctl", update.pair(WORK, size)
         self.work.mkdir(exist_ok=True)
         self.key, self.cert = keys(WORK)
         self.uki = self.work / "uki.efi"
@@ -78,12 +73,6 @@ class Update(Slotctl):
             raise RunFailed(done.stderr + done.stdout[-500:])
         events = {line["event"]: line for line in map(json.loads, done.stdout.splitlines())}
         return events["time"]["ms"] / 1000, events
-
-
-def debians():
-    old = roots.point_release("server", f"{roots.INCLUDED},{roots.SERVER}")
-    new = roots.updated(old, "server-new", roots.outdated(old))
-    return [once(WORK / f"{root.name}.img", lambda part, root=root: roots.ext4_of(root, part, SERVER_MIB)) for root in (old, new)]
 
 
 def link_program():
@@ -116,7 +105,6 @@ def certificate():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=192, help="of the image, in MiB")
-    parser.add_argument("--debian", action="store_true")
     parser.add_argument("--rtt", default="20,50,200", help="in ms")
     parser.add_argument("--mbit", default="5,20,100")
     parser.add_argument("--ways", default="one,four,h2")
@@ -125,8 +113,7 @@ def main():
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     certificate()
-    contestant = Update(*(debians() if options.debian else update.pair(WORK, options.size * MIB)))
-    print(f"an image of {contestant.image.stat().st_size:,} bytes", flush=True)
+    contestant = Update(options.size * MIB)
     program = link_program()
     servers = {way: TlsServer(WORK / f"httpd-{way}", WORK, way == "h2").start() for way in options.ways.split(",")}
     good = True

@@ -14,9 +14,6 @@ from peers import BUILD, tool  # noqa: E402
 
 PLACE = BUILD / "bench" / "roots"
 INCLUDED = "openssl,apt-utils,systemd,udev,dbus,iproute2"
-# With these it is a server with its tools, of about 1 GB.
-SERVER = ("linux-image-amd64,build-essential,git,vim,python3-pip,nginx,postgresql,openssh-server,curl,wget,tcpdump,strace,gdb,"
-          "cryptsetup,lvm2,network-manager,podman")
 BLOCK = 4096
 UUID = "00000000-0000-0000-0000-000000000001"
 
@@ -30,13 +27,13 @@ def _emptied(root, directory):
     (root / directory).mkdir()
 
 
-def point_release(name="old", included=INCLUDED, mirror=None):
+def point_release(mirror=None):
     """As the last point release has it."""
-    root, part = PLACE / name, PLACE / f"{name}.part"
+    root, part = PLACE / "old", PLACE / "old.part"
     PLACE.mkdir(parents=True, exist_ok=True)
     if not root.exists():
         shutil.rmtree(part, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", f"--include={included}", "bookworm", part,
+        run("debootstrap", "--variant=minbase", f"--include={INCLUDED}", "bookworm", part,
             mirror or debian.mirror(), stdout=subprocess.DEVNULL)
         for junk in ("var/cache/apt", "var/lib/apt/lists", "var/log"):
             _emptied(part, junk)
