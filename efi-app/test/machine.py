@@ -5,6 +5,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 import uuid
 
 import varstore
@@ -13,10 +14,17 @@ from emulated import ARCH
 SECTOR, ESP_START = 512, 2048
 ESP_GUID = "11223344-5566-7788-99aa-bbccddeeff00"
 DEADLINE = 3600  # seconds: ends what hangs, and nothing that is merely slow
+ASLEEP, STARTS = 120, 3     # seconds without any processor time; how often a machine is switched on
 
 
 def call(*command, **kw):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **kw)
+
+
+def processor_time(pid):
+    """Of a process, in ticks of proc_pid_stat(5): user's and kernel's."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
 
 
 def disk_make(path, mebibytes, esp):
@@ -112,13 +120,36 @@ class Machine:
             "-device", f"virtio-blk-pci,drive=d{self.device}",
             "-serial", f"file:{self.serial}",
             *([] if resets else ["-no-reboot"]), *extra]
-        try:
-            subprocess.run(command, timeout=DEADLINE, check=True,
-                           stdin=subprocess.DEVNULL)
-        except subprocess.TimeoutExpired:
-            raise AssertionError("not shut down in time") from None
+        for _ in range(STARTS):
+            if self._ends(command):
+                return self._console()
+        raise AssertionError(f"the firmware slept before it started anything, {STARTS} times")
+
+    def _console(self):
         with open(self.serial, encoding="utf-8", errors="replace") as f:
             return f.read()
+
+    def _ends(self, command):
+        """Whether the machine has ended by itself. If not, its firmware sleeps and has started nothing yet, and it is switched
+        off: AAVMF did so once in some hundred boots, without a timer that would wake it."""
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        begin = awake = time.monotonic()
+        before = None
+        try:
+            while True:
+                try:
+                    assert process.wait(10) == 0, f"QEMU ended with {process.returncode}"
+                    return True
+                except subprocess.TimeoutExpired:
+                    now, used = time.monotonic(), processor_time(process.pid)
+                assert now - begin < DEADLINE, "not shut down in time"
+                if used != before:
+                    before, awake = used, now
+                elif now - awake > ASLEEP and "BdsDxe: starting" not in self._console():
+                    return False
+        finally:
+            process.kill()
+            process.wait()
 
 
 def shown(log):
