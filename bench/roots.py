@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Roots of Debian 12 to make images of. Needs root, debootstrap, and a Debian mirror that apt knows."""
-import os
 import shutil
 import subprocess
 import sys
@@ -9,13 +8,10 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "ovmf-test"))
 import debian  # noqa: E402
 
-from image import MIB  # noqa: E402
-from peers import BUILD, tool  # noqa: E402
+from peers import BUILD  # noqa: E402
 
 PLACE = BUILD / "bench" / "roots"
 INCLUDED = "openssl,apt-utils,systemd,udev,dbus,iproute2"
-BLOCK = 4096
-UUID = "00000000-0000-0000-0000-000000000001"
 
 
 def run(*argv, **more):
@@ -70,11 +66,3 @@ def outdated(root):
     names = [line[:-1] for line in policy.splitlines() if line[:1].strip()]
     now = [line.split()[1] for line in policy.splitlines() if line.startswith("  Candidate:")]
     return sorted(name for name, version in zip(names, now) if held.get(name) not in (None, version))
-
-
-def ext4_of(root, out, mebibytes):
-    """The same root makes the same image, byte for byte, and a changed one as little else as can be."""
-    with open(out, "wb") as file:
-        file.truncate(mebibytes * MIB)
-    tool("mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-O", "^has_journal", "-U", UUID, "-E", f"hash_seed={UUID}", "-d", root, out,
-         env={**os.environ, "E2FSPROGS_FAKE_TIME": "1"})
