@@ -21,6 +21,15 @@ def call(*command, **kw):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **kw)
 
 
+def ended(process):
+    """At once, or after ten seconds: not yet."""
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def processor_time(pid):
     """Of a process, in ticks of proc_pid_stat(5): user's and kernel's."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
@@ -136,17 +145,15 @@ class Machine:
         begin = awake = time.monotonic()
         before = None
         try:
-            while True:
-                try:
-                    assert process.wait(10) == 0, f"QEMU ended with {process.returncode}"
-                    return True
-                except subprocess.TimeoutExpired:
-                    now, used = time.monotonic(), processor_time(process.pid)
+            while not ended(process):
+                now, used = time.monotonic(), processor_time(process.pid)
                 assert now - begin < DEADLINE, "not shut down in time"
                 if used != before:
                     before, awake = used, now
                 elif now - awake > ASLEEP and "BdsDxe: starting" not in self._console():
                     return False
+            assert process.returncode == 0, f"QEMU ended with {process.returncode}"
+            return True
         finally:
             process.kill()
             process.wait()

@@ -6,9 +6,9 @@ import subprocess
 import sys
 import uuid
 
-from emulated import ARCH, TOP
 from boot import Boot, read
 from common import EFI, LOADER, LOADER_PATH, case, machine
+from emulated import ARCH, TOP
 from machine import call
 from record import FAILED, GOOD, LOAD, record, slot
 from varstore import GLOBAL

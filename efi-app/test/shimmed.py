@@ -3,9 +3,9 @@
 firmware does not know. Shims before 16 give their word through a protocol, later ones stand in for LoadImage."""
 import os
 
-from emulated import UNPACKED
 from boot import Boot
 from common import ERROR, LOADER, SHOW, SUCCESS, case, machine, skipped, x64_only
+from emulated import UNPACKED
 from profile import certificate, secure, signature_list, signed
 from record import BAD, FAILED, GOOD, LOAD, RETURNED, TRIAL, record, slot
 

@@ -7,9 +7,9 @@ import struct
 import subprocess
 
 import wdat
-from emulated import ARCH
 from boot import Boot, read
 from common import EFI, ERROR, SHOW, aa64_only, case, long_case, machine, x64_only
+from emulated import ARCH
 from machine import DEADLINE, shown
 from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, FCH, GOOD, GWDT,
                     I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
