@@ -101,15 +101,13 @@ def pytest_runtest_makereport(item, call):
             report.sections.append((f"console ({value.directory}/serial.log)", value.console_tail()))
 
 
-DROP_IN = "/run/slotboot/slotboot.conf.d"
-
-
 def arrivals(line):
     """Two functions for a machine whose configuration has this line, which the test OS forgets from boot to boot:
     arrive(machine, boot) puts it there and tells (variant, slot); go(machine, command) does so after a command
     that ends in a boot."""
     def arrive(machine, boot):
-        machine.check(f"mkdir -p {DROP_IN} && printf '[slotboot]\\n{line}\\n' >{DROP_IN}/arrival.conf")
+        machine.check("mkdir -p /run/slotboot/slotboot.conf.d && "
+                      f"printf '[slotboot]\\n{line}\\n' >/run/slotboot/slotboot.conf.d/arrival.conf")
         return boot.variant, boot.slot
 
     def go(machine, command):

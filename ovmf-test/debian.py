@@ -15,7 +15,7 @@ import debian13
 import pki
 import uki
 from machine import Machine
-from paths import BUILD, HERE, LOADER, SLOTCTL, TOP, WORK, copy, newer_than, run
+from paths import BUILD, HERE, LOADER, SFDISK, SLOTCTL, TOP, WORK, copy, newer_than, run
 
 GUEST = HERE / "guest/debian"
 LUKS = HERE / "guest/debian-luks"
@@ -273,7 +273,7 @@ class Debian:
                   f"slotboot.install=/dev/vda slotboot.bundle={bundle_url} ip=dhcp {ALWAYS} panic=-1")
         with open(path, "wb") as stick:
             stick.truncate(160 << 20)
-        run("sfdisk", "--quiet", path, stdin=b"label: gpt\ntype=uefi\n")
+        run(*SFDISK, path, stdin=b"label: gpt\ntype=uefi\n")
         run("mformat", "-i", f"{path}@@1M", "-F", "-T", str((158 << 20) // 512), "-h", "64", "-s", "32", "::")
         run("mmd", "-i", f"{path}@@1M", "::EFI", "::EFI/BOOT")
         run("mcopy", "-i", f"{path}@@1M", uki_file, "::EFI/BOOT/BOOTX64.EFI")

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from esp import Esp
-from paths import ARCH, FALLBACK, LOADER, run
+from paths import ARCH, FALLBACK, LOADER, SFDISK, run
 
 MIB = 1 << 20
 # name, type GUID, start and size in MiB. Fixed GUIDs: equal contents give equal disks.
@@ -50,7 +50,7 @@ def _partition(path):
     table = ["label: gpt", f"label-id: {_GUID.format(0)}", "first-lba: 2048"]
     for number, (name, (kind, start, size)) in enumerate(LAYOUT.items(), 1):
         table.append(f"start={start}MiB, size={size}MiB, type={kind}, uuid={_GUID.format(number)}, name={name}")
-    run("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", path, stdin="\n".join(table).encode())
+    run(*SFDISK, path, stdin="\n".join(table).encode())
 
 
 def make(path, variant, bundle=None):

@@ -29,6 +29,9 @@ FIRMWARE = OVMF if ARCH is arch.X64 else Path("/usr/share/AAVMF")
 # Debian keeps veritysetup, mkfs.vfat and nginx out of an ordinary user's PATH.
 ENV = {**os.environ, "PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
 
+# Without the last two it waits a quarter of a second, of an image file, too, before the kernel is to look again.
+SFDISK = ("/usr/sbin/sfdisk", "--quiet", "--no-reread", "--no-tell-kernel")
+
 # Put before a server's command line: it dies with the test run, even one that is killed itself.
 # (With the thread that started it, to be exact: start servers from the main thread.)
 DIE_WITH_US = ("setpriv", "--pdeathsig", "TERM")

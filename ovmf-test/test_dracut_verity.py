@@ -10,7 +10,7 @@ import pytest
 
 import debian
 from accel import accelerator
-from paths import ARCH, DIE_WITH_US, ENV, TOP, WORK, newer_than, run
+from paths import ARCH, DIE_WITH_US, ENV, SFDISK, TOP, WORK, newer_than, run
 
 PLACE = WORK / "dracut"
 PACKAGES = ("cryptsetup-bin", "dracut", "linux-image-cloud-amd64", "systemd-sysv", "udev", "zstd")
@@ -72,7 +72,7 @@ def disk_of(slots, tree):
         file.truncate(96 << 20)
     names = [f"slotboot-{slot}{kind}" for slot in "ab" for kind in ("", "-rootfs-verity")]
     table = "".join(f"start={16 * number + 16}MiB, size=12MiB, name={name}\n" for number, name in enumerate(names))
-    run("sfdisk", "--quiet", out, stdin=f"label: gpt\n{table}".encode())
+    run(*SFDISK, out, stdin=f"label: gpt\n{table}".encode())
     images = {version: image(version, tree) for version in set(slots) - {None}}
     for at, version in zip((16, 48), slots):
         if version is None:

@@ -10,7 +10,7 @@ import pytest
 
 from disk import LAYOUT, MIB, Disk
 from machine import Machine
-from paths import WORK, copy, run
+from paths import SFDISK, WORK, copy, run
 from record import ESP
 from varstore import GLOBAL, VarStore
 
@@ -87,12 +87,12 @@ def make_disks(machine):
         path = machine.esps[number].path
         with open(path, "wb") as file:
             file.truncate((start + size + 1) * MIB)
-        run("sfdisk", "--quiet", path, stdin=f"label: gpt\nstart={start}MiB, size={size}MiB, type={LAYOUT['esp'][0]}, "
+        run(*SFDISK, path, stdin=f"label: gpt\nstart={start}MiB, size={size}MiB, type={LAYOUT['esp'][0]}, "
             f"uuid={guid}, name=esp{number}\n".encode())
         machine.esps[number].esp.format(size * MIB)
     machine.esps[1].write("esp", content)
     machine.disk.write("esp", bytes(size * MIB))
-    run("sfdisk", "--quiet", "--delete", machine.disk.path, "1")
+    run(*SFDISK, "--delete", machine.disk.path, "1")
 
 
 @pytest.fixture(scope="module")

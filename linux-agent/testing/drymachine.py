@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 
 import uki
+from paths import SFDISK
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("SLOTBOOT_BUILD", TOP / "build"))
@@ -25,8 +26,6 @@ AT_NONCE = 288                  # in the record
 AT_DIGEST_A = 88
 AT_STATUS_A, WRITING = 64, 1
 AT_INSTALLED_A = 120
-# Without these options it waits a quarter of a second, of an image file, too, before the kernel is to look again.
-SFDISK = ["/usr/sbin/sfdisk", "-q", "--no-reread", "--no-tell-kernel"]
 # With mounts of its own. Root needs no other user namespace, and in a container may not have one.
 OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 USAGE, DATAERR, NOINPUT, UNAVAILABLE, IOERR, TEMPFAIL, CONFIG = 64, 65, 66, 69, 74, 75, 78

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from drymachine import AT_STATUS_A, BUILD, CONFIG, GLOBAL, OURS, TOP, WRITING, changes, load_option
+from paths import SFDISK
 from test_foreign import esp_guid, two_disks
 from test_quirks import Firmware, entries, label, put_order_back
 from test_schema import SCHEMAS, check
@@ -131,7 +132,7 @@ def older_fallback(machine):
 
 
 def basic_data(machine):
-    subprocess.run(["/usr/sbin/sfdisk", "-q", "--part-type", machine.top / "disk.img", "1", BASIC_DATA], check=True)
+    subprocess.run([*SFDISK, "--part-type", machine.top / "disk.img", "1", BASIC_DATA], check=True)
 
 
 def pmbr_boot(machine):

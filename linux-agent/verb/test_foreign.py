@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from drymachine import CONFIG, LOADER, OURS, refuse
+from paths import SFDISK
 
 NOT_THE_LOADERS = struct.pack("<I", 7)      # it stays over a reset
 
@@ -15,7 +16,7 @@ NOT_THE_LOADERS = struct.pack("<I", 7)      # it stays over a reset
 def esp_guid(machine, new=None):
     """Of the disk that the configuration names; another one from now on."""
     if new:
-        subprocess.run(["/usr/sbin/sfdisk", "-q", "--part-uuid", machine.top / "disk.img", "1", new], check=True)
+        subprocess.run([*SFDISK, "--part-uuid", machine.top / "disk.img", "1", new], check=True)
     return subprocess.run(["/usr/sbin/sfdisk", "--part-uuid", machine.top / "disk.img", "1"], check=True,
                           capture_output=True, text=True).stdout.strip()
 

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from drymachine import CONFIG, SFDISK, refuse
+from drymachine import CONFIG, refuse
+from paths import SFDISK
 
 PARTS = ["slotboot-a", "slotboot-b", "slotboot-a-app", "slotboot-b-app"]
 

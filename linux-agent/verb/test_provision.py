@@ -11,7 +11,8 @@ import pki
 import pytest
 import record
 import uki
-from drymachine import BUILD, CONFIG, DATAERR, NOINPUT, SFDISK, SLOTCTL, USAGE
+from drymachine import BUILD, CONFIG, DATAERR, NOINPUT, SLOTCTL, USAGE
+from paths import SFDISK
 from esp import Esp
 from test_schema import check
 
@@ -271,7 +272,7 @@ def test_partitions_that_are_kept_must_be_those_that_the_command_line_asks_for(p
     assert status == CONFIG and f"has root=PARTUUID={ROOT}a: sfdisk --part-uuid" in errors, errors
     assert digest(provision.image) == before
     for number, slot in ((2, "a"), (3, "b")):
-        subprocess.run(["sfdisk", "--part-uuid", provision.image, str(number), ROOT + slot], check=True, capture_output=True)
+        subprocess.run([*SFDISK, "--part-uuid", provision.image, str(number), ROOT + slot], check=True, capture_output=True)
     good(provision("--wipe=disk.img", bundle=bundle))
 
 

@@ -10,7 +10,8 @@ import zlib
 
 import pytest
 import test_schema
-from drymachine import CONFIG, GLOBAL, LOADER, OURS, SFDISK, refuse
+from drymachine import CONFIG, GLOBAL, LOADER, OURS, refuse
+from paths import SFDISK
 from test_loader import loader_of
 
 HOME, FALLBACK = "EFI/slotboot/slotbootx64.efi", "EFI/BOOT/BOOTX64.EFI"
