@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from varstore import VarStore
 
 EMPTY, WRITING, TRIAL, KEXEC_TRIAL, GOOD, BAD = range(6)
-TRIES = 4                       # a reason
+LOAD, DIGEST, RETURNED, TRIES, KEXEC = range(1, 6)      # reasons
+UNSAVED, WATCHDOG = 10, 11
 HAS_DIGEST = 1                  # a flag
 ESP = uuid.UUID("5107B007-0000-4000-9000-000000000001")      # the first partition's, in disk.py
 MIRROR = "EFI/slotboot/state.bin"
 SIZE, STRIDE = 320, 4096        # of a record; from one copy in the mirror to the next
-NO_WATCHDOG, I6300ESB, ITCO, WDAT = range(4)
+NO_WATCHDOG, I6300ESB, ITCO, WDAT, GWDT, FCH = range(6)
 ON_TRIAL, ON_GOOD = 1, 2        # flags of the watchdog
+PROVISIONAL, CHECK, RESET, ENTRIES = 1, 2, 4, 8         # flags of the record
 _HEAD = struct.Struct("<8sHH4xQBBBBH2x32s")
 _SLOT = struct.Struct("<6B2xQQ32sQ16x")
 _TAIL = struct.Struct("<64sQBB18x")

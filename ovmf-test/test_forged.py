@@ -9,10 +9,9 @@ import pytest
 import images
 import record
 from uki import section
-from varstore import BS, NV, RT, VarStore
+from varstore import SIGNED_UPDATES, VarStore
 
 LOADER_INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-AUTHENTICATED = 0x20
 SQUATTER = b"\0" * 256
 TRACE_OF_B = (struct.pack("<8s8BQ", b"SLOTTRCE", 1, 1, 0, 0, 0, 1, 0, 0, 1) + struct.pack("<BBBBQ", 1, 0, 0, 0, 0)).ljust(128, b"\0")
 
@@ -73,7 +72,7 @@ def test_loader_variables_that_stay_stop_nothing(machine):
 
 def test_a_record_that_the_firmware_does_not_let_go_is_worked_round(machine, install):
     """As an authenticated variable of somebody else's."""
-    VarStore(machine.vars).set("SlotState", SQUATTER, attributes=NV | BS | RT | AUTHENTICATED)
+    VarStore(machine.vars).set("SlotState", SQUATTER, attributes=SIGNED_UPDATES)
     assert machine.cold_boot().slot == "b"
     assert "stored in the mirror on the ESP alone" in machine.check("slotctl mark-good")
     boot = machine.run_to_boot(install("z.zip", "reboot"))

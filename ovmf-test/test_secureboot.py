@@ -15,7 +15,7 @@ import pki
 import rootfs
 import siglist
 from paths import LOADER, SLOTCTL, WORK, run
-from varstore import VarStore
+from varstore import SIGNED_UPDATES, VarStore
 
 pytestmark = debian13.needed
 CREDENTIAL = "of version y"
@@ -168,7 +168,7 @@ def test_what_is_revoked_is_known_before_the_reboot_that_would_find_out(machine,
     machine.check("cp /efi/EFI/BOOT/BOOTX64.EFI /efi/EFI/slotboot/slotbootx64.efi && sync")
     assert machine.status()["slots"]["a"]["secure_boot"]["rule"] == "db-certificate"
     machine.shutdown()
-    VarStore(machine.vars).set("dbx", siglist.of_images(uki.read_bytes()), siglist.SECURITY, 0x27)
+    VarStore(machine.vars).set("dbx", siglist.of_images(uki.read_bytes()), siglist.SECURITY, SIGNED_UPDATES)
     boot = machine.cold_boot()
     assert (boot.variant, boot.slot) == ("y", "b")
     slots = machine.status()["slots"]

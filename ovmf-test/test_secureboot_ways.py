@@ -8,7 +8,7 @@ import images
 import siglist
 from paths import LOADER, WORK
 from test_secureboot import bundled, own_words, signer_of, uki_of, uki_with_profiles
-from varstore import VarStore
+from varstore import SIGNED_UPDATES, VarStore
 
 pytestmark = debian13.needed
 PLACE = WORK / "ways"
@@ -127,14 +127,14 @@ def test_a_trial_that_the_firmware_refuses_falls_over_in_the_same_boot_with_the_
     before = {"unsigned": ours + siglist.of_images(refused["unsigned"]),
               "other": ours + siglist.of_certificate(keys["other"].certificate), "revoked": ours}[name]
     machine.shutdown()
-    VarStore(machine.vars).set("db", before, siglist.SECURITY, 0x27)
+    VarStore(machine.vars).set("db", before, siglist.SECURITY, SIGNED_UPDATES)
     machine.cold_boot()
     machine.check(install(f"ways-{name}.zip", "none", "--allow-downgrade") + " && slotctl mark-active b")
     assert machine.status()["slots"]["b"]["secure_boot"]["answer"] == "starts"
     machine.shutdown()
-    VarStore(machine.vars).set("db", ours, siglist.SECURITY, 0x27)
+    VarStore(machine.vars).set("db", ours, siglist.SECURITY, SIGNED_UPDATES)
     if name == "revoked":
-        VarStore(machine.vars).set("dbx", siglist.of_images(refused[name]), siglist.SECURITY, 0x27)
+        VarStore(machine.vars).set("dbx", siglist.of_images(refused[name]), siglist.SECURITY, SIGNED_UPDATES)
     boot = machine.cold_boot()
     assert (boot.variant, machine.firmware_entries()) == ("x", 1)
     status = machine.status()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One boot of a test machine and what it left behind."""
 from machine import said, shown
-from record import SIZE, STARTED, Record, Trace
+from states import STARTED, Found, Trace
 
 
 def read(path):
@@ -19,8 +19,7 @@ class Boot:
         self.path = self.text("FilePath")
         self.options = self.text("LoadOptions")
         self.trace = Trace(self.shown["SlotTrace"]) if "SlotTrace" in self.shown else self.plain()
-        stored = machine.store().get("SlotState")
-        self.record = Record(stored) if stored and len(stored) == SIZE else None
+        self.record = Found.decode(machine.variable("SlotState"))
 
     def plain(self):
         """A plain boot has no SlotTrace: LoaderEntrySelected says it all."""

@@ -5,7 +5,9 @@ import sys
 
 from emulated import ARCH
 from machine import ESP_GUID, Machine
+
 from record import STRIDE
+from varstore import SIGNED_UPDATES
 
 EFI = sys.argv[1]
 # Of each firmware its own.
@@ -15,7 +17,6 @@ SHOW, STUB, SUCCESS, ERROR, TRACES, RESETS = (
     os.path.join(EFI, "test", f"{n}.efi") for n in
     ("show", "show_stub", "returns_success", "returns_error", "leaves_trace", "resets"))
 LOADER_PATH = f"\\EFI\\slotboot\\slotboot{ARCH.NAME}.efi"
-NV, NV_BS_RT, AUTHENTICATED = 3, 7, 0x20     # attributes of variables
 CASES, LEFT_OUT = [], []
 
 
@@ -64,4 +65,4 @@ def signed_only(m, name, data, guid):
     """The machine has a variable that only a signed write may replace or delete. Firmware without Secure Boot need not
     know such variables."""
     m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
-    m.seed((name, data, guid, NV_BS_RT | AUTHENTICATED))
+    m.seed((name, data, guid, SIGNED_UPDATES))

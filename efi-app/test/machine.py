@@ -5,11 +5,15 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import time
 import uuid
 
-import varstore
-from emulated import ARCH
+from emulated import ARCH, TOP
+
+sys.path.append(os.path.join(TOP, "ovmf-test"))
+from paths import SFDISK  # noqa: E402
+from varstore import GLOBAL, VarStore  # noqa: E402
 
 SECTOR, ESP_START = 512, 2048
 ESP_GUID = "11223344-5566-7788-99aa-bbccddeeff00"
@@ -41,8 +45,7 @@ def disk_make(path, mebibytes, esp):
         f.truncate((mebibytes + 2) << 20)
     size = mebibytes << 11
     layout = f"label: gpt\nstart={ESP_START}, size={size}, type=uefi, uuid={esp}\n"
-    # Without these options it waits a quarter of a second before the kernel is to look again.
-    call("/usr/sbin/sfdisk", "-q", "--no-reread", "--no-tell-kernel", path, input=layout.encode())
+    call(*SFDISK, path, input=layout.encode())
     call("mformat", "-i", f"{path}@@1M", "-T", str(size), "-h", "64", "-s", "32", "::")
     call("mmd", "-i", f"{path}@@1M", *(f"::EFI{d}" for d in
          ("", "/BOOT", "/slotboot", "/slotboot/a", "/slotboot/b", "/test")))
@@ -76,9 +79,7 @@ class Machine:
         # AAVMF's is 64 MB of almost nothing.
         call("cp", "--sparse=always", self.kept_variables or ARCH.VARIABLES, self.vars_path)
         if not self.kept_variables:
-            store = self.store()
-            store.clear()
-            store.save()
+            self.store().clear()
 
     def at(self, name):
         return os.path.join(self.folder, name)
@@ -99,19 +100,23 @@ class Machine:
             return f.read()
 
     def store(self):
-        return varstore.VarStore(self.vars_path)
+        return VarStore(self.vars_path)
 
     def seed(self, *variables):
-        store = self.store()
+        """Sets each: name, data, then GUID and attributes where they are not ours."""
         for v in variables:
-            store.add(*v)
-        store.save()
+            self.store().set(*v)
+
+    def variable(self, name, *guid):
+        """Its data; None if there is none."""
+        found = self.store().get(name, *guid)
+        return found and found.data
 
     def entries(self, *files):
         """Boot0000, Boot0001, ... in this order."""
         order = struct.pack(f"<{len(files)}H", *range(len(files)))
-        self.seed(("BootOrder", order, varstore.GLOBAL),
-                  *((f"Boot{i:04X}", boot_entry(f, self.mebibytes), varstore.GLOBAL)
+        self.seed(("BootOrder", order, GLOBAL),
+                  *((f"Boot{i:04X}", boot_entry(f, self.mebibytes), GLOBAL)
                     for i, f in enumerate(files)))
 
     def run(self, *extra, resets=False):

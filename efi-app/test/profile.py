@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A slot's own command line by a profile of its UKI, also on firmware with Secure Boot."""
 import os
-import struct
 import subprocess
 import sys
-import uuid
 
 from boot import Boot, read
 from common import EFI, LOADER, LOADER_PATH, case, machine
 from emulated import ARCH, TOP
 from machine import call
-from record import FAILED, GOOD, LOAD, record, slot
-from varstore import GLOBAL
+from states import FAILED, record, slot
 
-SECURITY = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"       # the GUID of db and dbx
-X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
-SIGNED_UPDATES = 0x27       # NV, BS, RT, and only by updates that are signed
+from record import GOOD, LOAD
+
 BOTH = ("ID=main\n", "TITLE=B\nID=\"slot-b\"\n", "TITLE=none\n", "ID=slot-a\n")
 
 
@@ -74,12 +70,6 @@ def certificate(folder):
     return key, cert, read(der)
 
 
-def signature_list(der):
-    """EFI_SIGNATURE_LIST of one certificate (UEFI 2.10, 32.4.1)."""
-    size = 16 + len(der)
-    return X509.bytes_le + struct.pack("<III", 28 + size, 0, size) + uuid.UUID(GLOBAL).bytes_le + der
-
-
 def signed(keys, path, name):
     """The program under another name beside the keys, signed by them; keys: certificate()'s."""
     out = os.path.join(os.path.dirname(keys[0]), name)
@@ -90,9 +80,8 @@ def signed(keys, path, name):
 def secure(m, der, *more):
     """Give the machine firmware with Secure Boot, which starts what this certificate's key has signed."""
     m.qemu, m.firmware = ARCH.SECURE_QEMU, ARCH.SECURE_FIRMWARE
-    one = signature_list(der)
-    m.seed(("db", one, SECURITY, SIGNED_UPDATES), ("KEK", one, GLOBAL, SIGNED_UPDATES),
-           ("PK", one, GLOBAL, SIGNED_UPDATES), *more)
+    m.store().enroll(der)
+    m.seed(*more)
 
 
 def secured(folder, uki, sign=True):

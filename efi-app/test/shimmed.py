@@ -6,13 +6,15 @@ import os
 from boot import Boot
 from common import ERROR, LOADER, SHOW, SUCCESS, case, machine, skipped, x64_only
 from emulated import UNPACKED
-from profile import certificate, secure, signature_list, signed
-from record import BAD, FAILED, GOOD, LOAD, RETURNED, TRIAL, record, slot
+from profile import certificate, secure, signed
+from states import FAILED, record, slot
+
+import siglist
+from record import BAD, GOOD, LOAD, RETURNED, TRIAL
+from varstore import BS, NV
 
 SHIM_16 = "/usr/lib/shim/shimx64.efi"
 SHIM_15 = os.path.join(UNPACKED, "shim15/root/usr/lib/shim/shimx64.efi")
-MOK = "605dab50-e046-4300-abb6-3dd810dd8b23"
-NV_BS = 3
 # Of Debian 11, as ovmf-test/install-deps unpacked it: 15.8.
 case_of_15 = x64_only(case if os.path.exists(SHIM_15) else skipped)
 
@@ -31,7 +33,7 @@ def shimmed(folder, shim, b, by_owner=True):
     m.put("/EFI/slotboot/grubx64.efi", signed(keys["owner"], LOADER, "loader.efi"))
     m.put("/EFI/test/last.efi", signed(keys["firmware"], SHOW, "last.efi"))     # where nothing else starts
     m.entries("\\EFI\\slotboot\\shimx64.efi", "\\EFI\\test\\last.efi")
-    secure(m, keys["firmware"][2], ("MokList", signature_list(keys["owner"][2]), MOK, NV_BS))
+    secure(m, keys["firmware"][2], ("MokList", siglist.of_certificate(keys["owner"][2]), siglist.SHIM, NV | BS))
     return m
 
 

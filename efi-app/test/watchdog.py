@@ -11,9 +11,10 @@ from boot import Boot, read
 from common import EFI, ERROR, SHOW, aa64_only, case, long_case, machine, x64_only
 from emulated import ARCH
 from machine import DEADLINE, shown
-from record import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BAD, BY_WATCHDOG, FAILED, FCH, GOOD, GWDT,
-                    I6300ESB, ITCO, NOT_ARMED, NOT_FOUND, OFF, ON_GOOD, ON_TRIAL,
-                    OTHERWISE, RETURNED, SKIPPED, TRIAL, UNKNOWN, WATCHDOG, WDAT, record, slot)
+from states import (ARMED, ATTEMPT_FAILED, ATTEMPT_STARTED, BY_WATCHDOG, FAILED, NOT_ARMED, NOT_FOUND, OFF, OTHERWISE,
+                    SKIPPED, UNKNOWN, record, slot)
+
+from record import BAD, FCH, GOOD, GWDT, I6300ESB, ITCO, ON_GOOD, ON_TRIAL, RETURNED, TRIAL, WATCHDOG, WDAT
 
 HANGS = os.path.join(EFI, "test", "hangs.efi")
 REASON = "slot b: the hardware watchdog reset the machine before mark-good"
@@ -51,9 +52,9 @@ def reset_and_told_apart(folder, kind, *hardware):
     boot.says(REASON + "; starting slot a")
     assert boot.record.status == [GOOD, BAD] and boot.record.reason[1] == WATCHDOG
     assert boot.record.preferred == 0
-    assert boot.record.attempts == [
+    assert boot.record.events() == [
         (1, ATTEMPT_STARTED, 0), (1, ATTEMPT_FAILED, WATCHDOG), (1, ATTEMPT_STARTED, 0),
-        (1, ATTEMPT_STARTED, 0), (1, ATTEMPT_FAILED, WATCHDOG)], boot.record.attempts
+        (1, ATTEMPT_STARTED, 0), (1, ATTEMPT_FAILED, WATCHDOG)], boot.record.events()
     assert boot.trace.reset == BY_WATCHDOG and boot.trace.watchdog == OFF, vars(boot.trace)
 
 
