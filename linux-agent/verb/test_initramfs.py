@@ -74,3 +74,14 @@ def test_in_dracuts_initramfs_dracut_waits(verity):
     (verity.top / "scripts/functions").write_text((TOP / "docs/dracut/functions").read_text().replace("/dev/kmsg", f"{verity.top}/kmsg"))
     assert verity.run(SCRIPTS / "verity-script")[1] == 0
     assert "no slot has an image" in (verity.top / "kmsg").read_text()
+
+
+def test_an_installer_that_is_done_waits_for_the_power_to_go(tmp_path):
+    """Also with klibc's sleep, which knows no "infinity"."""
+    initramfs = Initramfs(tmp_path, f"slotboot.install={NODE}")
+    initramfs.put("slotctl", ":")
+    initramfs.put("sleep", f"echo >>{tmp_path}/slept\n[ $(wc -l <{tmp_path}/slept) -lt 3 ] || kill -9 $PPID\n"
+                           "case $1 in *[!0-9]*) exit 1;; esac")
+    out, slept = initramfs.run(SCRIPTS / "installer-script")
+    assert (out, slept) == (f"slotboot: {NODE} is installed; switching off\n", 3)
+    assert (tmp_path / "proc/sysrq-trigger").read_text() == "o\n"
