@@ -19,7 +19,7 @@ bool confirm_is_on_trial(const struct machine *machine)
 /* Write the note first: after a power cut in between there is a note without a bad slot,
  * which is ignored. */
 int confirm_fail(struct machine *machine, const struct health_finding *finding,
-		 struct err *note_error, struct err *err)
+		 struct err *note_error, struct err *entries_error, struct err *err)
 {
 	const struct record *record = &machine->state.record;
 	unsigned slot = machine->running.slot, other = 1 - slot;
@@ -32,5 +32,8 @@ int confirm_fail(struct machine *machine, const struct health_finding *finding,
 	(void)kexec_cancel(machine->config, NULL);	/* the reboot is one through the firmware */
 	(void)kexec_intent_forget(machine);
 	(void)health_note_write(machine, slot, finding, note_error);
-	return mark_apply(machine, ON_HEALTH_FAILED, slot, err);
+	if (mark_store(machine, ON_HEALTH_FAILED, slot, err) < 0)
+		return -1;
+	(void)mark_entries(machine, entries_error);
+	return 0;
 }

@@ -185,10 +185,19 @@ static int loader(struct machine *m, unsigned version, struct err *err)
 	return loader_install(m, &file, &result, err);
 }
 
-static int agent_verb(struct machine *m, const struct step *step, struct err *err)
+/* As a verb that has failed, also where the boot entries alone could not be written. */
+static int health(struct machine *m, struct err *err)
 {
 	static const struct health_finding finding = { "check", "status 1", "a line" };
+	struct err entries = { 0 };
 
+	if (confirm_fail(m, &finding, NULL, &entries, err) < 0)
+		return -1;
+	return entries.exit ? err_set(err, entries.exit, "%s", entries.text) : 0;
+}
+
+static int agent_verb(struct machine *m, const struct step *step, struct err *err)
+{
 	switch (step->op) {
 	case OP_INSTALL:
 	case OP_REFUSED:
@@ -209,7 +218,7 @@ static int agent_verb(struct machine *m, const struct step *step, struct err *er
 	case OP_ROLLBACK:
 		return rollback(m, step, err);
 	case OP_HEALTH:
-		return confirm_fail(m, &finding, NULL, err);
+		return health(m, err);
 	default:
 		return err_set(err, EX_SOFTWARE, "not a verb");
 	}

@@ -128,7 +128,7 @@ static int mark_repair(struct machine *machine, const struct record *before, str
 
 /* The record decides and comes first: a slot that works must be confirmed also on
  * firmware that lets no boot entry be written. */
-static int sync_entries(struct machine *machine, struct err *err)
+int mark_entries(struct machine *machine, struct err *err)
 {
 	if (machine_sync_entries(machine, err) < 0 || direct_arm(machine, err) < 0)
 		return err_prefix(err, "the slot record is stored, but the boot entries could not "
@@ -186,7 +186,7 @@ int mark_good(struct machine *machine, struct err *err)
 	if ((machine->judged || record_differs(&before, record) ? machine_save(machine, err)
 					     : mark_repair(machine, &before, err)) < 0)
 		return -1;
-	if (sync_entries(machine, err) < 0)
+	if (mark_entries(machine, err) < 0)
 		return -1;
 	return raise_floor(machine, err);
 }
@@ -199,10 +199,10 @@ int mark_other_esp(struct machine *machine, struct err *err)
 		return -1;
 	if (other_esp_state(machine) != OTHER_ESP_IN_STEP)
 		return 0;
-	return sync_entries(machine, err) < 0 ? -1 : behind;
+	return mark_entries(machine, err) < 0 ? -1 : behind;
 }
 
-int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
+int mark_store(struct machine *machine, enum policy_event event, unsigned slot,
 	       struct err *err)
 {
 	struct record *record = &machine->state.record;
@@ -218,7 +218,11 @@ int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 	 * is to be bad before that is stored. */
 	if (machine_is_direct(machine) && machine_sync_entries(machine, err) < 0)
 		return -1;
-	if (machine_save(machine, err) < 0)
-		return -1;
-	return sync_entries(machine, err);
+	return machine_save(machine, err);
+}
+
+int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
+	       struct err *err)
+{
+	return mark_store(machine, event, slot, err) < 0 ? -1 : mark_entries(machine, err);
 }

@@ -20,3 +20,8 @@ int mark_other_esp(struct machine *machine, struct err *err);
  * status. */
 int mark_apply(struct machine *machine, enum policy_event event, unsigned slot,
 	       struct err *err);
+
+/* The two steps of mark_apply(): the record, durable on 0; and then the boot entries. */
+int mark_store(struct machine *machine, enum policy_event event, unsigned slot,
+	       struct err *err);
+int mark_entries(struct machine *machine, struct err *err);

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """slotctl confirm against files: real programs as checks, and a systemctl in the dry run's sysroot."""
 import json
+import struct
 
 import pytest
 
-from drymachine import CONFIG, TEMPFAIL, UNAVAILABLE
+from drymachine import CONFIG, GLOBAL, TEMPFAIL, UNAVAILABLE
 from test_leaving import OSERR, asked, put_reboot
 
 QUICK = "health-settle = 0\nhealth-deadline = 3600\n"
@@ -135,6 +136,23 @@ def test_after_a_kexec_the_firmware_boots_the_other_slot_and_no_kexec_has_failed
     assert trial.run("confirm")[0] == UNAVAILABLE and asked(trial) == TO_THE_OTHER
     told = trial.status()
     assert (told["slots"]["b"]["reason"], told["preferred"], told["kexec_failures"]) == ("health", "a", 0)
+
+
+@pytest.mark.parametrize("how", ["kexec", "firmware"])
+def test_boot_entries_that_cannot_be_written_keep_no_machine_in_a_slot_that_failed(trial, how):
+    """What the record says is what the loader goes by."""
+    trial.boot_by("firmware", "a")
+    trial.check("mark-active", "a")
+    if how == "kexec":
+        trial.change_record((144, "B", 3), (145, "B", 0))   # b: kexec-trial
+    trial.boot_by(how, "b")
+    # Attributes that nobody may change.
+    (trial.top / f"vars/BootOrder-{GLOBAL}").write_bytes(struct.pack("<I3H", 3, 0, 1, 2))
+    put_check(trial, "50-gateway", "exit 1")
+    status, out, errors = trial.run("confirm")
+    assert (status, asked(trial)) == (UNAVAILABLE, TO_THE_OTHER), errors
+    assert "warning: the slot record is stored, but the boot entries could not be brought in line" in out and "BootOrder" in out
+    assert slot(trial, "b")["reason"] == "health" and trial.status()["preferred"] == "a"
 
 
 def test_a_slot_that_was_confirmed_since_its_kexec_is_left_alone(trial):

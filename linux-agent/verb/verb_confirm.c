@@ -59,10 +59,16 @@ static int stay(const struct machine *m, const char *words, struct err *err)
 		       slot_status_text(m->state.record.slots[m->running.slot].status));
 }
 
+static void warning_print(const struct err *why)
+{
+	if (why->exit)
+		out_print("%swarning: %s\n", report_to_journal(STDOUT_FILENO) ? "<4>" : "", why->text);
+}
+
 /* The record is read anew: the checks took their time. */
 static int fail(const struct options *o, const struct health_finding *finding, struct err *err)
 {
-	struct err note_error = { 0 };
+	struct err note_error = { 0 }, entries_error = { 0 };
 	char words[HEALTH_WORDS_BYTES];
 	struct machine m;
 	int r = machine_open(o->config, MACHINE_CONFIRM, &m, err);
@@ -71,10 +77,9 @@ static int fail(const struct options *o, const struct health_finding *finding, s
 	if (r == 0 && !confirm_is_on_trial(&m)) {
 		r = o->give_up ? 0 : stay(&m, words, err);
 	} else if (r == 0) {
-		r = confirm_fail(&m, finding, &note_error, err);
-		if (note_error.exit)
-			out_print("%swarning: %s\n", report_to_journal(STDOUT_FILENO) ? "<4>" : "",
-				  note_error.text);
+		r = confirm_fail(&m, finding, &note_error, &entries_error, err);
+		warning_print(&note_error);
+		warning_print(&entries_error);
 		verb_print_warnings(&m);
 		if (r == 0)
 			events_unhealthy(&m, words);
