@@ -14,7 +14,8 @@ static const struct {
 	[LOADER_FAILED_NOT] = { "none", "" },
 	[LOADER_FAILED_NOT_STARTED] = { "not-started",
 		"the machine was started by the old one: the firmware does not look at BootNext, did "
-		"not load the new one (its signature, under Secure Boot), or the new one gave up" },
+		"not load the new one (its signature, under Secure Boot), or the new one gave up; or the "
+		"system that it started was left before mark-good" },
 	[LOADER_FAILED_IGNORED] = { "bootnext-ignored",
 		"the firmware has not looked at BootNext" },
 	[LOADER_FAILED_SLOT] = { "slot-failed", "a slot failed to start under it" },

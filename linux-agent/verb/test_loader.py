@@ -342,6 +342,19 @@ def test_a_loader_that_was_dropped_spoils_no_later_update(firmware, machine, new
     assert "will be tried" in machine.check("loader", "install", new)
 
 
+def test_a_loader_whose_slot_was_left_is_not_said_not_to_have_started(firmware, machine, new, bundle):  # noqa: F811
+    machine.check("install", bundle(new), "--activate=none")
+    machine.check("mark-active", "b")
+    assert firmware.boot() == TRIAL
+    machine.boot_by("firmware", "b")
+    machine.set_variable("LoaderEntrySelected", LOADER, "slotboot-b.efi\0".encode("utf-16le"))
+    machine.check("mark-bad", "b")      # as confirm does, before it reboots
+    assert firmware.boot() == HOME
+    machine.boot_by("firmware", "a")
+    assert "; or the system that it started was left before mark-good" in machine.check("mark-good")
+    assert told(machine) == ("0.1", True, None, ("0.2", "not-started"))
+
+
 def test_where_the_loader_cannot_be_tried_the_update_goes_on(firmware, machine, new, bundle):  # noqa: F811
     by_fallback(firmware)
     status, said, _ = machine.run("install", bundle(new), "--activate=none")
