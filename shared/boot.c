@@ -101,11 +101,12 @@ void boot_run(const struct boot_ops *ops, struct trace *ret_trace)
 	struct boot_step step;
 	struct record before;
 	struct state state;
-	int once = ops->once ? ops->once(ops->ctx) : -1;
+	int once;
 
 	state_load(&ops->storage, &state);
 	if (state.left_behind && ops->hand_over)
 		ops->hand_over(ops->ctx, state.successor);
+	once = ops->once ? ops->once(ops->ctx) : -1;	/* no sooner: it is told to one loader */
 	if (ops->entries && (state.record.flags & RECORD_FLAG_ENTRIES))
 		ops->entries(ops->ctx);
 	trace.source = state.source;

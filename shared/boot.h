@@ -35,7 +35,8 @@ struct boot_ops {
 	/* True if after an image that came back no other can be started without a reset. May be NULL. */
 	bool (*needs_reset)(void *ctx);
 	/* The slot that somebody wants started in this boot alone, and has it forgotten by
-	 * whatever told it; -1: none, or it cannot be forgotten. May be NULL. */
+	 * whatever told it; -1: none, or it cannot be forgotten. Asked after hand_over(), whose
+	 * loader asks for itself, and before any save. May be NULL. */
 	int (*once)(void *ctx);
 	/* Gives control to the loader of that ESP (RECORD_GUID_BYTES); returns if it is not
 	 * there, or came back. May be NULL. */

@@ -167,12 +167,15 @@ static void an_esp_that_was_left_behind_hands_over_to_the_other(void **state)
 		for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
 			record_name_in(m.mirror[copy], 20, cases[i].esp, cases[i].other);
 		m.esp = there;
+		m.once = 2;
 		memcpy(before, m.var, sizeof before);
 		/* It came back: what is here is better than nothing. */
-		assert_int_equal(boot(&m), 'a');
+		assert_int_equal(boot(&m), 'b');
 		assert_int_equal(m.handed_over != NULL, cases[i].handed_over);
 		if (m.handed_over)
 			assert_memory_equal(m.handed_over, here, sizeof here);
+		/* What is wanted once, the loader there is told. */
+		assert_int_equal(m.once_handed_over, m.handed_over ? 2 : 0);
 		assert_memory_equal(m.var, before, sizeof before);
 	}
 }

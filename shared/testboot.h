@@ -28,6 +28,7 @@ struct machine {
 	bool needs_reset;
 	const uint8_t *handed_over;	/* to that ESP's loader, which came back */
 	int once;			/* the slot wanted, + 1; 0: none */
+	int once_handed_over;		/* as it was then */
 	struct trace trace;
 	jmp_buf booted;
 };
@@ -161,15 +162,16 @@ static inline void hand_over(void *ctx, const uint8_t *esp)
 	assert_int_equal(m->var_writes + m->mirror_writes, 0);
 	memcpy(to, esp, sizeof to);
 	m->handed_over = to;
+	m->once_handed_over = m->once;
 }
 
-/* Asked before anything is read or written; told once. */
+/* Asked before anything is written; told once. */
 static inline int once(void *ctx)
 {
 	struct machine *m = ctx;
 	int slot = m->once - 1;
 
-	assert_int_equal(m->var_reads + m->var_writes, 0);
+	assert_int_equal(m->var_writes + m->mirror_writes, 0);
 	m->once = 0;
 	return slot;
 }
