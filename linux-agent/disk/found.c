@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define BLKID_AMBIVALENT (-2)
 #define BLKID_SECTOR 512u	/* libblkid counts in these, whatever the device does */
 
 static void probe_freep(blkid_probe *probe)
@@ -17,7 +18,7 @@ static void probe_freep(blkid_probe *probe)
 	blkid_free_probe(*probe);
 }
 
-/* 1: it is empty. Otherwise text says what was found. */
+/* 1: it is empty; -1 with errno: it could not be read. Otherwise text says what was found. */
 static int probe_words(int fd, uint64_t start, uint64_t bytes, unsigned sector, char *text, size_t cap)
 {
 	_cleanup_(probe_freep) blkid_probe probe = blkid_new_probe();
@@ -30,9 +31,14 @@ static int probe_words(int fd, uint64_t start, uint64_t bytes, unsigned sector, 
 		(void)blkid_probe_set_sectorsize(probe, sector);
 	(void)blkid_probe_enable_superblocks(probe, 1);
 	(void)blkid_probe_enable_partitions(probe, 1);
+	errno = EIO;
 	r = blkid_do_safeprobe(probe);
-	if (r == 1 || r == -1)
-		return r;
+	if (r < 0 && r != BLKID_AMBIVALENT) {
+		errno = r < -1 ? -r : errno;	/* a read's error comes as -errno */
+		return -1;
+	}
+	if (r == 1)
+		return 1;
 	(void)blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
 	(void)blkid_probe_lookup_value(probe, "PTTYPE", &table, NULL);
 	if (table)
@@ -172,24 +178,30 @@ static bool has_mark(int fd, uint64_t at)
 }
 
 /* Look into the partitions that would be overwritten, from that one on. */
-static void parts_look(int fd, size_t from, struct found *f)
+static int parts_look(const char *path, int fd, size_t from, struct found *f, struct err *err)
 {
 	char words[128];
 
 	for (size_t i = from; i < f->layout.count && !f->cut_off && !f->what[0]; i++) {
 		const struct layout_part *p = &f->layout.parts[i];
+		int r;
 
-		if (p->role != LAYOUT_DATA &&
-		    probe_words(fd, p->start, p->bytes, f->layout.sector_bytes, words, sizeof words) != 1)
+		if (p->role == LAYOUT_DATA)
+			continue;
+		r = probe_words(fd, p->start, p->bytes, f->layout.sector_bytes, words, sizeof words);
+		if (r < 0)
+			return err_errno(err, EX_IOERR, errno, "failed to look at partition %u of %s", p->number, path);
+		if (r == 0)
 			(void)snprintf(f->what, sizeof f->what, "%s in partition %u (%s)", words, p->number, p->name);
 	}
+	return 0;
 }
 
-static void adopted_look(int fd, struct found *f)
+static int adopted_look(const char *path, int fd, struct found *f, struct err *err)
 {
 	f->what[0] = 0;
 	f->cut_off = has_mark(fd, layout_find(&f->layout, LAYOUT_ESP)->start);
-	parts_look(fd, 0, f);
+	return parts_look(path, fd, 0, f, err);
 }
 
 int found_look(const char *path, unsigned sector_bytes, uint64_t bytes, enum layout_arch arch,
@@ -205,9 +217,9 @@ int found_look(const char *path, unsigned sector_bytes, uint64_t bytes, enum lay
 		if ((!sector_bytes || sectors[i] == sector_bytes) &&
 		    table_look(path, fd, sectors[i], arch, &f, err) < 0)
 			return -1;
-	if (f.adopted)
-		adopted_look(fd, &f);
-	else
+	if (f.adopted && adopted_look(path, fd, &f, err) < 0)
+		return -1;
+	if (!f.adopted)
 		f.cut_off = has_mark(fd, 0);
 	if (!f.adopted && !f.cut_off && !f.what[0] &&
 	    probe_words(fd, 0, bytes, sector_bytes, f.what, sizeof f.what) < 0)
@@ -260,6 +272,5 @@ int found_images(const char *path, const struct layout_want *want, struct found 
 			(void)snprintf(p->name, sizeof p->name, "%s", want->images[i].label[slot]);
 			found->layout.count++;
 		}
-	parts_look(fd, before, found);
-	return check_starts(path, found, err);
+	return parts_look(path, fd, before, found, err) < 0 ? -1 : check_starts(path, found, err);
 }

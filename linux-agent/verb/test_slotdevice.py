@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from drymachine import DATAERR, IOERR, refuse_install
+from drymachine import DATAERR, IOERR, refuse, refuse_install
 from test_engine import MIB, bundle, held_chunks, images, install, server  # noqa: F401 (fixtures)
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -143,6 +143,14 @@ def test_a_slot_that_goes_away_midway(machine, server, bundle, images, loop, sta
     run("losetup", "--set-capacity", device)
     machine.check("install", server.url, "--activate=none")
     assert (machine.top / "b.img").read_bytes().startswith(images[0])
+
+
+def test_a_disk_that_cannot_be_read_is_not_called_full(machine, loop):
+    """provision would advise to wipe it."""
+    device = loop()
+    os.truncate(machine.top / "b.img", 32768)
+    refuse(machine, IOERR, [f"failed to look at {device}: Input/output error"], "provision", device, "--bundle=none.zip", "--dry-run")
+    os.truncate(machine.top / "b.img", 16 * MIB)
 
 
 def test_a_device_that_fails_from_some_sector_on(machine, bundle, images, loop, tmpfs):  # noqa: F811
