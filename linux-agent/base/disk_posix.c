@@ -105,7 +105,7 @@ static int64_t posix_read(void *ctx, int file, void *buf, size_t len, uint64_t o
 }
 
 /* The last block of an image may be partial. It, and data that a device wants aligned
- * otherwise, goes through the page cache. */
+ * otherwise, goes through the page cache. Another thread may have cleared the flag meanwhile. */
 static int posix_write(void *ctx, int file, const void *buf, size_t len, uint64_t offset)
 {
 	int flags;
@@ -113,10 +113,8 @@ static int posix_write(void *ctx, int file, const void *buf, size_t len, uint64_
 	(void)ctx;
 	if (pwrite_full(file, buf, len, (off_t)offset) == 0)
 		return 0;
-	flags = errno == EINVAL ? fcntl(file, F_GETFL) : 0;
-	if (flags <= 0 || !(flags & O_DIRECT))
-		return -1;
-	if (fcntl(file, F_SETFL, flags & ~O_DIRECT) < 0)
+	flags = errno == EINVAL ? fcntl(file, F_GETFL) : -1;
+	if (flags < 0 || fcntl(file, F_SETFL, flags & ~O_DIRECT) < 0)
 		return -1;
 	return pwrite_full(file, buf, len, (off_t)offset);
 }
