@@ -77,8 +77,8 @@ struct boot_step {
  * about to be started with it. False wherever the steady boot shall cost nothing. */
 bool policy_reset_matters(const struct record *record);
 
-/* record NULL: everything lost. unmirrored: there is no mirror beside it, so that it
- * may be of what was on the disk before; then, before the firmware goes on, also what
+/* record NULL: everything lost. unmirrored: it may be of what was on the disk
+ * before (see state.h); then, before the firmware goes on, also what
  * it calls empty or half written is tried. watchdog_reset: the last reset was the
  * watchdog's. It is laid to the slot that the loader started last, if nothing was
  * stored since, and to a slot in kexec-trial. */

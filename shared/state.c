@@ -114,6 +114,30 @@ static void successor_find(const struct record *mirror, const struct record *for
 	}
 }
 
+static bool has_image(enum slot_status status)
+{
+	return status != SLOT_EMPTY && status != SLOT_WRITING;
+}
+
+/* Before an install writes a byte, both copies have its slot in writing. Where they have an image that the
+ * variable does not have there, the disk is another one with the same GUIDs, from an image that brought a
+ * state.bin, or nothing was written yet. */
+static bool mirror_has_another_image(const struct record *var, const struct record *mirror)
+{
+	for (unsigned i = 0; i < SLOT_COUNT; i++) {
+		const struct slot *v = &var->slots[i], *m = &mirror->slots[i];
+
+		if (!has_image(m->status))
+			continue;
+		if (!has_image(v->status))
+			return true;
+		if (m->flags & SLOT_FLAG_DIGEST &&
+		    (v->uki_size != m->uki_size || !bytes_equal(v->uki_sha256, m->uki_sha256, sizeof m->uki_sha256)))
+			return true;
+	}
+	return false;
+}
+
 void state_load(const struct state_ops *ops, struct state *ret_state)
 {
 	struct state s = { .source = STATE_LOST };
@@ -130,7 +154,9 @@ void state_load(const struct state_ops *ops, struct state *ret_state)
 		mirror_take(&s, &mirror);
 	if (s.mirror_error == SB_OK)
 		successor_find(&mirror, &foreign, &s);
-	s.unmirrored = s.source == STATE_VARIABLE_COPY && s.mirror_error == SB_NOT_FOUND;
+	s.unmirrored = s.source == STATE_VARIABLE_COPY &&
+		       (s.mirror_error == SB_NOT_FOUND ||
+			(s.mirror_error == SB_OK && mirror_has_another_image(&s.record, &mirror)));
 	*ret_state = s;
 }
 

@@ -65,8 +65,8 @@ struct state {
 	bool left_behind;		/* the variable names an ESP that the mirror names, too,
 					 * and not this one: what is here is older */
 	uint8_t successor[RECORD_GUID_BYTES];	/* ... that ESP */
-	bool unmirrored;		/* a variable, and no state.bin: every install makes
-					 * one, so the disk may be newer than the record */
+	bool unmirrored;		/* a variable, and no state.bin, or one with an image that
+					 * it does not have: the disk may be newer than the record */
 	bool mirror_current[STATE_MIRROR_COPIES];	/* it holds this very record */
 	unsigned mirror_newest;		/* index of the newest copy that counts; 0 if none */
 };

@@ -115,6 +115,60 @@ static void a_new_disk_boots_its_slot_a_under_any_old_record(void **state)
 	}
 }
 
+/* The same where the image brought the GUID and a state.bin, as slotctl provision makes one: slot A on
+ * trial, and a sequence that the machine has left behind since it had this image first. */
+static void an_image_with_a_state_bin_boots_its_slot_a_under_any_old_record(void **state)
+{
+	static const enum slot_status olds[] = { SLOT_BAD, SLOT_TRIAL, SLOT_WRITING, SLOT_EMPTY, SLOT_GOOD };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof olds / sizeof olds[0]; i++) {
+		struct machine m, fresh;
+		struct record r;
+
+		machine_with(&fresh, SLOT_TRIAL, SLOT_EMPTY, 0);
+		machine_with(&m, olds[i], SLOT_GOOD, 1);
+		r = stored(&m);
+		r.sequence += 40;
+		if (olds[i] == SLOT_BAD)
+			r.slots[0].reason = REASON_TRIES;
+		record_encode(&r, m.var);
+		memcpy(m.mirror, fresh.mirror, sizeof m.mirror);
+		m.fails[0] = REASON_NONE;
+		m.fails[1] = REASON_LOAD;
+		assert_int_equal(boot(&m), 'a');
+	}
+}
+
+/* Of the same disk: what is in it was there when the mirror was stored. And of another. */
+static void a_mirror_that_lags_has_no_other_image(void **state)
+{
+	struct state_ops ops;
+	struct machine m;
+	struct record r;
+	struct state s;
+
+	(void)state;
+	machine_with(&m, SLOT_GOOD, SLOT_WRITING, 0);
+	ops = storage_of(&m);
+	r = stored(&m);
+	r.slots[0].flags |= SLOT_FLAG_DIGEST;
+	r.slots[0].uki_size = 77;
+	for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
+		record_encode(&r, m.mirror[copy]);
+	r.sequence++;
+	r.slots[0].status = SLOT_BAD;
+	r.slots[1].status = SLOT_TRIAL;
+	record_encode(&r, m.var);
+	state_load(&ops, &s);
+	assert_int_equal(s.source, STATE_VARIABLE_COPY);
+	assert_false(s.unmirrored);
+	r.slots[0].uki_size = 78;
+	record_encode(&r, m.var);
+	state_load(&ops, &s);
+	assert_true(s.unmirrored);
+}
+
 /* The variable or the mirror as the agent leaves them: of these ESPs. */
 static void record_name_in(uint8_t bytes[RECORD_BYTES], uint64_t sequence, const uint8_t *esp,
 			   const uint8_t *other)
@@ -313,6 +367,8 @@ int main(void)
 		cmocka_unit_test(with_the_record_lost_a_hanging_a_hands_over_to_b),
 		cmocka_unit_test(a_record_of_another_disk_is_neither_believed_nor_written),
 		cmocka_unit_test(a_new_disk_boots_its_slot_a_under_any_old_record),
+		cmocka_unit_test(an_image_with_a_state_bin_boots_its_slot_a_under_any_old_record),
+		cmocka_unit_test(a_mirror_that_lags_has_no_other_image),
 		cmocka_unit_test(a_provisional_record_of_another_disk_is_replaced),
 		cmocka_unit_test(a_loader_from_the_network_writes_nothing),
 		cmocka_unit_test(an_older_variable_that_comes_back_undoes_no_update),

@@ -6,8 +6,9 @@ import subprocess
 import uuid
 
 import pytest
+import record
 
-from drymachine import CONFIG, LOADER, OURS, refuse
+from drymachine import AT_STATUS_A, CONFIG, LOADER, OURS, WRITING, refuse
 from paths import SFDISK
 
 NOT_THE_LOADERS = struct.pack("<I", 7)      # it stays over a reset
@@ -38,6 +39,17 @@ def test_on_a_new_disk_mark_good_replaces_the_record_of_the_old_one(machine, cre
     status = machine.status()
     assert (status["state"]["source"], status["state"]["mirror"]) == ("variable", "ok")
     assert (status["slots"]["b"]["status"], status["slots"]["b"]["reason"]) == ("bad", "state-lost")
+
+
+@pytest.mark.parametrize("before", [(AT_STATUS_A, "B", WRITING), (AT_STATUS_A + 24, "32s", b"of another UKI")])
+def test_on_a_disk_that_was_imaged_again_mark_good_replaces_the_record_of_before(machine, before):
+    """The image brought its GUIDs and a state.bin, which the variable has left behind: with an install into a that was cut
+    off, or with another version there."""
+    machine.check("mark-good")
+    machine.change_record(before, (AT_STATUS_A + 80, "B", record.GOOD))
+    assert machine.check("mark-good") == "slot a: good\n"
+    status = machine.status()
+    assert (status["state"]["source"], status["slots"]["a"]["status"], status["slots"]["b"]["status"]) == ("variable", "good", "empty")
 
 
 def test_another_esp_than_the_one_that_was_booted_from_is_named_and_nothing_changed(machine):
