@@ -46,8 +46,11 @@ int leave_reboot(const char *sysroot, struct err *err)
 int leave_reboot_now(const char *sysroot, struct err *err)
 {
 	char *systemd[] = { "systemctl", "--no-block", "--check-inhibitors=no", "reboot", NULL };
+	char *forced[] = { "systemctl", "--force", "--force", "reboot", NULL };	/* without the manager */
 
-	return reboot_or_refused(sysroot, systemd, err);
+	if (reboot_or_refused(sysroot, systemd, err) == 0)
+		return 0;
+	return init_is_systemd(sysroot) ? init_run(sysroot, forced, NULL) : -1;
 }
 
 int leave_kexec(const char *sysroot, struct err *err)

@@ -23,7 +23,7 @@ void leave_recover(const char *sysroot);
 int leave_reboot(const char *sysroot, struct err *err);
 
 /* The same at once, for a system that is not well: nothing that inhibits a shutdown is
- * asked. */
+ * asked, and where systemd refuses, the reboot is done without it. */
 int leave_reboot_now(const char *sysroot, struct err *err);
 
 /* Jumps to the staged kernel: through systemd where it runs, else jump.h. Returns

@@ -167,6 +167,15 @@ def test_a_slot_that_was_confirmed_since_its_kexec_is_left_alone(trial):
     assert slot(trial, "b")["status"] == "trial" and slot(trial, "b")["confirmed"]
 
 
+def test_a_reboot_that_systemd_refuses_is_done_without_it(trial):
+    """Nobody would ask for it again: the slot is bad already."""
+    put_systemctl(trial, last='case "$1" in --force) ;; *) echo busy >&2; exit 1;; esac')
+    put_check(trial, "50-gateway", "exit 1")
+    status, _, errors = trial.run("confirm")
+    assert status == UNAVAILABLE and "the machine reboots into slot a" in errors, errors
+    assert asked(trial) == TO_THE_OTHER + "systemctl --force --force reboot kexec=1 soft=1\n"
+
+
 def test_a_refused_reboot_is_told(trial):
     put_systemctl(trial, last="echo busy >&2; exit 1")
     put_check(trial, "50-gateway", "exit 1")
