@@ -55,10 +55,15 @@ class Machine:
     def secure_boot(self, certificate, kek=None, pk=None):
         """From now on the firmware starts only what this certificate's key (DER) has signed. kek, pk: who changes db and
         KEK; without them the same."""
+        self.authenticate()
+        VarStore(self.vars).enroll(certificate, kek, pk)
+
+    def authenticate(self):
+        """From now on the firmware is one that knows Secure Boot, which is off without keys. Any other lets everybody replace an
+        authenticated variable."""
         self.firmware = OVMF / "OVMF_CODE_4M.secboot.fd"
         self.machine_type = ("-machine", f"{ARCH.machine},smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
                              "-global", "ICH9-LPC.disable_s3=1")
-        VarStore(self.vars).enroll(certificate, kek, pk)
 
     # --- power
 

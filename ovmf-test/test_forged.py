@@ -72,6 +72,7 @@ def test_loader_variables_that_stay_stop_nothing(machine):
 
 def test_a_record_that_the_firmware_does_not_let_go_is_worked_round(machine, install):
     """As an authenticated variable of somebody else's."""
+    machine.authenticate()
     VarStore(machine.vars).set("SlotState", SQUATTER, attributes=SIGNED_UPDATES)
     assert machine.cold_boot().slot == "b"
     assert "stored in the mirror on the ESP alone" in machine.check("slotctl mark-good")
