@@ -3,7 +3,10 @@
 """An update over links of a known round trip and rate (link.c): requests one after another, as many in flight as four
 connections bear, and HTTP/2; seconds, requests and bytes, and what the goal allows.
 
-Usage: links.py [--size MIB] [--rtt MS,...] [--mbit N,...] [--ways one,four,h2] [--slow-start] [--out FILE.tsv]"""
+The image is made of this machine's programs; with --root it is a server's root of Debian 12 of about 1 GB on ext4, as of
+the last point release, and with what Debian has had since (as root).
+
+Usage: links.py [--size MIB | --root] [--rtt MS,...] [--mbit N,...] [--ways one,four,h2] [--slow-start] [--out FILE.tsv]"""
 import argparse
 import json
 import os
@@ -15,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "ovmf-test"))
 import httpd  # noqa: E402
 
+import roots  # noqa: E402
 import update  # noqa: E402
 from image import MIB, once  # noqa: E402
 from measured import RunFailed  # noqa: E402
@@ -23,6 +27,7 @@ from peers import BUILD, SLOTCTL, Slotctl, keys, tool  # noqa: E402
 WORK = BUILD / "bench"
 WAYS = {"one": "one after another", "four": "four connections", "h2": "HTTP/2"}
 REQUESTS = 400
+SERVER_SIZE = 1200 * MIB
 
 
 class TlsServer(httpd.HttpServer):
@@ -46,15 +51,15 @@ class TlsServer(httpd.HttpServer):
 class Update(Slotctl):
     """The machine runs the old image; the bundle has the new one."""
 
-    def __init__(self, size):
-        self.work, (self.old, self.image) = WORK / "slotctl", update.pair(WORK, size)
+    def __init__(self, old, new):
+        self.work, self.old, self.image = WORK / "slotctl", old, new
         self.work.mkdir(exist_ok=True)
         self.key, self.cert = keys(WORK)
         self.uki = self.work / "uki.efi"
         self._make_uki()
         self.bundle = once(WORK / f"{self.image.stem}.zip", lambda part: tool(
             SLOTCTL, "bundle", "create", f"--output={part}", "--compatible=bench", "--version=2", f"--uki={self.uki}",
-            f"--image=rootfs={self.image}", f"--key={self.key}", f"--cert={self.cert}", "--level=3"))
+            f"--image=rootfs={self.image}", f"--key={self.key}", f"--cert={self.cert}"))
 
     def run(self, url, connections):
         """Seconds, and what it told."""
@@ -73,6 +78,14 @@ class Update(Slotctl):
             raise RunFailed(done.stderr + done.stdout[-500:])
         events = {line["event"]: line for line in map(json.loads, done.stdout.splitlines())}
         return events["time"]["ms"] / 1000, events
+
+
+def server_pair():
+    """Paths of the old and the new root."""
+    old = roots.server()
+    trees = {"server": old, "server-new": roots.updated(old, "server-new", roots.outdated(old))}
+    return [once(WORK / f"{name}.img", lambda part, tree=tree: roots.ext4_of(tree, part, SERVER_SIZE))
+            for name, tree in trees.items()]
 
 
 def link_program():
@@ -105,6 +118,7 @@ def certificate():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=192, help="of the image, in MiB")
+    parser.add_argument("--root", action="store_true", help="a server's root of Debian instead")
     parser.add_argument("--rtt", default="20,50,200", help="in ms")
     parser.add_argument("--mbit", default="5,20,100")
     parser.add_argument("--ways", default="one,four,h2")
@@ -113,7 +127,7 @@ def main():
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     certificate()
-    contestant = Update(options.size * MIB)
+    contestant = Update(*(server_pair() if options.root else update.pair(WORK, options.size * MIB)))
     program = link_program()
     servers = {way: TlsServer(WORK / f"httpd-{way}", WORK, way == "h2").start() for way in options.ways.split(",")}
     good = True
