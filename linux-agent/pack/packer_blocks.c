@@ -5,6 +5,7 @@
 #include "io.h"
 
 #include <string.h>
+#define ZDICT_STATIC_LINKING_ONLY	/* for ZDICT_trainFromBuffer_fastCover(), which the shared one has, too */
 #include <zdict.h>
 #include <zstd.h>
 
@@ -13,6 +14,7 @@ enum {
 	DICTIONARY_SHARE = 100,		/* it must save more than its own transfer costs */
 	SAMPLES_MAX = 4096,		/* 16 MiB of blocks to train on */
 	SAMPLES_MIN = 16,
+	SEGMENT = 700,			/* of a sample, that the dictionary takes at once */
 };
 
 struct packer_blocks {
@@ -157,6 +159,22 @@ static int samples_read(const struct packer *p, uint8_t **ret_samples, size_t *r
 	return 0;
 }
 
+/* ZDICT_trainFromBuffer() tries five lengths of a segment, each on three quarters of the samples, and
+ * the others with its dictionary: that takes four times as long, and the frames become larger. */
+static size_t dictionary_train(void *dictionary, size_t max, const uint8_t *samples, const size_t *sizes,
+			       size_t count)
+{
+	const ZDICT_fastCover_params_t params = {
+		.k = max < SEGMENT ? (unsigned)max : SEGMENT,
+		.d = 8,			/* as ZDICT_trainFromBuffer() has it */
+		.zParams.compressionLevel = ZSTD_CLEVEL_DEFAULT,
+	};
+	size_t n = count < SAMPLES_MIN ? 0 : ZDICT_trainFromBuffer_fastCover(dictionary, max, samples, sizes,
+									    (unsigned)count, params);
+
+	return ZDICT_isError(n) ? 0 : n;
+}
+
 /* With too few samples, or identical ones, there is no dictionary; zstd says so by an
  * error. */
 int packer_dictionary(struct packer *p, struct err *err)
@@ -174,9 +192,8 @@ int packer_dictionary(struct packer *p, struct err *err)
 		return packer_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		sizes[i] = BLOCK_BYTES;
-	n = count < SAMPLES_MIN ? 0 : ZDICT_trainFromBuffer(dictionary, max, samples, sizes,
-							   (unsigned)count);
-	if (n > 0 && !ZDICT_isError(n)) {
+	n = dictionary_train(dictionary, max, samples, sizes, count);
+	if (n > 0) {
 		p->dictionary = dictionary;
 		p->dictionary_len = n;
 		dictionary = NULL;
