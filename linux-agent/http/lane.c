@@ -273,12 +273,13 @@ static void flow(struct lane *l)
 	}
 }
 
-/* True if the server seems to serve one connection at a time and leave the others waiting. */
+/* True if the server seems to serve one connection at a time and leave the others waiting. Streams share
+ * one; on a slow link they wait for what it has been given of the others. */
 static bool is_stuck(const struct lane *l, int64_t now)
 {
 	const struct fetch *f = l->f;
 
-	return l->asked_among > 1 && f->done > l->asked_after &&
+	return !f->wire.multiplexed && l->asked_among > 1 && f->done > l->asked_after &&
 	       now - l->asked_ms > STUCK_MS + (int64_t)(f->link.figures.rtt_us / 125);
 }
 
