@@ -39,7 +39,7 @@
 # Measure and look
 #   bench              beside RAUC, SWUpdate and a pipe: speed, memory, bytes (root)
 #   loader-measure     size and time of the loader
-#   figures            docs/*.svg of docs/*.dot, with graphviz
+#   figures            docs/*.svg of docs/*.dot and of the tables in docs/BENCHMARKS.md, with graphviz and gnuplot
 #   rooms              the rooms of linux-agent/ and what each may include
 #   compile_commands.json  for editors
 #   help               this
@@ -183,6 +183,7 @@ unit: $(TESTS) $(BUILD)/san/slotctl
 	@shared/run-tests $(TESTS)
 
 figures: $(patsubst %.dot,%.svg,$(wildcard docs/*.dot))
+	@bench/plot_tables
 docs/%.svg: docs/%.dot
 	dot -Tsvg -o $@ $<
 
@@ -250,7 +251,7 @@ bench:
 	@$(PYTHON) bench/deltas.py
 	@$(PYTHON) bench/new_kernel.py
 	@$(PYTHON) bench/packing.py
-	@$(PYTHON) bench/links.py
+	@$(PYTHON) bench/links.py --root
 	@bench/plot_links $(BUILD)/bench/links.tsv docs/benchmark-links.svg
 	@bench/stage-cost
 	@bench/digest
