@@ -240,6 +240,43 @@ static void the_command_line_may_have_one_byte_less_than_the_header_says(void **
 	}
 }
 
+static void arm64_takes_an_image_and_2047_bytes_of_command_line(void **state)
+{
+	static const struct {
+		const char *name;		/* in the header's second word */
+		const char *magic;
+		const char *check;
+		size_t line;
+		int error;
+		const char *evidence;
+	} images[] = {
+		{ "", "ARM\x64", "format", 53, 0, "an arm64 Image, not compressed" },
+		{ "", "ARM\x64", "command-line", 53, 0, "53 bytes of at most 2047" },
+		{ "", "ARM\x64", "command-line", 2047, 0, "2047 bytes of at most 2047" },
+		{ "", "ARM\x64", "command-line", 2048, EINVAL, "takes at most 2047" },
+		{ "zimg", "\xcd\x23\x82\x81", "format", 53, EINVAL, "EFI zboot" },
+		{ "", "", "format", 53, EINVAL, "no header of an arm64 Image" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
+		char line[2049] = "";
+		struct fixture f;
+
+		fixture_make(&f);
+		f.machine = PE_MACHINE_AARCH64;
+		memset(f.pe.bytes + 0x202, 0, 4);
+		memcpy(f.pe.bytes + 4, images[i].name, strlen(images[i].name));
+		memcpy(f.pe.bytes + 56, images[i].magic, strlen(images[i].magic));
+		memset(line, 'x', images[i].line);
+		f.input.cmdline = line;
+		run(&f, NULL, 0);
+		expect(&f, images[i].check, images[i].error ? PREFLIGHT_FAIL : PREFLIGHT_PASS,
+		       images[i].error, images[i].evidence);
+		fixture_free(&f);
+	}
+}
+
 static void five_level_paging_and_32_bit_firmware_matter(void **state)
 {
 	static const struct {
@@ -349,6 +386,7 @@ int main(void)
 		cmocka_unit_test(secure_boot_may_demand_a_signature),
 		cmocka_unit_test(each_objection_to_the_image_is_named),
 		cmocka_unit_test(the_command_line_may_have_one_byte_less_than_the_header_says),
+		cmocka_unit_test(arm64_takes_an_image_and_2047_bytes_of_command_line),
 		cmocka_unit_test(five_level_paging_and_32_bit_firmware_matter),
 		cmocka_unit_test(an_errno_is_turned_into_its_cause),
 		cmocka_unit_test(loadpin_takes_the_files_that_the_configuration_names),

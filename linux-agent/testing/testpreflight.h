@@ -37,6 +37,7 @@ struct change {
 struct fixture {
 	struct testdir dir;
 	struct testpe pe;
+	uint16_t machine;		/* of the UKI */
 	struct ukifile uki;
 	struct preflight_input input;
 	struct preflight preflight;
@@ -64,6 +65,7 @@ static inline void fixture_make(struct fixture *f)
 	for (size_t i = 0; i < ARRAY_SIZE(baseline); i++)
 		testdir_text(&f->dir, baseline[i][0], baseline[i][1]);
 	kernel_make(&f->pe);
+	f->machine = PE_MACHINE_X86_64;
 	f->input = (struct preflight_input){
 		.sysroot = f->dir.path,
 		.uki = &f->uki,
@@ -84,7 +86,7 @@ static inline void uki_open(struct fixture *f)
 
 	le32_put(head + 0x3c, 64);
 	memcpy(head + 64, "PE\0\0", 4);
-	le16_put(head + 68, PE_MACHINE_X86_64);
+	le16_put(head + 68, f->machine);
 	le16_put(head + 70, 1);
 	le16_put(head + 84, 112);
 	le16_put(head + 88, 0x20b);
