@@ -50,6 +50,12 @@ static void trip_print(const char *way, const struct ledger_trip *trip)
 
 void status_kexec_print(const struct machine *machine)
 {
+	/* arm64 has no word of its own for it. */
+	static const char *const types[] = {
+		[BOOTLOADER_UNKNOWN] = "not told",
+		[BOOTLOADER_IS_KEXEC] = "kexec",
+		[BOOTLOADER_IS_OTHER] = "not kexec",
+	};
 	struct ledger ledger;
 	struct kexec_arrival jump;
 
@@ -58,7 +64,7 @@ void status_kexec_print(const struct machine *machine)
 		kexec_intent_look(machine, &jump);
 		out_print("jump       %s: nonce %s the record's, boot loader type %s, boot_id %s\n",
 			  jump.meant ? "as intended" : "not proven",
-			  jump.nonce ? "is" : "is not", jump.bootloader ? "kexec" : "not kexec",
+			  jump.nonce ? "is" : "is not", types[machine->running.bootloader],
 			  jump.boot_id ? "changed" : "not known to have changed");
 	}
 	if (machine->state.record.kexec_failures)
