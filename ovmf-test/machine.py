@@ -9,10 +9,12 @@ import json
 import re
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from accel import accelerator
+from asleep import ASLEEP, LOOK, STARTS, Sleeper
 from disk import Disk
 from paths import ARCH, DIE_WITH_US, ENV, FIRMWARE, OVMF, copy
 from streams import Stream, Streams
@@ -49,6 +51,8 @@ class Machine:
             copy(FIRMWARE / ARCH.variables, self.vars)
         self.tpm = None         # a directory: there is a TPM 2.0, whose state is there
         self.process = None
+        self.asleep = ASLEEP    # seconds until firmware that sleeps is switched off and on; None: it is left alone
+        self._starts = 0        # in a row, of such firmware
         self._seen = 0          # how much of the console wait_for has consumed
         self._command = 0
 
@@ -69,7 +73,12 @@ class Machine:
 
     def start(self):
         """Switch on: a cold boot. The console and all counts begin anew."""
+        self._starts = 0
+        return self._start()
+
+    def _start(self):
         assert not self.is_on()
+        self._starts += 1
         self._seen = 0
         self._log = open(self.directory / "serial.log", "wb", buffering=0)
         self.streams = Streams(serial=Stream(self._log), command=Stream(), qmp=Stream())
@@ -168,9 +177,24 @@ class Machine:
         log = self.directory / "serial.log"
         return log.read_bytes()[-4000:].decode(errors="replace") if log.exists() else "(never switched on)"
 
+    def _wait(self, probe, deadline):
+        """What probe() returns once it is true; None when the deadline passed or the machine is off. Firmware that sleeps
+        before it has started anything is started again: nothing of ours has run."""
+        end, sleeper = time.monotonic() + deadline, Sleeper(self.process and self.process.pid)
+        while True:
+            left = end - time.monotonic()
+            found = self.streams.wait(probe, min(LOOK, left))
+            if found or left <= LOOK or not self.is_on():
+                return found
+            if self.asleep and sleeper.sleeps(self.console(), self.asleep):
+                if self._starts == STARTS:
+                    self._fail(f"the firmware slept before it started anything, {STARTS} times")
+                self.power_cut()
+                sleeper = Sleeper(self._start().process.pid)
+
     def wait_for(self, pattern, deadline=BOOT):
         """The first match on the console after the previous wait_for's: its text, then its groups."""
-        found = self.streams.wait(lambda: self._search("serial", pattern, self._seen), deadline)
+        found = self._wait(lambda: self._search("serial", pattern, self._seen), deadline)
         if not found:
             self._fail(f"the console never showed /{pattern}/", deadline)
         self._seen = found.end()
@@ -258,7 +282,7 @@ class Machine:
                 return True
             answer = self._answer(number)
             return answer if answer and answer[0] != 0 else None
-        found = self.streams.wait(probe, deadline)
+        found = self._wait(probe, deadline)
         if found and found is not True:
             raise MachineError(f"in the guest, command {number}: exit {found[0]}\n{found[1]}")
         return self.wait_boot(0)

@@ -14,6 +14,10 @@ from paths import PROGRAMS, WORK
 class UBootMachine(Machine):
     """On U-Boot, which has its variables in a file on the ESP, and the device tree of QEMU."""
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.asleep = None      # what it says when it starts something is not looked for
+
     def _firmware(self):
         return ["-bios", str(PROGRAMS / "usr/lib/u-boot/qemu_arm64/u-boot.bin")]
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The test OS and the harness themselves: a case that passes means something only if these can fail."""
 import filecmp
+import os
 import shutil
+import signal
 
 import pytest
 
@@ -54,4 +56,18 @@ def test_wait_that_fails_shows_the_console(new_machine):
     machine.wait_for("BdsDxe: loading")
     with pytest.raises(MachineError, match="BdsDxe: loading"):
         machine.wait_for("never to be seen", 0.2)
+    machine.power_cut()
+
+
+def test_firmware_that_sleeps_is_started_again_unless_it_has_started_something(new_machine):
+    machine = new_machine().start()
+    machine.asleep = 20
+    asleep = machine.process
+    os.kill(asleep.pid, signal.SIGSTOP)
+    assert machine.wait_boot().variant == "x" and machine.process is not asleep
+    started = machine.process
+    os.kill(started.pid, signal.SIGSTOP)
+    with pytest.raises(MachineError, match="never showed"):
+        machine.wait_for("never to be seen", 40)
+    assert machine.process is started
     machine.power_cut()

@@ -12,13 +12,13 @@ import uuid
 from emulated import ARCH, TOP
 
 sys.path.append(os.path.join(TOP, "ovmf-test"))
+from asleep import LOOK, STARTS, Sleeper  # noqa: E402
 from paths import SFDISK  # noqa: E402
 from varstore import GLOBAL, VarStore  # noqa: E402
 
 SECTOR, ESP_START = 512, 2048
 ESP_GUID = "11223344-5566-7788-99aa-bbccddeeff00"
 DEADLINE = 3600  # seconds: ends what hangs, and nothing that is merely slow
-ASLEEP, STARTS = 120, 3     # seconds without any processor time; how often a machine is switched on
 
 
 def call(*command, **kw):
@@ -26,18 +26,12 @@ def call(*command, **kw):
 
 
 def ended(process):
-    """At once, or after ten seconds: not yet."""
+    """At once, or after some seconds: not yet."""
     try:
-        process.wait(10)
+        process.wait(LOOK)
     except subprocess.TimeoutExpired:
         return False
     return True
-
-
-def processor_time(pid):
-    """Of a process, in ticks of proc_pid_stat(5): user's and kernel's."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
 
 
 def disk_make(path, mebibytes, esp):
@@ -144,18 +138,13 @@ class Machine:
             return f.read()
 
     def _ends(self, command):
-        """Whether the machine has ended by itself. If not, its firmware sleeps and has started nothing yet, and it is switched
-        off: AAVMF did so once in some hundred boots, without a timer that would wake it."""
+        """Whether the machine has ended by itself. If not, its firmware sleeps, and it is switched off."""
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        begin = awake = time.monotonic()
-        before = None
+        begin, sleeper = time.monotonic(), Sleeper(process.pid)
         try:
             while not ended(process):
-                now, used = time.monotonic(), processor_time(process.pid)
-                assert now - begin < DEADLINE, "not shut down in time"
-                if used != before:
-                    before, awake = used, now
-                elif now - awake > ASLEEP and "BdsDxe: starting" not in self._console():
+                assert time.monotonic() - begin < DEADLINE, "not shut down in time"
+                if sleeper.sleeps(self._console()):
                     return False
             assert process.returncode == 0, f"QEMU ended with {process.returncode}"
             return True
