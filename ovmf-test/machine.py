@@ -16,7 +16,7 @@ from pathlib import Path
 from accel import accelerator
 from asleep import ASLEEP, LOOK, STARTS, Sleeper
 from disk import Disk
-from paths import ARCH, DIE_WITH_US, ENV, FIRMWARE, OVMF, copy
+from paths import ARCH, DIE_WITH_US, ENV, FIRMWARE, copy
 from streams import Stream, Streams
 from varstore import VarStore
 
@@ -60,14 +60,15 @@ class Machine:
         """From now on the firmware starts only what this certificate's key (DER) has signed. kek, pk: who changes db and
         KEK; without them the same."""
         self.authenticate()
-        VarStore(self.vars).enroll(certificate, kek, pk)
+        copy(FIRMWARE / ARCH.secure_variables, self.vars)
+        store = VarStore(self.vars)
+        store.clear()
+        store.enroll(certificate, kek, pk)
 
     def authenticate(self):
         """From now on the firmware is one that knows Secure Boot, which is off without keys. Any other lets everybody replace an
         authenticated variable."""
-        self.firmware = OVMF / "OVMF_CODE_4M.secboot.fd"
-        self.machine_type = ("-machine", f"{ARCH.machine},smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
-                             "-global", "ICH9-LPC.disable_s3=1")
+        self.firmware, self.machine_type = FIRMWARE / ARCH.secure_firmware, ARCH.secure_machine
 
     # --- power
 

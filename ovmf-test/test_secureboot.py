@@ -14,7 +14,7 @@ import kernel
 import pki
 import rootfs
 import siglist
-from paths import LOADER, SLOTCTL, WORK, run
+from paths import ARCH, BUNDLER, LOADER, WORK, run
 from varstore import SIGNED_UPDATES, VarStore
 
 pytestmark = debian13.needed
@@ -53,7 +53,7 @@ def uki_with_profiles(variant, sign):
     profiles = []
     for slot in "ba":       # the order is nothing to anyone
         part = sign.place / f"slot-{slot}.efi"
-        debian13.ukify("--stub", debian13.stub("addonx64.efi.stub"), "--efi-arch", "x64", "--cmdline",
+        debian13.ukify("--stub", debian13.stub(f"addon{ARCH.name}.efi.stub"), "--efi-arch", ARCH.name, "--cmdline",
                        command_line(variant, slot), "--profile", f"ID=slot-{slot}\nTITLE=Slot {slot}", "--output", part)
         profiles += ["--join-profile", part]
     return uki_of(variant, sign, sign.place / f"uki-{variant.name}.efi", "own=of-none", *profiles)
@@ -67,7 +67,7 @@ def uki_of(variant, sign, out, line, *more):
     (work / "os-release").write_text(rootfs.os_release(variant.name, variant.version))
     (work / "linux").write_bytes(kernel.image().read_bytes())
     run("sbattach", "--remove", work / "linux")     # by its distributor, whose key is not in db: no kexec
-    debian13.ukify("--stub", debian13.stub("linuxx64.efi.stub"), "--efi-arch", "x64", "--uname", kernel.release(),
+    debian13.ukify("--stub", debian13.stub(f"linux{ARCH.name}.efi.stub"), "--efi-arch", ARCH.name, "--uname", kernel.release(),
                    "--linux", sign(work / "linux"), "--initrd", work / "initrd.zst", "--cmdline", line,
                    "--os-release", f"@{work / 'os-release'}", *more, "--output", out)
     return sign(out)
@@ -89,7 +89,7 @@ def machine(new_machine, variants, signer):
 def bundled(variant, uki, out, *more):
     """What was said when the bundle was made."""
     identity = pki.identities()["signer"]
-    done = subprocess.run([SLOTCTL, "bundle", "create", f"--output={out}", f"--uki={uki}",
+    done = subprocess.run([BUNDLER, "bundle", "create", f"--output={out}", f"--uki={uki}",
                            f"--image=rootfs={variant.rootfs},roothash={variant.root_hash}", "--no-delta", "--level=1",
                            f"--key={identity.key}", f"--cert={identity.cert}", *more], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
