@@ -17,6 +17,7 @@
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
 #   check-debian       all cases of a real Debian in QEMU
 #   check-arm64        the loader on AAVMF; updates end to end there and on U-Boot; unit tests and simulator for arm64
+#   check-arm64-kexec  kexec on AAVMF, with a kernel that is built for it: Debian's cannot
 #   lint               shell scripts, Python and manual pages, each by its linter; clang, analyse
 #   clang              every source through clang, as a second compiler
 #   analyse            the agent and shared/ through gcc -fanalyzer
@@ -137,7 +138,7 @@ FUZZ_SRC   := $(wildcard shared/fuzz_*.c $(AGENT_DIRS:%=%/fuzz_*.c))
 REPLAYS    := $(FUZZ_SRC:%.c=$(BUILD)/san/%)
 TESTS      := $(TEST_SRC:%.c=$(BUILD)/san/%) $(REPLAYS)
 
-.PHONY: all help deps check check-all check-quick check-arm64 check-debian lint unit unit-programs demo demo-debian soak bench fuzz fuzz-programs seeds install deb clean rooms figures
+.PHONY: all help deps check check-all check-quick check-arm64 check-arm64-kexec check-debian lint unit unit-programs demo demo-debian soak bench fuzz fuzz-programs seeds install deb clean rooms figures
 all: $(BUILD)/slotctl loader
 
 help:
@@ -224,6 +225,13 @@ check-arm64:
 	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) all loader-test-apps unit-programs $(BUILD)/aarch64/proof/proof
 	@PYTHON=$(PYTHON) BUILD=$(BUILD)/aarch64 ovmf-test/run-check --arm64 \
 		$(filter-out %/fuzz_kexec,$(TESTS:$(BUILD)/%=$(BUILD)/aarch64/%))
+check-arm64-kexec:
+	@ovmf-test/install-deps --arch aarch64 ovmf-test/packages-arm64-kexec.txt
+	@SLOTBOOT_BUILD=$(BUILD) ovmf-test/kernel-arm64
+	@$(NATIVE_SLOTCTL)
+	@$(MAKE) --no-print-directory $(ALL_CPUS) $(FOR_ARM64) all
+	@SLOTBOOT_BUILD=$(BUILD)/aarch64 SLOTBOOT_KERNEL=own $(PYTHON) -m pytest -v -n 2 --dist loadgroup \
+		ovmf-test/test_arm64_kexec.py ovmf-test/test_kexec.py ovmf-test/test_kexec_explain.py
 lint: deps
 	@$(MAKE) --no-print-directory $(ALL_CPUS) clang analyse
 	@PYTHON=$(PYTHON) ovmf-test/lint

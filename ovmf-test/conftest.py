@@ -5,6 +5,7 @@ Cases of one file share a machine where they say so and run in the order written
 takes 7 s, and boots are what this suite costs (pytest --durations=0). Machines may run side by side
 (pytest -n 2 --dist loadgroup): what they share is made by one process at a time. Cases that begin with the
 furnished machine are free: each runs on whichever worker is idle."""
+import dataclasses
 import fcntl
 import os
 import re
@@ -15,14 +16,18 @@ import pytest
 
 import disk
 import images
+import kernel
+import rootfs
+import uki
 from httpd import HttpServer
 from machine import Machine
-from paths import ARCH, LOADER, SLOTCTL, WORK, copy, work_alone
+from paths import ARCH, LOADER, SLOTCTL, WORK, copy, run, work_alone
 from rows import print_quirks, print_rows
 
 
-# What Debian has for arm64 alone.
-collect_ignore = [] if ARCH.name == "aa64" else ["test_arm64.py"]
+# For arm64 alone: what Debian has, and a kernel that it has not.
+collect_ignore = [name for name, there in (("test_arm64.py", ARCH.name == "aa64"),
+                                           ("test_arm64_kexec.py", kernel.DEFAULT == "own")) if not there]
 
 # What takes longest begins first, and what goes to any worker comes last, so that none is left alone at the end.
 LONGEST = ("test_debian", "test_debian_verity", "test_debian_roots", "test_watchdog", "test_soak", "test_systemd", "test_handover", "test_kexec")
@@ -157,6 +162,25 @@ def server(bundles):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def other(variants, bundles):
+    """Bundles of Y with another kernel, a longer command line, or more sections in its UKI; named for the web server."""
+    def make(name, linux=None, pad_to=0, more=()):
+        y = variants["y"]
+        work = WORK / f"other{WORKER}"
+        work.mkdir(exist_ok=True)
+        run(ARCH.objcopy, "--dump-section", f".initrd={work / 'initrd'}", y.uki, work / "copy.efi")
+        (work / "linux").write_bytes(linux or kernel.image().read_bytes())
+        line = images.COMMAND_LINE.format(y.root_hash, "y")
+        line += " " + "x" * (pad_to - len(line) - 1) if pad_to else ""
+        uki.build(work / "uki.efi", work, work / "linux", work / "initrd", line,
+                  rootfs.os_release("y", y.version), kernel.release(), more)
+        out = images.BUNDLES / f"{name}.zip"
+        images.create_bundle(out, dataclasses.replace(y, uki=work / "uki.efi"))
+        return out.name
+    return make
+
+
 @pytest.fixture(scope="module")
 def new_machine(request, variants, bundles):
     """Makes machines with X, or another variant, in slot A and nothing else, or one as a kept one; they are off, and
@@ -220,11 +244,11 @@ def kept(one_at_a_time, variants, bundles, server):
     in slot B and preferred, installed and chosen by slotctl. Made once a run, by the worker that comes first."""
     place = WORK / "kept"
     made_by = place / "run"
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    this_run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     with one_at_a_time():
-        if not made_by.exists() or made_by.read_text() != run:
+        if not made_by.exists() or made_by.read_text() != this_run:
             make_kept(place, variants["x"], bundles["x.zip"], server)
-            made_by.write_text(run)
+            made_by.write_text(this_run)
     return place
 
 

@@ -15,6 +15,9 @@ import systemd
 import uki
 from paths import ARCH, BUNDLER, HERE, SLOTCTL, STUB, WORK, newer_than, run
 
+# Apart from those with another kernel.
+SUFFIX = "" if kernel.DEFAULT == "cloud" else f"-{kernel.DEFAULT}"
+IMAGES, BUNDLES = WORK / f"images{SUFFIX}", WORK / f"bundles{SUFFIX}"
 VERSIONS = {"x": "1", "y": "2", "z": "3"}
 COMPATIBLE = "slotboot-test"
 # Beside these w and s, of version 1: their kernel has drivers for watchdogs, and lets them run on when it jumps to
@@ -37,7 +40,7 @@ class Variant:
     root_hash: str
 
 
-def build(name, directory=WORK / "images", slotctl=SLOTCTL):
+def build(name, directory=IMAGES, slotctl=SLOTCTL):
     """The variant's images, built again only if something they are made from is newer."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,7 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
                          (("rootfs", ".img"), ("uki", ".efi"), ("facts", ".json")))
     modules = (HERE / f"{module}.py" for module in ("arch", "images", "initrd", "kernel", "pki", "programs", "rootfs",
                                                     "systemd", "uki"))
-    flavour, version = FLAVOURS.get(name, "cloud"), VERSIONS.get(name, "1")
+    flavour, version = FLAVOURS.get(name, kernel.DEFAULT), VERSIONS.get(name, "1")
     sources = [kernel.image(flavour), STUB, slotctl, *HERE.glob("guest/*"), *modules,
                *(systemd.sources() if name in WITH_SYSTEMD else [])]
     signer = pki.identities()["signer"]
@@ -65,7 +68,7 @@ def build(name, directory=WORK / "images", slotctl=SLOTCTL):
     return Variant(name, version, image, efi, json.loads(facts.read_text())["root_hash"])
 
 
-def bundle(variant, signer="signer", directory=WORK / "bundles"):
+def bundle(variant, signer="signer", directory=BUNDLES):
     """The variant as a bundle signed by one of pki's identities, built again only when stale."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

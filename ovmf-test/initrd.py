@@ -16,19 +16,19 @@ MODULES = ("crc32c_generic", "virtio_pci", "virtio_blk", "virtio_net", "virtio_c
            "erofs", "dm_mod", "dm_verity", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1",
            "nls_utf8", "efivarfs", "loop")
 # The TCO is in the bridge that lpc_ich drives.
-WATCHDOGS = {"cloud": (), "generic": ("i6300esb", "lpc_ich", "iTCO_wdt")}
+WATCHDOGS = {"generic": ("i6300esb", "lpc_ich", "iTCO_wdt")}
 
 
-def build(out, work, hash_offset, flavour="cloud"):
+def build(out, work, hash_offset, flavour=kernel.DEFAULT):
     """Write the initrd for a root whose hash tree starts at hash_offset, with the modules of one of kernel's flavours."""
     tree = new_tree(Path(work) / "initrd")
     (tree / "root").mkdir()
     names = []
-    for module in kernel.modules(*MODULES, *WATCHDOGS[flavour], flavour=flavour):
+    for module in kernel.modules(*MODULES, *WATCHDOGS.get(flavour, ()), flavour=flavour):
         name = "/usr/lib/modules/" + module.name
         add_file(tree, name, module)
         names.append(name)
-    add_file(tree, "modules", text="\n".join(names) + "\n")
+    add_file(tree, "modules", text="".join(f"{name}\n" for name in names))
     # What the hash tree's superblock says: blocks of 4096 bytes, and the tree in those that follow it.
     blocks = hash_offset // 4096
     add_file(tree, "verity", text=f"{blocks * 8} {blocks} {blocks + 1} {rootfs.SALT}\n")

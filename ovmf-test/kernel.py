@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""Debian's kernels as install-deps unpacked them: the image, and modules with what they depend on.
+"""The test OS's kernels: the image, and modules with what they depend on.
 
-Two flavours: "cloud", small and quick, and "generic", which has drivers for hardware watchdogs."""
+Two flavours are Debian's, as install-deps unpacked them: "cloud", small and quick, and "generic", which has drivers for
+hardware watchdogs. One is built from Debian's source by kernel-arm64: "own", which can kexec on arm64, with no modules.
+SLOTBOOT_KERNEL in the environment names the one that variants have where nothing else is said."""
+import os
 import re
 from pathlib import Path
 
 from paths import WORK
 
-ROOTS = {"cloud": WORK / "kernel" / "root", "generic": WORK / "kernel-generic" / "root"}
+ROOTS = {"cloud": WORK / "kernel" / "root", "generic": WORK / "kernel-generic" / "root", "own": WORK / "kernel-own" / "root"}
+DEFAULT = os.environ.get("SLOTBOOT_KERNEL", "cloud")
 
 
-def image(flavour="cloud"):
+def image(flavour=DEFAULT):
     """The newest vmlinuz."""
     found = sorted((ROOTS[flavour] / "boot").glob("vmlinuz-*"))
     if not found:
-        raise RuntimeError("no kernel is unpacked: run ovmf-test/install-deps")
+        raise RuntimeError("no kernel is there: run ovmf-test/" + ("kernel-arm64" if flavour == "own" else "install-deps"))
     return found[-1]
 
 
-def release(flavour="cloud"):
+def zboot():
+    """The flavour "own" as an EFI zboot image."""
+    return image("own").with_name("zboot-" + release("own"))
+
+
+def release(flavour=DEFAULT):
     return image(flavour).name.removeprefix("vmlinuz-")
 
 
@@ -29,7 +38,7 @@ def _depends(module):
     return [name for name in found[1].decode().split(",") if name] if found else []
 
 
-def modules(*wanted, flavour="cloud"):
+def modules(*wanted, flavour=DEFAULT):
     """Paths of the wanted modules and all they need, each after its dependencies."""
     top = ROOTS[flavour] / "lib/modules" / release(flavour)
     tree = {path.stem.replace("-", "_"): path for path in top.rglob("*.ko")}
@@ -41,7 +50,7 @@ def modules(*wanted, flavour="cloud"):
         if name in builtin:
             return
         if name not in tree:
-            raise RuntimeError(f"Debian's kernel {release(flavour)} has no module {name}")
+            raise RuntimeError(f"the kernel {release(flavour)} has no module {name}")
         if tree[name] in order:
             return
         for needed in _depends(tree[name]):

@@ -2,6 +2,8 @@
 """Updates that skip the firmware, and what the firmware's next boot makes of them."""
 import pytest
 
+from paths import ARCH
+
 
 @pytest.fixture(scope="module")
 def machine(confirmed):
@@ -15,7 +17,8 @@ def test_x_to_y_to_z_by_kexec_enters_the_firmware_once(machine, install):
     assert status["boot"] == "kexec"
     assert status["slots"]["b"]["status"] == "kexec-trial"
     assert status["preferred"] == "a"
-    assert status["jump"] == {"proven": True, "nonce": True, "bootloader": True, "boot_id": True}
+    # Only x86 says by itself that a kexec started it.
+    assert status["jump"] == {"proven": True, "nonce": True, "bootloader": ARCH.name == "x64", "boot_id": True}
     machine.check("slotctl mark-good")
     took = machine.status()["timing_ms"]["kexec"]
     assert took.pop("slot") == "b"
