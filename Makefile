@@ -12,7 +12,7 @@
 # Test (docs/TESTING.md says what each proves)
 #   demo               the main job, shown in QEMU
 #   demo-debian        the same for a Debian 12, from its packages and an empty disk to a bad update that is undone
-#   check              what is to pass before each commit, in twenty minutes
+#   check              what is to pass before each commit, in fifteen minutes
 #   check-all          every suite, all of it: an hour and a half
 #   check-quick        what needs no QEMU: unit tests, dry runs and the walk
 #   check-debian       all cases of a real Debian in QEMU

@@ -21,7 +21,7 @@ from streams import Stream, Streams
 from varstore import VarStore
 
 # For what an idle host of two cores does in seconds: a machine that is stuck ends the wait, a slow host does not.
-BOOT = ANSWER = 1800
+BOOT = ANSWER = 3600
 _running = set()
 
 

@@ -83,7 +83,7 @@ def outputs(top, commands, **variables):
     give_away(top)
     script = "exec 2>&1\n" + "".join(f"{command}\necho \"[status $?]\"\n" for command in commands)
     done = subprocess.run([*ORDINARY, "bash", "-c", script], cwd=top, capture_output=True, text=True, check=True,
-                          timeout=300, env={**os.environ, "LC_ALL": "C", "HOME": str(top), **variables})
+                          timeout=1800, env={**os.environ, "LC_ALL": "C", "HOME": str(top), **variables})
     said = re.split(r"\[status (\d+)\]\n", done.stdout)
     return list(zip(said[::2], map(int, said[1::2])))
 

@@ -36,7 +36,7 @@ class Initramfs:
 
     def run(self, script):
         text = re.sub(r"(?<![\w/.$])/(dev/disk|dev/kmsg|proc|sbin|scripts|sys|etc)\b", rf"{self.top}/\1", script.read_text())
-        done = subprocess.run(["sh", "-c", text, "sh"], capture_output=True, text=True, timeout=60,
+        done = subprocess.run(["sh", "-c", text, "sh"], capture_output=True, text=True, timeout=1800,
                               env={**os.environ, "PATH": f"{self.top}/bin:{self.top}/sbin:{os.environ['PATH']}"})
         slept = self.top / "slept"
         return done.stdout, len(slept.read_text().splitlines()) if slept.exists() else 0

@@ -70,7 +70,7 @@ def test_a_signal_ends_it_and_the_install(machine, create, program, phase, left)
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=1800)
     assert process.returncode == TEMPFAIL and "cancelled by a signal" in errors
     with pytest.raises(ProcessLookupError):
         os.kill(int(marks.read_text()), 0)
