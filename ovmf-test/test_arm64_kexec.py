@@ -6,6 +6,7 @@ import json
 import pytest
 
 import kernel
+from machine import MachineError
 from paths import ARCH, WORK, run
 
 COMPATIBLE = b"linux,dummy-virt"        # QEMU's machine, in its device tree
@@ -50,8 +51,10 @@ def with_tree(other):
 def assert_refused(machine, command, slot, check, words, exit_status):
     """The slot is installed and not chosen, and explain blames that check alone."""
     before = machine.status()["preferred"]
-    status, output = machine.run(command)
-    assert status == exit_status and words in output and "installed but not activated" in output, output
+    with pytest.raises(MachineError) as refused:
+        machine.run_to_boot(command)
+    said = str(refused.value)
+    assert f": exit {exit_status}\n" in said and words in said and "installed but not activated" in said, said
     told = machine.status()
     assert (told["preferred"], told["slots"][slot]["status"]) == (before, "trial")
     assert machine.check("cat /sys/kernel/kexec_loaded").strip() == "0"
