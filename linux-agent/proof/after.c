@@ -2,6 +2,7 @@
 /* What happens to the machine between the cut and the next boot. */
 #include "boot.h"
 #include "explore.h"
+#include "sha256.h"
 
 #include <setjmp.h>
 #include <string.h>
@@ -246,11 +247,37 @@ static void fall_back(struct world *w, const struct job *job)
 	w->falls_back = sim_mirror_sequence(w, true) > then.record.sequence;
 }
 
-void world_reimage(struct world *w)
+/* Slot a on trial, older than any other record. */
+static void state_provide(struct world *w)
+{
+	const struct sim_version *v = &sim_versions[0];
+	uint8_t state[STATE_MIRROR_COPIES * SIM_SECTOR] = { 0 };
+	struct sha256 hash;
+	struct record r;
+
+	record_init(&r);
+	record_adopt(&r, simdisk_esp(w));
+	r.sequence = 1;
+	(void)policy_apply(&r, ON_INSTALL_BEGIN, 0, 0);
+	r.slots[0].flags = SLOT_FLAG_DIGEST | SLOT_FLAG_INSTALLED;
+	r.slots[0].uki_size = v->uki_len;
+	sha256_init(&hash);
+	sha256_update(&hash, v->uki, v->uki_len);
+	sha256_final(&hash, r.slots[0].uki_sha256);
+	(void)policy_apply(&r, ON_INSTALL_REBOOT, 0, SIM_TRIES);
+	for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
+		record_encode(&r, state + copy * SIM_SECTOR);
+	simdisk_put(w, NAME_STATE, state, sizeof state);
+	power_down(w);
+}
+
+void world_reimage(struct world *w, bool has_state)
 {
 	struct world fresh;
 
 	scenario_disk(w->device, w->loader, &fresh);
+	if (has_state)
+		state_provide(&fresh);
 	w->ghost.loaders |= 1;
 	memcpy(w->files, fresh.files, sizeof w->files);
 	memcpy(w->name_now, fresh.name_now, sizeof w->name_now);
@@ -334,6 +361,6 @@ void after_cut(struct world *w, const struct job *job, uint64_t random)
 		stick_boot(w, random);
 	else if (what == AFTER_FALL_BACK)
 		fall_back(w, job);
-	else if (what == AFTER_REIMAGE)
-		world_reimage(w);
+	else if (what == AFTER_REIMAGE || what == AFTER_REIMAGE_STATE)
+		world_reimage(w, what == AFTER_REIMAGE_STATE);
 }

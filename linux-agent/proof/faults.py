@@ -80,6 +80,8 @@ FAULTS = [
     ("the loader does not read the variable back", "shared/state.c",
      "if (error == SB_OK)\n\t\terror = ops->var_read(ops->ctx, back, sizeof back, &len);",
      "if (error == SB_OK)\n\t\treturn SB_OK;"),
+    ("a state.bin that an image brought is not told", "shared/state.c",
+     "if (!has_image(v->status))\n\t\t\treturn true;", "if (!has_image(v->status))\n\t\t\treturn false;"),
     ("a wrong checksum is accepted", "shared/record.c",
      "if (le32_get(bytes + AT_CRC) != crc32_of(bytes, AT_CRC))", "if (0)"),
     ("the running slot as the target", "linux-agent/update/install_check.c",

@@ -138,6 +138,7 @@ const struct mode modes[] = {
 	{ "cut, a stick in between", .fault = FAULT_CUT, .after = AFTER_STICK },
 	{ "cut, variable store falls back", .fault = FAULT_CUT, .after = AFTER_FALL_BACK },
 	{ "cut, disk made anew", .fault = FAULT_CUT, .after = AFTER_REIMAGE },
+	{ "cut, disk made anew with a state.bin", .fault = FAULT_CUT, .after = AFTER_REIMAGE_STATE },
 	{ "cut, first disk pulled", .fault = FAULT_CUT, .after = AFTER_PULL_FIRST },
 	{ "cut, first disk pulled, variable lost", .fault = FAULT_CUT, .after = AFTER_PULL_FIRST_VAR },
 	{ "cut, other disk pulled", .fault = FAULT_CUT, .after = AFTER_PULL_OTHER },

@@ -39,6 +39,7 @@ enum after {
 	AFTER_STICK,		/* a boot from another disk in between */
 	AFTER_FALL_BACK,	/* the variable is what it was before the step */
 	AFTER_REIMAGE,		/* the disk is a new one, the variables stay */
+	AFTER_REIMAGE_STATE,	/* ... and its image has a state.bin, as that of provision has */
 	AFTER_PULL_FIRST,	/* of two ESPs, the one at hand is lost, if the other one counts */
 	AFTER_PULL_FIRST_VAR,	/* ... and the variable */
 	AFTER_PULL_OTHER,	/* the other one is lost, until all is done */
