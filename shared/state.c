@@ -71,12 +71,16 @@ static enum sb_error mirror_load(const struct state_ops *ops, struct state *s,
 	return found ? SB_OK : first_error;
 }
 
+static bool same_uki(const struct slot *a, const struct slot *b)
+{
+	return a->uki_size == b->uki_size && bytes_equal(a->uki_sha256, b->uki_sha256, sizeof a->uki_sha256);
+}
+
 static bool holds_the_same(const struct slot *a, const struct slot *b)
 {
 	const uint8_t what = SLOT_FLAG_DIGEST | SLOT_FLAG_INSTALLED | SLOT_FLAG_HEARSAY;
 
-	return (a->flags & what) == (b->flags & what) && a->uki_size == b->uki_size &&
-	       bytes_equal(a->uki_sha256, b->uki_sha256, sizeof a->uki_sha256);
+	return (a->flags & what) == (b->flags & what) && same_uki(a, b);
 }
 
 /* s->record is still the variable's, where that counts. */
@@ -131,8 +135,7 @@ static bool mirror_has_another_image(const struct record *var, const struct reco
 			continue;
 		if (!has_image(v->status))
 			return true;
-		if (m->flags & SLOT_FLAG_DIGEST &&
-		    (v->uki_size != m->uki_size || !bytes_equal(v->uki_sha256, m->uki_sha256, sizeof m->uki_sha256)))
+		if (m->flags & SLOT_FLAG_DIGEST && !same_uki(v, m))
 			return true;
 	}
 	return false;
