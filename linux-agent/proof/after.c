@@ -2,7 +2,6 @@
 /* What happens to the machine between the cut and the next boot. */
 #include "boot.h"
 #include "explore.h"
-#include "sha256.h"
 
 #include <setjmp.h>
 #include <string.h>
@@ -252,7 +251,6 @@ static void state_provide(struct world *w)
 {
 	const struct sim_version *v = &sim_versions[0];
 	uint8_t state[STATE_MIRROR_COPIES * SIM_SECTOR] = { 0 };
-	struct sha256 hash;
 	struct record r;
 
 	record_init(&r);
@@ -261,9 +259,7 @@ static void state_provide(struct world *w)
 	(void)policy_apply(&r, ON_INSTALL_BEGIN, 0, 0);
 	r.slots[0].flags = SLOT_FLAG_DIGEST | SLOT_FLAG_INSTALLED;
 	r.slots[0].uki_size = v->uki_len;
-	sha256_init(&hash);
-	sha256_update(&hash, v->uki, v->uki_len);
-	sha256_final(&hash, r.slots[0].uki_sha256);
+	sim_sha256(v->uki, v->uki_len, r.slots[0].uki_sha256);
 	(void)policy_apply(&r, ON_INSTALL_REBOOT, 0, SIM_TRIES);
 	for (unsigned copy = 0; copy < STATE_MIRROR_COPIES; copy++)
 		record_encode(&r, state + copy * SIM_SECTOR);
@@ -271,7 +267,8 @@ static void state_provide(struct world *w)
 	power_down(w);
 }
 
-void world_reimage(struct world *w, bool has_state)
+/* The disk is a new one, as before a scenario's first step, under the old variables. */
+static void world_reimage(struct world *w, bool has_state)
 {
 	struct world fresh;
 
@@ -361,6 +358,6 @@ void after_cut(struct world *w, const struct job *job, uint64_t random)
 		stick_boot(w, random);
 	else if (what == AFTER_FALL_BACK)
 		fall_back(w, job);
-	else if (what == AFTER_REIMAGE || what == AFTER_REIMAGE_STATE)
-		world_reimage(w, what == AFTER_REIMAGE_STATE);
+	else if (what == AFTER_REIMAGE)
+		world_reimage(w, job->mode->has_state);
 }

@@ -195,7 +195,7 @@ static void case_run(struct job *job, struct world *w, bool deeper, uint64_t ran
 	totals.cases++;
 	check_left(w, job);
 	after_cut(w, job, random);
-	if (job->mode->after == AFTER_REIMAGE || job->mode->after == AFTER_REIMAGE_STATE) {
+	if (job->mode->after == AFTER_REIMAGE) {
 		case_reimaged(w);
 		return;
 	}

@@ -38,8 +38,6 @@ struct job {
 
 /* after.c: what the mode has happen before the next boot. */
 void after_cut(struct world *w, const struct job *job, uint64_t random);
-/* The disk is a new one, as before a scenario's first step, under the old variables. */
-void world_reimage(struct world *w, bool has_state);
 
 /* Cuts the step at every mutation. */
 void explore_step(struct job *job);

@@ -39,7 +39,6 @@ enum after {
 	AFTER_STICK,		/* a boot from another disk in between */
 	AFTER_FALL_BACK,	/* the variable is what it was before the step */
 	AFTER_REIMAGE,		/* the disk is a new one, the variables stay */
-	AFTER_REIMAGE_STATE,	/* ... and its image has a state.bin, as that of provision has */
 	AFTER_PULL_FIRST,	/* of two ESPs, the one at hand is lost, if the other one counts */
 	AFTER_PULL_FIRST_VAR,	/* ... and the variable */
 	AFTER_PULL_OTHER,	/* the other one is lost, until all is done */
@@ -52,6 +51,7 @@ struct mode {
 	enum fault_store store;
 	enum after after;
 	bool no_mirror;		/* state.bin cannot be written while the step runs */
+	bool has_state;		/* AFTER_REIMAGE: its image has a state.bin, as that of provision has */
 	bool twice;		/* and a second cut while recovering */
 };
 extern const struct mode modes[];

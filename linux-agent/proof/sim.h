@@ -7,6 +7,7 @@
 
 #include "leave.h"
 #include "policy.h"
+#include "sha256.h"
 #include "state.h"
 #include "trace.h"
 #include "world.h"
@@ -84,6 +85,7 @@ bool sim_is_lost(const struct state *state);
 struct state sim_state(struct world *w, bool kept);
 /* The newest sequence among valid mirror copies; 0: none is valid. */
 uint64_t sim_mirror_sequence(struct world *w, bool kept);
+void sim_sha256(const uint8_t *data, size_t len, uint8_t ret_digest[SHA256_BYTES]);
 /* The simulator's signature of a manifest. */
 enum { SIM_SIGNATURE = 32 };
 void sim_sign(const uint8_t *json, size_t len, uint8_t ret_p7s[SIM_SIGNATURE]);

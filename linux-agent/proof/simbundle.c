@@ -6,7 +6,6 @@
 #include "bundle.h"
 
 #include "bytes.h"
-#include "sha256.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -47,7 +46,7 @@ static bool is_wrong(const struct bundle *b, const char *word)
 	return strcmp(b->wrong, word) == 0;
 }
 
-static void digest_of(const uint8_t *data, size_t len, uint8_t ret_digest[32])
+void sim_sha256(const uint8_t *data, size_t len, uint8_t ret_digest[SHA256_BYTES])
 {
 	struct sha256 hash;
 
@@ -58,7 +57,7 @@ static void digest_of(const uint8_t *data, size_t len, uint8_t ret_digest[32])
 
 void sim_sign(const uint8_t *json, size_t len, uint8_t ret_p7s[SIM_SIGNATURE])
 {
-	digest_of(json, len, ret_p7s);
+	sim_sha256(json, len, ret_p7s);
 }
 
 static void beside_fill(struct manifest *m, const struct sim_version *v)
@@ -69,29 +68,29 @@ static void beside_fill(struct manifest *m, const struct sim_version *v)
 		*p = (struct payload){ .type = PAYLOAD_ADDON, .slot = slot, .name = addon_words[slot],
 				       .file = addon_files[slot], .size = v->addon_len,
 				       .index = { .file = addon_indexes[slot], .size = 60 } };
-		digest_of(v->addons[slot], v->addon_len, p->sha256);
+		sim_sha256(v->addons[slot], v->addon_len, p->sha256);
 	}
 	if (v->cred_len) {
 		m->payloads[m->payload_count] = (struct payload){
 			.type = PAYLOAD_CREDENTIAL, .name = cred_word, .file = cred_file,
 			.size = v->cred_len, .index = { .file = cred_index, .size = 60 } };
-		digest_of(v->cred, v->cred_len, m->payloads[m->payload_count++].sha256);
+		sim_sha256(v->cred, v->cred_len, m->payloads[m->payload_count++].sha256);
 	}
 	if (v->file_len) {
 		m->payloads[m->payload_count] = (struct payload){
 			.type = PAYLOAD_FILE, .name = file_word, .file = file_file,
 			.size = v->file_len, .index = { .file = file_index, .size = 60 } };
-		digest_of(v->file, v->file_len, m->payloads[m->payload_count++].sha256);
+		sim_sha256(v->file, v->file_len, m->payloads[m->payload_count++].sha256);
 	}
 	if (v->kek_len) {
 		m->payloads[m->payload_count] = (struct payload){
 			.type = PAYLOAD_EFI_AUTH, .name = kek_word, .file = kek_file,
 			.size = v->kek_len, .index = { .file = kek_index, .size = 60 } };
-		digest_of(v->kek, v->kek_len, m->payloads[m->payload_count++].sha256);
+		sim_sha256(v->kek, v->kek_len, m->payloads[m->payload_count++].sha256);
 		m->payloads[m->payload_count] = (struct payload){
 			.type = PAYLOAD_EFI_AUTH, .name = dbx_word, .file = dbx_file,
 			.size = v->dbx_len, .index = { .file = dbx_index, .size = 60 } };
-		digest_of(v->dbx, v->dbx_len, m->payloads[m->payload_count++].sha256);
+		sim_sha256(v->dbx, v->dbx_len, m->payloads[m->payload_count++].sha256);
 	}
 }
 
@@ -114,8 +113,8 @@ static void manifest_fill(struct bundle *b)
 	m->payloads[1] = (struct payload){ .type = PAYLOAD_IMAGE, .name = image_word,
 					   .file = image_file, .size = v->image_len,
 					   .index = { .file = image_index, .size = 60 } };
-	digest_of(b->uki, v->uki_len, m->payloads[0].sha256);
-	digest_of(v->image, v->image_len, m->payloads[1].sha256);
+	sim_sha256(b->uki, v->uki_len, m->payloads[0].sha256);
+	sim_sha256(v->image, v->image_len, m->payloads[1].sha256);
 	beside_fill(m, v);
 	if (is_wrong(b, "large"))
 		m->payloads[0].size = 64 * 1024 * 1024;
@@ -290,7 +289,7 @@ int bundle_index(struct bundle *bundle, const struct payload *payload,
 	for (uint32_t k = 0; k < x.count; k++) {
 		uint32_t len = chunkindex_length(&x, k);
 
-		digest_of(payload_data(bundle, i) + k * CHUNK, len, x.chunks[k].sha256);
+		sim_sha256(payload_data(bundle, i) + k * CHUNK, len, x.chunks[k].sha256);
 		x.chunks[k].offset = x.frames_size;
 		x.chunks[k].frame = len + (len < 256 ? FRAME_OVER - 1 : FRAME_OVER);
 		x.frames_size += x.chunks[k].frame;
